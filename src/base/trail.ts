@@ -1,0 +1,88 @@
+/**
+ * The decision trail: every accept and every refusal is one event with a stable code and the clause it
+ * rests on. The counters of `/metrics`, the log, the API and the `parley` command all come from the same call.
+ */
+export type Outcome = 'accepted' | 'refused' | 'noted';
+
+/** What a decision was about. Values are already free of secrets; a full IMEI appears only at debug level. */
+export interface TrailEvent {
+  /** Stable, dotted: `register.binding-stored`, `core.gruu-not-registered`. */
+  readonly code: string;
+  readonly outcome: Outcome;
+  /** The clause the decision rests on: `RFC 5627 §6.1`. */
+  readonly clause: string;
+  /** Whom it concerns: an address of record, a group identity, an IMPS user. */
+  readonly subject?: string | undefined;
+  /** Call-ID or transaction identifier that ties several events together. */
+  readonly trace?: string | undefined;
+  readonly detail?: string | undefined;
+}
+
+/** An event as kept, with its time (milliseconds since the epoch) and a number that only grows. */
+export interface RecordedEvent extends TrailEvent {
+  readonly sequence: number;
+  readonly at: number;
+}
+
+export interface Trail {
+  record(event: TrailEvent): void;
+}
+
+/** Keeps the newest events in a ring, counts all of them by code, and hands each to the listeners. */
+export class MemoryTrail implements Trail {
+  readonly #ring: RecordedEvent[] = [];
+  readonly #counts = new Map<string, number>();
+  readonly #listeners = new Set<(event: RecordedEvent) => void>();
+  readonly #now: () => number;
+  readonly #capacity: number;
+  #sequence = 0;
+
+  /** @param capacity how many events are kept; older ones are only counted. */
+  constructor(now: () => number, capacity = 10_000) {
+    this.#now = now;
+    this.#capacity = capacity;
+  }
+
+  record(event: TrailEvent): void {
+    this.#counts.set(event.code, (this.#counts.get(event.code) ?? 0) + 1);
+    const sequence = this.#sequence++;
+    const recorded: RecordedEvent = {
+      sequence,
+      at: this.#now(),
+      code: event.code,
+      outcome: event.outcome,
+      clause: event.clause,
+      subject: event.subject,
+      trace: event.trace,
+      detail: event.detail,
+    };
+    this.#ring[sequence % this.#capacity] = recorded;
+    for (const listener of this.#listeners) listener(recorded);
+  }
+
+  /** How often each code was recorded since start. */
+  counts(): ReadonlyMap<string, number> {
+    return this.#counts;
+  }
+
+  /** The newest events that match, newest first. */
+  recent(filter: { subject?: string; trace?: string; code?: string; limit?: number } = {}): RecordedEvent[] {
+    const limit = filter.limit ?? 100;
+    const found: RecordedEvent[] = [];
+    const oldest = Math.max(0, this.#sequence - this.#capacity);
+    for (let sequence = this.#sequence - 1; sequence >= oldest && found.length < limit; sequence--) {
+      const event = this.#ring[sequence % this.#capacity]!;
+      if (filter.subject !== undefined && event.subject !== filter.subject) continue;
+      if (filter.trace !== undefined && event.trace !== filter.trace) continue;
+      if (filter.code !== undefined && event.code !== filter.code) continue;
+      found.push(event);
+    }
+    return found;
+  }
+
+  /** @returns a function that ends the listening. A listener must not throw. */
+  onEvent(listener: (event: RecordedEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * The port behind which Parley keeps its records. Two backends fill it: LMDB in-process, and Redis or
+ * Redis Cluster when there are several nodes. One contract suite (`test/contract/`) holds for both.
+ */
+
+/** A table by name, with the type of its records. A record is plain data (no class instances) and is never mutated. */
+export interface Table<T> {
+  readonly name: string;
+  /** Only a mark for the compiler; never set. */
+  readonly record?: T;
+}
+
+/** Names a table. Names are `a-z` and `-`. */
+export function table<T>(name: string): Table<T> {
+  return { name };
+}
+
+/**
+ * What an update does with its record.
+ * A `put` replaces the record; `deadline` (milliseconds since the epoch) says when {@link Store.due} gives it back,
+ * and without one it is never due.
+ */
+export type Change<T, R> =
+  | { readonly kind: 'keep'; readonly result: R }
+  | { readonly kind: 'put'; readonly value: T; readonly deadline?: number | undefined; readonly result: R }
+  | { readonly kind: 'remove'; readonly result: R };
+
+/** Which part of a table a scan walks, in ascending order of keys (by UTF-8 octets). */
+export interface ScanRange {
+  /** Only keys that begin so. */
+  readonly prefix?: string;
+  /** Only keys after this one. */
+  readonly after?: string;
+  /** At most so many records. */
+  readonly limit?: number;
+}
+
+export interface StoredRecord<T> {
+  readonly key: string;
+  readonly value: T;
+}
+
+export interface Store {
+  /** The record as last committed or as a pending update of this node will leave it, or undefined. */
+  get<T>(table: Table<T>, key: string): Promise<T | undefined>;
+
+  /**
+   * Atomic read-modify-write of one record. `fn` must be pure: it may run again on conflict.
+   * Resolves with the change's result once the change is committed, that is, once `kill -9` cannot undo it.
+   * What `fn` throws is thrown, and nothing changes.
+   * @throws ParleyError `store-unavailable` when it cannot be known that the change happened.
+   */
+  update<T, R>(table: Table<T>, key: string, fn: (current: T | undefined) => Change<T, R>): Promise<R>;
+
+  /** Walks a table in order of keys. Records that change meanwhile are seen before or after their change. */
+  scan<T>(table: Table<T>, range?: ScanRange): AsyncIterable<StoredRecord<T>>;
+
+  /**
+   * Keys of records whose deadline is `time` or earlier, earliest first, at most `limit`.
+   * A key stays due until an update gives its record a later deadline, none, or removes it.
+   */
+  due<T>(table: Table<T>, time: number, limit: number): Promise<string[]>;
+
+  /** Tells every node, this one included, that something happened. Delivery is at most once: state is in records. */
+  publish(channel: string, payload: string): Promise<void>;
+
+  /** @returns a function that ends the subscription. */
+  subscribe(channel: string, listener: (payload: string) => void): () => void;
+
+  /** Undefined when reads and commits work, else the reason why not, for `/readyz`. */
+  trouble(): string | undefined;
+
+  /** Commits what is pending and lets go of the files or connections. */
+  close(): Promise<void>;
+}
