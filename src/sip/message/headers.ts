@@ -1,0 +1,206 @@
+import { headerKey, headerName, listHeaders } from './names.js';
+import { splitList } from './lexer.js';
+
+/** A header field as a caller writes it: one value, or several lines of the same name. */
+export type HeaderValue = string | number | readonly string[];
+/** Header fields by name, in the spelling and order in which they are to be written. */
+export type HeaderMap = Readonly<Record<string, HeaderValue | undefined>>;
+
+/**
+ * The header fields of one message in the order of the wire. Names keep their spelling, values are the text
+ * between colon and line end, unfolded and trimmed; nothing is decoded until asked for.
+ */
+export class Headers {
+  readonly #keys: string[];
+  readonly #names: string[];
+  readonly #values: string[];
+
+  constructor(keys: string[] = [], names: string[] = [], values: string[] = []) {
+    this.#keys = keys;
+    this.#names = names;
+    this.#values = values;
+  }
+
+  static from(map: HeaderMap): Headers {
+    const headers = new Headers();
+    headers.assign(map);
+    return headers;
+  }
+
+  get length(): number {
+    return this.#keys.length;
+  }
+
+  /** For the parser: appends a field whose key is already known. */
+  push(key: string, name: string, value: string): void {
+    this.#keys.push(key);
+    this.#names.push(name);
+    this.#values.push(value);
+  }
+
+  has(name: string): boolean {
+    return this.#keys.includes(headerKey(name));
+  }
+
+  /** The value of the first field of that name, unsplit. */
+  get(name: string): string | undefined {
+    const index = this.#keys.indexOf(headerKey(name));
+    return index < 0 ? undefined : this.#values[index];
+  }
+
+  /** The values of all fields of that name, one a line, unsplit. */
+  lines(name: string): string[] {
+    const key = headerKey(name);
+    const found: string[] = [];
+    for (let i = 0; i < this.#keys.length; i++) if (this.#keys[i] === key) found.push(this.#values[i]!);
+    return found;
+  }
+
+  /** The values of a comma-separated field, over all its lines, in order. */
+  list(name: string): string[] {
+    const key = headerKey(name);
+    const found: string[] = [];
+    for (let i = 0; i < this.#keys.length; i++) {
+      if (this.#keys[i] !== key) continue;
+      const value = this.#values[i]!;
+      if (value.includes(',')) found.push(...splitList(value));
+      else if (value !== '') found.push(value);
+    }
+    return found;
+  }
+
+  /** True when a comma-separated field has that token, compared without case (option tags, methods). */
+  hasToken(name: string, token: string): boolean {
+    const key = headerKey(name);
+    const wanted = token.toLowerCase();
+    for (let i = 0; i < this.#keys.length; i++) {
+      if (this.#keys[i] !== key) continue;
+      const value = this.#values[i]!.toLowerCase();
+      if (value === wanted) return true;
+      if (value.includes(wanted) && splitList(value).includes(wanted)) return true;
+    }
+    return false;
+  }
+
+  /** Replaces all fields of that name by one (or one a line), at the place of the first, else at the end. */
+  set(name: string, value: HeaderValue): void {
+    const key = headerKey(name);
+    const index = this.#keys.indexOf(key);
+    if (index < 0) {
+      this.append(name, value);
+      return;
+    }
+    if (typeof value === 'object') {
+      this.remove(name);
+      this.#insert(Math.min(index, this.#keys.length), key, name, value);
+      return;
+    }
+    for (let i = this.#keys.length - 1; i > index; i--) if (this.#keys[i] === key) this.#delete(i);
+    this.#values[index] = String(value);
+  }
+
+  /** Adds fields after all others. */
+  append(name: string, value: HeaderValue): void {
+    const key = headerKey(name);
+    const spelling = name === key ? headerName(key) : name;
+    if (typeof value === 'object') for (const line of value) this.push(key, spelling, line);
+    else this.push(key, spelling, String(value));
+  }
+
+  /** Adds fields before the first of that name, else before all others: where Via, Route and Path grow. */
+  prepend(name: string, value: HeaderValue): void {
+    const key = headerKey(name);
+    this.#insert(Math.max(0, this.#keys.indexOf(key)), key, name, value);
+  }
+
+  /** Removes all fields of that name. @returns whether there was one. */
+  remove(name: string): boolean {
+    const key = headerKey(name);
+    let removed = false;
+    for (let i = this.#keys.length - 1; i >= 0; i--) {
+      if (this.#keys[i] !== key) continue;
+      this.#delete(i);
+      removed = true;
+    }
+    return removed;
+  }
+
+  /**
+   * Takes the first value off a comma-separated field (the topmost Via or Route) and gives it back.
+   * The line goes when it held nothing else.
+   */
+  shift(name: string): string | undefined {
+    const index = this.#keys.indexOf(headerKey(name));
+    if (index < 0) return undefined;
+    const [first, ...rest] = splitList(this.#values[index]!);
+    if (rest.length > 0) this.#values[index] = rest.join(', ');
+    else this.#delete(index);
+    return first;
+  }
+
+  /** Replaces the first value of a comma-separated field and leaves the others of its line. */
+  replaceFirst(name: string, value: string): void {
+    const index = this.#keys.indexOf(headerKey(name));
+    if (index < 0) {
+      this.prepend(name, value);
+      return;
+    }
+    const line = this.#values[index]!;
+    const rest = line.includes(',') ? splitList(line).slice(1) : [];
+    this.#values[index] = rest.length > 0 ? [value, ...rest].join(', ') : value;
+  }
+
+  /** Sets every field of the map; an undefined value leaves its field as it is. */
+  assign(map: HeaderMap): void {
+    for (const name in map) {
+      const value = map[name];
+      if (value !== undefined) this.set(name, value);
+    }
+  }
+
+  /** Copies all fields of that name from another message, line by line. */
+  copyFrom(other: Headers, name: string): void {
+    const key = headerKey(name);
+    for (let i = 0; i < other.#keys.length; i++) {
+      if (other.#keys[i] === key) this.push(key, other.#names[i]!, other.#values[i]!);
+    }
+  }
+
+  clone(): Headers {
+    return new Headers(this.#keys.slice(), this.#names.slice(), this.#values.slice());
+  }
+
+  /** Walks the fields in wire order: key, name as spelt, value. */
+  *[Symbol.iterator](): Generator<readonly [key: string, name: string, value: string]> {
+    for (let i = 0; i < this.#keys.length; i++) yield [this.#keys[i]!, this.#names[i]!, this.#values[i]!];
+  }
+
+  /** All fields but Content-Length as they go on the wire, each ended by CRLF. */
+  toWire(): string {
+    let text = '';
+    for (let i = 0; i < this.#keys.length; i++) {
+      if (this.#keys[i] === 'content-length') continue;
+      text += this.#names[i]! + ': ' + this.#values[i]! + '\r\n';
+    }
+    return text;
+  }
+
+  #insert(index: number, key: string, name: string, value: HeaderValue): void {
+    const lines = typeof value === 'object' ? value : [String(value)];
+    const spelling = name === key ? headerName(key) : name;
+    this.#keys.splice(index, 0, ...lines.map(() => key));
+    this.#names.splice(index, 0, ...lines.map(() => spelling));
+    this.#values.splice(index, 0, ...lines);
+  }
+
+  #delete(index: number): void {
+    this.#keys.splice(index, 1);
+    this.#names.splice(index, 1);
+    this.#values.splice(index, 1);
+  }
+}
+
+/** Whether several lines of that field may be joined by commas. */
+export function isListHeader(name: string): boolean {
+  return listHeaders.has(headerKey(name));
+}

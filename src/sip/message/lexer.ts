@@ -1,0 +1,131 @@
+import { ParleyError } from '../../base/errors.js';
+import '../errors.js';
+
+/** Fails a header field for good: the request is answered 400 with this reason. */
+export function bad(field: string, why: string): ParleyError {
+  return new ParleyError('sip-bad-header', `${field}: ${why}`);
+}
+
+const QUOTE = 34;
+const BACKSLASH = 92;
+const COMMA = 44;
+const LESS = 60;
+const GREATER = 62;
+
+/** Index after the closing quote of the quoted string that begins at `start`, or -1 when it never closes. */
+export function skipQuoted(text: string, start: number): number {
+  for (let i = start + 1; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === BACKSLASH) i++;
+    else if (code === QUOTE) return i + 1;
+  }
+  return -1;
+}
+
+/** Splits a comma-separated field value outside quoted strings and angle brackets; trims; drops empty elements. */
+export function splitList(text: string): string[] {
+  if (!text.includes(',')) {
+    const only = text.trim();
+    return only === '' ? [] : [only];
+  }
+  const parts: string[] = [];
+  let start = 0;
+  let angle = false;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === QUOTE && !angle) {
+      const end = skipQuoted(text, i);
+      if (end < 0) break;
+      i = end - 1;
+    } else if (code === LESS) angle = true;
+    else if (code === GREATER) angle = false;
+    else if (code === COMMA && !angle) {
+      const part = text.slice(start, i).trim();
+      if (part !== '') parts.push(part);
+      start = i + 1;
+    }
+  }
+  const last = text.slice(start).trim();
+  if (last !== '') parts.push(last);
+  return parts;
+}
+
+/** The content of a quoted string with its escapes resolved; any other text as it is (RFC 3261 §25.1). */
+export function unquote(text: string): string {
+  if (text.length < 2 || text.charCodeAt(0) !== QUOTE) return text;
+  const inner = text.slice(1, -1);
+  return inner.includes('\\') ? inner.replace(/\\([\s\S])/g, '$1') : inner;
+}
+
+/** Writes text as a quoted string. */
+export function quote(text: string): string {
+  return `"${text.replace(/["\\]/g, '\\$&')}"`;
+}
+
+/** Parameters of a header field: lower-case names to raw values (quoted strings keep their quotes), null without value. */
+export type Params = Map<string, string | null>;
+
+/**
+ * Parses `;name=value;flag` from `start` to the end of `text` (RFC 3261 §25.1 `generic-param`).
+ * White space is allowed around `;` and `=`.
+ * @throws ParleyError `sip-bad-header`
+ */
+export function parseParams(text: string, start: number, field: string): Params {
+  const params: Params = new Map();
+  let i = start;
+  for (;;) {
+    i = skipSpace(text, i);
+    if (i >= text.length) return params;
+    if (text.charCodeAt(i) !== 59) throw bad(field, 'text after the value');
+    i = skipSpace(text, i + 1);
+    const nameStart = i;
+    while (i < text.length && !isDelimiter(text.charCodeAt(i))) i++;
+    const name = text.slice(nameStart, i).toLowerCase();
+    if (name === '') {
+      if (i >= text.length) return params; // a trailing semicolon harms nobody
+      throw bad(field, 'empty parameter name');
+    }
+    i = skipSpace(text, i);
+    if (text.charCodeAt(i) !== 61) {
+      if (!params.has(name)) params.set(name, null);
+      continue;
+    }
+    i = skipSpace(text, i + 1);
+    const valueStart = i;
+    if (text.charCodeAt(i) === QUOTE) {
+      i = skipQuoted(text, i);
+      if (i < 0) throw bad(field, `quoted string of ${name} does not end`);
+    } else {
+      while (i < text.length && text.charCodeAt(i) !== 59 && !isSpace(text.charCodeAt(i))) i++;
+    }
+    if (!params.has(name)) params.set(name, text.slice(valueStart, i));
+  }
+}
+
+/** `;name=value` for each parameter, in order. */
+export function writeParams(params: Params): string {
+  let text = '';
+  for (const [name, value] of params) text += value === null ? `;${name}` : `;${name}=${value}`;
+  return text;
+}
+
+/** Index of the first character at or after `i` that is not white space. */
+export function skipSpace(text: string, i: number): number {
+  while (i < text.length && isSpace(text.charCodeAt(i))) i++;
+  return i;
+}
+
+function isSpace(code: number): boolean {
+  return code === 32 || code === 9;
+}
+
+function isDelimiter(code: number): boolean {
+  return code === 59 || code === 61 || code === 32 || code === 9;
+}
+
+/** A non-negative decimal number up to `max`, or undefined. */
+export function parseNumber(text: string, max: number): number | undefined {
+  if (!/^\d{1,20}$/.test(text)) return undefined;
+  const value = Number(text);
+  return value <= max ? value : undefined;
+}

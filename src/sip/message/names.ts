@@ -1,0 +1,77 @@
+/**
+ * Names of header fields. A key is the lower-case long form and an interned string, so that a lookup compares
+ * pointers; a name is how the field is written. RFC 3261 §7.3.3 and the IANA registry give the compact forms.
+ */
+const wellKnown = [
+  'Accept', 'Accept-Contact', 'Accept-Encoding', 'Accept-Language', 'Alert-Info', 'Allow', 'Allow-Events',
+  'Authentication-Info', 'Authorization', 'Call-ID', 'Call-Info', 'Contact', 'Content-Disposition',
+  'Content-Encoding', 'Content-ID', 'Content-Language', 'Content-Length', 'Content-Transfer-Encoding',
+  'Content-Type', 'Contribution-ID', 'Conversation-ID', 'CSeq', 'Date', 'Error-Info', 'Event', 'Expires',
+  'Feature-Caps', 'Flow-Timer', 'From', 'History-Info', 'Identity', 'In-Reply-To', 'InReplyTo-Contribution-ID',
+  'Info-Package', 'Join', 'Max-Breadth', 'Max-Forwards', 'MIME-Version', 'Min-Expires', 'Min-SE', 'Organization',
+  'P-Access-Network-Info', 'P-Asserted-Identity', 'P-Asserted-Service', 'P-Associated-URI', 'P-Called-Party-ID',
+  'P-Charging-Function-Addresses', 'P-Charging-Vector', 'P-Early-Media', 'P-Preferred-Identity',
+  'P-Preferred-Service', 'P-Profile-Key', 'P-Served-User', 'P-User-Database', 'P-Visited-Network-ID', 'Path',
+  'Priority', 'Privacy', 'Proxy-Authenticate', 'Proxy-Authorization', 'Proxy-Require', 'RAck', 'Reason',
+  'Record-Route', 'Recv-Info', 'Refer-Sub', 'Refer-To', 'Referred-By', 'Reject-Contact', 'Replaces', 'Reply-To',
+  'Request-Disposition', 'Require', 'Retry-After', 'Route', 'RSeq', 'Security-Client', 'Security-Server',
+  'Security-Verify', 'Server', 'Service-Route', 'Session-Expires', 'Session-ID', 'Session-Replaces', 'SIP-ETag',
+  'SIP-If-Match', 'Subject', 'Subscription-State', 'Supported', 'Target-Dialog', 'Timestamp', 'To', 'Unsupported',
+  'User-Agent', 'Via', 'Warning', 'WWW-Authenticate',
+]; // prettier-ignore
+
+const compactForms: Record<string, string> = {
+  a: 'accept-contact', b: 'referred-by', c: 'content-type', d: 'request-disposition', e: 'content-encoding',
+  f: 'from', i: 'call-id', j: 'reject-contact', k: 'supported', l: 'content-length', m: 'contact',
+  n: 'identity-info', o: 'event', r: 'refer-to', s: 'subject', t: 'to', u: 'allow-events', v: 'via',
+  x: 'session-expires', y: 'identity',
+}; // prettier-ignore
+
+/** Every spelling that is worth a fast path, to its key. */
+const keys = new Map<string, string>();
+const names = new Map<string, string>();
+for (const name of wellKnown) {
+  const key = name.toLowerCase();
+  keys.set(name, key);
+  keys.set(key, key);
+  keys.set(name.toUpperCase(), key);
+  names.set(key, name);
+}
+for (const [short, key] of Object.entries(compactForms)) {
+  keys.set(short, key);
+  keys.set(short.toUpperCase(), key);
+}
+
+/** RFC 3261 §25.1 `token`. */
+export const TOKEN = /^[A-Za-z0-9\-.!%*_+`'~]+$/;
+
+/** The key of a well-known spelling, or undefined; costs one hash lookup. */
+export function knownKey(name: string): string | undefined {
+  return keys.get(name);
+}
+
+/** The key of any header field name: lower-case, compact forms expanded. */
+export function headerKey(name: string): string {
+  const known = keys.get(name);
+  if (known !== undefined) return known;
+  const lower = name.toLowerCase();
+  return keys.get(lower) ?? lower;
+}
+
+/** How a field with that key is written: as its RFC does, else with each word capitalised. */
+export function headerName(key: string): string {
+  return (
+    names.get(key) ??
+    key.replace(/(^|-)([a-z])/g, (_, dash: string, letter: string) => dash + letter.toUpperCase())
+  );
+}
+
+/** Fields whose value is a comma-separated list, so that several lines and one line mean the same (RFC 3261 §7.3.1). */
+export const listHeaders: ReadonlySet<string> = new Set([
+  'accept', 'accept-contact', 'accept-encoding', 'accept-language', 'alert-info', 'allow', 'allow-events',
+  'call-info', 'contact', 'content-encoding', 'content-language', 'error-info', 'history-info', 'in-reply-to',
+  'p-asserted-identity', 'p-associated-uri', 'p-preferred-identity', 'p-visited-network-id', 'path', 'privacy',
+  'proxy-require', 'reason', 'record-route', 'recv-info', 'reject-contact', 'request-disposition', 'require',
+  'route', 'security-client', 'security-server', 'security-verify', 'service-route', 'supported', 'unsupported',
+  'via', 'warning',
+]); // prettier-ignore

@@ -1,0 +1,215 @@
+import { ParleyError } from '../../base/errors.js';
+import '../errors.js';
+
+/**
+ * A SIP or SIPS URI (RFC 3261 §19.1), or any other absolute URI of which only scheme and text are known.
+ * Parts keep their escapes; parameter and header names keep their case.
+ */
+export class SipUri {
+  /** Lower-case. */
+  readonly scheme: string;
+  /** Escaped as received; undefined when there is no `@`. */
+  user: string | undefined;
+  password: string | undefined;
+  /** Lower-case host name, IPv4 address, or IPv6 reference in its brackets; empty for other schemes. */
+  host: string;
+  port: number | undefined;
+  /** Parameters by lower-case name; null without value. */
+  readonly params: Map<string, string | null>;
+  /** The part after `?`, raw. */
+  headers: string | undefined;
+  /** For schemes other than sip and sips: all after the colon. */
+  readonly opaque: string | undefined;
+
+  constructor(
+    scheme: string,
+    host: string,
+    options: {
+      user?: string | undefined;
+      password?: string | undefined;
+      port?: number | undefined;
+      params?: Map<string, string | null>;
+      headers?: string | undefined;
+      opaque?: string | undefined;
+    } = {},
+  ) {
+    this.scheme = scheme;
+    this.host = host;
+    this.user = options.user;
+    this.password = options.password;
+    this.port = options.port;
+    this.params = options.params ?? new Map<string, string | null>();
+    this.headers = options.headers;
+    this.opaque = options.opaque;
+  }
+
+  /** True for sip and sips. */
+  get isSip(): boolean {
+    return this.opaque === undefined;
+  }
+
+  /** A parameter's value, an empty string when it has none, undefined when it is absent. */
+  param(name: string): string | undefined {
+    const value = this.params.get(name);
+    return value === null ? '' : value;
+  }
+
+  clone(): SipUri {
+    return new SipUri(this.scheme, this.host, { ...this, params: new Map(this.params) });
+  }
+
+  toString(): string {
+    if (this.opaque !== undefined) return `${this.scheme}:${this.opaque}`;
+    let text = this.scheme + ':';
+    if (this.user !== undefined)
+      text += this.user + (this.password === undefined ? '' : ':' + this.password) + '@';
+    text += this.host;
+    if (this.port !== undefined) text += ':' + String(this.port);
+    for (const [name, value] of this.params) text += value === null ? `;${name}` : `;${name}=${value}`;
+    if (this.headers !== undefined) text += '?' + this.headers;
+    return text;
+  }
+}
+
+const SCHEME = /^([A-Za-z][A-Za-z0-9+.-]*):/;
+const USER = /^(?:[A-Za-z0-9\-_.!~*'()&=+$,;?/#[\]{}|^`"\\<>]|%[0-9A-Fa-f]{2}|[\u0080-\uffff])+$/;
+const STRICT_USER = /^(?:[A-Za-z0-9\-_.!~*'()&=+$,;?/]|%[0-9A-Fa-f]{2})+$/;
+const HOST = /^(?:[A-Za-z0-9](?:[A-Za-z0-9\-_.]*[A-Za-z0-9.])?|\[[0-9A-Fa-f:.]+\])$/;
+const PARAM = /^(?:[A-Za-z0-9\-_.!~*'()[\]/:&+$]|%[0-9A-Fa-f]{2})+$/;
+const URI_HEADERS = /^(?:[A-Za-z0-9\-_.!~*'()[\]/?:+$=&,;@<>]|%[0-9A-Fa-f]{2})*$/;
+const OTHER = /^[\x21-\x7e]+$/;
+
+function fail(text: string, why: string): never {
+  throw new ParleyError('sip-bad-uri', `${why} in ${text.length > 80 ? `${text.slice(0, 80)}…` : text}`);
+}
+
+/**
+ * Parses an absolute URI.
+ * @throws ParleyError `sip-bad-uri` that says what is wrong.
+ */
+export function parseUri(text: string): SipUri {
+  const scheme = SCHEME.exec(text)?.[1];
+  if (scheme === undefined) fail(text, 'no scheme');
+  const lower = scheme.toLowerCase();
+  const rest = text.slice(scheme.length + 1);
+  if (lower !== 'sip' && lower !== 'sips') {
+    if (!OTHER.test(rest)) fail(text, 'character not allowed');
+    return new SipUri(lower, '', { opaque: rest });
+  }
+  return parseSip(text, lower, rest);
+}
+
+function parseSip(text: string, scheme: string, rest: string): SipUri {
+  // the user part may hold ; and ?, so the @ is looked for first (RFC 3261 §19.1.1)
+  const at = rest.lastIndexOf('@', endOfAuthority(rest));
+  let user: string | undefined;
+  let password: string | undefined;
+  if (at >= 0) {
+    const info = rest.slice(0, at);
+    const colon = info.indexOf(':');
+    user = colon < 0 ? info : info.slice(0, colon);
+    password = colon < 0 ? undefined : info.slice(colon + 1);
+    if (!STRICT_USER.test(user)) fail(text, USER.test(user) ? 'unescaped character' : 'bad user part');
+    if (password !== undefined && !/^(?:[A-Za-z0-9\-_.!~*'()&=+$,]|%[0-9A-Fa-f]{2})*$/.test(password))
+      fail(text, 'bad password');
+  }
+  const tail = rest.slice(at + 1);
+  const question = tail.indexOf('?');
+  const beforeHeaders = question < 0 ? tail : tail.slice(0, question);
+  const headers = question < 0 ? undefined : tail.slice(question + 1);
+  if (headers !== undefined && !URI_HEADERS.test(headers)) fail(text, 'bad URI header');
+  const semicolon = beforeHeaders.indexOf(';');
+  const hostport = semicolon < 0 ? beforeHeaders : beforeHeaders.slice(0, semicolon);
+  const { host, port } = parseHostPort(hostport, text);
+  const uri = new SipUri(scheme, host, { user, password, port, headers });
+  if (semicolon >= 0) parseUriParams(beforeHeaders.slice(semicolon + 1), uri.params, text);
+  return uri;
+}
+
+/** Where user information must have ended: headers cannot hold an unescaped `@`, users can hold `;` and `?`. */
+function endOfAuthority(rest: string): number {
+  const question = rest.indexOf('?');
+  if (question < 0) return rest.length;
+  const at = rest.indexOf('@');
+  return at > question ? rest.length : question;
+}
+
+/** Splits `host[:port]`; the host in lower case. Text is only for the error. */
+export function parseHostPort(hostport: string, text: string): { host: string; port: number | undefined } {
+  const bracket = hostport.startsWith('[') ? hostport.indexOf(']') : -1;
+  const colon = hostport.indexOf(':', bracket < 0 ? 0 : bracket);
+  const host = colon < 0 ? hostport : hostport.slice(0, colon);
+  if (!HOST.test(host)) fail(text, 'bad host');
+  if (colon < 0) return { host: host.toLowerCase(), port: undefined };
+  const digits = hostport.slice(colon + 1);
+  const port = Number(digits);
+  if (!/^\d{1,5}$/.test(digits) || port > 65_535) fail(text, 'bad port');
+  return { host: host.toLowerCase(), port };
+}
+
+function parseUriParams(text: string, params: Map<string, string | null>, whole: string): void {
+  for (const part of text.split(';')) {
+    const equals = part.indexOf('=');
+    const name = (equals < 0 ? part : part.slice(0, equals)).toLowerCase();
+    const value = equals < 0 ? null : part.slice(equals + 1);
+    if (!PARAM.test(name) || (value !== null && !PARAM.test(value))) fail(whole, 'bad URI parameter');
+    if (params.has(name)) fail(whole, `URI parameter ${name} twice`);
+    params.set(name, value);
+  }
+}
+
+const unescapable = /%([0-9A-Fa-f]{2})/g;
+const UNRESERVED = /[A-Za-z0-9\-_.!~*'()]/;
+
+/** Normal form for comparison: escapes of unreserved characters undone, the others in upper case (RFC 3261 §19.1.4). */
+export function normalizeEscapes(text: string): string {
+  if (!text.includes('%')) return text;
+  return text.replace(unescapable, (escape, hex: string) => {
+    const character = String.fromCharCode(parseInt(hex, 16));
+    return UNRESERVED.test(character) ? character : escape.toUpperCase();
+  });
+}
+
+const comparedWhenOneSided = ['user', 'ttl', 'method', 'maddr', 'transport'];
+
+/** Equality of SIP and SIPS URIs by RFC 3261 §19.1.4; other schemes as text, the scheme without case. */
+export function sameUri(a: SipUri, b: SipUri): boolean {
+  if (a.scheme !== b.scheme) return false;
+  if (!a.isSip || !b.isSip) return a.opaque === b.opaque;
+  if (a.host !== b.host || a.port !== b.port) return false;
+  if (
+    a.user === undefined || b.user === undefined
+      ? a.user !== b.user
+      : normalizeEscapes(a.user) !== normalizeEscapes(b.user)
+  )
+    return false;
+  if ((a.password ?? null) !== (b.password ?? null)) return false;
+  for (const [name, value] of a.params) {
+    const other = b.params.get(name);
+    if (other === undefined) {
+      if (comparedWhenOneSided.includes(name)) return false;
+    } else if (!sameText(value, other)) return false;
+  }
+  for (const name of comparedWhenOneSided) if (b.params.has(name) && !a.params.has(name)) return false;
+  return sameHeaders(a.headers, b.headers);
+}
+
+function sameText(a: string | null, b: string | null): boolean {
+  if (a === null || b === null) return a === b;
+  return a === b || normalizeEscapes(a).toLowerCase() === normalizeEscapes(b).toLowerCase();
+}
+
+function sameHeaders(a: string | undefined, b: string | undefined): boolean {
+  if (a === b) return true;
+  if (a === undefined || b === undefined) return false;
+  const sorted = (headers: string): string =>
+    headers
+      .split('&')
+      .map((header) => {
+        const equals = header.indexOf('=');
+        return header.slice(0, equals).toLowerCase() + normalizeEscapes(header.slice(equals));
+      })
+      .sort()
+      .join('&');
+  return sorted(a) === sorted(b);
+}

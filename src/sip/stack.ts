@@ -1,0 +1,214 @@
+/**
+ * The port behind which SIP happens. Roles are written once against it; `embedded` (in-process) and `drachtio`
+ * (a drachtio-server) fill it. The words are drachtio-srf's wherever the thing is the same.
+ */
+import type { HeaderMap, Headers } from './message/headers.js';
+import type { SipRequest, SipResponse } from './message/message.js';
+
+export type Protocol = 'udp' | 'tcp' | 'tls' | 'ws' | 'wss';
+
+/**
+ * Where a message came from. `flow` names the way back to exactly that peer: a connection, or the pair of
+ * addresses over UDP. It can be stored with a binding and is opaque outside the stack (RFC 5626 §5.2);
+ * a flow over UDP outlives a restart, one over a connection dies with it.
+ */
+export interface Source {
+  readonly protocol: Protocol;
+  readonly address: string;
+  readonly port: number;
+  readonly localAddress: string;
+  readonly localPort: number;
+  readonly flow: string;
+}
+
+/** A request that arrived and waits for its answer. */
+export interface ServerRequest extends SipRequest {
+  readonly source: Source;
+  /** Calls `listener` when the peer CANCELs this INVITE before its final response; the 487 is sent by the stack. */
+  onCancel(listener: (cancel: SipRequest) => void): void;
+}
+
+export interface SendOptions {
+  readonly headers?: HeaderMap;
+  readonly body?: Uint8Array | string;
+  /** Reason phrase; the usual one when absent. */
+  readonly reason?: string;
+}
+
+/** How a request is answered. */
+export interface ServerResponse {
+  /** The status of the final response, once sent. */
+  readonly finalStatus: number | undefined;
+  /**
+   * Sends a response: Via, From, To (with a tag), Call-ID, CSeq and Record-Route are copied from the request.
+   * Several provisional ones may precede the final one; what comes after that is dropped and false is given back.
+   */
+  send(status: number, options?: SendOptions): boolean;
+}
+
+export type Handler = (request: ServerRequest, response: ServerResponse) => void | Promise<void>;
+
+/** Credentials to answer a challenge with. */
+export interface Credentials {
+  readonly username: string;
+  readonly password: string;
+}
+
+/** A request to be sent by us as a client, outside dialogs. */
+export interface RequestOptions {
+  readonly method: string;
+  readonly headers?: HeaderMap;
+  readonly body?: Uint8Array | string;
+  /** Route header field values in order, topmost first; the request goes where the topmost says. */
+  readonly route?: readonly string[];
+  /** Send over exactly this flow; when it is gone the request fails with 430 (RFC 5626 §5.3). */
+  readonly flow?: string;
+  readonly auth?: Credentials;
+}
+
+/** Hooks while a client request runs. */
+export interface ClientHooks {
+  onProvisional?(response: SipResponse): void;
+  /** Gives a function that sends CANCEL (INVITE only), with optional Reason header field value. */
+  onStarted?(cancel: (reason?: string) => void, request: SipRequest): void;
+}
+
+/** One place a proxied request goes to. */
+export interface ProxyTarget {
+  /** The new Request-URI. */
+  readonly uri: string;
+  /** Route values put on top, in order: the Path of a binding (RFC 3327 §5.3). */
+  readonly route?: readonly string[];
+  /** Send over exactly this flow, else answer the branch with 430 (RFC 5626 §5.3). */
+  readonly flow?: string;
+  /** Changes the copy for this target before it is sent. */
+  edit?(headers: Headers): void;
+  /** Tried in turn when this target answers 430 or 408 or cannot be reached: the other flows of one instance (RFC 5626 §7). */
+  readonly alternatives?: readonly ProxyTarget[];
+}
+
+export interface ProxyOptions {
+  /** Groups are tried in order, the targets of one group at once (RFC 3261 §16.6). */
+  readonly groups: readonly (readonly ProxyTarget[])[];
+  readonly recordRoute?: boolean;
+  /** Milliseconds of Timer C (RFC 3261 §16.6 step 11); at least 180,000. */
+  readonly timerC?: number;
+  /** Reason value for the CANCEL of the other branches after a 2xx; RFC 3326 "Call completed elsewhere" by default. */
+  readonly cancelReason?: string;
+  /** Sees every response before it is judged and may change the header fields of its copy. */
+  onResponse?(response: SipResponse, target: ProxyTarget): void;
+}
+
+/** What became of a proxied request. */
+export interface ProxyResult {
+  readonly status: number;
+  /** The target whose response was forwarded. */
+  readonly target: ProxyTarget | undefined;
+  readonly response: SipResponse | undefined;
+}
+
+export interface UasOptions {
+  /** SDP or another body for the 2xx. */
+  readonly body?: Uint8Array | string;
+  readonly headers?: HeaderMap;
+  /** 200 unless given. */
+  readonly status?: number;
+}
+
+export interface UacOptions extends RequestOptions, ClientHooks {
+  /** Session-Expires to ask for, in seconds (RFC 4028); none when absent. */
+  readonly sessionExpires?: number;
+}
+
+export type DialogEvent = 'ack' | 'destroy' | 'modify' | 'refresh' | 'request';
+
+/** A dialog created by INVITE or SUBSCRIBE (RFC 3261 §12, RFC 6665 §4). */
+export interface Dialog {
+  readonly callId: string;
+  readonly localTag: string;
+  readonly remoteTag: string;
+  readonly localUri: string;
+  readonly remoteUri: string;
+  /** The peer's Contact. */
+  readonly remoteTarget: string;
+  readonly routeSet: readonly string[];
+  /** Who made it. */
+  readonly role: 'uac' | 'uas';
+  readonly state: 'early' | 'confirmed' | 'terminated';
+  /** The request and response that made it. */
+  readonly request: SipRequest;
+  readonly response: SipResponse | undefined;
+  /** Sends a request inside the dialog and gives its final response. */
+  send(options: { method: string; headers?: HeaderMap; body?: Uint8Array | string }): Promise<SipResponse>;
+  /** re-INVITE with a new body; the ACK is sent by the stack. */
+  modify(body: Uint8Array | string, headers?: HeaderMap): Promise<SipResponse>;
+  /** BYE, or SUBSCRIBE with Expires 0, or NOTIFY terminated, as the dialog's kind and role ask. */
+  destroy(headers?: HeaderMap): Promise<void>;
+  /** Requests of the peer inside the dialog other than ACK and BYE: re-INVITE (`modify`), session refresh, INFO, MESSAGE, NOTIFY, REFER... Unhandled ones get 200 or 501 by method. */
+  onRequest(listener: Handler): void;
+  onAck(listener: (ack: SipRequest) => void): void;
+  /** Called once, when the dialog has ended by either side or by a failure; `cause` is the request that ended it, or the reason in words. */
+  onEnd(listener: (cause: SipRequest | string) => void): void;
+}
+
+export interface B2buaOptions {
+  /** Where the second leg goes. */
+  readonly uri: string;
+  readonly route?: readonly string[];
+  readonly flow?: string;
+  /** Changes the second leg's INVITE before it is sent; body and end-to-end header fields are already copied. */
+  editRequest?(request: SipRequest): void;
+  /** Changes a response on its way to the first leg. */
+  editResponse?(response: SipResponse): void;
+}
+
+export interface Listener {
+  readonly protocol: Protocol;
+  readonly address: string;
+  readonly port: number;
+}
+
+/** Things a stack may be unable to do; asked at start, so that refusals are clean and documented. */
+export interface StackAbilities {
+  readonly name: string;
+  /** Bodies may hold any octet. */
+  readonly binaryBodies: boolean;
+  /** Largest message that can be sent, in octets. */
+  readonly maxMessageBytes: number;
+  /** Requests can be sent over one chosen flow. */
+  readonly flows: boolean;
+}
+
+export interface SipStack {
+  readonly abilities: StackAbilities;
+  /** Handles requests of a method (all methods: `*`) outside dialogs the stack knows. The last one set for a method counts. */
+  on(method: string, handler: Handler): void;
+  /** Bound listeners, after start. */
+  readonly listeners: readonly Listener[];
+  /** True when that host and port are this server: its listeners, its domains, its configured aliases. */
+  isLocal(host: string, port?: number): boolean;
+  start(): Promise<void>;
+
+  /** Sends a request and gives its final response; a timeout gives 408 and an unreachable peer 503, as RFC 3261 §8.1.3.1 says. */
+  request(uri: string, options: RequestOptions & ClientHooks): Promise<SipResponse>;
+  /** Answers an INVITE or SUBSCRIBE with a 2xx and becomes the dialog's UAS. */
+  createUAS(request: ServerRequest, response: ServerResponse, options?: UasOptions): Promise<Dialog>;
+  /** Sends an INVITE or SUBSCRIBE and becomes the dialog's UAC. Rejects with {@link FinalResponseError} on a final response that is not 2xx. */
+  createUAC(uri: string, options: UacOptions): Promise<Dialog>;
+  /** Joins the caller's leg to a second one; ends, re-INVITEs and in-dialog requests cross over. */
+  createB2BUA(
+    request: ServerRequest,
+    response: ServerResponse,
+    options: B2buaOptions,
+  ): Promise<{ uas: Dialog; uac: Dialog }>;
+  /** Forwards a request statefully (RFC 3261 §16) and sends the best response upstream. */
+  proxyRequest(request: ServerRequest, response: ServerResponse, options: ProxyOptions): Promise<ProxyResult>;
+
+  /** Called when a connection has gone, with its flow: bindings over it are dead (RFC 5626 §7). */
+  onFlowClosed(listener: (flow: string) => void): void;
+  /** Undefined when the stack can send and receive, else why not, for `/readyz`. */
+  trouble(): string | undefined;
+  /** No new dialogs or transactions from outside (503 with Retry-After); resolves when the running ones are done or after `ms`. */
+  drain(ms: number): Promise<void>;
+  close(): Promise<void>;
+}
