@@ -24,6 +24,8 @@ export interface Source {
 /** A request that arrived and waits for its answer. */
 export interface ServerRequest extends SipRequest {
   readonly source: Source;
+  /** Our own topmost Route that the stack has already taken off (RFC 3261 §16.4), as URI text: its user part carries marks such as `orig`. */
+  readonly ownRoute: string | undefined;
   /** Calls `listener` when the peer CANCELs this INVITE before its final response; the 487 is sent by the stack. */
   onCancel(listener: (cancel: SipRequest) => void): void;
 }
