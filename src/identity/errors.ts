@@ -20,4 +20,37 @@ export const identityErrors = defineErrors({
     http: 400,
     text: 'a UUID URN holds 8-4-4-4-12 hexadecimal digits (RFC 4122 §3)',
   },
+  'aor-scheme': {
+    sip: 404,
+    http: 400,
+    text: 'an address of record is a sip, sips or tel URI (RFC 3261 §10.3)',
+  },
+  'aor-length': { sip: 400, http: 400, text: 'an address of record is longer than 512 characters' },
+  'aor-user': {
+    sip: 400,
+    http: 400,
+    text: 'the user part is missing or holds characters that must be escaped (RFC 3261 §25.1)',
+  },
+  'aor-host': {
+    sip: 400,
+    http: 400,
+    text: 'the host part is not a host name or IP address (RFC 3261 §25.1)',
+  },
+  'aor-phone-number': {
+    sip: 400,
+    http: 400,
+    text: 'not a global number, nor a local one with phone-context (RFC 3966 §3)',
+  },
+  'gruu-of-tel': {
+    sip: 403,
+    http: 400,
+    text: 'a GRUU is a SIP URI; a tel address of record has none (RFC 5627 §3.1)',
+  },
+  'gruu-keys': { sip: 500, http: 500, text: 'temporary GRUUs need two different keys of 16 octets' },
+  'gruu-index': { sip: 500, http: 500, text: 'the index of a temporary GRUU has 48 bits (RFC 5627 §A.2)' },
+  'gruu-name-space': {
+    sip: 500,
+    http: 500,
+    text: 'the name space for hiding hardware identities must be a UUID',
+  },
 });
