@@ -26,13 +26,16 @@ export type Parsed =
       readonly why: string;
       readonly status: number;
       readonly request: SipRequest | undefined;
+      /** The header fields as far as they could be read. */
+      readonly headers: Headers | undefined;
     };
 
-const malformed = (why: string, request?: SipRequest, status = 400): Parsed => ({
+const malformed = (why: string, request?: SipRequest, status = 400, headers = request?.headers): Parsed => ({
   kind: 'malformed',
   why,
   status,
   request,
+  headers,
 });
 
 /** Index of the CRLF CRLF that ends the head, searched from `from`; -1 when it is not there. */
@@ -60,7 +63,7 @@ export function parseDatagram(data: Buffer, limits: ParseLimits = defaultLimits)
   if (parsed.kind === 'malformed') return parsed;
   const bodyStart = end + 4;
   const available = data.length - bodyStart;
-  const announced = contentLength(parsed.message);
+  const announced = contentLength(parsed.message.headers);
   const request = parsed.kind === 'request' ? parsed.message : undefined;
   if (typeof announced === 'string') return malformed(announced, request);
   if (announced !== undefined && announced > available)
@@ -70,10 +73,10 @@ export function parseDatagram(data: Buffer, limits: ParseLimits = defaultLimits)
 }
 
 /** The number in Content-Length, undefined when the field is absent, or what is wrong with it. */
-export function contentLength(message: SipMessage): number | string | undefined {
-  const text = message.headers.get('Content-Length');
+export function contentLength(headers: Headers): number | string | undefined {
+  const text = headers.get('Content-Length');
   if (text === undefined) return undefined;
-  const lines = message.headers.lines('Content-Length');
+  const lines = headers.lines('Content-Length');
   if (lines.length > 1 && lines.some((line) => line !== text))
     return 'Content-Length twice with different values';
   return parseNumber(text, 0x7fff_ffff) ?? 'Content-Length is not a number';
@@ -198,5 +201,7 @@ function finishResponse(line: string, headers: Headers, charset: Charset, wrong:
   if (!match) return malformed('bad status line');
   const response = new SipResponse(Number(match[1]), match[2]!, headers, undefined, charset);
   const broken = wrong ?? violation(response);
-  return broken === undefined ? { kind: 'response', message: response } : malformed(broken);
+  return broken === undefined
+    ? { kind: 'response', message: response }
+    : malformed(broken, undefined, 400, headers);
 }
