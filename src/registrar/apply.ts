@@ -1,0 +1,192 @@
+import { randomUUID } from 'node:crypto';
+import { ParleyError } from '../base/errors.js';
+import type { InstanceId } from '../identity/instance-id.js';
+import { parseUri, sameUri } from '../sip/message/uri.js';
+import './errors.js';
+import type { ContactRequest, RegisterCommand } from './register-command.js';
+import type { Binding, BindingChange, InstanceState, Registration } from './registration.js';
+
+/** What the state function needs to know beside record and command. */
+export interface ApplyContext {
+  readonly aor: string;
+  readonly privateId: string;
+  readonly now: number;
+  readonly maxContacts: number;
+  /** `instance`: a device without reg-id has one binding, whatever its contact (3GPP TS 24.229); `contact`: one a contact URI (RFC 3261 §10.3). */
+  readonly matching: 'instance' | 'contact';
+  /** `gr` value of an instance of this identity. */
+  gr(instance: InstanceId): string;
+  /** Index for a new generation of temporary GRUUs of an instance, allocated before; undefined when none was. */
+  freshIndex(instanceKey: string): number | undefined;
+}
+
+export interface Applied {
+  readonly registration: Registration;
+  readonly changes: readonly BindingChange[];
+}
+
+/** Thrown out of {@link applyRegister} when a new generation begins for which no index was allocated: allocate and run again. */
+export class IndexNeeded {
+  readonly instanceKey: string;
+
+  constructor(instanceKey: string) {
+    this.instanceKey = instanceKey;
+  }
+}
+
+export const emptyRegistration: Registration = { bindings: [], instances: [] };
+
+/**
+ * RFC 3261 §10.3 steps 6 to 8 with RFC 5626 §6 and RFC 5627 §5: what a REGISTER makes of a registration.
+ * All contacts or none: an exception leaves everything as it was. Pure but for the identifiers of new bindings.
+ * @throws ParleyError `register-out-of-order`, `register-too-many-contacts`; {@link IndexNeeded}
+ */
+export function applyRegister(
+  before: Registration,
+  command: RegisterCommand,
+  context: ApplyContext,
+): Applied {
+  const lapsed = removeExpired(before, context.now);
+  const changes: BindingChange[] = [...lapsed.changes];
+  let bindings = [...lapsed.registration.bindings];
+  let instances = lapsed.registration.instances;
+  if (command.kind === 'remove-all') {
+    const mine = bindings.filter((binding) => binding.aor === context.aor);
+    for (const binding of mine) checkOrder(binding, command);
+    changes.push(...mine.map((binding) => ({ event: 'unregistered' as const, binding })));
+    bindings = bindings.filter((binding) => binding.aor !== context.aor);
+  }
+  for (const contact of command.contacts) {
+    const index = bindings.findIndex(
+      (binding) => binding.aor === context.aor && matches(binding, contact, context.matching),
+    );
+    const existing = bindings[index];
+    if (existing) checkOrder(existing, command);
+    if (contact.expires === 0) {
+      if (!existing) continue;
+      bindings.splice(index, 1);
+      changes.push({ event: 'unregistered', binding: existing });
+      continue;
+    }
+    const binding = makeBinding(contact, command, context, existing);
+    if (existing) bindings[index] = binding;
+    else bindings.push(binding);
+    changes.push({ event: existing ? 'refreshed' : 'registered', binding });
+    if (contact.instance) instances = nextGeneration(instances, contact, command, context);
+  }
+  if (bindings.length > context.maxContacts && bindings.length > before.bindings.length)
+    throw new ParleyError('register-too-many-contacts');
+  return { registration: compose(before, instances, bindings), changes };
+}
+
+/** Takes out what has expired; an instance without bindings loses its temporary GRUUs (RFC 5627 §5.4). */
+export function removeExpired(before: Registration, now: number): Applied {
+  const expired = before.bindings.filter((binding) => binding.expiresAt <= now);
+  if (expired.length === 0) return { registration: before, changes: [] };
+  return removeBindings(before, expired, 'expired');
+}
+
+/** Takes out chosen bindings, for the reason that watchers are told. */
+export function removeBindings(
+  before: Registration,
+  gone: readonly Binding[],
+  event: BindingChange['event'],
+): Applied {
+  const bindings = before.bindings.filter((binding) => !gone.includes(binding));
+  return {
+    registration: compose(before, before.instances, bindings),
+    changes: gone.map((binding) => ({ event, binding })),
+  };
+}
+
+/** How many devices that are away an identity is remembered to have had. */
+const MAX_AWAY = 64;
+
+/** Splits the instances into those that have a binding and those that are away, whose generation ends (RFC 5627 §5.4). */
+function compose(
+  before: Registration,
+  instances: readonly InstanceState[],
+  bindings: readonly Binding[],
+): Registration {
+  const here = (state: InstanceState): boolean =>
+    bindings.some((binding) => binding.instanceKey === state.instanceKey && binding.aor === state.aor);
+  const gone = instances.filter((state) => !here(state));
+  const living = gone.length === 0 ? instances : instances.filter(here);
+  const returned = before.away?.filter((gr) => !living.some((state) => state.gr === gr)) ?? [];
+  const away = [...new Set([...returned, ...gone.map((state) => state.gr)])].slice(-MAX_AWAY);
+  return away.length === 0 ? { bindings, instances: living } : { bindings, instances: living, away };
+}
+
+/** RFC 3261 §10.3 step 6 and 7: within one Call-ID only a higher CSeq counts. */
+function checkOrder(binding: Binding, command: RegisterCommand): void {
+  if (binding.callId === command.callId && command.cseq <= binding.cseq)
+    throw new ParleyError('register-out-of-order');
+}
+
+function matches(binding: Binding, contact: ContactRequest, matching: ApplyContext['matching']): boolean {
+  if (contact.instance && contact.regId !== undefined) {
+    return binding.instanceKey === contact.instance.key && binding.regId === contact.regId;
+  }
+  if (contact.instance && matching === 'instance') {
+    return binding.instanceKey === contact.instance.key && binding.regId === undefined;
+  }
+  if (binding.regId !== undefined || binding.instanceKey !== contact.instance?.key) return false;
+  return binding.contact === contact.uri || sameUri(parseUri(binding.contact), parseUri(contact.uri));
+}
+
+function makeBinding(
+  contact: ContactRequest,
+  command: RegisterCommand,
+  context: ApplyContext,
+  existing: Binding | undefined,
+): Binding {
+  return {
+    id: existing?.id ?? randomUUID(),
+    aor: context.aor,
+    contact: contact.uri,
+    params: contact.params,
+    ...(contact.instance ? { instance: contact.instance.urn, instanceKey: contact.instance.key } : {}),
+    ...(contact.regId === undefined ? {} : { regId: contact.regId }),
+    q: contact.q,
+    callId: command.callId,
+    cseq: command.cseq,
+    path: command.path,
+    ...(command.flow === undefined ? {} : { flow: command.flow }),
+    flowOnly: command.flowOnly,
+    privateId: context.privateId,
+    ...(command.userAgent === undefined ? {} : { userAgent: command.userAgent }),
+    registeredAt: existing?.registeredAt ?? context.now,
+    refreshedAt: context.now,
+    expiresAt: context.now + contact.expires * 1000,
+  };
+}
+
+/**
+ * RFC 5627 §5.4: a Call-ID other than that of the instance's last registration (of the same reg-id) ends the
+ * validity of all temporary GRUUs of the instance and begins a new generation.
+ */
+function nextGeneration(
+  instances: readonly InstanceState[],
+  contact: ContactRequest,
+  command: RegisterCommand,
+  context: ApplyContext,
+): readonly InstanceState[] {
+  const key = contact.instance!.key;
+  const flow = contact.regId === undefined ? '' : String(contact.regId);
+  const position = instances.findIndex((state) => state.instanceKey === key && state.aor === context.aor);
+  const state = instances[position];
+  const last = state?.callIds[flow];
+  if (state && last === command.callId) return instances;
+  const sameGeneration = state !== undefined && last === undefined; // one more flow of a device that is there
+  const index = sameGeneration ? state.index : context.freshIndex(key);
+  if (index === undefined) throw new IndexNeeded(key);
+  const next: InstanceState = {
+    aor: context.aor,
+    instanceKey: key,
+    gr: state?.gr ?? context.gr(contact.instance!),
+    index,
+    firstCSeq: sameGeneration ? state.firstCSeq : command.cseq,
+    callIds: { ...state?.callIds, [flow]: command.callId },
+  };
+  return position < 0 ? [...instances, next] : instances.with(position, next);
+}

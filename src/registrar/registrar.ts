@@ -1,0 +1,310 @@
+import type { Clock, Timer } from '../base/clock.js';
+import { ParleyError } from '../base/errors.js';
+import type { Logger } from '../base/log.js';
+import type { Trail } from '../base/trail.js';
+import { aorDomain, parseAor, type Aor } from '../identity/aor.js';
+import type { ServerRequest, ServerResponse } from '../sip/stack.js';
+import type { Change, Store } from '../store/store.js';
+import {
+  applyRegister,
+  emptyRegistration,
+  IndexNeeded,
+  removeBindings,
+  removeExpired,
+  type Applied,
+} from './apply.js';
+import type { Authenticator } from './authenticator.js';
+import './errors.js';
+import type { Gruus } from './gruus.js';
+import { decodeRegister, type ExpiryPolicy, type RegisterCommand } from './register-command.js';
+import { registerResponse } from './register-response.js';
+import {
+  registrations,
+  type Binding,
+  type ContactEvent,
+  type Registration,
+  type RegistrationEvent,
+} from './registration.js';
+import type { Subscribers } from './subscribers.js';
+
+export interface RegistrarOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly trail: Trail;
+  readonly log: Logger;
+  readonly subscribers: Subscribers;
+  readonly gruus: Gruus;
+  readonly authenticator: Authenticator;
+  /** Home domains, lower-case; the first one is the realm. */
+  readonly domains: readonly string[];
+  readonly expiry: ExpiryPolicy;
+  readonly maxContacts: number;
+  readonly matching: 'instance' | 'contact';
+  /** Whether GRUUs are issued at all. */
+  readonly gruu: boolean;
+  /** Identities of the home domains that nobody provisioned may register (only with open authentication). */
+  readonly openDomain: boolean;
+  /** Service-Route values for the 200, by the listener the request came in on (RFC 3608). */
+  serviceRoute(request: ServerRequest): readonly string[];
+}
+
+/** Who is registered for a REGISTER: the identity of its To, and the set that registers with it. */
+interface Registrant {
+  readonly aor: Aor;
+  readonly privateId: string;
+  readonly set: readonly Aor[];
+}
+
+const SWEEP_MS = 1_000;
+const SWEEP_BATCH = 500;
+
+/** The registrar of the home domains (RFC 3261 §10, 3327, 3608, 5626, 5627). */
+export class Registrar {
+  readonly #options: RegistrarOptions;
+  readonly #listeners = new Set<(event: RegistrationEvent) => void>();
+  /** Sets with a binding over a connection of this node, by flow: they die with it (RFC 5626 §7). */
+  readonly #connectionFlows = new Map<string, Set<string>>();
+  #sweep: Timer | undefined;
+  #closed = false;
+
+  constructor(options: RegistrarOptions) {
+    this.#options = options;
+    this.#scheduleSweep();
+  }
+
+  /** Handles a REGISTER whose Request-URI may or may not be ours. Failures are thrown as ParleyError for the stack to answer. */
+  async handle(request: ServerRequest, response: ServerResponse): Promise<void> {
+    const { trail } = this.#options;
+    if (!this.#options.domains.includes(request.requestUri.host) || request.requestUri.user !== undefined) {
+      throw new ParleyError('register-wrong-domain', request.requestUri.host);
+    }
+    const authentication = await this.#options.authenticator.authenticate(request, 'registrar');
+    if (authentication.kind === 'refused') throw authentication.error;
+    if (authentication.kind === 'challenge') {
+      response.send(authentication.status, { headers: authentication.headers });
+      return;
+    }
+    const registrant = await this.#registrant(request, authentication.privateId);
+    const command = this.#decode(request, response);
+    if (!command) return;
+    const { registration, changes } = await this.#commit(registrant, command);
+    response.send(200, {
+      headers: {
+        ...registerResponse(registration, command, {
+          ...registrant,
+          now: this.#options.clock.now(),
+          gruus: this.#options.gruu ? this.#options.gruus : undefined,
+        }),
+        'Service-Route': command.kind === 'query' ? undefined : this.#options.serviceRoute(request),
+        ...authentication.headers,
+      },
+    });
+    trail.record({
+      code:
+        command.kind === 'query'
+          ? 'register.queried'
+          : changes.some((change) => change.event === 'registered')
+            ? 'register.stored'
+            : 'register.updated',
+      outcome: 'accepted',
+      clause: 'RFC 3261 §10.3',
+      subject: registrant.aor,
+      trace: request.callId,
+    });
+    this.#announce({ set: registrant.set[0]!, changes, registration });
+  }
+
+  /** The registration of an identity's set, without what has expired, or undefined when there is none. */
+  async lookup(set: string): Promise<Registration | undefined> {
+    const registration = await this.#options.store.get(registrations, set);
+    return registration && removeExpired(registration, this.#options.clock.now()).registration;
+  }
+
+  /** Key of the implicit set that an identity belongs to, or undefined when it is not one of this domain. */
+  async setOf(aor: string): Promise<string | undefined> {
+    const row = await this.#options.subscribers.identity(aor);
+    if (row) return row.set[0];
+    return this.#options.openDomain && this.#options.domains.includes(aorDomain(aor as Aor) ?? '')
+      ? aor
+      : undefined;
+  }
+
+  /** All sets with bindings in order of their keys, after `after`. */
+  async *list(after?: string): AsyncGenerator<{ set: string; registration: Registration }> {
+    for await (const { key, value } of this.#options.store.scan(
+      registrations,
+      after === undefined ? {} : { after },
+    )) {
+      const { registration } = removeExpired(value, this.#options.clock.now());
+      if (registration.bindings.length > 0) yield { set: key, registration };
+    }
+  }
+
+  /**
+   * Network-initiated de-registration of a set, or of what `chosen` picks from it.
+   * @returns the bindings that went.
+   */
+  async deregister(
+    set: string,
+    event: ContactEvent,
+    chosen: (binding: Binding) => boolean = () => true,
+  ): Promise<readonly Binding[]> {
+    const applied = await this.#update(set, (before) =>
+      removeBindings(before, before.bindings.filter(chosen), event),
+    );
+    this.#announce({ set, ...applied });
+    return applied.changes.map((change) => change.binding);
+  }
+
+  /** A connection has gone: bindings that only it could reach go with it. */
+  async flowClosed(flow: string): Promise<void> {
+    const sets = this.#connectionFlows.get(flow);
+    if (!sets) return;
+    this.#connectionFlows.delete(flow);
+    for (const set of sets)
+      await this.deregister(set, 'expired', (binding) => binding.flow === flow && binding.flowOnly);
+  }
+
+  /** Calls `listener` after every committed change. */
+  onChange(listener: (event: RegistrationEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#sweep?.cancel();
+  }
+
+  async #registrant(request: ServerRequest, privateId: string): Promise<Registrant> {
+    const { subscribers, domains, openDomain } = this.#options;
+    const { to, from } = request;
+    if (to.uri.scheme !== 'sip' && to.uri.scheme !== 'sips' && to.uri.scheme !== 'tel') {
+      throw new ParleyError('register-unknown-identity', `scheme ${to.uri.scheme}`);
+    }
+    const aor = parseAor(to.uriText);
+    const row = await subscribers.identity(aor);
+    if (!row) {
+      if (!openDomain || !domains.includes(to.uri.host)) throw new ParleyError('register-unknown-identity');
+      return { aor, privateId, set: [aor] };
+    }
+    if (!openDomain && row.privateId !== privateId) throw new ParleyError('register-not-your-identity');
+    if (row.barred) throw new ParleyError('register-barred');
+    if (from.uriText !== to.uriText) {
+      const sender = parseAor(from.uriText);
+      if (sender !== aor && (await subscribers.identity(sender))?.privateId !== row.privateId)
+        throw new ParleyError('register-third-party');
+    }
+    return { aor, privateId: row.privateId, set: row.set };
+  }
+
+  /** Decodes, answering 423 with its Min-Expires itself (RFC 3261 §10.3 step 7). */
+  #decode(request: ServerRequest, response: ServerResponse): RegisterCommand | undefined {
+    try {
+      return decodeRegister(request, this.#options.expiry);
+    } catch (error) {
+      if (!(error instanceof ParleyError) || error.code !== 'register-brief') throw error;
+      response.send(423, { headers: { 'Min-Expires': String(this.#options.expiry.minimum) } });
+      this.#options.trail.record({
+        code: 'register.brief',
+        outcome: 'refused',
+        clause: 'RFC 3261 §10.3',
+        trace: request.callId,
+      });
+      return undefined;
+    }
+  }
+
+  async #commit(registrant: Registrant, command: RegisterCommand): Promise<Applied> {
+    const { clock, gruus, store, maxContacts, matching } = this.#options;
+    const set = registrant.set[0]!;
+    const indexes = new Map<string, number>();
+    for (;;) {
+      try {
+        const context = {
+          aor: registrant.aor,
+          privateId: registrant.privateId,
+          now: clock.now(),
+          maxContacts,
+          matching,
+          gr: gruus.gr.bind(gruus),
+          freshIndex: (instanceKey: string) => indexes.get(instanceKey),
+        };
+        if (command.kind === 'query') {
+          const registration = (await store.get(registrations, set)) ?? emptyRegistration;
+          return { registration: removeExpired(registration, context.now).registration, changes: [] };
+        }
+        return await this.#update(set, (before) => applyRegister(before, command, context));
+      } catch (error) {
+        if (!(error instanceof IndexNeeded)) throw error;
+        const { instanceKey } = error;
+        indexes.set(instanceKey, await gruus.allocateIndex({ set, aor: registrant.aor, instanceKey }));
+      }
+    }
+  }
+
+  #update(set: string, change: (before: Registration) => Applied): Promise<Applied> {
+    return this.#options.store.update(registrations, set, (current): Change<Registration, Applied> => {
+      const result = change(current ?? emptyRegistration);
+      const { registration } = result;
+      if (result.changes.length === 0) return { kind: 'keep', result };
+      if (registration.bindings.length === 0 && !registration.away) return { kind: 'remove', result };
+      let deadline: number | undefined;
+      for (const { expiresAt } of registration.bindings)
+        deadline = Math.min(deadline ?? expiresAt, expiresAt);
+      return { kind: 'put', value: registration, deadline, result };
+    });
+  }
+
+  #announce(event: RegistrationEvent): void {
+    if (event.changes.length === 0) return;
+    for (const { binding } of event.changes) this.#watchFlow(event.set, binding);
+    for (const listener of this.#listeners) {
+      try {
+        listener(event);
+      } catch (error) {
+        this.#options.log.error({ err: error, set: event.set }, 'a listener of registration changes failed');
+      }
+    }
+  }
+
+  #watchFlow(set: string, binding: Binding): void {
+    if (!binding.flowOnly || binding.flow === undefined || binding.flow.startsWith('udp')) return;
+    const sets = this.#connectionFlows.get(binding.flow) ?? new Set();
+    this.#connectionFlows.set(binding.flow, sets.add(set));
+  }
+
+  #scheduleSweep(): void {
+    this.#sweep = this.#options.clock.after(SWEEP_MS, () => {
+      void this.#expire()
+        .catch((error: unknown) =>
+          this.#options.log.error({ err: error }, 'expiry of bindings failed; it is tried again'),
+        )
+        .finally(() => {
+          if (!this.#closed) this.#scheduleSweep();
+        });
+    });
+  }
+
+  /** Expiry acts: what is due leaves the store and is announced. */
+  async #expire(): Promise<void> {
+    const { store, clock, trail } = this.#options;
+    for (;;) {
+      const due = await store.due(registrations, clock.now(), SWEEP_BATCH);
+      for (const set of due) {
+        const applied = await this.#update(set, (before) => removeExpired(before, clock.now()));
+        for (const { binding } of applied.changes) {
+          trail.record({
+            code: 'register.expired',
+            outcome: 'noted',
+            clause: 'RFC 3261 §10.3',
+            subject: binding.aor,
+            trace: binding.callId,
+          });
+        }
+        this.#announce({ set, ...applied });
+      }
+      if (due.length < SWEEP_BATCH || this.#closed) return;
+    }
+  }
+}

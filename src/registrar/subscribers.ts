@@ -1,0 +1,168 @@
+import { hash } from 'node:crypto';
+import { ParleyError } from '../base/errors.js';
+import { parseAor, type Aor } from '../identity/aor.js';
+import { table, type Store } from '../store/store.js';
+import './errors.js';
+
+/** A digest algorithm of RFC 8760 for which credentials are kept. */
+export type HashName = 'MD5' | 'SHA-256' | 'SHA-512-256';
+
+/** H(username:realm:password) in hex by algorithm: what a verifier needs, so that no password is stored. */
+export interface DigestCredential {
+  readonly username: string;
+  readonly ha1: Readonly<Record<HashName, string>>;
+}
+
+export interface PublicIdentity {
+  readonly aor: Aor;
+  /** May not register or send, only be registered along with others (3GPP TS 23.228 §4.3.3.4). */
+  readonly barred?: boolean;
+}
+
+/** A subscription: one private identity with its public ones. */
+export interface Subscriber {
+  readonly privateId: string;
+  readonly identities: readonly PublicIdentity[];
+  /** Identities that register together; the first that is not barred is the default one. Each identity is in exactly one set. */
+  readonly implicitSets: readonly (readonly Aor[])[];
+  readonly credentials: readonly DigestCredential[];
+}
+
+/** What is known of one public identity. */
+export interface IdentityRow {
+  readonly privateId: string;
+  readonly barred: boolean;
+  /** Its implicit registration set: the default identity first, barred ones left out. */
+  readonly set: readonly Aor[];
+}
+
+const subscribers = table<Subscriber>('subscribers');
+const identities = table<IdentityRow>('identities');
+
+/** What an operator gives to make a subscriber. */
+export interface NewSubscriber {
+  /** `user@realm`; digest also accepts the part before a `@realm` of the home domain as user name. */
+  readonly privateId: string;
+  readonly password: string;
+  /** `sip:` and `tel:` URIs; the first one is the default. */
+  readonly identities: readonly string[];
+  readonly barred?: readonly string[];
+  /** Sets of identities that register together; one set of all when absent. */
+  readonly implicitSets?: readonly (readonly string[])[];
+}
+
+const nodeHash: Record<HashName, string> = { MD5: 'md5', 'SHA-256': 'sha256', 'SHA-512-256': 'sha512-256' };
+
+/** Provisioned users. Credentials are written here and read by the authenticator alone. */
+export class Subscribers {
+  readonly #store: Store;
+  readonly #domain: string;
+
+  /** @param domain home domain and digest realm. */
+  constructor(store: Store, domain: string) {
+    this.#store = store;
+    this.#domain = domain;
+  }
+
+  /** @throws ParleyError `subscriber-invalid`, `subscriber-exists` when the private identity or a public one is taken. */
+  async add(wanted: NewSubscriber): Promise<Subscriber> {
+    const subscriber = this.#build(wanted);
+    for (const { aor } of subscriber.identities) {
+      const owner = await this.#store.get(identities, aor);
+      if (owner && owner.privateId !== subscriber.privateId) throw new ParleyError('subscriber-exists', aor);
+    }
+    await this.#store.update(subscribers, subscriber.privateId, (current) => {
+      if (current) throw new ParleyError('subscriber-exists', subscriber.privateId);
+      return { kind: 'put', value: subscriber, result: undefined };
+    });
+    for (const { aor, barred = false } of subscriber.identities) {
+      const set = subscriber.implicitSets.find((candidate) => candidate.includes(aor))!;
+      const open = set.filter(
+        (member) => !subscriber.identities.find((identity) => identity.aor === member)?.barred,
+      );
+      const row: IdentityRow = { privateId: subscriber.privateId, barred, set: open };
+      await this.#store.update(identities, aor, () => ({ kind: 'put', value: row, result: undefined }));
+    }
+    return subscriber;
+  }
+
+  /** @throws ParleyError `subscriber-unknown` */
+  async remove(privateId: string): Promise<Subscriber> {
+    const gone = await this.#store.update(subscribers, privateId, (current) => {
+      if (!current) throw new ParleyError('subscriber-unknown', privateId);
+      return { kind: 'remove', result: current };
+    });
+    for (const { aor } of gone.identities) {
+      await this.#store.update(identities, aor, (row) =>
+        row?.privateId === privateId
+          ? { kind: 'remove', result: undefined }
+          : { kind: 'keep', result: undefined },
+      );
+    }
+    return gone;
+  }
+
+  get(privateId: string): Promise<Subscriber | undefined> {
+    return this.#store.get(subscribers, privateId);
+  }
+
+  /** The subscriber that a digest user name stands for: its private identity, whole or without the home realm. */
+  async byUsername(username: string): Promise<Subscriber | undefined> {
+    return (
+      (await this.get(username)) ??
+      (username.includes('@') ? undefined : await this.get(`${username}@${this.#domain}`))
+    );
+  }
+
+  identity(aor: string): Promise<IdentityRow | undefined> {
+    return this.#store.get(identities, aor);
+  }
+
+  /** In order of private identities, after `after`. */
+  async list(after: string | undefined, limit: number): Promise<Subscriber[]> {
+    const found: Subscriber[] = [];
+    for await (const { value } of this.#store.scan(subscribers, {
+      ...(after === undefined ? {} : { after }),
+      limit,
+    }))
+      found.push(value);
+    return found;
+  }
+
+  #build(wanted: NewSubscriber): Subscriber {
+    const { privateId, password } = wanted;
+    if (!/^[^\s:"\\]{1,128}$/.test(privateId))
+      throw new ParleyError('subscriber-invalid', 'private identity');
+    if (password === '') throw new ParleyError('subscriber-invalid', 'empty password');
+    const aors = wanted.identities.map(parseAor);
+    if (aors.length === 0 || new Set(aors).size !== aors.length) {
+      throw new ParleyError('subscriber-invalid', 'at least one public identity, none twice');
+    }
+    const barred = new Set((wanted.barred ?? []).map(parseAor));
+    const sets = wanted.implicitSets?.map((set) => set.map(parseAor)) ?? [aors];
+    const grouped = new Set(sets.flat());
+    if (grouped.size !== sets.flat().length || [...grouped].some((aor) => !aors.includes(aor))) {
+      throw new ParleyError(
+        'subscriber-invalid',
+        'each implicit set holds identities of this subscriber, none in two sets',
+      );
+    }
+    const alone = aors.filter((aor) => !grouped.has(aor)).map((aor) => [aor]);
+    const suffix = `@${this.#domain}`;
+    const usernames = privateId.endsWith(suffix)
+      ? [privateId, privateId.slice(0, -suffix.length)]
+      : [privateId];
+    return {
+      privateId,
+      identities: aors.map((aor) => (barred.has(aor) ? { aor, barred: true } : { aor })),
+      implicitSets: [...sets, ...alone],
+      credentials: usernames.map((username) => ({ username, ha1: this.#ha1(username, password) })),
+    };
+  }
+
+  #ha1(username: string, password: string): Record<HashName, string> {
+    const text = `${username}:${this.#domain}:${password}`;
+    const of = (name: HashName): string => hash(nodeHash[name], text);
+    return { MD5: of('MD5'), 'SHA-256': of('SHA-256'), 'SHA-512-256': of('SHA-512-256') };
+  }
+}
