@@ -25,13 +25,9 @@ export interface Applied {
   readonly changes: readonly BindingChange[];
 }
 
-/** Thrown out of {@link applyRegister} when a new generation begins for which no index was allocated: allocate and run again. */
-export class IndexNeeded {
-  readonly instanceKey: string;
-
-  constructor(instanceKey: string) {
-    this.instanceKey = instanceKey;
-  }
+/** A new generation of temporary GRUUs begins for which no index was allocated: allocate these and apply again. */
+export interface IndexesNeeded {
+  readonly indexesNeeded: readonly string[];
 }
 
 export const emptyRegistration: Registration = { bindings: [], instances: [] };
@@ -39,13 +35,14 @@ export const emptyRegistration: Registration = { bindings: [], instances: [] };
 /**
  * RFC 3261 §10.3 steps 6 to 8 with RFC 5626 §6 and RFC 5627 §5: what a REGISTER makes of a registration.
  * All contacts or none: an exception leaves everything as it was. Pure but for the identifiers of new bindings.
- * @throws ParleyError `register-out-of-order`, `register-too-many-contacts`; {@link IndexNeeded}
+ * @throws ParleyError `register-out-of-order`, `register-too-many-contacts`
  */
 export function applyRegister(
   before: Registration,
   command: RegisterCommand,
   context: ApplyContext,
-): Applied {
+): Applied | IndexesNeeded {
+  const indexesNeeded: string[] = [];
   const lapsed = removeExpired(before, context.now);
   const changes: BindingChange[] = [...lapsed.changes];
   let bindings = [...lapsed.registration.bindings];
@@ -72,10 +69,11 @@ export function applyRegister(
     if (existing) bindings[index] = binding;
     else bindings.push(binding);
     changes.push({ event: existing ? 'refreshed' : 'registered', binding });
-    if (contact.instance) instances = nextGeneration(instances, contact, command, context);
+    if (contact.instance) instances = nextGeneration(instances, contact, command, context, indexesNeeded);
   }
   if (bindings.length > context.maxContacts && bindings.length > before.bindings.length)
     throw new ParleyError('register-too-many-contacts');
+  if (indexesNeeded.length > 0) return { indexesNeeded };
   return { registration: compose(before, instances, bindings), changes };
 }
 
@@ -170,6 +168,7 @@ function nextGeneration(
   contact: ContactRequest,
   command: RegisterCommand,
   context: ApplyContext,
+  indexesNeeded: string[],
 ): readonly InstanceState[] {
   const key = contact.instance!.key;
   const flow = contact.regId === undefined ? '' : String(contact.regId);
@@ -179,7 +178,10 @@ function nextGeneration(
   if (state && last === command.callId) return instances;
   const sameGeneration = state !== undefined && last === undefined; // one more flow of a device that is there
   const index = sameGeneration ? state.index : context.freshIndex(key);
-  if (index === undefined) throw new IndexNeeded(key);
+  if (index === undefined) {
+    indexesNeeded.push(key);
+    return instances;
+  }
   const next: InstanceState = {
     aor: context.aor,
     instanceKey: key,

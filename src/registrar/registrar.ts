@@ -3,15 +3,16 @@ import { ParleyError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import type { Trail } from '../base/trail.js';
 import { aorDomain, parseAor, type Aor } from '../identity/aor.js';
+import type { InstanceId } from '../identity/instance-id.js';
 import type { ServerRequest, ServerResponse } from '../sip/stack.js';
 import type { Change, Store } from '../store/store.js';
 import {
   applyRegister,
   emptyRegistration,
-  IndexNeeded,
   removeBindings,
   removeExpired,
   type Applied,
+  type IndexesNeeded,
 } from './apply.js';
 import type { Authenticator } from './authenticator.js';
 import './errors.js';
@@ -216,38 +217,35 @@ export class Registrar {
   }
 
   async #commit(registrant: Registrant, command: RegisterCommand): Promise<Applied> {
-    const { clock, gruus, store, maxContacts, matching } = this.#options;
+    const { clock, gruus, maxContacts, matching } = this.#options;
+    const { aor, privateId } = registrant;
     const set = registrant.set[0]!;
     const indexes = new Map<string, number>();
+    const context = {
+      aor,
+      privateId,
+      now: clock.now(),
+      maxContacts,
+      matching,
+      gr: (instance: InstanceId) => gruus.gr(instance),
+      freshIndex: (instanceKey: string) => indexes.get(instanceKey),
+    };
+    if (command.kind === 'query')
+      return { registration: (await this.lookup(set)) ?? emptyRegistration, changes: [] };
     for (;;) {
-      try {
-        const context = {
-          aor: registrant.aor,
-          privateId: registrant.privateId,
-          now: clock.now(),
-          maxContacts,
-          matching,
-          gr: gruus.gr.bind(gruus),
-          freshIndex: (instanceKey: string) => indexes.get(instanceKey),
-        };
-        if (command.kind === 'query') {
-          const registration = (await store.get(registrations, set)) ?? emptyRegistration;
-          return { registration: removeExpired(registration, context.now).registration, changes: [] };
-        }
-        return await this.#update(set, (before) => applyRegister(before, command, context));
-      } catch (error) {
-        if (!(error instanceof IndexNeeded)) throw error;
-        const { instanceKey } = error;
-        indexes.set(instanceKey, await gruus.allocateIndex({ set, aor: registrant.aor, instanceKey }));
+      const applied = await this.#update(set, (before) => applyRegister(before, command, context));
+      if (!('indexesNeeded' in applied)) return applied;
+      for (const instanceKey of applied.indexesNeeded) {
+        indexes.set(instanceKey, await gruus.allocateIndex({ set, aor, instanceKey }));
       }
     }
   }
 
-  #update(set: string, change: (before: Registration) => Applied): Promise<Applied> {
-    return this.#options.store.update(registrations, set, (current): Change<Registration, Applied> => {
+  #update<A extends Applied | IndexesNeeded>(set: string, change: (before: Registration) => A): Promise<A> {
+    return this.#options.store.update(registrations, set, (current): Change<Registration, A> => {
       const result = change(current ?? emptyRegistration);
+      if ('indexesNeeded' in result || result.changes.length === 0) return { kind: 'keep', result };
       const { registration } = result;
-      if (result.changes.length === 0) return { kind: 'keep', result };
       if (registration.bindings.length === 0 && !registration.away) return { kind: 'remove', result };
       let deadline: number | undefined;
       for (const { expiresAt } of registration.bindings)
