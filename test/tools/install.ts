@@ -2,7 +2,11 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 
 /** Programs that tests run and npm does not bring, by the Debian package that holds each. */
-const tools: Record<string, string> = { sipp: 'sip-tester' };
+const tools: Record<string, string> = {
+  sipp: 'sip-tester',
+  tshark: 'tshark',
+  wbxml2xml: 'libwbxml2-utils',
+};
 
 const has = (program: string): boolean => spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
 
