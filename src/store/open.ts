@@ -1,0 +1,60 @@
+import type { Clock } from '../base/clock.js';
+import type { ParleyError } from '../base/errors.js';
+import type { Logger } from '../base/log.js';
+import { storeError } from './errors.js';
+import { LmdbStore } from './lmdb/lmdb-store.js';
+import type { Store } from './store.js';
+
+/** What a store needs of its surroundings. */
+export interface StoreContext {
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** A store URL taken apart. */
+export type StoreAddress =
+  | { readonly backend: 'lmdb'; readonly path: string }
+  | { readonly backend: 'redis'; readonly urls: readonly string[] };
+
+const invalid = (why: string): ParleyError => storeError('store-url-invalid', why);
+
+/**
+ * Takes `lmdb:PATH`, `redis://[user[:password]@]host[:port][/db]`, `rediss://…` apart; several Redis URLs with
+ * commas between them are nodes of one cluster. The password of a URL appears in no message.
+ * @throws ParleyError `store-url-invalid`.
+ */
+export function parseStoreUrl(url: string): StoreAddress {
+  if (url.startsWith('lmdb:')) {
+    const path = url.slice('lmdb:'.length).replace(/^\/\/(?=\/)/, '');
+    if (path === '') throw invalid('lmdb: needs a folder, as in lmdb:./data');
+    return { backend: 'lmdb', path };
+  }
+  const urls = url.split(',').map((part) => part.trim());
+  for (const part of urls) checkRedisUrl(part, urls.length > 1);
+  return { backend: 'redis', urls };
+}
+
+function checkRedisUrl(text: string, inCluster: boolean): void {
+  if (!URL.canParse(text)) throw invalid('use lmdb:PATH, redis://host:port/db or rediss://host:port/db');
+  const { protocol, hostname, pathname, search, hash } = new URL(text);
+  if (protocol !== 'redis:' && protocol !== 'rediss:') throw invalid(`the scheme ${protocol} is not known`);
+  if (hostname === '') throw invalid('the host is missing');
+  if (search !== '' || hash !== '') throw invalid('nothing may follow the database number');
+  const database = /^\/?(\d*)$/.exec(pathname)?.[1];
+  if (database === undefined) throw invalid('the database is a number, as in redis://127.0.0.1:6379/0');
+  if (inCluster && Number(database) > 0) throw invalid('a cluster has database 0 only');
+}
+
+/**
+ * Opens the store that a URL names and waits until it can be used.
+ * @throws ParleyError `store-url-invalid`, `store-in-use`, `store-broken`, `store-unavailable`.
+ */
+export async function openStore(url: string, context: StoreContext): Promise<Store> {
+  const address = parseStoreUrl(url);
+  switch (address.backend) {
+    case 'lmdb':
+      return LmdbStore.open(address.path, context);
+    case 'redis':
+      throw invalid('the Redis store is not there yet');
+  }
+}
