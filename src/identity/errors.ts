@@ -46,8 +46,8 @@ export const identityErrors = defineErrors({
     http: 400,
     text: 'a GRUU is a SIP URI; a tel address of record has none (RFC 5627 §3.1)',
   },
-  'gruu-keys': { sip: 500, http: 500, text: 'temporary GRUUs need two different keys of 16 octets' },
-  'gruu-index': { sip: 500, http: 500, text: 'the index of a temporary GRUU has 48 bits (RFC 5627 §A.2)' },
+  'gruu-key': { sip: 500, http: 500, text: 'temporary GRUUs need a key of 16 octets' },
+  'gruu-index': { sip: 500, http: 500, text: 'the index of a temporary GRUU has 47 bits' },
   'gruu-name-space': {
     sip: 500,
     http: 500,

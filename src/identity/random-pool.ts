@@ -20,9 +20,10 @@ export class RandomPool {
       randomFillSync(this.#block);
       this.#next = 0;
     }
-    const end = this.#next + length;
-    this.#block.copy(target, offset, this.#next, end);
-    this.#block.fill(0, this.#next, end);
-    this.#next = end;
+    // a loop, since copy and fill of a few octets cost more than the octets; what was handed out is wiped
+    for (let i = 0; i < length; i++) {
+      target[offset + i] = this.#block[this.#next]!;
+      this.#block[this.#next++] = 0;
+    }
   }
 }

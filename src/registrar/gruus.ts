@@ -2,14 +2,13 @@ import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import type { Aor } from '../identity/aor.js';
 import { GrValues, parseGruu, publicGruu, temporaryGruu } from '../identity/gruu.js';
 import type { InstanceId } from '../identity/instance-id.js';
-import { TemporaryGruuCodec } from '../identity/temporary-gruu.js';
+import { TEMPORARY_GRUU_INDEXES, TemporaryGruuCodec } from '../identity/temporary-gruu.js';
 import { table, type Store } from '../store/store.js';
 import { gruuIndex, registrations, type GruuIndexRow, type InstanceState } from './registration.js';
 
 interface GruuSecrets {
   readonly nameSpace: string;
-  readonly encryption: Uint8Array;
-  readonly authentication: Uint8Array;
+  readonly key: Uint8Array;
 }
 
 const secrets = table<GruuSecrets>('secrets');
@@ -33,7 +32,7 @@ export class Gruus {
   private constructor(store: Store, own: GruuSecrets, nameSpace: string | undefined) {
     this.#store = store;
     this.#values = new GrValues(nameSpace ?? own.nameSpace);
-    this.#codec = new TemporaryGruuCodec(own);
+    this.#codec = new TemporaryGruuCodec(own.key);
   }
 
   /**
@@ -43,8 +42,7 @@ export class Gruus {
   static async open(store: Store, nameSpace?: string): Promise<Gruus> {
     const fresh: GruuSecrets = {
       nameSpace: randomUUID(),
-      encryption: randomBytes(16),
-      authentication: randomBytes(16),
+      key: randomBytes(16),
     };
     const own = await store.update(secrets, 'gruu', (current) =>
       current ? { kind: 'keep', result: current } : { kind: 'put', value: fresh, result: fresh },
@@ -70,7 +68,7 @@ export class Gruus {
   /** Reserves the index of a new generation. Committed before any GRUU that holds it is shown to anybody. */
   async allocateIndex(row: GruuIndexRow): Promise<number> {
     for (;;) {
-      const index = randomInt(2 ** 48 - 1);
+      const index = randomInt(TEMPORARY_GRUU_INDEXES);
       const free = await this.#store.update(gruuIndex, indexKey(index), (current) =>
         current ? { kind: 'keep', result: false } : { kind: 'put', value: row, result: true },
       );
