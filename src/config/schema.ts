@@ -1,0 +1,112 @@
+import { z } from 'zod';
+
+const port = z.int().min(0).max(65_535);
+const HOST = String.raw`(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)`;
+const hostPort = z
+  .string()
+  .regex(new RegExp(`^${HOST}:\\d{1,5}$`), 'must be HOST:PORT')
+  .refine(
+    (text) => port.safeParse(Number(text.slice(text.lastIndexOf(':') + 1))).success,
+    'port is above 65535',
+  );
+const listener = z
+  .string()
+  .regex(
+    new RegExp(`^(?:udp|tcp|tls|ws|wss):${HOST}:\\d{1,5}$`),
+    'must be PROTOCOL:HOST:PORT with udp, tcp, tls, ws or wss',
+  )
+  .refine((text) => Number(text.slice(text.lastIndexOf(':') + 1)) <= 65_535, 'port is above 65535');
+const domain = z
+  .string()
+  .toLowerCase()
+  .regex(/^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?$/, 'must be a domain name');
+const seconds = (standard: number) => z.number().positive().max(31_536_000).default(standard);
+const milliseconds = (standard: number) => z.int().min(10).max(600_000).default(standard);
+const aor = z.string().regex(/^(?:sips?|tel):/, 'must be a sip: or tel: URI');
+
+export const roles = ['core', 'participating', 'controlling', 'imps'] as const;
+
+const subscriber = z.strictObject({
+  privateId: z.string().min(1),
+  password: z.string().min(1),
+  identities: z.array(aor).min(1),
+  barred: z.array(aor).optional(),
+  implicitSets: z.array(z.array(aor).min(1)).optional(),
+});
+
+/** The configuration file, every switch with its default. */
+export const configSchema = z.strictObject({
+  /** Home domain and digest realm. */
+  domain: domain.default('ims.test'),
+  /** Further domains served as the home domain is. */
+  domains: z.array(domain).default([]),
+  roles: z
+    .array(z.enum(roles))
+    .min(1)
+    .default([...roles]),
+  /** `none` lets anyone of the home domain register; only with loopback listeners or `insecure`. */
+  auth: z.enum(['digest', 'none']).default('digest'),
+  insecure: z.boolean().default(false),
+  store: z
+    .string()
+    .regex(/^(?:lmdb:.+|rediss?:\/\/.+)$/, 'must be lmdb:PATH or redis://HOST:PORT')
+    .default('lmdb:./data'),
+  conferenceFactory: z
+    .string()
+    .regex(/^sips?:/, 'must be a SIP URI')
+    .optional(),
+  drainSeconds: seconds(10),
+  log: z
+    .strictObject({ level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info') })
+    .prefault({}),
+  sip: z
+    .strictObject({
+      stack: z
+        .string()
+        .regex(/^(?:embedded|drachtio:\/\/.*)$/, 'must be embedded or drachtio://:secret@host:port')
+        .default('embedded'),
+      listen: z.array(listener).min(1).default(['udp:127.0.0.1:5060', 'tcp:127.0.0.1:5060']),
+      /** IP addresses whose requests are believed as they come: P-Asserted-Identity and the other headers of the trust domain. */
+      trusted: z.array(z.union([z.ipv4(), z.ipv6()])).default([]),
+      tls: z.strictObject({ cert: z.string(), key: z.string() }).optional(),
+      /** RFC 3261 §17.1.1.1, milliseconds. */
+      timers: z
+        .strictObject({ t1: milliseconds(500), t2: milliseconds(4_000), t4: milliseconds(5_000) })
+        .prefault({}),
+      /** RFC 3261 §16.6 step 11, seconds. */
+      timerC: z.number().min(180).max(3_600).default(180),
+      /** Queueing delay in milliseconds above which new requests get 503. */
+      overloadDelay: milliseconds(250),
+    })
+    .prefault({}),
+  registrar: z
+    .strictObject({
+      expires: z
+        .strictObject({ minimum: seconds(60), maximum: seconds(600_000), standard: seconds(3_600) })
+        .refine((expires) => expires.minimum <= expires.maximum, 'minimum is above maximum')
+        .prefault({}),
+      maxContacts: z.int().min(1).max(1_000).default(50),
+      /** How a device that sends an Instance ID without reg-id is found again: by it alone (3GPP TS 24.229), or also by its contact (RFC 3261). */
+      matching: z.enum(['instance', 'contact']).default('instance'),
+      gruu: z.boolean().default(true),
+      /** Name space for the UUIDs that hide IMEI and MEID in GRUUs; made at the first start when absent. */
+      gruuNameSpace: z.uuid().optional(),
+    })
+    .prefault({}),
+  http: z
+    .strictObject({
+      listen: hostPort.default('127.0.0.1:8080'),
+      /** Bearer token of the admin API; needed unless it listens on loopback. */
+      token: z.string().min(16, 'must have at least 16 characters').optional(),
+    })
+    .prefault({}),
+  imps: z
+    .strictObject({ listen: hostPort.default('127.0.0.1:8090'), cir: hostPort.default('127.0.0.1:8091') })
+    .prefault({}),
+  msrp: z.strictObject({ listen: hostPort.default('127.0.0.1:2855') }).prefault({}),
+  /** Subscribers made at start when they do not exist yet. */
+  subscribers: z.array(subscriber).default([]),
+});
+
+/** A configuration with every default filled in. */
+export type Config = z.infer<typeof configSchema>;
