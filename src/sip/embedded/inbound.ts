@@ -1,0 +1,66 @@
+import { SipRequest, type SipResponse } from '../message/message.js';
+import type { SendOptions, ServerRequest, ServerResponse, Source } from '../stack.js';
+import type { ServerTransaction } from '../transaction/layer.js';
+import { buildResponse } from './respond.js';
+import { randomToken } from './tokens.js';
+
+type CancelListener = (cancel: SipRequest) => void;
+
+/** A request that arrived. An ACK to a 2xx has no server transaction. */
+export class InboundRequest extends SipRequest implements ServerRequest {
+  readonly source: Source;
+  readonly transaction: ServerTransaction | undefined;
+  ownRoute: string | undefined;
+  /** The flow that our own Route names for what comes after it (RFC 5626 §5.3). */
+  routeFlow: string | undefined;
+  #cancelListeners: CancelListener[] | undefined;
+
+  constructor(request: SipRequest, source: Source, transaction?: ServerTransaction) {
+    super(request.method, request.uri, request.headers, request.body, request.charset);
+    this.source = source;
+    this.transaction = transaction;
+    this.ownRoute = undefined;
+    this.routeFlow = undefined;
+  }
+
+  onCancel(listener: CancelListener): void {
+    (this.#cancelListeners ??= []).push(listener);
+  }
+
+  /** Tells the listeners. @returns how many there were. */
+  cancelled(cancel: SipRequest): void {
+    for (const listener of this.#cancelListeners ?? []) listener(cancel);
+  }
+}
+
+/** How an inbound request is answered; one To tag for all its responses (RFC 3261 §8.2.6.2). */
+export class InboundResponse implements ServerResponse {
+  readonly request: InboundRequest;
+  #tag: string | undefined;
+
+  constructor(request: InboundRequest) {
+    this.request = request;
+  }
+
+  get finalStatus(): number | undefined {
+    return this.request.transaction?.finalStatus;
+  }
+
+  /** Our To tag. */
+  get tag(): string {
+    return (this.#tag ??= randomToken());
+  }
+
+  send(status: number, options?: SendOptions): boolean {
+    return this.sendMessage(this.build(status, options));
+  }
+
+  build(status: number, options?: SendOptions): SipResponse {
+    return buildResponse(this.request, status, this.tag, options);
+  }
+
+  /** Sends a complete response: what a proxy forwards, what a dialog has built. */
+  sendMessage(response: SipResponse): boolean {
+    return this.request.transaction?.respond(response) ?? false;
+  }
+}

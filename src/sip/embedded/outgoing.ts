@@ -1,0 +1,138 @@
+import type { Clock, Timer } from '../../base/clock.js';
+import type { SipRequest, SipResponse } from '../message/message.js';
+import type { Source } from '../stack.js';
+import type { ClientFailure, ClientTransaction, ClientUser, NextHop } from '../transaction/layer.js';
+import type { Logger } from '../../base/log.js';
+import type { SipUri } from '../message/uri.js';
+import type { Wire } from './wire.js';
+
+/** Who sent a request: hears its responses, and how it failed when every server of it failed. */
+export interface OutgoingUser {
+  /**
+   * Finishes one attempt's own copy before it goes to `hop` (Contact, Record-Route).
+   * @returns the branch, or undefined for a fresh one.
+   */
+  prepare?(request: SipRequest, hop: NextHop): string | undefined;
+  onResponse(response: SipResponse, source: Source): void;
+  onFailure(failure: ClientFailure): void;
+}
+
+/** What sending needs besides the request. */
+export interface Sending {
+  readonly wire: Wire;
+  readonly clock: Clock;
+  /** Timer T1 in milliseconds. */
+  readonly t1: number;
+  readonly log: Logger;
+}
+
+/**
+ * Finds where a request goes: to its flow, else to the servers of `uri` (RFC 3263). Calls `found` at once where nothing
+ * has to be looked up; with a failure when there is nowhere to send it to.
+ */
+export function locate(
+  sending: Sending,
+  request: SipRequest,
+  uri: SipUri,
+  flow: string | undefined,
+  found: (hops: readonly NextHop[] | ClientFailure) => void,
+): void {
+  const { wire, log } = sending;
+  if (flow !== undefined) {
+    const hop = wire.hopOfFlow(flow);
+    found(hop ? [hop] : 'flow-failed');
+    return;
+  }
+  const hops = wire.resolve(uri, request.uri.startsWith('sips:'));
+  if (!(hops instanceof Promise)) {
+    found(hops);
+    return;
+  }
+  hops.then(found, (error: unknown) => {
+    log.warn({ err: error, uri: uri.toString() }, 'no server found for a URI');
+    found('transport');
+  });
+}
+
+/**
+ * A request on its way to the first server that takes it: the next hop is tried when one cannot be reached, does not
+ * answer, or answers 503 (RFC 3263 §4.3), each in a transaction of its own.
+ */
+export class Outgoing implements ClientUser {
+  readonly #sending: Sending;
+  readonly #request: SipRequest;
+  readonly #hops: readonly NextHop[];
+  readonly #user: OutgoingUser;
+  #next = 0;
+  #transaction: ClientTransaction | undefined;
+  #answered = false;
+  #done = false;
+  #guard: Timer | undefined;
+
+  /** @param request taken over; it must not change afterwards. */
+  constructor(sending: Sending, request: SipRequest, hops: readonly NextHop[], user: OutgoingUser) {
+    this.#sending = sending;
+    this.#request = request;
+    this.#hops = hops;
+    this.#user = user;
+  }
+
+  start(): void {
+    this.#attempt();
+  }
+
+  /** The attempt that runs, or ran last. */
+  get transaction(): ClientTransaction | undefined {
+    return this.#transaction;
+  }
+
+  /**
+   * Cancels an INVITE that has no final response. Without one for 64·T1 afterwards it counts as timed out (RFC 3261 §9.1).
+   * @param reason a Reason header field value.
+   */
+  cancel(reason?: string): void {
+    if (this.#done || this.#guard) return;
+    this.#next = this.#hops.length;
+    this.#guard = this.#sending.clock.after(64 * this.#sending.t1, () => this.#fail('timeout'));
+    this.#transaction?.cancel(reason);
+  }
+
+  onResponse(response: SipResponse, source: Source): void {
+    if (this.#done && (response.status < 200 || response.status >= 300)) return;
+    if (response.status === 503 && this.#next < this.#hops.length && !this.#answered) {
+      this.#attempt();
+      return;
+    }
+    this.#answered = true;
+    if (response.status >= 200) this.#finish();
+    this.#user.onResponse(response, source);
+  }
+
+  onFailure(failure: ClientFailure): void {
+    if (this.#done) return;
+    if (this.#next < this.#hops.length && !this.#answered) this.#attempt();
+    else this.#fail(failure);
+  }
+
+  #attempt(): void {
+    const hop = this.#hops[this.#next++];
+    if (!hop) {
+      this.#fail('transport');
+      return;
+    }
+    const request = this.#next < this.#hops.length ? this.#request.clone() : this.#request;
+    const branch = this.#user.prepare?.(request, hop);
+    this.#transaction = this.#sending.wire.transactions.send(request, hop, this, branch);
+  }
+
+  #fail(failure: ClientFailure): void {
+    if (this.#done) return;
+    this.#finish();
+    this.#user.onFailure(failure);
+  }
+
+  #finish(): void {
+    this.#done = true;
+    this.#guard?.cancel();
+  }
+}

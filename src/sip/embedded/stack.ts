@@ -1,0 +1,201 @@
+import { randomBytes } from 'node:crypto';
+import type { Clock } from '../../base/clock.js';
+import { ParleyError } from '../../base/errors.js';
+import type { Logger } from '../../base/log.js';
+import type { Trail } from '../../base/trail.js';
+import type { SipRequest, SipResponse } from '../message/message.js';
+import type { ProxyEnvironment } from '../proxy/environment.js';
+import { forwardAck, proxyRequest } from '../proxy/proxy.js';
+import { RecordRoutes } from '../proxy/record-route.js';
+import { preprocessRoutes } from '../proxy/route.js';
+import type {
+  B2buaOptions,
+  ClientHooks,
+  Dialog,
+  Handler,
+  Listener,
+  ProxyOptions,
+  ProxyResult,
+  RequestOptions,
+  ServerRequest,
+  ServerResponse,
+  SipStack,
+  Source,
+  StackAbilities,
+  UacOptions,
+  UasOptions,
+} from '../stack.js';
+import { defaultTimers, type ServerTransaction, type TransactionTimers } from '../transaction/layer.js';
+import { buildRequest } from './client-request.js';
+import { sendRequest } from './client.js';
+import { Dispatcher } from './dispatcher.js';
+import './errors.js';
+import { InboundRequest, InboundResponse } from './inbound.js';
+import { LocalNames } from './local-names.js';
+import { mayHaveTag } from './respond.js';
+import type { Wire } from './wire.js';
+
+export interface EmbeddedOptions {
+  readonly wire: Wire;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly trail: Trail;
+  /** The home domain, for the From of requests that name no other. */
+  readonly domain: string;
+  /** Other domains and names of this server: `host` or `host:port`. */
+  readonly aliases?: readonly string[];
+  readonly timers?: TransactionTimers;
+  /** Signs Record-Route URIs; the same on all nodes of one server, a random one when absent. */
+  readonly recordRouteSecret?: string;
+}
+
+/** The SIP stack that runs inside this process. */
+export function createEmbeddedStack(options: EmbeddedOptions): SipStack {
+  return new EmbeddedStack(options);
+}
+
+class EmbeddedStack implements SipStack {
+  readonly abilities: StackAbilities = {
+    name: 'embedded',
+    binaryBodies: true,
+    maxMessageBytes: 1 << 20,
+    flows: true,
+  };
+  readonly #options: EmbeddedOptions;
+  readonly #wire: Wire;
+  readonly #dispatcher: Dispatcher;
+  readonly #environment: ProxyEnvironment;
+  readonly #flowListeners: ((flow: string) => void)[] = [];
+
+  constructor(options: EmbeddedOptions) {
+    const { wire, clock, log, trail, domain, aliases = [] } = options;
+    this.#options = options;
+    this.#wire = wire;
+    this.#dispatcher = new Dispatcher(log, trail);
+    this.#environment = {
+      wire,
+      clock,
+      log,
+      trail,
+      t1: (options.timers ?? defaultTimers).t1,
+      names: new LocalNames([domain, ...aliases]),
+      recordRoutes: new RecordRoutes(options.recordRouteSecret ?? randomBytes(32)),
+    };
+    wire.transactions.onRequest = (transaction) => this.#onRequest(transaction);
+    wire.transactions.onAck = (ack, source) => this.#onAck(ack, source);
+    wire.onFlowClosed = (flow) => {
+      for (const listener of this.#flowListeners) listener(flow);
+    };
+  }
+
+  get listeners(): readonly Listener[] {
+    return this.#wire.listeners;
+  }
+
+  on(method: string, handler: Handler): void {
+    this.#dispatcher.set(method, handler);
+  }
+
+  isLocal(host: string, port?: number): boolean {
+    return this.#environment.names.has(host.toLowerCase(), port);
+  }
+
+  async start(): Promise<void> {
+    await this.#wire.start();
+    this.#environment.names.addListeners(this.#wire.listeners);
+  }
+
+  request(uri: string, options: RequestOptions & ClientHooks): Promise<SipResponse> {
+    const request = buildRequest(uri, `sip:${this.#options.domain}`, options);
+    return sendRequest(this.#environment, request, { flow: options.flow, hooks: options });
+  }
+
+  createUAS(_request: ServerRequest, _response: ServerResponse, _options?: UasOptions): Promise<Dialog> {
+    return Promise.reject(new ParleyError('sip-unsupported', 'createUAS'));
+  }
+
+  createUAC(_uri: string, _options: UacOptions): Promise<Dialog> {
+    return Promise.reject(new ParleyError('sip-unsupported', 'createUAC'));
+  }
+
+  createB2BUA(
+    _request: ServerRequest,
+    _response: ServerResponse,
+    _options: B2buaOptions,
+  ): Promise<{ uas: Dialog; uac: Dialog }> {
+    return Promise.reject(new ParleyError('sip-unsupported', 'createB2BUA'));
+  }
+
+  async proxyRequest(
+    request: ServerRequest,
+    response: ServerResponse,
+    options: ProxyOptions,
+  ): Promise<ProxyResult> {
+    if (!(request instanceof InboundRequest && response instanceof InboundResponse))
+      throw new ParleyError('sip-foreign-request');
+    return proxyRequest(this.#environment, request, response, options);
+  }
+
+  onFlowClosed(listener: (flow: string) => void): void {
+    this.#flowListeners.push(listener);
+  }
+
+  trouble(): string | undefined {
+    return this.#wire.trouble();
+  }
+
+  async drain(_ms: number): Promise<void> {}
+
+  async close(): Promise<void> {
+    await this.#wire.close();
+  }
+
+  #onRequest(transaction: ServerTransaction): void {
+    const request = new InboundRequest(transaction.request, transaction.source, transaction);
+    const response = new InboundResponse(request);
+    if (transaction.kind === 'invite')
+      transaction.onCancel = (cancel) => {
+        request.cancelled(cancel);
+        response.send(487);
+      };
+    try {
+      if (this.#route(request)) this.#forwardInDialog(request, response);
+      else this.#dispatcher.dispatch(request, response);
+    } catch (error) {
+      this.#dispatcher.fail(error, request, response);
+    }
+  }
+
+  #onAck(ack: SipRequest, source: Source): void {
+    const request = new InboundRequest(ack, source);
+    try {
+      if (this.#route(request)) forwardAck(this.#environment, request);
+      else this.#options.log.debug({ callId: ack.callId }, 'an ACK that belongs to nothing here');
+    } catch (error) {
+      this.#options.log.info({ err: error, callId: ack.callId }, 'an ACK that cannot be read');
+    }
+  }
+
+  /**
+   * Takes our own Routes off.
+   * @returns true for a request inside a dialog that was record-routed here and goes on to somebody else.
+   */
+  #route(request: InboundRequest): boolean {
+    if (!request.has('Route') && !request.uri.includes('maddr')) return false;
+    const marked = preprocessRoutes(request, this.#environment);
+    if (!marked || !mayHaveTag(request.get('To') ?? '')) return false;
+    if (request.has('Route')) return true;
+    const { host, port } = request.requestUri;
+    return !this.#environment.names.has(host, port);
+  }
+
+  /** A request inside a dialog goes where its Route set says (RFC 3261 §12.2, §16.12). */
+  #forwardInDialog(request: InboundRequest, response: InboundResponse): void {
+    const flow = request.has('Route') ? undefined : request.routeFlow;
+    const target = { uri: request.uri, ...(flow === undefined ? {} : { flow }) };
+    const recordRoute = request.method === 'INVITE' || request.method === 'SUBSCRIBE';
+    proxyRequest(this.#environment, request, response, { groups: [[target]], recordRoute }).catch(
+      (error: unknown) => this.#dispatcher.fail(error, request, response),
+    );
+  }
+}

@@ -1,0 +1,189 @@
+import type { InboundRequest, InboundResponse } from '../embedded/inbound.js';
+import type { SipRequest, SipResponse } from '../message/message.js';
+import type { ProxyOptions, ProxyResult, ProxyTarget } from '../stack.js';
+import { aggregateChallenges, bestOf, type Candidate } from './best-response.js';
+import { Branch, type BranchOwner } from './branch.js';
+import type { ProxyEnvironment } from './environment.js';
+import { callerLeg, type Legs } from './legs.js';
+import { MAX_BREADTH } from './validate.js';
+
+/** RFC 3261 §16.6 step 11: larger than 3 minutes. */
+const TIMER_C_MS = 181_000;
+const COMPLETED_ELSEWHERE = 'SIP;cause=200;text="Call completed elsewhere"';
+
+/** The response context of one proxied request (RFC 3261 §16.6, §16.7). */
+export class ResponseContext implements BranchOwner {
+  readonly environment: ProxyEnvironment;
+  readonly base: SipRequest;
+  readonly legs: Legs | undefined;
+  readonly hash: string;
+  readonly timerC: number | undefined;
+  readonly #request: InboundRequest;
+  readonly #response: InboundResponse;
+  readonly #options: ProxyOptions;
+  readonly #onDone: (result: ProxyResult) => void;
+  /** Targets not tried yet, in groups; the one that runs is off the list. */
+  readonly #groups: ProxyTarget[][];
+  readonly #maxBreadth: number;
+  #running: Branch[] = [];
+  readonly #finals: Candidate<ProxyTarget>[] = [];
+  /** Set when no new branch may be started: a 2xx, a 6xx or a CANCEL came. */
+  #closed = false;
+  #cancelled = false;
+  #finished = false;
+
+  constructor(
+    environment: ProxyEnvironment,
+    request: InboundRequest,
+    response: InboundResponse,
+    options: ProxyOptions,
+    hash: string,
+    onDone: (result: ProxyResult) => void,
+  ) {
+    this.environment = environment;
+    this.hash = hash;
+    this.#request = request;
+    this.#response = response;
+    this.#options = options;
+    this.#onDone = onDone;
+    this.#groups = options.groups.map((group) => [...group]);
+    this.#maxBreadth = Math.min(request.number('Max-Breadth') ?? MAX_BREADTH, MAX_BREADTH);
+    const invite = request.method === 'INVITE';
+    this.timerC = invite ? Math.max(options.timerC ?? TIMER_C_MS, 180_001) : undefined;
+    this.legs = options.recordRoute === true ? callerLeg(request, environment) : undefined;
+    this.base = request.clone();
+    this.base.headers.set('Max-Forwards', (request.number('Max-Forwards', 255) ?? 71) - 1);
+    if (invite && request.transaction) request.transaction.onCancel = (cancel) => this.#onCancel(cancel);
+  }
+
+  start(): void {
+    if (this.#request.method === 'INVITE') this.#response.send(100);
+    this.#startNextGroup();
+  }
+
+  branchResponded(branch: Branch, response: SipResponse): void {
+    const copy = response.clone();
+    copy.headers.shift('Via');
+    if (!copy.headers.has('Via')) return;
+    this.#options.onResponse?.(copy, branch.target);
+    const { status } = copy;
+    if (status < 200) {
+      if (status > 100 && !this.#finished) this.#response.sendMessage(copy);
+      return;
+    }
+    if (status < 300) {
+      this.#onSuccess(branch, copy);
+      return;
+    }
+    if (status === 430 || status === 408) this.#onFlowLost(branch, { response: copy, target: branch.target });
+    else this.#onFinal(branch, { response: copy, target: branch.target });
+  }
+
+  branchFailed(branch: Branch, status: 408 | 430 | 503): void {
+    const response = this.#response.build(this.#cancelled && status === 408 ? 487 : status);
+    const candidate = { response, target: branch.target };
+    // RFC 5626 §7: another flow of the same instance, never two of them at once
+    this.#onFlowLost(branch, candidate);
+  }
+
+  #onSuccess(branch: Branch, response: SipResponse): void {
+    this.#remove(branch);
+    this.#closed = true;
+    // several 2xx to INVITE all go upstream (RFC 3261 §16.7 step 5); to other requests only the first
+    if (this.#request.method === 'INVITE' || !this.#finished) this.#response.sendMessage(response);
+    this.#finish({ status: response.status, target: branch.target, response });
+    this.#cancelRunning(this.#options.cancelReason ?? COMPLETED_ELSEWHERE);
+  }
+
+  #onFlowLost(branch: Branch, candidate: Candidate<ProxyTarget>): void {
+    const [next, ...rest] = branch.target.alternatives ?? [];
+    if (!next || this.#closed) {
+      this.#onFinal(branch, candidate);
+      return;
+    }
+    this.#remove(branch);
+    this.#startBranch(
+      new Branch(this, { ...next, alternatives: [...(next.alternatives ?? []), ...rest] }, branch.breadth),
+    );
+  }
+
+  #onFinal(branch: Branch, candidate: Candidate<ProxyTarget>): void {
+    this.#remove(branch);
+    if (this.#finished) return;
+    this.#finals.push(candidate);
+    if (candidate.response.status >= 600) {
+      this.#closed = true;
+      this.#cancelRunning(undefined);
+    }
+    if (this.#running.length === 0) this.#startNextGroup();
+  }
+
+  /** Starts as many targets as Max-Breadth allows at once; the rest of a group waits (RFC 5393 §5.3.3). */
+  #startNextGroup(): void {
+    while (!this.#closed && this.#running.length === 0) {
+      const group = this.#groups[0];
+      if (!group) break;
+      const targets = group.splice(0, this.#maxBreadth);
+      if (group.length === 0) this.#groups.shift();
+      const share = Math.trunc(this.#maxBreadth / Math.max(1, targets.length));
+      const extra = this.#maxBreadth - share * targets.length;
+      const branches = targets.map((target, i) => new Branch(this, target, share + (i < extra ? 1 : 0)));
+      this.#running = branches.slice();
+      for (const branch of branches) if (!this.#closed) this.#startBranch(branch);
+    }
+    if (this.#running.length === 0 && !this.#finished) this.#sendBest();
+  }
+
+  #startBranch(branch: Branch): void {
+    if (!this.#running.includes(branch)) this.#running.push(branch);
+    try {
+      branch.start();
+    } catch (error) {
+      this.environment.log.warn(
+        { err: error, uri: branch.target.uri },
+        'request could not be built for a target',
+      );
+      branch.onFailure('transport');
+    }
+  }
+
+  #sendBest(): void {
+    const best = bestOf(this.#finals);
+    if (!best) {
+      this.#response.send(this.#cancelled ? 487 : 408);
+      this.#finish({ status: this.#cancelled ? 487 : 408, target: undefined, response: undefined });
+      return;
+    }
+    // a 503 would tell the caller that nobody here can serve him (RFC 3261 §16.7 step 6)
+    const response = best.response.status === 503 ? this.#response.build(500) : best.response;
+    aggregateChallenges(
+      response,
+      this.#finals.map((candidate) => candidate.response),
+    );
+    this.#response.sendMessage(response);
+    this.#finish({ status: response.status, target: best.target, response });
+  }
+
+  #onCancel(cancel: SipRequest): void {
+    if (this.#finished) return;
+    this.#closed = true;
+    this.#cancelled = true;
+    this.#request.cancelled(cancel);
+    this.#cancelRunning(cancel.headers.lines('Reason').join(', ') || undefined);
+  }
+
+  #cancelRunning(reason: string | undefined): void {
+    for (const branch of this.#running.slice()) branch.cancel(reason);
+  }
+
+  #remove(branch: Branch): void {
+    const index = this.#running.indexOf(branch);
+    if (index >= 0) this.#running.splice(index, 1);
+  }
+
+  #finish(result: ProxyResult): void {
+    if (this.#finished) return;
+    this.#finished = true;
+    this.#onDone(result);
+  }
+}

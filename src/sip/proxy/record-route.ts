@@ -1,0 +1,49 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import type { LocalEnd } from '../embedded/wire.js';
+import type { SipUri } from '../message/uri.js';
+
+const PREFIX = 'rr.';
+const MAC_BYTES = 9;
+
+/** What one of our Record-Route URIs says when it comes back in a Route. */
+export interface RouteMark {
+  /** The flow to the user agent on that side of the proxy (RFC 5626 §5.3), where it needs one. */
+  readonly flow: string | undefined;
+}
+
+/**
+ * Makes and knows the URIs that this proxy puts into Record-Route. Their user part is signed together with the
+ * Call-ID: a request that carries one belongs to a dialog that passed here, and nobody can name a flow of his choice
+ * (RFC 5626 §5.2). No state is kept for it (RFC 3261 §16.4).
+ */
+export class RecordRoutes {
+  readonly #secret: string | Uint8Array;
+
+  /** @param secret the same on every node that may get requests of one dialog. */
+  constructor(secret: string | Uint8Array) {
+    this.#secret = secret;
+  }
+
+  /** A Record-Route value (`<sip:…;lr>`) for the side of the proxy that `end` is on. */
+  value(end: LocalEnd, callId: string, flow?: string): string {
+    const mac = this.#mac(callId, flow ?? '').toString('base64url');
+    const user =
+      flow === undefined ? PREFIX + mac : `${PREFIX}${mac}.${Buffer.from(flow).toString('base64url')}`;
+    const transport = end.protocol === 'udp' ? '' : `;transport=${end.protocol}`;
+    return `<sip:${user}@${end.host}:${end.port}${transport};lr>`;
+  }
+
+  /** Reads a URI that came in a Route or Request-URI; undefined when this proxy did not make it for that Call-ID. */
+  read(uri: SipUri, callId: string): RouteMark | undefined {
+    if (!uri.user?.startsWith(PREFIX)) return undefined;
+    const [given = '', encodedFlow] = uri.user.slice(PREFIX.length).split('.');
+    const flow = encodedFlow === undefined ? undefined : Buffer.from(encodedFlow, 'base64url').toString();
+    const mac = Buffer.from(given, 'base64url');
+    const right = this.#mac(callId, flow ?? '');
+    return mac.length === right.length && timingSafeEqual(mac, right) ? { flow } : undefined;
+  }
+
+  #mac(callId: string, flow: string): Buffer {
+    return createHmac('sha256', this.#secret).update(`${callId}\n${flow}`).digest().subarray(0, MAC_BYTES);
+  }
+}
