@@ -1,0 +1,101 @@
+import { ParleyError } from '../base/errors.js';
+import { parseAor } from '../identity/aor.js';
+import type { Authenticator } from '../registrar/authenticator.js';
+import type { Registrar } from '../registrar/registrar.js';
+import type { Binding, Registration } from '../registrar/registration.js';
+import type { Subscribers } from '../registrar/subscribers.js';
+import type { HeaderMap } from '../sip/message/headers.js';
+import type { ServerRequest } from '../sip/stack.js';
+import './errors.js';
+
+/** Who sent a request, as far as the network vouches for it. */
+export type Sender =
+  /** A node of the trust domain: what it asserts is believed. */
+  | { readonly kind: 'peer' }
+  | {
+      readonly kind: 'user';
+      /** The identity asserted for this request. */
+      readonly aor: string;
+      /** The identities that may be asserted along with it, default first. */
+      readonly set: readonly string[];
+      /** Key of the set's registration. */
+      readonly setKey: string;
+      readonly registration: Registration | undefined;
+      /** The binding over whose flow the request came. */
+      readonly binding: Binding | undefined;
+    }
+  | { readonly kind: 'challenge'; readonly status: 401 | 407; readonly headers: HeaderMap };
+
+export interface SenderOptions {
+  readonly registrar: Registrar;
+  readonly subscribers: Subscribers;
+  readonly authenticator: Authenticator;
+  /** IP addresses of trusted peers. */
+  readonly trusted: ReadonlySet<string>;
+}
+
+/**
+ * Finds out who sent a request: a trusted peer by its address, a registered user by the flow it came over, anyone else by
+ * credentials (RFC 3261 §22.3, RFC 3325 §4, 3GPP TS 24.229 §5.2.6.3).
+ * @throws ParleyError when the credentials are refused or the From is somebody else's.
+ */
+export async function identifySender(request: ServerRequest, options: SenderOptions): Promise<Sender> {
+  if (options.trusted.has(request.source.address)) return { kind: 'peer' };
+  const preferred = preferredIdentity(request);
+  const byFlow = preferred === undefined ? undefined : await userOf(preferred, options);
+  const binding = byFlow?.registration?.bindings.find((candidate) => candidate.flow === request.source.flow);
+  if (byFlow && binding) return { ...byFlow, binding };
+  const authentication = await options.authenticator.authenticate(request, 'proxy');
+  if (authentication.kind === 'refused') throw authentication.error;
+  if (authentication.kind === 'challenge') return authentication;
+  return authenticatedUser(request, authentication.privateId, byFlow, options);
+}
+
+type User = Extract<Sender, { kind: 'user' }>;
+
+/** The identity that a request wants asserted: P-Preferred-Identity (RFC 3325 §6), else its From. */
+function preferredIdentity(request: ServerRequest): string | undefined {
+  const address = request.addresses('P-Preferred-Identity')[0] ?? request.from;
+  return canonical(address.uriText);
+}
+
+/** An address of record, or undefined for URIs that cannot be one (`anonymous` uses such). */
+function canonical(uri: string): string | undefined {
+  try {
+    return parseAor(uri);
+  } catch (error) {
+    if (error instanceof ParleyError) return undefined;
+    throw error;
+  }
+}
+
+async function userOf(aor: string, options: SenderOptions): Promise<User | undefined> {
+  const row = await options.subscribers.identity(aor);
+  const setKey = row?.set[0] ?? (await options.registrar.setOf(aor));
+  if (setKey === undefined) return undefined;
+  const registration = await options.registrar.lookup(setKey);
+  return { kind: 'user', aor, set: row?.set ?? [aor], setKey, registration, binding: undefined };
+}
+
+/** The user that credentials prove; an identity that it does not own is replaced by its default one, a forged From refused. */
+async function authenticatedUser(
+  request: ServerRequest,
+  privateId: string,
+  claimed: User | undefined,
+  options: SenderOptions,
+): Promise<Sender> {
+  const subscriber = await options.subscribers.get(privateId);
+  const own = subscriber?.identities.map((identity) => identity.aor as string);
+  if (!own) {
+    // open authentication: nobody provisioned this user, and it is whom it says it is
+    if (claimed) return claimed;
+    throw new ParleyError('core-unknown-sender');
+  }
+  const from = canonical(request.from.uriText);
+  if (from !== undefined && !own.includes(from) && (await options.registrar.setOf(from)) !== undefined) {
+    throw new ParleyError('core-from-not-yours');
+  }
+  const user = claimed && own.includes(claimed.aor) ? claimed : await userOf(own[0]!, options);
+  if (!user) throw new ParleyError('core-unknown-sender');
+  return user;
+}

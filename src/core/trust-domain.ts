@@ -1,0 +1,42 @@
+import type { Headers } from '../sip/message/headers.js';
+import type { Sender } from './sender.js';
+
+/** Header fields that only nodes of the trust domain may set or see (3GPP TS 24.229 §4.4, RFC 7315, RFC 5502, RFC 6050). */
+const internal = [
+  'P-Access-Network-Info',
+  'P-Asserted-Service',
+  'P-Charging-Function-Addresses',
+  'P-Charging-Vector',
+  'P-Private-Network-Indication',
+  'P-Profile-Key',
+  'P-Served-User',
+  'P-User-Database',
+  'P-Visited-Network-ID',
+];
+
+/** Takes off what a sender outside the trust domain may not assert, and asserts what the network knows of it (RFC 3325 §5). */
+export function assertIdentity(headers: Headers, sender: Extract<Sender, { kind: 'user' }>): void {
+  headers.remove('P-Asserted-Identity');
+  headers.remove('P-Preferred-Identity');
+  for (const name of internal) headers.remove(name);
+  headers.set('P-Asserted-Identity', assertedIdentities(sender).join(', '));
+}
+
+/** One SIP and one tel URI at most (RFC 3325 §9.1), the asserted one first. */
+function assertedIdentities({ aor, set }: Extract<Sender, { kind: 'user' }>): string[] {
+  const scheme = aor.slice(0, 4);
+  const other = set.find((candidate) => !candidate.startsWith(scheme));
+  return (other === undefined ? [aor] : [aor, other]).map((identity) => `<${identity}>`);
+}
+
+/** Prepares a message for a user: nothing of the trust domain is shown, the sender's identity only if it did not ask for privacy (RFC 3325 §7). */
+export function withholdFromUser(headers: Headers): void {
+  for (const name of internal) headers.remove(name);
+  if (wantsPrivacy(headers)) headers.remove('P-Asserted-Identity');
+}
+
+/** RFC 3323 §4.2, RFC 3325 §9.3. */
+export function wantsPrivacy(headers: Headers): boolean {
+  const values = headers.lines('Privacy').flatMap((line) => line.toLowerCase().split(/[;,]/));
+  return values.some((value) => ['id', 'user', 'header'].includes(value.trim()));
+}
