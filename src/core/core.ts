@@ -4,7 +4,6 @@ import type { Trail } from '../base/trail.js';
 import { parseAor } from '../identity/aor.js';
 import { parseGruu } from '../identity/gruu.js';
 import type { Gruus } from '../registrar/gruus.js';
-import type { Registrar } from '../registrar/registrar.js';
 import type { Binding, Registration } from '../registrar/registration.js';
 import type { Headers } from '../sip/message/headers.js';
 import type { SipResponse } from '../sip/message/message.js';

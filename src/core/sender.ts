@@ -1,5 +1,5 @@
 import { ParleyError } from '../base/errors.js';
-import { parseAor } from '../identity/aor.js';
+import { parseAor, type Aor } from '../identity/aor.js';
 import type { Authenticator } from '../registrar/authenticator.js';
 import type { Registrar } from '../registrar/registrar.js';
 import type { Binding, Registration } from '../registrar/registration.js';
@@ -54,13 +54,13 @@ export async function identifySender(request: ServerRequest, options: SenderOpti
 type User = Extract<Sender, { kind: 'user' }>;
 
 /** The identity that a request wants asserted: P-Preferred-Identity (RFC 3325 §6), else its From. */
-function preferredIdentity(request: ServerRequest): string | undefined {
+function preferredIdentity(request: ServerRequest): Aor | undefined {
   const address = request.addresses('P-Preferred-Identity')[0] ?? request.from;
   return canonical(address.uriText);
 }
 
 /** An address of record, or undefined for URIs that cannot be one (`anonymous` uses such). */
-function canonical(uri: string): string | undefined {
+function canonical(uri: string): Aor | undefined {
   try {
     return parseAor(uri);
   } catch (error) {
@@ -85,7 +85,7 @@ async function authenticatedUser(
   options: SenderOptions,
 ): Promise<Sender> {
   const subscriber = await options.subscribers.get(privateId);
-  const own = subscriber?.identities.map((identity) => identity.aor as string);
+  const own = subscriber?.identities.map((identity) => identity.aor);
   if (!own) {
     // open authentication: nobody provisioned this user, and it is whom it says it is
     if (claimed) return claimed;
@@ -95,7 +95,7 @@ async function authenticatedUser(
   if (from !== undefined && !own.includes(from) && (await options.registrar.setOf(from)) !== undefined) {
     throw new ParleyError('core-from-not-yours');
   }
-  const user = claimed && own.includes(claimed.aor) ? claimed : await userOf(own[0]!, options);
+  const user = claimed && own.some((aor) => aor === claimed.aor) ? claimed : await userOf(own[0]!, options);
   if (!user) throw new ParleyError('core-unknown-sender');
   return user;
 }

@@ -106,14 +106,13 @@ export class Gruus {
     const set = await setOf(aor);
     if (set === undefined) return { kind: 'invalid' };
     const record = await this.#store.get(registrations, set);
-    // a public GRUU outlives registrations (§5.4), so an unknown instance is one that is away: 480, not 404
-    const state = record?.instances.find((candidate) => candidate.gr === gr);
-    return {
-      kind: 'instance',
-      set,
-      aor,
-      matches: (binding) => state !== undefined && binding.instanceKey === state.instanceKey,
-    };
+    const state = record?.instances.find((candidate) => candidate.gr === gr && candidate.aor === aor);
+    if (state)
+      return { kind: 'instance', set, aor, matches: (binding) => binding.instanceKey === state.instanceKey };
+    // a public GRUU outlives the registration: 480 for a device that is away, 404 for one that never was (§5.4, §6.1)
+    return record?.away?.includes(gr)
+      ? { kind: 'instance', set, aor, matches: () => false }
+      : { kind: 'invalid' };
   }
 
   async #resolveTemporary(user: string, aor: Aor): Promise<GruuTarget> {
