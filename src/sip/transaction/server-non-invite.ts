@@ -1,0 +1,61 @@
+import { serialize } from '../message/serialize.js';
+import type { SipRequest, SipResponse } from '../message/message.js';
+import type { Via } from '../message/via.js';
+import type { SendDone, Way } from '../transport/way.js';
+import type { ServerTransaction } from './layer.js';
+
+/** What a non-INVITE server transaction tells its layer. */
+export interface NonInviteServerOwner {
+  /** The final response has been sent: over UDP it is kept for Timer J. */
+  answered(transaction: NonInviteServer, octets: Buffer): void;
+  readonly sent: SendDone;
+}
+
+/**
+ * The non-INVITE server transaction (RFC 3261 §17.2.2) up to its final response: Trying and Proceeding. Completed
+ * is the layer's {@link AnsweredRequests}, because there are hundreds of thousands of those.
+ */
+export class NonInviteServer implements ServerTransaction {
+  readonly kind = 'non-invite';
+  readonly request: SipRequest;
+  readonly source: Way;
+  readonly key: string;
+  readonly #via: Via;
+  readonly #owner: NonInviteServerOwner;
+  #finalStatus: number | undefined;
+  #provisional: Buffer | undefined;
+  onCancel: undefined = undefined;
+  onFailure: ((reason: 'transport' | 'no-ack') => void) | undefined = undefined;
+
+  constructor(request: SipRequest, source: Way, via: Via, key: string, owner: NonInviteServerOwner) {
+    this.request = request;
+    this.source = source;
+    this.key = key;
+    this.#via = via;
+    this.#owner = owner;
+  }
+
+  get finalStatus(): number | undefined {
+    return this.#finalStatus;
+  }
+
+  respond(response: SipResponse): boolean {
+    if (this.#finalStatus !== undefined) return false;
+    const octets = serialize(response);
+    if (response.status < 200) this.#provisional = octets;
+    else this.#finalStatus = response.status;
+    this.source.reply(octets, this.#via, this.onFailure ? this.#sent : this.#owner.sent);
+    if (this.#finalStatus !== undefined) this.#owner.answered(this, octets);
+    return true;
+  }
+
+  /** The request came again: nothing in Trying, the last provisional response in Proceeding. */
+  retransmitted(way: Way): void {
+    if (this.#provisional) way.reply(this.#provisional, this.#via, this.#owner.sent);
+  }
+
+  readonly #sent: SendDone = (error) => {
+    this.#owner.sent(error);
+    if (error) this.onFailure?.('transport');
+  };
+}

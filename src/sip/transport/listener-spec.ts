@@ -1,0 +1,62 @@
+import { isIP, isIPv6 } from 'node:net';
+import { ParleyError } from '../../base/errors.js';
+import type { Listener, Protocol } from '../stack.js';
+import './errors.js';
+
+const SPEC = /^(udp|tcp|tls|ws|wss):(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d{1,5}))?$/;
+
+const isProtocol = (text: string): text is Protocol => /^(?:udp|tcp|tls|ws|wss)$/.test(text);
+
+/** RFC 3261 §19.1.2 and RFC 7118 §5.4: the port when none is given. */
+export function defaultPort(protocol: Protocol): number {
+  switch (protocol) {
+    case 'udp':
+    case 'tcp':
+      return 5060;
+    case 'tls':
+      return 5061;
+    case 'ws':
+      return 80;
+    case 'wss':
+      return 443;
+  }
+}
+
+/**
+ * Reads `udp:127.0.0.1:5060,tls:[::1]:5061`. Port 0 asks the system for a free one; a missing port is the default one.
+ * @throws ParleyError `sip-listener-bad` naming the part that is wrong.
+ */
+export function parseListeners(text: string): Listener[] {
+  return text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
+    .map(parseListener);
+}
+
+function parseListener(text: string): Listener {
+  const match = SPEC.exec(text);
+  const protocol = match?.[1];
+  const address = match?.[2] ?? match?.[3];
+  if (protocol === undefined || !isProtocol(protocol) || address === undefined)
+    throw new ParleyError('sip-listener-bad', `${text} is not PROTOCOL:ADDRESS:PORT`);
+  if (isIP(address) === 0 || isIPv6(address) !== (match?.[2] !== undefined))
+    throw new ParleyError('sip-listener-bad', `${text} needs an IPv4 address, or an IPv6 one in brackets`);
+  const port = match?.[4] === undefined ? defaultPort(protocol) : Number(match[4]);
+  if (port > 65_535) throw new ParleyError('sip-listener-bad', `${text} has a port above 65535`);
+  return { protocol, address, port };
+}
+
+/** `127.0.0.1:5060` or `[::1]:5060`. */
+export function hostPort(address: string, port: number): string {
+  return `${bracketed(address)}:${port}`;
+}
+
+/** An IPv6 address as an IPv6 reference (RFC 3261 §25.1 `IPv6reference`), any other host as it is. */
+export function bracketed(address: string): string {
+  return address.includes(':') ? `[${address}]` : address;
+}
+
+export function writeListener(listener: Listener): string {
+  return `${listener.protocol}:${hostPort(listener.address, listener.port)}`;
+}

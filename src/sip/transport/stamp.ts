@@ -1,0 +1,30 @@
+import type { SipRequest } from '../message/message.js';
+import { writeVia, type Via } from '../message/via.js';
+import type { Source } from '../stack.js';
+
+const EMPTY_RPORT = /;\s*rport\s*(?=;|,|$)/i;
+
+/**
+ * Notes on the topmost Via where the request really came from: `received` when sent-by says otherwise
+ * (RFC 3261 §18.2.1), `received` and `rport` always when the client asked with an empty `rport` (RFC 3581 §4).
+ * @param via the topmost Via as parsed from the wire; it is left as it was.
+ */
+export function stampVia(request: SipRequest, via: Via, source: Source): void {
+  const asked = via.params.get('rport') === null;
+  const claimed = via.params.has('received');
+  const host = via.host.startsWith('[') ? via.host.slice(1, -1) : via.host;
+  if (!asked && !claimed && host === source.address) return;
+  const line = request.headers.get('Via')!;
+  if (claimed || line.includes(',')) {
+    const params = new Map(via.params);
+    params.delete('received'); // what the client wrote there must not steer the response
+    if (asked) params.set('rport', String(source.port));
+    if (asked || host !== source.address) params.set('received', source.address);
+    request.headers.replaceFirst('Via', writeVia({ ...via, params }));
+  } else if (asked) {
+    const stamp = `;rport=${source.port};received=${source.address}`;
+    request.headers.set('Via', line.replace(EMPTY_RPORT, stamp));
+  } else {
+    request.headers.set('Via', `${line};received=${source.address}`);
+  }
+}

@@ -1,0 +1,41 @@
+import type { Parsed } from '../message/parse.js';
+import type { Via } from '../message/via.js';
+import type { Source } from '../stack.js';
+import type { NextHop } from '../transaction/layer.js';
+
+/**
+ * Called once, never before the call that sends has returned, when octets were handed to the network (null)
+ * or could not be. Over UDP null says nothing of arrival.
+ */
+export type SendDone = (error: Error | null) => void;
+
+/** A source that knows the way back: what the transports give with every message. */
+export interface Way extends Source {
+  /**
+   * Sends a response the way RFC 3261 §18.2.2 and RFC 3581 §4 ask for: over the connection of the request,
+   * or over UDP to where `via`, the topmost Via as it was received, says.
+   */
+  reply(octets: Buffer, via: Via, done: SendDone): void;
+  /** Sends over exactly this flow (RFC 5626 §5.3), whatever any Via says. */
+  send(octets: Buffer, done: SendDone): void;
+}
+
+/** Gets every message, malformed ones too. */
+export type Receiver = (parsed: Parsed, way: Way) => void;
+
+/** What goes into our Via for a next hop. */
+export interface SentBy {
+  readonly transport: string;
+  /** `host:port`, an IPv6 address in brackets. */
+  readonly sentBy: string;
+}
+
+/** The transports as the transaction layer sees them. */
+export interface Wire {
+  /** Gets every message. Set before the first can come. */
+  onMessage: Receiver;
+  /** What our Via says towards that hop (RFC 3261 §18.1.1). */
+  sentBy(hop: NextHop): SentBy;
+  /** Sends a request's octets to an address or over exactly one flow. */
+  send(octets: Buffer, hop: NextHop, done: SendDone): void;
+}
