@@ -13,7 +13,7 @@ import { hideDevice, type Device } from './device-hiding.js';
 import './errors.js';
 import { identifySender, type Sender, type SenderOptions } from './sender.js';
 import { bindingTarget, callerPreferences, chooseDevices, devices, type DeviceTarget } from './targets.js';
-import { assertIdentity, wantsPrivacy, withholdFromUser } from './trust-domain.js';
+import { assertIdentity, distrust, wantsPrivacy, withholdFromUser } from './trust-domain.js';
 
 export interface CoreOptions extends SenderOptions {
   readonly stack: SipStack;
@@ -53,8 +53,7 @@ export class Core {
       response.send(200, { headers: { Accept: 'application/sdp', Supported: 'path, gruu, outbound' } });
       return;
     }
-    const sender =
-      request.method === 'ACK' ? ({ kind: 'peer' } as const) : await identifySender(request, this.#options);
+    const sender = await identifySender(request, this.#options);
     if (sender.kind === 'challenge') {
       response.send(sender.status, { headers: sender.headers });
       return;
@@ -91,7 +90,12 @@ export class Core {
     sender: Exclude<Sender, { kind: 'challenge' }>,
   ): Promise<Device | undefined> {
     if (sender.kind === 'peer') return undefined;
-    assertIdentity(request.headers, sender);
+    if (sender.kind === 'participant') {
+      distrust(request.headers);
+      if (!sender.user) return undefined;
+    }
+    const user = sender.kind === 'participant' ? sender.user! : sender;
+    assertIdentity(request.headers, user);
     const contact = request.contacts[0];
     const gruu = contact?.uri.isSip ? parseGruu(contact.uriText) : undefined;
     if (contact && gruu && this.#options.domains.includes(contact.uri.host)) {
@@ -99,12 +103,12 @@ export class Core {
       const target = await this.#options.gruus.resolve(contact.uriText, (aor) =>
         this.#options.registrar.setOf(aor),
       );
-      if (target?.kind !== 'instance' || target.set !== sender.setKey)
+      if (target?.kind !== 'instance' || target.set !== user.setKey)
         throw new ParleyError('core-foreign-gruu');
     }
-    const { registration } = sender;
+    const { registration } = user;
     const binding =
-      sender.binding ?? registration?.bindings.find((candidate) => candidate.contact === contact?.uriText);
+      user.binding ?? registration?.bindings.find((candidate) => candidate.contact === contact?.uriText);
     return registration && binding ? { registration, binding } : undefined;
   }
 
@@ -230,8 +234,10 @@ export class Core {
     edit: (headers: Headers) => void,
   ): Promise<void> {
     const { stack, trail, timerC } = this.#options;
+    const flow = request.has('Route') ? undefined : request.routeFlow;
+    const target = { uri: request.uri, edit, ...(flow === undefined ? {} : { flow }) };
     const result = await stack.proxyRequest(request, response, {
-      groups: [[{ uri: request.uri, edit }]],
+      groups: [[target]],
       recordRoute: true,
       timerC,
     });

@@ -8,22 +8,27 @@ import type { HeaderMap } from '../sip/message/headers.js';
 import type { ServerRequest } from '../sip/stack.js';
 import './errors.js';
 
+/** A user of this domain. */
+export interface User {
+  readonly kind: 'user';
+  /** The identity asserted for this request. */
+  readonly aor: string;
+  /** The identities that may be asserted along with it, default first. */
+  readonly set: readonly string[];
+  /** Key of the set's registration. */
+  readonly setKey: string;
+  readonly registration: Registration | undefined;
+  /** The binding over whose flow the request came. */
+  readonly binding: Binding | undefined;
+}
+
 /** Who sent a request, as far as the network vouches for it. */
 export type Sender =
   /** A node of the trust domain: what it asserts is believed. */
   | { readonly kind: 'peer' }
-  | {
-      readonly kind: 'user';
-      /** The identity asserted for this request. */
-      readonly aor: string;
-      /** The identities that may be asserted along with it, default first. */
-      readonly set: readonly string[];
-      /** Key of the set's registration. */
-      readonly setKey: string;
-      readonly registration: Registration | undefined;
-      /** The binding over whose flow the request came. */
-      readonly binding: Binding | undefined;
-    }
+  /** A party of a dialog that passed here before, proven by our signed Record-Route; `user` when it is one of ours. */
+  | { readonly kind: 'participant'; readonly user: User | undefined }
+  | User
   | { readonly kind: 'challenge'; readonly status: 401 | 407; readonly headers: HeaderMap };
 
 export interface SenderOptions {
@@ -44,14 +49,14 @@ export async function identifySender(request: ServerRequest, options: SenderOpti
   const preferred = preferredIdentity(request);
   const byFlow = preferred === undefined ? undefined : await userOf(preferred, options);
   const binding = byFlow?.registration?.bindings.find((candidate) => candidate.flow === request.source.flow);
-  if (byFlow && binding) return { ...byFlow, binding };
+  const user = byFlow && binding ? { ...byFlow, binding } : undefined;
+  if (request.recordRouted) return { kind: 'participant', user };
+  if (user) return user;
   const authentication = await options.authenticator.authenticate(request, 'proxy');
   if (authentication.kind === 'refused') throw authentication.error;
   if (authentication.kind === 'challenge') return authentication;
   return authenticatedUser(request, authentication.privateId, byFlow, options);
 }
-
-type User = Extract<Sender, { kind: 'user' }>;
 
 /** The identity that a request wants asserted: P-Preferred-Identity (RFC 3325 §6), else its From. */
 function preferredIdentity(request: ServerRequest): Aor | undefined {

@@ -1,5 +1,5 @@
 import type { Headers } from '../sip/message/headers.js';
-import type { Sender } from './sender.js';
+import type { User } from './sender.js';
 
 /** Header fields that only nodes of the trust domain may set or see (3GPP TS 24.229 §4.4, RFC 7315, RFC 5502, RFC 6050). */
 const internal = [
@@ -14,16 +14,21 @@ const internal = [
   'P-Visited-Network-ID',
 ];
 
-/** Takes off what a sender outside the trust domain may not assert, and asserts what the network knows of it (RFC 3325 §5). */
-export function assertIdentity(headers: Headers, sender: Extract<Sender, { kind: 'user' }>): void {
-  headers.remove('P-Asserted-Identity');
-  headers.remove('P-Preferred-Identity');
-  for (const name of internal) headers.remove(name);
+/** Asserts what the network knows of a sender outside the trust domain, in place of what it says itself (RFC 3325 §5). */
+export function assertIdentity(headers: Headers, sender: User): void {
+  distrust(headers);
   headers.set('P-Asserted-Identity', assertedIdentities(sender).join(', '));
 }
 
+/** Takes off everything that only the trust domain may say. */
+export function distrust(headers: Headers): void {
+  headers.remove('P-Asserted-Identity');
+  headers.remove('P-Preferred-Identity');
+  for (const name of internal) headers.remove(name);
+}
+
 /** One SIP and one tel URI at most (RFC 3325 §9.1), the asserted one first. */
-function assertedIdentities({ aor, set }: Extract<Sender, { kind: 'user' }>): string[] {
+function assertedIdentities({ aor, set }: User): string[] {
   const scheme = aor.slice(0, 4);
   const other = set.find((candidate) => !candidate.startsWith(scheme));
   return (other === undefined ? [aor] : [aor, other]).map((identity) => `<${identity}>`);

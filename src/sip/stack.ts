@@ -26,6 +26,10 @@ export interface ServerRequest extends SipRequest {
   readonly source: Source;
   /** Our own topmost Route that the stack has already taken off (RFC 3261 §16.4), as URI text: its user part carries marks such as `orig`. */
   readonly ownRoute: string | undefined;
+  /** True when that Route is one that this stack once put into Record-Route for this Call-ID: the request belongs to a dialog that passed here. */
+  readonly recordRouted: boolean;
+  /** The flow that such a Route names for what comes after it (RFC 5626 §5.3). */
+  readonly routeFlow: string | undefined;
   /** Calls `listener` when the peer CANCELs this INVITE before its final response; the 487 is sent by the stack. */
   onCancel(listener: (cancel: SipRequest) => void): void;
 }
@@ -183,7 +187,10 @@ export interface StackAbilities {
 
 export interface SipStack {
   readonly abilities: StackAbilities;
-  /** Handles requests of a method (all methods: `*`) outside dialogs the stack knows. The last one set for a method counts. */
+  /**
+   * Handles requests of a method (all methods: `*`) outside dialogs the stack knows, requests of proxied dialogs and the ACK to a
+   * 2xx of those included; an ACK can be forwarded and not be answered. The last one set for a method counts.
+   */
   on(method: string, handler: Handler): void;
   /** Bound listeners, after start. */
   readonly listeners: readonly Listener[];

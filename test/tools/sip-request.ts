@@ -14,6 +14,8 @@ export const udpSource: Source = {
 class FakeServerRequest extends SipRequest implements ServerRequest {
   readonly source: Source;
   readonly ownRoute = undefined;
+  readonly recordRouted = false;
+  readonly routeFlow = undefined;
 
   constructor(request: SipRequest, source: Source) {
     super(request.method, request.uri, request.headers, request.body, request.charset);

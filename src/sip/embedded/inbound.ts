@@ -11,6 +11,7 @@ export class InboundRequest extends SipRequest implements ServerRequest {
   readonly source: Source;
   readonly transaction: ServerTransaction | undefined;
   ownRoute: string | undefined;
+  recordRouted = false;
   /** The flow that our own Route names for what comes after it (RFC 5626 §5.3). */
   routeFlow: string | undefined;
   #cancelListeners: CancelListener[] | undefined;

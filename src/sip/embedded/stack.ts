@@ -5,7 +5,7 @@ import type { Logger } from '../../base/log.js';
 import type { Trail } from '../../base/trail.js';
 import type { SipRequest, SipResponse } from '../message/message.js';
 import type { ProxyEnvironment } from '../proxy/environment.js';
-import { forwardAck, proxyRequest } from '../proxy/proxy.js';
+import { proxyRequest } from '../proxy/proxy.js';
 import { RecordRoutes } from '../proxy/record-route.js';
 import { preprocessRoutes } from '../proxy/route.js';
 import type {
@@ -32,7 +32,6 @@ import { Dispatcher } from './dispatcher.js';
 import './errors.js';
 import { InboundRequest, InboundResponse } from './inbound.js';
 import { LocalNames } from './local-names.js';
-import { mayHaveTag } from './respond.js';
 import type { Wire } from './wire.js';
 
 export interface EmbeddedOptions {
@@ -159,8 +158,8 @@ class EmbeddedStack implements SipStack {
         response.send(487);
       };
     try {
-      if (this.#route(request)) this.#forwardInDialog(request, response);
-      else this.#dispatcher.dispatch(request, response);
+      if (request.has('Route') || request.uri.includes('maddr')) preprocessRoutes(request, this.#environment);
+      this.#dispatcher.dispatch(request, response);
     } catch (error) {
       this.#dispatcher.fail(error, request, response);
     }
@@ -168,34 +167,13 @@ class EmbeddedStack implements SipStack {
 
   #onAck(ack: SipRequest, source: Source): void {
     const request = new InboundRequest(ack, source);
+    const response = new InboundResponse(request);
     try {
-      if (this.#route(request)) forwardAck(this.#environment, request);
+      if (request.has('Route') || request.uri.includes('maddr')) preprocessRoutes(request, this.#environment);
+      if (request.recordRouted) this.#dispatcher.dispatch(request, response);
       else this.#options.log.debug({ callId: ack.callId }, 'an ACK that belongs to nothing here');
     } catch (error) {
-      this.#options.log.info({ err: error, callId: ack.callId }, 'an ACK that cannot be read');
+      this.#dispatcher.fail(error, request, response);
     }
-  }
-
-  /**
-   * Takes our own Routes off.
-   * @returns true for a request inside a dialog that was record-routed here and goes on to somebody else.
-   */
-  #route(request: InboundRequest): boolean {
-    if (!request.has('Route') && !request.uri.includes('maddr')) return false;
-    const marked = preprocessRoutes(request, this.#environment);
-    if (!marked || !mayHaveTag(request.get('To') ?? '')) return false;
-    if (request.has('Route')) return true;
-    const { host, port } = request.requestUri;
-    return !this.#environment.names.has(host, port);
-  }
-
-  /** A request inside a dialog goes where its Route set says (RFC 3261 §12.2, §16.12). */
-  #forwardInDialog(request: InboundRequest, response: InboundResponse): void {
-    const flow = request.has('Route') ? undefined : request.routeFlow;
-    const target = { uri: request.uri, ...(flow === undefined ? {} : { flow }) };
-    const recordRoute = request.method === 'INVITE' || request.method === 'SUBSCRIBE';
-    proxyRequest(this.#environment, request, response, { groups: [[target]], recordRoute }).catch(
-      (error: unknown) => this.#dispatcher.fail(error, request, response),
-    );
   }
 }

@@ -14,10 +14,9 @@ export interface Self {
 /**
  * Route information preprocessing (RFC 3261 §16.4), done once for every request that has a Route, a `maddr` or one of
  * our Record-Route URIs: afterwards the Request-URI is the target and the topmost Route is somebody else's.
- * @returns true when a Route of this dialog led the request here: one that we once put into Record-Route.
  * @throws ParleyError on a Route or Request-URI that cannot be read.
  */
-export function preprocessRoutes(request: InboundRequest, self: Self): boolean {
+export function preprocessRoutes(request: InboundRequest, self: Self): void {
   let marked = undoStrictRouting(request, self);
   if (request.uri.includes('maddr')) stripOwnMaddr(request, self);
   while (request.headers.has('Route')) {
@@ -32,7 +31,7 @@ export function preprocessRoutes(request: InboundRequest, self: Self): boolean {
     marked = true;
     noteFlow(request, mark.flow);
   }
-  return marked;
+  request.recordRouted = marked;
 }
 
 /** A strict router put our Record-Route URI into the Request-URI; the target is the last Route. */
