@@ -1,0 +1,157 @@
+import { SystemClock } from './base/clock.js';
+import type { Logger } from './base/log.js';
+import { MemoryTrail } from './base/trail.js';
+import type { Config } from './config/schema.js';
+import { Core } from './core/core.js';
+import { startHttp, type HttpServer } from './http/server.js';
+import { openAuthenticator, type Authenticator } from './registrar/authenticator.js';
+import { Gruus } from './registrar/gruus.js';
+import { Registrar } from './registrar/registrar.js';
+import { Subscribers } from './registrar/subscribers.js';
+import { createEmbeddedStack } from './sip/embedded/stack.js';
+import { createNetwork } from './sip/embedded/network.js';
+import type { ServerRequest, SipStack } from './sip/stack.js';
+import { openStore } from './store/open.js';
+import type { Store } from './store/store.js';
+
+/** Everything that runs, built once and handed on explicitly. */
+export interface App {
+  readonly config: Config;
+  readonly stack: SipStack;
+  readonly store: Store;
+  readonly registrar: Registrar;
+  readonly subscribers: Subscribers;
+  readonly trail: MemoryTrail;
+  readonly http: HttpServer;
+  /** No new work; running transactions finish within the drain time; then everything is closed, last made first. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts every part that the configuration asks for.
+ * @throws ParleyError when an address is taken or the store cannot be opened; what was started is closed again.
+ */
+export async function startApp(config: Config, log: Logger): Promise<App> {
+  const disposers: (() => Promise<void> | void)[] = [];
+  const closeAll = async (): Promise<void> => {
+    for (const dispose of disposers.reverse()) await dispose();
+    disposers.length = 0;
+  };
+  try {
+    const clock = new SystemClock((error) => log.error({ err: error }, 'a timer failed'));
+    disposers.push(() => clock.close());
+    const trail = new MemoryTrail(() => clock.now());
+    const store = await openStore(config.store, { clock, log: log.child({ part: 'store' }) });
+    disposers.push(() => store.close());
+    const domains = [config.domain, ...config.domains];
+    const subscribers = new Subscribers(store, config.domain);
+    await provision(subscribers, config, log);
+    const wire = createNetwork({
+      listen: config.sip.listen,
+      timers: config.sip.timers,
+      clock,
+      log: log.child({ part: 'sip' }),
+      trail,
+    });
+    const stack = createEmbeddedStack({
+      wire,
+      clock,
+      log: log.child({ part: 'sip' }),
+      trail,
+      domain: config.domain,
+      aliases: config.domains,
+      timers: config.sip.timers,
+    });
+    disposers.push(() => stack.close());
+    const authenticator = makeAuthenticator(config);
+    const gruus = await Gruus.open(store, config.registrar.gruuNameSpace);
+    const registrar = new Registrar({
+      store,
+      clock,
+      trail,
+      log: log.child({ part: 'registrar' }),
+      subscribers,
+      gruus,
+      authenticator,
+      domains,
+      expiry: config.registrar.expires,
+      maxContacts: config.registrar.maxContacts,
+      matching: config.registrar.matching,
+      gruu: config.registrar.gruu,
+      openDomain: config.auth === 'none',
+      serviceRoute,
+    });
+    disposers.push(() => registrar.close());
+    const core = new Core({
+      stack,
+      registrar,
+      subscribers,
+      gruus,
+      authenticator,
+      trail,
+      log: log.child({ part: 'core' }),
+      domains,
+      trusted: new Set(config.sip.trusted),
+      timerC: config.sip.timerC * 1000,
+    });
+    stack.on('REGISTER', (request, response) => registrar.handle(request, response));
+    core.attach();
+    stack.onFlowClosed((flow) => {
+      registrar
+        .flowClosed(flow)
+        .catch((error: unknown) => log.error({ err: error, flow }, 'bindings of a closed connection stay'));
+    });
+    const http = await startHttp({
+      config,
+      stack,
+      store,
+      registrar,
+      subscribers,
+      trail,
+      log: log.child({ part: 'http' }),
+    });
+    disposers.push(() => http.close());
+    await stack.start();
+    return {
+      config,
+      stack,
+      store,
+      registrar,
+      subscribers,
+      trail,
+      http,
+      stop: async () => {
+        await stack.drain(config.drainSeconds * 1000);
+        await closeAll();
+      },
+    };
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+}
+
+/** The own listener that a REGISTER came in on, as originating S-CSCF (RFC 3608 §5; lower case, since clients fold it). */
+function serviceRoute({ source }: ServerRequest): readonly string[] {
+  const host = source.localAddress.includes(':') ? `[${source.localAddress}]` : source.localAddress;
+  const transport = source.protocol === 'udp' ? '' : `;transport=${source.protocol}`;
+  return [`<sip:orig@${host}:${source.localPort}${transport};lr>`];
+}
+
+async function provision(subscribers: Subscribers, config: Config, log: Logger): Promise<void> {
+  for (const { privateId, password, identities, barred, implicitSets } of config.subscribers) {
+    if (await subscribers.get(privateId)) continue;
+    await subscribers.add({
+      privateId,
+      password,
+      identities,
+      ...(barred ? { barred } : {}),
+      ...(implicitSets ? { implicitSets } : {}),
+    });
+    log.info({ subscriber: privateId }, 'subscriber of the configuration was added');
+  }
+}
+
+function makeAuthenticator(_config: Config): Authenticator {
+  return openAuthenticator;
+}
