@@ -34,9 +34,14 @@ export class InboundRequest extends SipRequest implements ServerRequest {
   }
 }
 
+/** Takes over a response that is about to be sent: finishes it, sends it, or keeps it for later. */
+export type ResponseFilter = (response: SipResponse) => boolean;
+
 /** How an inbound request is answered; one To tag for all its responses (RFC 3261 §8.2.6.2). */
 export class InboundResponse implements ServerResponse {
   readonly request: InboundRequest;
+  /** Set by the dialog that the request belongs to or makes. */
+  filter: ResponseFilter | undefined;
   #tag: string | undefined;
 
   constructor(request: InboundRequest) {
@@ -53,14 +58,15 @@ export class InboundResponse implements ServerResponse {
   }
 
   send(status: number, options?: SendOptions): boolean {
-    return this.sendMessage(this.build(status, options));
+    const response = this.build(status, options);
+    return this.filter ? this.filter(response) : this.sendMessage(response);
   }
 
   build(status: number, options?: SendOptions): SipResponse {
     return buildResponse(this.request, status, this.tag, options);
   }
 
-  /** Sends a complete response: what a proxy forwards, what a dialog has built. */
+  /** Sends a complete response past the filter: what a proxy forwards, what a dialog has finished. */
   sendMessage(response: SipResponse): boolean {
     return this.request.transaction?.respond(response) ?? false;
   }

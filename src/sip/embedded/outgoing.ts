@@ -1,7 +1,13 @@
 import type { Clock, Timer } from '../../base/clock.js';
 import type { SipRequest, SipResponse } from '../message/message.js';
 import type { Source } from '../stack.js';
-import type { ClientFailure, ClientTransaction, ClientUser, NextHop } from '../transaction/layer.js';
+import type {
+  ClientFailure,
+  ClientTransaction,
+  ClientUser,
+  NextHop,
+  TransactionTimers,
+} from '../transaction/layer.js';
 import type { Logger } from '../../base/log.js';
 import type { SipUri } from '../message/uri.js';
 import type { Wire } from './wire.js';
@@ -21,8 +27,7 @@ export interface OutgoingUser {
 export interface Sending {
   readonly wire: Wire;
   readonly clock: Clock;
-  /** Timer T1 in milliseconds. */
-  readonly t1: number;
+  readonly timers: TransactionTimers;
   readonly log: Logger;
 }
 
@@ -93,7 +98,7 @@ export class Outgoing implements ClientUser {
   cancel(reason?: string): void {
     if (this.#done || this.#guard) return;
     this.#next = this.#hops.length;
-    this.#guard = this.#sending.clock.after(64 * this.#sending.t1, () => this.#fail('timeout'));
+    this.#guard = this.#sending.clock.after(64 * this.#sending.timers.t1, () => this.#fail('timeout'));
     this.#transaction?.cancel(reason);
   }
 

@@ -76,7 +76,7 @@ class EmbeddedStack implements SipStack {
       clock,
       log,
       trail,
-      t1: (options.timers ?? defaultTimers).t1,
+      timers: options.timers ?? defaultTimers,
       names: new LocalNames([domain, ...aliases]),
       recordRoutes: new RecordRoutes(options.recordRouteSecret ?? randomBytes(32)),
     };

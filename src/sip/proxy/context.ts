@@ -57,7 +57,7 @@ export class ResponseContext implements BranchOwner {
   }
 
   start(): void {
-    if (this.#request.method === 'INVITE') this.#response.send(100);
+    if (this.#request.method === 'INVITE') this.#response.sendMessage(this.#response.build(100));
     this.#startNextGroup();
   }
 
@@ -149,19 +149,23 @@ export class ResponseContext implements BranchOwner {
 
   #sendBest(): void {
     const best = bestOf(this.#finals);
-    if (!best) {
-      this.#response.send(this.#cancelled ? 487 : 408);
-      this.#finish({ status: this.#cancelled ? 487 : 408, target: undefined, response: undefined });
-      return;
-    }
-    // a 503 would tell the caller that nobody here can serve him (RFC 3261 §16.7 step 6)
-    const response = best.response.status === 503 ? this.#response.build(500) : best.response;
+    const response = this.#upstream(best?.response ?? this.#response.build(this.#cancelled ? 487 : 408));
     aggregateChallenges(
       response,
       this.#finals.map((candidate) => candidate.response),
     );
-    this.#response.sendMessage(response);
-    this.#finish({ status: response.status, target: best.target, response });
+    // RFC 4320 §4.2: a 408 to another method than INVITE comes too late for everybody
+    if (response.status !== 408 || this.#request.method === 'INVITE') this.#response.sendMessage(response);
+    this.#finish({ status: response.status, target: best?.target, response });
+  }
+
+  /** What the best response becomes on its way upstream. */
+  #upstream(best: SipResponse): SipResponse {
+    // a 503 would tell the caller that nobody here can serve him (RFC 3261 §16.7 step 6)
+    if (best.status === 503) return this.#response.build(500);
+    // a flow is a matter between the registrar and its edge (RFC 5626 §11.5), not of the caller
+    if (best.status === 430 && !this.#request.recordRouted) return this.#response.build(480);
+    return best;
   }
 
   #onCancel(cancel: SipRequest): void {

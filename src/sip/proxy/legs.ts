@@ -1,9 +1,9 @@
+import { needsFlow } from '../embedded/contact.js';
 import type { InboundRequest } from '../embedded/inbound.js';
 import { hostOf } from '../embedded/local-names.js';
 import type { LocalEnd } from '../embedded/wire.js';
 import type { SipRequest } from '../message/message.js';
 import { parseUri } from '../message/uri.js';
-import type { Source } from '../stack.js';
 import type { NextHop } from '../transaction/layer.js';
 import type { ProxyEnvironment } from './environment.js';
 
@@ -23,19 +23,7 @@ export function callerLeg(request: InboundRequest, environment: ProxyEnvironment
     port: source.port,
     flow: source.flow,
   });
-  const direct = request.headers.list('Via').length === 1;
-  return { end, flow: direct && needsFlow(request, source) ? source.flow : undefined };
-}
-
-/**
- * A user agent that spoke to us directly is answered over its flow in later requests of the dialog when it sits on a
- * connection of its own making, asks for it (`ob`, RFC 5626 §4.3), or names an address it does not send from.
- */
-function needsFlow(request: InboundRequest, source: Source): boolean {
-  if (source.protocol !== 'udp') return true;
-  const contact = request.contacts[0]?.uri;
-  if (!contact) return false;
-  return contact.params.has('ob') || contact.host !== hostOf(source.address);
+  return { end, flow: needsFlow(request) ? source.flow : undefined };
 }
 
 /**

@@ -1,0 +1,52 @@
+import type { Clock, Timer } from '../../base/clock.js';
+
+/** When a response that the peer must confirm is sent again, and for how long. Milliseconds. */
+export interface Repetition {
+  readonly first: number;
+  /** Intervals double up to this. */
+  readonly cap: number;
+  readonly total: number;
+}
+
+/**
+ * Sends a response again until the peer confirms it: a 2xx to INVITE until its ACK (RFC 3261 §13.3.1.4), a reliable
+ * provisional response until its PRACK (RFC 3262 §3).
+ */
+export class Repeated {
+  readonly #clock: Clock;
+  readonly #repetition: Repetition;
+  readonly #send: () => void;
+  readonly #onTimeout: () => void;
+  #again: Timer | undefined;
+  #end: Timer | undefined;
+
+  constructor(clock: Clock, repetition: Repetition, send: () => void, onTimeout: () => void) {
+    this.#clock = clock;
+    this.#repetition = repetition;
+    this.#send = send;
+    this.#onTimeout = onTimeout;
+  }
+
+  /** Sends for the first time. */
+  start(): void {
+    this.#send();
+    this.#wait(this.#repetition.first);
+    this.#end = this.#clock.after(this.#repetition.total, () => {
+      this.stop();
+      this.#onTimeout();
+    });
+  }
+
+  /** The peer has confirmed, or it does not matter any more. */
+  stop(): void {
+    this.#again?.cancel();
+    this.#end?.cancel();
+  }
+
+  #wait(ms: number): void {
+    this.#again = this.#clock.after(ms, () => {
+      this.#send();
+      this.#wait(Math.min(ms * 2, this.#repetition.cap));
+    });
+  }
+}

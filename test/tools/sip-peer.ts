@@ -1,0 +1,73 @@
+import { createSocket, type Socket } from 'node:dgram';
+import type { HeaderMap } from '../../src/sip/message/headers.js';
+import { SipRequest, type SipMessage, type SipResponse } from '../../src/sip/message/message.js';
+import { parseDatagram } from '../../src/sip/message/parse.js';
+import { serialize } from '../../src/sip/message/serialize.js';
+import { buildResponse } from '../../src/sip/embedded/respond.js';
+
+/** A SIP peer of a few lines over loopback UDP: sends what it is told to and hands out what arrives, in order. */
+export class SipPeer {
+  readonly #socket: Socket;
+  readonly #arrived: SipMessage[] = [];
+  readonly #waiting: ((message: SipMessage) => void)[] = [];
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.on('message', (data) => {
+      const parsed = parseDatagram(data);
+      if (parsed.kind === 'malformed') throw new Error(`the server sent something malformed: ${parsed.why}`);
+      const next = this.#waiting.shift();
+      if (next) next(parsed.message);
+      else this.#arrived.push(parsed.message);
+    });
+  }
+
+  static async open(): Promise<SipPeer> {
+    const socket = createSocket('udp4');
+    await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+    return new SipPeer(socket);
+  }
+
+  get port(): number {
+    return this.#socket.address().port;
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+
+  /** Sends a message to a port of loopback. */
+  send(message: SipMessage | string, port: number): void {
+    const octets =
+      typeof message === 'string'
+        ? message.trim().replace(/\n[ ]*/g, '\r\n') + '\r\n\r\n'
+        : serialize(message);
+    this.#socket.send(octets, port, '127.0.0.1');
+  }
+
+  /** The next message that arrives, or has arrived. */
+  async next(): Promise<SipMessage> {
+    return this.#arrived.shift() ?? new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  async request(method?: string): Promise<SipRequest> {
+    for (;;) {
+      const message = await this.next();
+      if (message instanceof SipRequest && (method === undefined || message.method === method))
+        return message;
+    }
+  }
+
+  /** The next response with a status of at least `from`; lower ones are passed over. */
+  async response(from = 101): Promise<SipResponse> {
+    for (;;) {
+      const message = await this.next();
+      if (!(message instanceof SipRequest) && (message as SipResponse).status >= from)
+        return message as SipResponse;
+    }
+  }
+
+  answer(request: SipRequest, status: number, headers: HeaderMap = {}, tag = 'peer'): void {
+    this.send(buildResponse(request, status, tag, { headers }), request.via.port ?? 5060);
+  }
+}
