@@ -26,6 +26,8 @@ export class MessageHead {
   failureReport: FailureReport = 'yes';
   /** The Status header field of a REPORT. */
   reportStatus: string | undefined;
+  /** What is wrong with a header field, when framing and paths are sound: such a request is answered with 400. */
+  fault: string | undefined;
   /** Every other header field as a whole line, in the order received. */
   readonly others: string[] = [];
 
@@ -72,7 +74,8 @@ const messageId = /^[\x21-\x7e]{1,128}$/;
 /**
  * Decodes a head.
  * @param text start line and header lines, CRLF between them, none at the end, as Latin-1.
- * @throws ParleyError `msrp-malformed`.
+ * @throws ParleyError `msrp-malformed` when the message cannot be framed or answered; lesser faults are noted in
+ * {@link MessageHead.fault}.
  */
 export function parseHead(text: string): MessageHead {
   if (forbidden.test(text)) throw malformed('control character');
@@ -86,8 +89,7 @@ export function parseHead(text: string): MessageHead {
     lineEnd = text.indexOf('\r\n', from);
     const line = lineEnd < 0 ? text.slice(from) : text.slice(from, lineEnd);
     const colon = line.indexOf(':');
-    if (colon < 1) throw malformed('header field without a colon');
-    setField(head, line.slice(0, colon), line.slice(colon + 1).trim(), line);
+    setField(head, line.slice(0, Math.max(0, colon)), line.slice(colon + 1).trim(), line);
   }
   if (head.toPath === '' || head.fromPath === '') throw malformed('To-Path or From-Path is missing');
   return head;
@@ -96,41 +98,47 @@ export function parseHead(text: string): MessageHead {
 function setField(head: MessageHead, name: string, value: string, line: string): void {
   switch (name) {
     case 'To-Path':
-      head.toPath = once(name, head.toPath, value);
+      if (head.toPath !== '') throw malformed('To-Path appears twice');
+      head.toPath = value;
       return;
     case 'From-Path':
-      head.fromPath = once(name, head.fromPath, value);
+      if (head.fromPath !== '') throw malformed('From-Path appears twice');
+      head.fromPath = value;
       return;
     case 'Message-ID':
-      head.messageId = once(name, head.messageId, value);
-      if (!messageId.test(value)) throw malformed('Message-ID');
+      if (head.messageId !== undefined || !messageId.test(value)) head.fault = name;
+      head.messageId = value;
       return;
     case 'Byte-Range':
-      head.byteRange = once(name, head.byteRange, value);
+      if (head.byteRange !== undefined) head.fault = name;
+      head.byteRange = value;
       return;
     case 'Content-Type':
-      head.contentType = once(name, head.contentType, value);
+      if (head.contentType !== undefined || value === '') head.fault = name;
+      head.contentType = value;
       return;
     case 'Success-Report':
-      if (value !== 'yes' && value !== 'no') throw malformed(name);
+      if (value !== 'yes' && value !== 'no') head.fault = name;
       head.successReport = value === 'yes';
       return;
     case 'Failure-Report':
-      if (value !== 'yes' && value !== 'no' && value !== 'partial') throw malformed(name);
-      head.failureReport = value;
+      if (value === 'yes' || value === 'no' || value === 'partial') head.failureReport = value;
+      else head.fault = name;
       return;
     case 'Status':
-      head.reportStatus = once(name, head.reportStatus, value);
+      if (head.reportStatus !== undefined) head.fault = name;
+      head.reportStatus = value;
       return;
     default: {
       const known = spelling.get(name.toLowerCase());
       if (known !== undefined && known !== name) setField(head, known, value, line);
-      else if (/^[A-Za-z][!#$%&'*+.^_`|~0-9A-Za-z-]*$/.test(name)) head.others.push(line);
-      else throw malformed('header field name');
+      else if (fieldName.test(name)) head.others.push(line);
+      else head.fault = 'header field name';
     }
   }
 }
 
+const fieldName = /^[A-Za-z][!#$%&'*+.^_`|~0-9A-Za-z-]*$/;
 const spelling = new Map(
   [
     'To-Path',
@@ -143,9 +151,3 @@ const spelling = new Map(
     'Status',
   ].map((name) => [name.toLowerCase(), name]),
 );
-
-function once(name: string, before: string | undefined, value: string): string {
-  if (before !== undefined && before !== '') throw malformed(`${name} appears twice`);
-  if (value === '') throw malformed(`${name} is empty`);
-  return value;
-}

@@ -133,8 +133,6 @@ describe('the MSRP parser', () => {
     ['a transaction identifier of three characters', text('MSRP abc SEND\nTo-Path: x\n-------abc$\n')],
     ['a request without From-Path', text('MSRP abcd SEND\nTo-Path: msrp://a:1/x;tcp\n-------abcd$\n')],
     ['To-Path twice', head('To-Path: msrp://c:1/x;tcp\n-------abcd1234$\n')],
-    ['a header field without a colon', head('nonsense\n-------abcd1234$\n')],
-    ['a space before the colon', head('Message-ID : m\n-------abcd1234$\n')],
     ['an end-line of another transaction', head('-------abcd1235$\n')],
     ['an end-line with an unknown flag', head('-------abcd1234%\n')],
     ['NUL in a header field', head('X: a\0b\n-------abcd1234$\n')],
@@ -142,14 +140,26 @@ describe('the MSRP parser', () => {
       'a bare LF in a header field',
       Buffer.concat([head('X: a'), Buffer.from('\nY: b\r\n-------abcd1234$\r\n')]),
     ],
-    ['Failure-Report: maybe', head('Failure-Report: maybe\n-------abcd1234$\n')],
-    ['a Message-ID with a space', head('Message-ID: a b\n-------abcd1234$\n')],
     [
       'a response with a body',
       text('MSRP abcd1234 200 OK\nTo-Path: x\nFrom-Path: y\n\nbody\n-------abcd1234$\n'),
     ],
   ])('refuses %s', (_what, octets) => {
     expect(codeOf(octets)).toBe('msrp-malformed');
+  });
+
+  it.each([
+    ['a header field without a colon', 'nonsense'],
+    ['a space before the colon', 'Message-ID : m'],
+    ['Failure-Report: maybe', 'Failure-Report: maybe'],
+    ['a Message-ID with a space', 'Message-ID: a b'],
+    ['Message-ID twice', 'Message-ID: a\nMessage-ID: a'],
+    ['an empty Content-Type', 'Content-Type: '],
+  ])('goes on after a request that has %s, for it can be answered with 400', (_what, line) => {
+    const octets = head(`${line}\n-------abcd1234$\n`);
+    const messages = parseAll([octets, octets]);
+    expect(messages.length).toBe(2);
+    expect(messages[1]!.head.fault).toBeDefined();
   });
 
   it('refuses a header section above its limit, in one piece and in many', () => {
