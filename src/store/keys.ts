@@ -25,11 +25,18 @@ export function checkTableName(name: string): void {
   if (!/^[a-z][a-z-]{0,47}$/.test(name)) throw new Error(`a table is named with a-z and -, not ${name}`);
 }
 
-const surrogate = /[\ud800-\udfff]/;
-
-/** Orders keys by their UTF-8 octets, which differs from `<` where a surrogate pair meets U+E000 to U+FFFF. */
+/** Orders keys by their UTF-8 octets: as `<` does, but surrogate pairs come after U+E000 to U+FFFF. */
 export function compareKeys(a: string, b: string): number {
-  if (a === b) return 0;
-  if (surrogate.test(a) || surrogate.test(b)) return Buffer.compare(Buffer.from(a), Buffer.from(b));
-  return a < b ? -1 : 1;
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) {
+    const x = a.charCodeAt(i);
+    const y = b.charCodeAt(i);
+    if (x !== y) return weight(x) - weight(y);
+  }
+  return a.length - b.length;
+}
+
+function weight(unit: number): number {
+  if (unit < 0xd800) return unit;
+  return unit < 0xe000 ? unit + 0x2000 : unit - 0x800;
 }

@@ -53,7 +53,7 @@ export async function openStore(url: string, context: StoreContext): Promise<Sto
   const address = parseStoreUrl(url);
   switch (address.backend) {
     case 'lmdb':
-      return LmdbStore.open(address.path, context);
+      return new LmdbStore(address.path, context);
     case 'redis':
       throw invalid('the Redis store is not there yet');
   }

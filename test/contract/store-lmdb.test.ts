@@ -3,16 +3,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { VirtualClock } from '../../src/base/clock.js';
 import { silentLogger } from '../../src/base/log.js';
-import { openStore } from '../../src/store/open.js';
-import type { Store } from '../../src/store/store.js';
-import { storeContract } from './store.js';
+import { LmdbStore } from '../../src/store/lmdb/lmdb-store.js';
+import type { LmdbOptions } from '../../src/store/lmdb/options.js';
+import { storeContract, type StoreHarness } from './store.js';
+import { storeModel } from './store-model.js';
 
-storeContract('LMDB', async () => {
+async function lmdb(options: Partial<LmdbOptions>): Promise<StoreHarness> {
   const folder = mkdtempSync(join(tmpdir(), 'parley-store-'));
-  const opened: Store[] = [];
+  const opened: LmdbStore[] = [];
   return {
     async open() {
-      const store = await openStore(`lmdb:${folder}`, { clock: new VirtualClock(), log: silentLogger });
+      const store = new LmdbStore(folder, { clock: new VirtualClock(), log: silentLogger }, options);
       opened.push(store);
       return store;
     },
@@ -21,4 +22,12 @@ storeContract('LMDB', async () => {
       rmSync(folder, { recursive: true });
     },
   };
-});
+}
+
+const always = { memoryOctets: 1, cacheRecords: 2 };
+
+storeContract('LMDB', () => lmdb({}));
+storeContract('LMDB that begins a checkpoint with every batch and caches two records', () => lmdb(always));
+storeContract('LMDB that syncs every commit', () => lmdb({ sync: 'commit' }));
+storeModel('LMDB', 100, () => lmdb({}));
+storeModel('LMDB that begins a checkpoint with every batch and caches two records', 100, () => lmdb(always));

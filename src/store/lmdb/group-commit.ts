@@ -1,0 +1,246 @@
+import type { Clock, Timer } from '../../base/clock.js';
+import type { ParleyError } from '../../base/errors.js';
+import type { Logger } from '../../base/log.js';
+import { storeError } from '../errors.js';
+import { BatchWriter, entryKind } from './batch.js';
+import type { Encoded } from './codec.js';
+import { reasonOf } from './files.js';
+import type { Journal } from './journal.js';
+import type { LmdbTable, Staged, Version } from './lmdb-table.js';
+import type { SyncMode } from './options.js';
+
+/** Whom to tell how the batch ended. */
+export interface Waiter {
+  readonly result: unknown;
+  readonly resolve: (result: never) => void;
+  readonly reject: (error: ParleyError) => void;
+}
+
+export interface GroupCommitOptions {
+  readonly journal: Journal;
+  readonly sync: SyncMode;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Takes the updates that the journal has now. */
+  readonly onCommit: (updates: readonly Staged[]) => void;
+}
+
+interface Batch {
+  readonly writer: BatchWriter;
+  readonly updates: Staged[];
+  readonly waiters: Waiter[];
+}
+
+const newBatch = (writer = new BatchWriter()): Batch => ({ writer, updates: [], waiters: [] });
+const earlyFlushOctets = 1024 * 1024;
+const syncEveryMs = 1000;
+const probeEveryMs = 1000;
+const empty: Encoded = { bytes: Buffer.alloc(0), start: 0, end: 0 };
+
+/**
+ * Collects the updates of one turn of the event loop, writes them to the journal in one piece, and then tells all
+ * who wait. When that fails nobody was told, and everything that is staged is dropped, as it may rest on what failed.
+ */
+export class GroupCommit {
+  readonly #options: GroupCommitOptions;
+  #staged = newBatch();
+  #spare = new BatchWriter();
+  readonly #declaration = new BatchWriter(4096);
+  /** In mode `commit`: written, and not yet on the disk. */
+  #syncing: Batch | undefined;
+  #scheduled = false;
+  #unsynced = false;
+  #syncTimer: Timer | undefined;
+  #probeTimer: Timer | undefined;
+  #trouble: string | undefined;
+  #whenIdle: (() => void)[] = [];
+
+  constructor(options: GroupCommitOptions) {
+    this.#options = options;
+  }
+
+  /** Why the last batch failed; undefined since one was written again. */
+  get trouble(): string | undefined {
+    return this.#trouble;
+  }
+
+  /** True when nothing is staged and nothing on its way. */
+  get isIdle(): boolean {
+    return this.#syncing === undefined && this.#staged.waiters.length === 0;
+  }
+
+  /** @param value the encoded value, undefined to remove the record. @throws ParleyError `store-unavailable`. */
+  stage(
+    table: LmdbTable,
+    key: string,
+    version: Version,
+    value: Encoded | undefined,
+    deadlineBefore: number,
+    waiter: Waiter,
+  ): void {
+    this.#declare(table);
+    const { writer, updates } = this.#staged;
+    const { bytes, start, end } = value ?? empty;
+    const at = writer.add(
+      value ? entryKind.put : entryKind.remove,
+      table.id,
+      key,
+      version.deadline,
+      bytes,
+      start,
+      end,
+    );
+    const update = {
+      table,
+      key,
+      version,
+      deadlineBefore,
+      bytes: writer.bytes,
+      start: at,
+      end: at + end - start,
+    };
+    updates.push(update);
+    table.staged.set(key, update);
+    this.wait(waiter);
+    if (writer.length > earlyFlushOctets) this.#flush();
+  }
+
+  /** Tells `waiter` how the batch that is being collected ended, and with it all before it. */
+  wait(waiter: Waiter): void {
+    this.#staged.waiters.push(waiter);
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.#flush();
+    });
+  }
+
+  /** Resolves when nothing is staged and nothing on its way. */
+  idle(): Promise<void> {
+    if (this.isIdle) return Promise.resolve();
+    return new Promise((resolve) => this.#whenIdle.push(resolve));
+  }
+
+  close(): void {
+    this.#syncTimer?.cancel();
+    this.#probeTimer?.cancel();
+  }
+
+  /** Tells the journal about a table, or about new structures of its values, before an update needs it. */
+  #declare(table: LmdbTable): void {
+    if (table.declared === table.codec.generation) return;
+    this.#declaration.clear();
+    table.declare(this.#declaration);
+    try {
+      this.#options.journal.append(this.#declaration);
+    } catch (error) {
+      throw this.#failed(error);
+    }
+    table.declared = table.codec.generation;
+  }
+
+  #flush(): void {
+    if (this.#syncing || this.#staged.waiters.length === 0) return;
+    const { journal, sync } = this.#options;
+    const batch = this.#staged;
+    const mark = journal.mark;
+    try {
+      if (batch.updates.length > 0) journal.append(batch.writer);
+    } catch (error) {
+      this.#reject(this.#failed(error), batch);
+      return;
+    }
+    this.#staged = newBatch(this.#spare);
+    this.#spare = batch.writer;
+    if (sync !== 'commit' || batch.updates.length === 0) {
+      this.#finish(batch);
+      return;
+    }
+    this.#syncing = batch;
+    journal.sync((error) => {
+      this.#syncing = undefined;
+      if (!error) {
+        this.#finish(batch);
+        this.#flush();
+        return;
+      }
+      journal.rollBack(mark);
+      const failure = this.#failed(error);
+      this.#reject(failure, batch);
+      this.#reject(failure, this.#staged);
+    });
+  }
+
+  #finish(batch: Batch): void {
+    if (batch.updates.length > 0) {
+      this.#recovered();
+      this.#options.onCommit(batch.updates);
+      this.#syncLater();
+    }
+    batch.writer.clear();
+    for (const waiter of batch.waiters) waiter.resolve(waiter.result as never);
+    this.#announceIdle();
+  }
+
+  #reject(error: ParleyError, { writer, updates, waiters }: Batch): void {
+    writer.clear();
+    if (writer === this.#staged.writer) this.#staged = newBatch(writer);
+    for (const { table } of updates) table.staged.clear();
+    for (const waiter of waiters) waiter.reject(error);
+    this.#announceIdle();
+  }
+
+  #announceIdle(): void {
+    if (!this.isIdle) return;
+    const resolvers = this.#whenIdle;
+    this.#whenIdle = [];
+    for (const resolve of resolvers) resolve();
+  }
+
+  #failed(error: unknown): ParleyError {
+    const reason = `journal: ${reasonOf(error)}`;
+    if (this.#trouble === undefined) this.#options.log.error({ err: error }, 'the store cannot commit');
+    this.#trouble = reason;
+    this.#probeTimer ??= this.#options.clock.after(probeEveryMs, () => this.#probe());
+    return storeError('store-unavailable', reason, error);
+  }
+
+  #recovered(): void {
+    if (this.#trouble === undefined) return;
+    this.#trouble = undefined;
+    this.#probeTimer?.cancel();
+    this.#probeTimer = undefined;
+    this.#options.log.info({}, 'the store commits again');
+  }
+
+  /** Finds out that the fault is over when nobody updates anything: a load balancer sends nobody while it lasts. */
+  #probe(): void {
+    this.#probeTimer = undefined;
+    if (this.#syncing) return;
+    try {
+      this.#options.journal.probe();
+      this.#recovered();
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  #syncLater(): void {
+    if (this.#options.sync !== 'interval' || this.#syncTimer) {
+      this.#unsynced = true;
+      return;
+    }
+    this.#syncTimer = this.#options.clock.after(syncEveryMs, () => {
+      this.#unsynced = false;
+      this.#options.journal.sync((error) => {
+        this.#syncTimer = undefined;
+        if (error) {
+          // the kernel may have dropped what it could not write: the next batch goes to a new file
+          this.#options.journal.rollBack(this.#options.journal.mark);
+          this.#failed(error);
+        } else if (this.#unsynced) this.#syncLater();
+      });
+    });
+  }
+}
