@@ -1,5 +1,5 @@
-import { headerKey, headerName, listHeaders } from './names.js';
-import { splitList } from './lexer.js';
+import { bad, splitList } from './lexer.js';
+import { fieldOf, headerKey, headerName, listHeaders } from './names.js';
 
 /** A header field as a caller writes it: one value, or several lines of the same name. */
 export type HeaderValue = string | number | readonly string[];
@@ -9,6 +9,8 @@ export type HeaderMap = Readonly<Record<string, HeaderValue | undefined>>;
 /**
  * The header fields of one message in the order of the wire. Names keep their spelling, values are the text
  * between colon and line end, unfolded and trimmed; nothing is decoded until asked for.
+ * What changes them throws ParleyError `sip-bad-header` for a name that is no token and a value with a line break,
+ * so that no value from elsewhere can add header fields of its own.
  */
 export class Headers {
   readonly #keys: string[];
@@ -31,7 +33,7 @@ export class Headers {
     return this.#keys.length;
   }
 
-  /** For the parser: appends a field whose key is already known. */
+  /** Appends a field as it was read from a message: neither name nor value is checked, `key` is that of `name`. */
   push(key: string, name: string, value: string): void {
     this.#keys.push(key);
     this.#names.push(name);
@@ -44,7 +46,12 @@ export class Headers {
 
   /** The value of the first field of that name, unsplit. */
   get(name: string): string | undefined {
-    const index = this.#keys.indexOf(headerKey(name));
+    return this.getByKey(headerKey(name));
+  }
+
+  /** As {@link get}, for a key: the lower-case long form. */
+  getByKey(key: string): string | undefined {
+    const index = this.#keys.indexOf(key);
     return index < 0 ? undefined : this.#values[index];
   }
 
@@ -84,33 +91,36 @@ export class Headers {
 
   /** Replaces all fields of that name by one (or one a line), at the place of the first, else at the end. */
   set(name: string, value: HeaderValue): void {
-    const key = headerKey(name);
+    const key = checkedKey(name);
     const index = this.#keys.indexOf(key);
     if (index < 0) {
       this.append(name, value);
       return;
     }
     if (typeof value === 'object') {
+      const lines = checkedLines(name, value);
       this.remove(name);
-      this.#insert(Math.min(index, this.#keys.length), key, name, value);
+      this.#insert(index, key, name, lines);
       return;
     }
+    const line = checkedLine(name, value);
     for (let i = this.#keys.length - 1; i > index; i--) if (this.#keys[i] === key) this.#delete(i);
-    this.#values[index] = String(value);
+    this.#values[index] = line;
   }
 
   /** Adds fields after all others. */
   append(name: string, value: HeaderValue): void {
-    const key = headerKey(name);
+    const key = checkedKey(name);
     const spelling = name === key ? headerName(key) : name;
-    if (typeof value === 'object') for (const line of value) this.push(key, spelling, line);
-    else this.push(key, spelling, String(value));
+    if (typeof value === 'object')
+      for (const line of checkedLines(name, value)) this.push(key, spelling, line);
+    else this.push(key, spelling, checkedLine(name, value));
   }
 
   /** Adds fields before the first of that name, else before all others: where Via, Route and Path grow. */
   prepend(name: string, value: HeaderValue): void {
-    const key = headerKey(name);
-    this.#insert(Math.max(0, this.#keys.indexOf(key)), key, name, value);
+    const key = checkedKey(name);
+    this.#insert(Math.max(0, this.#keys.indexOf(key)), key, name, checkedLines(name, value));
   }
 
   /** Removes all fields of that name. @returns whether there was one. */
@@ -127,15 +137,17 @@ export class Headers {
 
   /**
    * Takes the first value off a comma-separated field (the topmost Via or Route) and gives it back.
-   * The line goes when it held nothing else.
+   * The line goes when it held nothing else; lines without any value before it go too.
    */
   shift(name: string): string | undefined {
-    const index = this.#keys.indexOf(headerKey(name));
-    if (index < 0) return undefined;
-    const [first, ...rest] = splitList(this.#values[index]!);
-    if (rest.length > 0) this.#values[index] = rest.join(', ');
-    else this.#delete(index);
-    return first;
+    const key = headerKey(name);
+    for (let index = this.#keys.indexOf(key); index >= 0; index = this.#keys.indexOf(key)) {
+      const [first, ...rest] = splitList(this.#values[index]!);
+      if (rest.length > 0) this.#values[index] = rest.join(', ');
+      else this.#delete(index);
+      if (first !== undefined) return first;
+    }
+    return undefined;
   }
 
   /** Replaces the first value of a comma-separated field and leaves the others of its line. */
@@ -147,7 +159,8 @@ export class Headers {
     }
     const line = this.#values[index]!;
     const rest = line.includes(',') ? splitList(line).slice(1) : [];
-    this.#values[index] = rest.length > 0 ? [value, ...rest].join(', ') : value;
+    const first = checkedLine(name, value);
+    this.#values[index] = rest.length > 0 ? [first, ...rest].join(', ') : first;
   }
 
   /** Sets every field of the map; an undefined value leaves its field as it is. */
@@ -185,8 +198,7 @@ export class Headers {
     return text;
   }
 
-  #insert(index: number, key: string, name: string, value: HeaderValue): void {
-    const lines = typeof value === 'object' ? value : [String(value)];
+  #insert(index: number, key: string, name: string, lines: readonly string[]): void {
     const spelling = name === key ? headerName(key) : name;
     this.#keys.splice(index, 0, ...lines.map(() => key));
     this.#names.splice(index, 0, ...lines.map(() => spelling));
@@ -198,6 +210,25 @@ export class Headers {
     this.#names.splice(index, 1);
     this.#values.splice(index, 1);
   }
+}
+
+function checkedKey(name: string): string {
+  const field = fieldOf(name);
+  if (field === undefined)
+    throw bad(name.replace(/[^\x20-\x7e]/g, '?').slice(0, 40), 'not a header field name');
+  return field.key;
+}
+
+function checkedLine(name: string, value: string | number): string {
+  const line = String(value);
+  if (line.includes('\n') || line.includes('\r')) throw bad(name, 'line break in the value');
+  return line;
+}
+
+function checkedLines(name: string, value: HeaderValue): readonly string[] {
+  if (typeof value !== 'object') return [checkedLine(name, value)];
+  for (const line of value) checkedLine(name, line);
+  return value;
 }
 
 /** Whether several lines of that field may be joined by commas. */

@@ -6,11 +6,26 @@ export function bad(field: string, why: string): ParleyError {
   return new ParleyError('sip-bad-header', `${field}: ${why}`);
 }
 
+const TAB = 9;
+const SPACE = 32;
 const QUOTE = 34;
-const BACKSLASH = 92;
 const COMMA = 44;
+const SEMICOLON = 59;
 const LESS = 60;
+const EQUALS = 61;
 const GREATER = 62;
+const BACKSLASH = 92;
+
+/** 1 for each octet of RFC 3261 §25.1 `token`. */
+const tokenOctets = new Uint8Array(128);
+for (const character of "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.!%*_+`'~")
+  tokenOctets[character.charCodeAt(0)] = 1;
+
+/** Index of the first character at or after `i` that cannot stand in a `token` (RFC 3261 §25.1). */
+export function skipToken(text: string, i: number): number {
+  while (i < text.length && tokenOctets[text.charCodeAt(i)] === 1) i++;
+  return i;
+}
 
 /** Index after the closing quote of the quoted string that begins at `start`, or -1 when it never closes. */
 export function skipQuoted(text: string, start: number): number {
@@ -57,8 +72,12 @@ export function unquote(text: string): string {
   return inner.includes('\\') ? inner.replace(/\\([\s\S])/g, '$1') : inner;
 }
 
-/** Writes text as a quoted string. */
+/**
+ * Writes text as a quoted string.
+ * @throws ParleyError `sip-bad-header` for a line break, which no quoted string can hold (RFC 3261 §25.1 `quoted-pair`).
+ */
 export function quote(text: string): string {
+  if (/[\r\n]/.test(text)) throw bad('quoted string', 'line break in the text');
   return `"${text.replace(/["\\]/g, '\\$&')}"`;
 }
 
@@ -67,7 +86,7 @@ export type Params = Map<string, string | null>;
 
 /**
  * Parses `;name=value;flag` from `start` to the end of `text` (RFC 3261 §25.1 `generic-param`).
- * White space is allowed around `;` and `=`.
+ * White space is allowed around `;` and `=`; a name twice is refused (§7.3.1).
  * @throws ParleyError `sip-bad-header`
  */
 export function parseParams(text: string, start: number, field: string): Params {
@@ -76,30 +95,45 @@ export function parseParams(text: string, start: number, field: string): Params 
   for (;;) {
     i = skipSpace(text, i);
     if (i >= text.length) return params;
-    if (text.charCodeAt(i) !== 59) throw bad(field, 'text after the value');
-    i = skipSpace(text, i + 1);
-    const nameStart = i;
-    while (i < text.length && !isDelimiter(text.charCodeAt(i))) i++;
+    if (text.charCodeAt(i) !== SEMICOLON) throw bad(field, 'text after the value');
+    const nameStart = skipSpace(text, i + 1);
+    if (nameStart >= text.length) return params; // a trailing semicolon harms nobody
+    i = skipToken(text, nameStart);
+    if (i === nameStart)
+      throw bad(field, text.charCodeAt(i) === SEMICOLON ? 'empty parameter' : 'bad parameter name');
     const name = text.slice(nameStart, i).toLowerCase();
-    if (name === '') {
-      if (i >= text.length) return params; // a trailing semicolon harms nobody
-      throw bad(field, 'empty parameter name');
-    }
+    if (params.has(name)) throw bad(field, `parameter ${name} twice`);
     i = skipSpace(text, i);
-    if (text.charCodeAt(i) !== 61) {
-      if (!params.has(name)) params.set(name, null);
+    if (i >= text.length || text.charCodeAt(i) !== EQUALS) {
+      params.set(name, null);
       continue;
     }
-    i = skipSpace(text, i + 1);
-    const valueStart = i;
-    if (text.charCodeAt(i) === QUOTE) {
-      i = skipQuoted(text, i);
-      if (i < 0) throw bad(field, `quoted string of ${name} does not end`);
-    } else {
-      while (i < text.length && text.charCodeAt(i) !== 59 && !isSpace(text.charCodeAt(i))) i++;
-    }
-    if (!params.has(name)) params.set(name, text.slice(valueStart, i));
+    const valueStart = skipSpace(text, i + 1);
+    i = skipValue(text, valueStart);
+    if (i < 0) throw bad(field, `quoted string of ${name} does not end`);
+    params.set(name, text.slice(valueStart, i));
   }
+}
+
+/** Index after a parameter's value: a quoted string, or what stands before the next separator. -1 for an open quote. */
+function skipValue(text: string, start: number): number {
+  let i = start;
+  if (i < text.length && text.charCodeAt(i) === QUOTE) return skipQuoted(text, i);
+  while (i < text.length && !endsValue(text.charCodeAt(i))) i++;
+  return i;
+}
+
+function endsValue(code: number): boolean {
+  if (code > GREATER) return false;
+  return (
+    code === SEMICOLON ||
+    code === SPACE ||
+    code === TAB ||
+    code === COMMA ||
+    code === QUOTE ||
+    code === LESS ||
+    code === GREATER
+  );
 }
 
 /** `;name=value` for each parameter, in order. */
@@ -111,16 +145,12 @@ export function writeParams(params: Params): string {
 
 /** Index of the first character at or after `i` that is not white space. */
 export function skipSpace(text: string, i: number): number {
-  while (i < text.length && isSpace(text.charCodeAt(i))) i++;
+  while (i < text.length) {
+    const code = text.charCodeAt(i);
+    if (code !== SPACE && code !== TAB) return i;
+    i++;
+  }
   return i;
-}
-
-function isSpace(code: number): boolean {
-  return code === 32 || code === 9;
-}
-
-function isDelimiter(code: number): boolean {
-  return code === 59 || code === 61 || code === 32 || code === 9;
 }
 
 /** A non-negative decimal number up to `max`, or undefined. */

@@ -1,10 +1,11 @@
 import { parseAddress, parseAddresses, type Address } from './address.js';
 import type { Headers } from './headers.js';
-import { bad, parseNumber } from './lexer.js';
+import { bad, parseNumber, splitList } from './lexer.js';
+import { headerName } from './names.js';
 import { parseUri, type SipUri } from './uri.js';
 import { parseVia, type Via } from './via.js';
 
-/** How the octets of the head were read, and are written again. Invalid UTF-8 survives as Latin-1. */
+/** How the octets of the head were read, and are written again: `latin1` is for heads that are not UTF-8 and must survive. */
 export type Charset = 'latin1' | 'utf8';
 
 export interface CSeq {
@@ -52,17 +53,17 @@ export abstract class SipMessage {
   }
 
   get callId(): string {
-    return this.#required('Call-ID');
+    return this.#required('call-id');
   }
 
   get from(): Address {
-    const text = this.#required('From');
+    const text = this.#required('from');
     if (this.#from?.text !== text) this.#from = { text, value: parseAddress(text, 'From') };
     return this.#from.value;
   }
 
   get to(): Address {
-    const text = this.#required('To');
+    const text = this.#required('to');
     if (this.#to?.text !== text) this.#to = { text, value: parseAddress(text, 'To') };
     return this.#to.value;
   }
@@ -77,16 +78,16 @@ export abstract class SipMessage {
 
   /** The topmost Via. */
   get via(): Via {
-    const line = this.#required('Via');
+    const line = this.#required('via');
     if (this.#via?.text !== line) {
-      const text = line.includes(',') ? this.headers.list('Via')[0]! : line;
+      const text = line.includes(',') ? (splitList(line)[0] ?? line) : line;
       this.#via = { text: line, value: parseVia(text) };
     }
     return this.#via.value;
   }
 
   get cseq(): CSeq {
-    const text = this.#required('CSeq');
+    const text = this.#required('cseq');
     if (this.#cseq?.text !== text) this.#cseq = { text, value: parseCSeq(text) };
     return this.#cseq.value;
   }
@@ -115,19 +116,21 @@ export abstract class SipMessage {
     return value;
   }
 
-  #required(name: string): string {
-    const text = this.headers.get(name);
-    if (text === undefined) throw bad(name, 'missing');
+  #required(key: string): string {
+    const text = this.headers.getByKey(key);
+    if (text === undefined) throw bad(headerName(key), 'missing');
     return text;
   }
 }
 
 function parseCSeq(text: string): CSeq {
-  const match = /^(\d{1,20})[ \t]+([A-Za-z0-9\-.!%*_+`'~]+)$/.exec(text);
-  const number = match ? parseNumber(match[1]!, 0x7fff_ffff) : undefined;
-  if (!match || number === undefined) throw bad('CSeq', 'not a number below 2**31 and a method');
+  const match = CSEQ.exec(text);
+  const number = match ? Number(match[1]) : NaN;
+  if (!match || number > 0x7fff_ffff) throw bad('CSeq', 'not a number below 2**31 and a method');
   return { number, method: match[2]! };
 }
+
+const CSEQ = /^(\d{1,20})[ \t]+([A-Za-z0-9\-.!%*_+`'~]+)$/;
 
 /** A request (RFC 3261 §7.1). */
 export class SipRequest extends SipMessage {

@@ -27,35 +27,72 @@ const compactForms: Record<string, string> = {
   x: 'session-expires', y: 'identity',
 }; // prettier-ignore
 
-/** Every spelling that is worth a fast path, to its key. */
-const keys = new Map<string, string>();
+/** A header field as the parser knows it. */
+export interface KnownField {
+  readonly key: string;
+  /** Marks the field as seen; 0 for fields that nobody counts. */
+  readonly bit: number;
+  /** A message holds it at most once, and is ambiguous with two. */
+  readonly single: boolean;
+}
+
+/** What every message holds (RFC 3261 §8.1.1); Max-Forwards is not asked for, because of RFC 2543. */
+const mandatory = ['via', 'from', 'to', 'call-id', 'cseq'];
+const counted = [
+  ...mandatory, 'max-forwards', 'content-type', 'expires', 'event', 'refer-to', 'replaces', 'rack', 'rseq',
+  'session-expires', 'min-se', 'subscription-state',
+]; // prettier-ignore
+
+function field(key: string): KnownField {
+  const index = counted.indexOf(key);
+  return { key, bit: index < 0 ? 0 : 1 << index, single: index >= 0 && key !== 'via' };
+}
+
+const MANDATORY_BITS = (1 << mandatory.length) - 1;
+
+/** The name of a mandatory field whose bit is not in `seen`, if any. */
+export function missingField(seen: number): string | undefined {
+  if ((seen & MANDATORY_BITS) === MANDATORY_BITS) return undefined;
+  return headerName(mandatory.find((key) => (seen & field(key).bit) === 0)!);
+}
+
+/** Every spelling that is worth a fast path. */
+const fields = new Map<string, KnownField>();
 const names = new Map<string, string>();
 for (const name of wellKnown) {
   const key = name.toLowerCase();
-  keys.set(name, key);
-  keys.set(key, key);
-  keys.set(name.toUpperCase(), key);
+  const known = field(key);
+  for (const spelling of [name, key, name.toUpperCase()]) fields.set(spelling, known);
   names.set(key, name);
 }
 for (const [short, key] of Object.entries(compactForms)) {
-  keys.set(short, key);
-  keys.set(short.toUpperCase(), key);
+  const known = fields.get(key) ?? field(key);
+  for (const spelling of [short, short.toUpperCase()]) fields.set(spelling, known);
 }
 
 /** RFC 3261 §25.1 `token`. */
 export const TOKEN = /^[A-Za-z0-9\-.!%*_+`'~]+$/;
 
-/** The key of a well-known spelling, or undefined; costs one hash lookup. */
-export function knownKey(name: string): string | undefined {
-  return keys.get(name);
+/** The field of a well-known spelling, or undefined; costs one hash lookup. */
+export function knownField(name: string): KnownField | undefined {
+  return fields.get(name);
 }
 
 /** The key of any header field name: lower-case, compact forms expanded. */
 export function headerKey(name: string): string {
-  const known = keys.get(name);
-  if (known !== undefined) return known;
+  const known = fields.get(name);
+  if (known !== undefined) return known.key;
   const lower = name.toLowerCase();
-  return keys.get(lower) ?? lower;
+  return fields.get(lower)?.key ?? lower;
+}
+
+/** The field of any header field name that is a token (RFC 3261 §7.3.1), else undefined. */
+export function fieldOf(name: string): KnownField | undefined {
+  const known = fields.get(name);
+  if (known !== undefined) return known;
+  if (!TOKEN.test(name)) return undefined;
+  const lower = name.toLowerCase();
+  return fields.get(lower) ?? { key: lower, bit: 0, single: false };
 }
 
 /** How a field with that key is written: as its RFC does, else with each word capitalised. */
@@ -74,4 +111,10 @@ export const listHeaders: ReadonlySet<string> = new Set([
   'proxy-require', 'reason', 'record-route', 'recv-info', 'reject-contact', 'request-disposition', 'require',
   'route', 'security-client', 'security-server', 'security-verify', 'service-route', 'supported', 'unsupported',
   'via', 'warning',
+]); // prettier-ignore
+
+/** Methods of RFC 3261, 3262, 3265, 3311, 3428, 3515, 3903 and 6086: the registry of the IANA. */
+export const knownMethods: ReadonlySet<string> = new Set([
+  'ACK', 'BYE', 'CANCEL', 'INFO', 'INVITE', 'MESSAGE', 'NOTIFY', 'OPTIONS', 'PRACK', 'PUBLISH', 'REFER', 'REGISTER',
+  'SUBSCRIBE', 'UPDATE',
 ]); // prettier-ignore

@@ -1,9 +1,10 @@
+import { isIPv6 } from 'node:net';
 import { ParleyError } from '../../base/errors.js';
 import '../errors.js';
 
 /**
  * A SIP or SIPS URI (RFC 3261 §19.1), or any other absolute URI of which only scheme and text are known.
- * Parts keep their escapes; parameter and header names keep their case.
+ * Parts keep their escapes, but for parameter names; header names keep their case.
  */
 export class SipUri {
   /** Lower-case. */
@@ -14,7 +15,7 @@ export class SipUri {
   /** Lower-case host name, IPv4 address, or IPv6 reference in its brackets; empty for other schemes. */
   host: string;
   port: number | undefined;
-  /** Parameters by lower-case name; null without value. */
+  /** Parameters by lower-case name; null without value. Needless escapes in names are undone: `%6C%72` is `lr`. */
   readonly params: Map<string, string | null>;
   /** The part after `?`, raw. */
   headers: string | undefined;
@@ -72,12 +73,12 @@ export class SipUri {
 }
 
 const SCHEME = /^([A-Za-z][A-Za-z0-9+.-]*):/;
-const USER = /^(?:[A-Za-z0-9\-_.!~*'()&=+$,;?/#[\]{}|^`"\\<>]|%[0-9A-Fa-f]{2}|[\u0080-\uffff])+$/;
-const STRICT_USER = /^(?:[A-Za-z0-9\-_.!~*'()&=+$,;?/]|%[0-9A-Fa-f]{2})+$/;
-const HOST = /^(?:[A-Za-z0-9](?:[A-Za-z0-9\-_.]*[A-Za-z0-9.])?|\[[0-9A-Fa-f:.]+\])$/;
+const USER = /^(?:[A-Za-z0-9\-_.!~*'()&=+$,;?/]|%[0-9A-Fa-f]{2})+$/;
+const PASSWORD = /^(?:[A-Za-z0-9\-_.!~*'()&=+$,]|%[0-9A-Fa-f]{2})*$/;
+const HOST = /^[A-Za-z0-9](?:[A-Za-z0-9\-_.]*[A-Za-z0-9.])?$/;
 const PARAM = /^(?:[A-Za-z0-9\-_.!~*'()[\]/:&+$]|%[0-9A-Fa-f]{2})+$/;
-const URI_HEADERS = /^(?:[A-Za-z0-9\-_.!~*'()[\]/?:+$=&,;@<>]|%[0-9A-Fa-f]{2})*$/;
-const OTHER = /^[\x21-\x7e]+$/;
+const URI_HEADERS = /^(?:[A-Za-z0-9\-_.!~*'()[\]/?:+$=&,;]|%[0-9A-Fa-f]{2})*$/;
+const OTHER = /^[\x21\x23-\x3b\x3d\x3f-\x7e]+$/;
 
 function fail(text: string, why: string): never {
   throw new ParleyError('sip-bad-uri', `${why} in ${text.length > 80 ? `${text.slice(0, 80)}…` : text}`);
@@ -88,20 +89,19 @@ function fail(text: string, why: string): never {
  * @throws ParleyError `sip-bad-uri` that says what is wrong.
  */
 export function parseUri(text: string): SipUri {
+  if (text.startsWith('sip:')) return parseSip(text, 'sip', text.slice(4));
   const scheme = SCHEME.exec(text)?.[1];
   if (scheme === undefined) fail(text, 'no scheme');
   const lower = scheme.toLowerCase();
   const rest = text.slice(scheme.length + 1);
-  if (lower !== 'sip' && lower !== 'sips') {
-    if (!OTHER.test(rest)) fail(text, 'character not allowed');
-    return new SipUri(lower, '', { opaque: rest });
-  }
-  return parseSip(text, lower, rest);
+  if (lower === 'sip' || lower === 'sips') return parseSip(text, lower, rest);
+  if (!OTHER.test(rest)) fail(text, 'character not allowed');
+  return new SipUri(lower, '', { opaque: rest });
 }
 
 function parseSip(text: string, scheme: string, rest: string): SipUri {
-  // the user part may hold ; and ?, so the @ is looked for first (RFC 3261 §19.1.1)
-  const at = rest.lastIndexOf('@', endOfAuthority(rest));
+  // only an @ ends the user part, which may hold ; and ? (RFC 3261 §19.1.1); elsewhere an @ is escaped
+  const at = rest.indexOf('@');
   let user: string | undefined;
   let password: string | undefined;
   if (at >= 0) {
@@ -109,48 +109,46 @@ function parseSip(text: string, scheme: string, rest: string): SipUri {
     const colon = info.indexOf(':');
     user = colon < 0 ? info : info.slice(0, colon);
     password = colon < 0 ? undefined : info.slice(colon + 1);
-    if (!STRICT_USER.test(user)) fail(text, USER.test(user) ? 'unescaped character' : 'bad user part');
-    if (password !== undefined && !/^(?:[A-Za-z0-9\-_.!~*'()&=+$,]|%[0-9A-Fa-f]{2})*$/.test(password))
-      fail(text, 'bad password');
+    if (!USER.test(user)) fail(text, 'bad user part');
+    if (password !== undefined && !PASSWORD.test(password)) fail(text, 'bad password');
   }
-  const tail = rest.slice(at + 1);
-  const question = tail.indexOf('?');
-  const beforeHeaders = question < 0 ? tail : tail.slice(0, question);
-  const headers = question < 0 ? undefined : tail.slice(question + 1);
+  const question = rest.indexOf('?', at + 1);
+  const headers = question < 0 ? undefined : rest.slice(question + 1);
   if (headers !== undefined && !URI_HEADERS.test(headers)) fail(text, 'bad URI header');
-  const semicolon = beforeHeaders.indexOf(';');
-  const hostport = semicolon < 0 ? beforeHeaders : beforeHeaders.slice(0, semicolon);
-  const { host, port } = parseHostPort(hostport, text);
+  const end = question < 0 ? rest.length : question;
+  const semicolon = rest.indexOf(';', at + 1);
+  const hasParams = semicolon >= 0 && semicolon < end;
+  const { host, port } = parseHostPort(rest.slice(at + 1, hasParams ? semicolon : end), text);
   const uri = new SipUri(scheme, host, { user, password, port, headers });
-  if (semicolon >= 0) parseUriParams(beforeHeaders.slice(semicolon + 1), uri.params, text);
+  if (hasParams) parseUriParams(rest.slice(semicolon + 1, end), uri.params, text);
   return uri;
-}
-
-/** Where user information must have ended: headers cannot hold an unescaped `@`, users can hold `;` and `?`. */
-function endOfAuthority(rest: string): number {
-  const question = rest.indexOf('?');
-  if (question < 0) return rest.length;
-  const at = rest.indexOf('@');
-  return at > question ? rest.length : question;
 }
 
 /** Splits `host[:port]`; the host in lower case. Text is only for the error. */
 export function parseHostPort(hostport: string, text: string): { host: string; port: number | undefined } {
   const bracket = hostport.startsWith('[') ? hostport.indexOf(']') : -1;
   const colon = hostport.indexOf(':', bracket < 0 ? 0 : bracket);
-  const host = colon < 0 ? hostport : hostport.slice(0, colon);
-  if (!HOST.test(host)) fail(text, 'bad host');
-  if (colon < 0) return { host: host.toLowerCase(), port: undefined };
+  if (colon < 0) return { host: checkHost(hostport, text), port: undefined };
+  const host = checkHost(hostport.slice(0, colon), text);
   const digits = hostport.slice(colon + 1);
   const port = Number(digits);
   if (!/^\d{1,5}$/.test(digits) || port > 65_535) fail(text, 'bad port');
-  return { host: host.toLowerCase(), port };
+  return { host, port };
+}
+
+/** A host name, IPv4 address or bracketed IPv6 address in lower case. @throws ParleyError `sip-bad-uri` */
+export function checkHost(host: string, text: string): string {
+  const ok = host.startsWith('[')
+    ? host.endsWith(']') && isIPv6(host.slice(1, -1)) && !host.includes('%')
+    : HOST.test(host);
+  if (!ok) fail(text, 'bad host');
+  return host.toLowerCase();
 }
 
 function parseUriParams(text: string, params: Map<string, string | null>, whole: string): void {
   for (const part of text.split(';')) {
     const equals = part.indexOf('=');
-    const name = (equals < 0 ? part : part.slice(0, equals)).toLowerCase();
+    const name = normalizeEscapes(equals < 0 ? part : part.slice(0, equals)).toLowerCase();
     const value = equals < 0 ? null : part.slice(equals + 1);
     if (!PARAM.test(name) || (value !== null && !PARAM.test(value))) fail(whole, 'bad URI parameter');
     if (params.has(name)) fail(whole, `URI parameter ${name} twice`);
@@ -177,13 +175,7 @@ export function sameUri(a: SipUri, b: SipUri): boolean {
   if (a.scheme !== b.scheme) return false;
   if (!a.isSip || !b.isSip) return a.opaque === b.opaque;
   if (a.host !== b.host || a.port !== b.port) return false;
-  if (
-    a.user === undefined || b.user === undefined
-      ? a.user !== b.user
-      : normalizeEscapes(a.user) !== normalizeEscapes(b.user)
-  )
-    return false;
-  if ((a.password ?? null) !== (b.password ?? null)) return false;
+  if (!samePart(a.user, b.user) || !samePart(a.password, b.password)) return false;
   for (const [name, value] of a.params) {
     const other = b.params.get(name);
     if (other === undefined) {
@@ -192,6 +184,12 @@ export function sameUri(a: SipUri, b: SipUri): boolean {
   }
   for (const name of comparedWhenOneSided) if (b.params.has(name) && !a.params.has(name)) return false;
   return sameHeaders(a.headers, b.headers);
+}
+
+/** User parts and passwords: with case, an empty one is not an absent one. */
+function samePart(a: string | undefined, b: string | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return a === b || normalizeEscapes(a) === normalizeEscapes(b);
 }
 
 function sameText(a: string | null, b: string | null): boolean {

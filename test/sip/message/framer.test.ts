@@ -106,7 +106,7 @@ describe('the stream framer', () => {
   );
 
   it('closes on another protocol', () => {
-    expect(feed('GET / HTTP/1.1\r\nHost: x\r\n\r\n', 10_000)).toEqual(['400 bad request line, close']);
+    expect(feed('GET / HTTP/1.1\r\nHost: x\r\n\r\n', 10_000)).toEqual(['400 not a SIP request, close']);
   });
 
   it('closes when a head grows over its limit, whether or not it ends', () => {

@@ -67,7 +67,7 @@ describe('the parser', () => {
       why: 'bad header field: CSeq: not a number below 2**31 and a method',
     });
     expect(parseDatagram(Buffer.from(register.replace('Call-ID: a@b\r\n', '')))).toMatchObject({
-      why: 'no call-id header field',
+      why: 'no Call-ID header field',
     });
     expect(parseDatagram(Buffer.from(register.replace('Length: 2', 'Length: 9')))).toMatchObject({
       why: 'body shorter than Content-Length',

@@ -1,0 +1,110 @@
+import { Headers } from './headers.js';
+import { fieldOf, knownField, missingField } from './names.js';
+
+/** The header fields of one head, and what makes the message unfit for any processing, if anything. */
+export interface HeaderFields {
+  readonly headers: Headers;
+  readonly wrong: string | undefined;
+}
+
+/** As {@link readFields}, for the head of a message: those that every message holds must be there. */
+export function readHeaders(text: string, pos: number, most: number): HeaderFields {
+  const reader = readFields(text, pos, most);
+  const missing = missingField(reader.seen);
+  if (missing !== undefined) reader.wrong ??= `no ${missing} header field`;
+  return reader;
+}
+
+/**
+ * Reads the header fields from `pos` to the end of `text` (RFC 3261 §7.3). What is wrong stops nothing: the other
+ * fields are needed to answer. No value holds a line break afterwards.
+ * @param most how many fields are read.
+ */
+export function readFields(text: string, pos: number, most: number): HeaderReader {
+  const reader = new HeaderReader(text.includes('\0'));
+  while (pos < text.length) {
+    let end = endOfLine(text, pos);
+    let folded = false;
+    while (isSpaceAt(text, end + 2)) {
+      folded = true; // §7.3.1: a line that begins with white space goes on
+      end = endOfLine(text, end + 2);
+    }
+    if (reader.headers.length === most) {
+      reader.wrong ??= 'too many header fields';
+      return reader;
+    }
+    reader.read(text, pos, end, folded);
+    pos = end + 2;
+  }
+  return reader;
+}
+
+class HeaderReader implements HeaderFields {
+  readonly headers = new Headers();
+  wrong: string | undefined;
+  seen = 0;
+  readonly #hasNul: boolean;
+
+  constructor(hasNul: boolean) {
+    this.#hasNul = hasNul;
+  }
+
+  read(text: string, start: number, end: number, folded: boolean): void {
+    const colon = text.indexOf(':', start);
+    if (colon < 0 || colon >= end) {
+      this.wrong ??= 'header field without colon';
+      return;
+    }
+    let name = text.slice(start, colon);
+    let field = knownField(name);
+    if (field === undefined) {
+      name = trimSpace(text, start, colon);
+      field = fieldOf(name);
+    }
+    if (field === undefined) {
+      this.wrong ??= 'bad header field name';
+      return;
+    }
+    let value = trimSpace(text, colon + 1, end);
+    if (folded) value = unfold(value);
+    if (hasStrayBreak(value) || (this.#hasNul && STRAY_NUL.test(value))) {
+      this.wrong ??= `control character in ${name}`;
+      value = value.replace(/[\r\n\0]/g, ' ');
+    }
+    if (field.single && (this.seen & field.bit) !== 0) this.wrong ??= `more than one ${name} header field`;
+    this.seen |= field.bit;
+    this.headers.push(field.key, name, value);
+  }
+}
+
+/** A quoted string may hold a NUL behind a backslash (§25.1 `quoted-pair`); elsewhere it only does harm. */
+const STRAY_NUL = /(?:^|[^\\])\0/;
+
+function hasStrayBreak(value: string): boolean {
+  return value.includes('\n') || value.includes('\r');
+}
+
+function endOfLine(text: string, pos: number): number {
+  const end = text.indexOf('\r\n', pos);
+  return end < 0 ? text.length : end;
+}
+
+function isSpaceAt(text: string, i: number): boolean {
+  return i < text.length && isSpace(text.charCodeAt(i));
+}
+
+function isSpace(code: number): boolean {
+  return code === 32 || code === 9;
+}
+
+/** Only SP and HT are white space on the wire, unlike in `String.trim`. */
+function trimSpace(text: string, start: number, end: number): string {
+  while (start < end && isSpace(text.charCodeAt(start))) start++;
+  while (end > start && isSpace(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
+}
+
+function unfold(value: string): string {
+  const joined = value.replace(/\r\n[ \t]+/g, ' ');
+  return trimSpace(joined, 0, joined.length);
+}
