@@ -129,7 +129,7 @@ function finishRequest(line: string, headers: Headers, charset: Charset, wrong: 
   if (broken !== undefined) return malformed(broken, request);
   if (request.cseq.method === method) return { kind: 'request', message: request };
   // RFC 4475 §3.1.2.18: for a method that we do not know, 501 says more
-  return malformed('CSeq has another method', request, knownMethods.has(method) ? 400 : 501);
+  return malformed('CSeq method is not the request method', request, knownMethods.has(method) ? 400 : 501);
 }
 
 const VERSION = /^SIP\/\d+\.\d+$/i;
