@@ -103,6 +103,8 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     });
     const http = await startHttp({
       config,
+      clock,
+      gruus,
       stack,
       store,
       registrar,

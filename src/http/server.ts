@@ -1,41 +1,88 @@
-import Fastify from 'fastify';
-import type { Logger } from '../base/log.js';
-import type { MemoryTrail } from '../base/trail.js';
-import type { Config } from '../config/schema.js';
-import type { Registrar } from '../registrar/registrar.js';
-import type { Subscribers } from '../registrar/subscribers.js';
-import type { SipStack } from '../sip/stack.js';
-import type { Store } from '../store/store.js';
+import swagger from '@fastify/swagger';
+import Fastify, { type FastifyInstance } from 'fastify';
+import type { Server } from 'node:http';
+import { ParleyError } from '../base/errors.js';
+import { registrationRoutes } from './api/registrations.js';
+import { subscriberRoutes } from './api/subscribers.js';
+import { trailRoutes } from './api/trail.js';
+import type { HttpContext } from './context.js';
+import './errors.js';
+import { makeGuard } from './guard.js';
+import { healthRoutes } from './health.js';
+import { metricsRoutes } from './metrics.js';
 
-export interface HttpOptions {
-  readonly config: Config;
-  readonly stack: SipStack;
-  readonly store: Store;
-  readonly registrar: Registrar;
-  readonly subscribers: Subscribers;
-  readonly trail: MemoryTrail;
-  readonly log: Logger;
-}
+const BODY_LIMIT = 1 << 20;
 
 export interface HttpServer {
   /** `http://host:port` */
   readonly url: string;
+  /** The server underneath, for SIP over WebSocket. */
+  readonly server: Server;
   close(): Promise<void>;
 }
 
-/** Health, metrics and the admin API. */
-export async function startHttp(options: HttpOptions): Promise<HttpServer> {
-  const { config, stack, store } = options;
-  const server = Fastify({ logger: false, bodyLimit: 1 << 20 });
-  server.get('/healthz', () => ({ status: 'alive' }));
-  server.get('/readyz', (_request, reply) => {
-    const trouble = stack.trouble() ?? store.trouble();
-    return trouble === undefined
-      ? { status: 'ready' }
-      : reply.code(503).send({ status: 'not ready', reason: trouble });
+/**
+ * Starts health, metrics and the admin API.
+ * @throws ParleyError `http-port-taken`
+ */
+export async function startHttp(context: HttpContext): Promise<HttpServer> {
+  const server = Fastify({ logger: false, bodyLimit: BODY_LIMIT, forceCloseConnections: true });
+  server.setErrorHandler((error: unknown, _request, reply) => {
+    const { status, code, message } = describe(error);
+    if (status >= 500) context.log.error({ err: error }, 'a request of the admin API failed');
+    void reply.code(status).send({ error: code, message });
   });
-  const colon = config.http.listen.lastIndexOf(':');
-  const host = config.http.listen.slice(0, colon).replace(/^\[|\]$/g, '');
-  const url = await server.listen({ host, port: Number(config.http.listen.slice(colon + 1)) });
-  return { url, close: () => server.close() };
+  server.setNotFoundHandler(() => {
+    throw new ParleyError('http-not-found');
+  });
+  await server.register(swagger, {
+    openapi: {
+      openapi: '3.0.3',
+      info: { title: 'Parley admin API', version: '1' },
+      components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
+      security: [{ token: [] }],
+    },
+  });
+  healthRoutes(server, context);
+  metricsRoutes(server, context);
+  const guard = makeGuard(context.config.http.token);
+  await server.register(
+    async (api: FastifyInstance) => {
+      api.addHook('onRequest', async (request) => guard(request));
+      registrationRoutes(api, context);
+      subscriberRoutes(api, context);
+      trailRoutes(api, context);
+      api.get('/openapi.json', { schema: { hide: true } }, () => server.swagger());
+    },
+    { prefix: '/api/v1' },
+  );
+  const url = await listen(server, context.config.http.listen);
+  return { url, server: server.server, close: () => server.close() };
+}
+
+async function listen(server: FastifyInstance, hostPort: string): Promise<string> {
+  const colon = hostPort.lastIndexOf(':');
+  const host = hostPort.slice(0, colon).replace(/^\[|\]$/g, '');
+  try {
+    return await server.listen({ host, port: Number(hostPort.slice(colon + 1)) });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+    throw new ParleyError('http-port-taken', hostPort, { cause: error });
+  }
+}
+
+interface Described {
+  readonly status: number;
+  readonly code: string;
+  readonly message: string;
+}
+
+/** What a caller is told: our own errors by code, fastify's validation as a bad request, nothing of anything else. */
+function describe(error: unknown): Described {
+  if (error instanceof ParleyError) return { status: error.http, code: error.code, message: error.message };
+  const { statusCode, message } = error as { statusCode?: number; message?: string };
+  if (statusCode !== undefined && statusCode < 500) {
+    return { status: statusCode, code: 'http-bad-request', message: message ?? '' };
+  }
+  return { status: 500, code: 'internal', message: 'internal error' };
 }

@@ -143,6 +143,7 @@ function makeBinding(
     aor: context.aor,
     contact: contact.uri,
     params: contact.params,
+    ...(contact.deviceName === undefined ? {} : { deviceName: contact.deviceName }),
     ...(contact.instance ? { instance: contact.instance.urn, instanceKey: contact.instance.key } : {}),
     ...(contact.regId === undefined ? {} : { regId: contact.regId }),
     q: contact.q,

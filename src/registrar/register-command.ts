@@ -11,6 +11,7 @@ import type { ServerRequest } from '../sip/stack.js';
 export interface ContactRequest {
   readonly uri: string;
   readonly params: string;
+  readonly deviceName: string | undefined;
   readonly instance: InstanceId | undefined;
   /** Set only when RFC 5626 applies. */
   readonly regId: number | undefined;
@@ -105,6 +106,7 @@ function decodeContact(
   return {
     uri: address.uriText,
     params: storedParams(params),
+    deviceName: address.displayName,
     instance,
     regId: instance && supportsOutbound ? decodeRegId(params.get('reg-id')) : undefined,
     q: decodeQ(params.get('q')),

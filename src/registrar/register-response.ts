@@ -1,5 +1,6 @@
 import type { Aor } from '../identity/aor.js';
 import type { HeaderMap } from '../sip/message/headers.js';
+import { quote } from '../sip/message/lexer.js';
 import type { Gruus } from './gruus.js';
 import type { RegisterCommand } from './register-command.js';
 import type { Binding, InstanceState, Registration } from './registration.js';
@@ -27,8 +28,9 @@ export function registerResponse(
     const seconds = Math.ceil((binding.expiresAt - context.now) / 1000);
     if (seconds > longest) longest = seconds;
     const state = gruus && instanceOf(registration, binding);
+    const name = binding.deviceName === undefined ? '' : `${quote(binding.deviceName)} `;
     contacts.push(
-      `<${binding.contact}>${binding.params}${state ? gruuParams(gruus, state) : ''};expires=${seconds}`,
+      `${name}<${binding.contact}>${binding.params}${state ? gruuParams(gruus, state) : ''};expires=${seconds}`,
     );
   }
   return {

@@ -13,6 +13,8 @@ export interface Binding {
   readonly contact: string;
   /** Contact parameters as received, each with its semicolon, without `expires`, `pub-gruu` and `temp-gruu`. */
   readonly params: string;
+  /** The name that the user gave to the device: the display name of its Contact. */
+  readonly deviceName?: string;
   /** Instance ID as received, without brackets; its key is {@link instanceKey}. */
   readonly instance?: string;
   readonly instanceKey?: string;

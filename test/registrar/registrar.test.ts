@@ -118,6 +118,14 @@ describe('a REGISTER', () => {
     expect(response.lines('Contact').join()).not.toContain('gruu');
   });
 
+  it('gives the name back that the user gave to the device', async () => {
+    const response = await register({ Contact: `"Alice's \\"best\\" tablet" ${TABLET}` });
+    expect(response.lines('Contact')[0]).toMatch(/^"Alice's \\"best\\" tablet" <sip:alice@/);
+    expect((await registrar.lookup('sip:alice@ims.test'))?.bindings[0]?.deviceName).toBe(
+      'Alice\'s "best" tablet',
+    );
+  });
+
   it('ignores GRUUs that the device sends', async () => {
     const response = await register({
       Contact: `${PHONE};pub-gruu="sip:alice@ims.test;gr=x"`,

@@ -1,0 +1,38 @@
+/** A command could not do its work; the message is for the person at the terminal. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError';
+}
+
+/** Talks to the admin API of a running server. */
+export class ApiClient {
+  readonly #base: string;
+  readonly #token: string | undefined;
+
+  /** @param base `http://127.0.0.1:8080` @param token bearer token, where the server wants one. */
+  constructor(base: string, token: string | undefined) {
+    this.#base = base.replace(/\/+$/, '');
+    this.#token = token;
+  }
+
+  /** @throws CommandError with what the server says, or that there is none. */
+  async call<T>(method: 'GET' | 'POST' | 'DELETE', path: string, body?: object): Promise<T> {
+    let response: Response;
+    try {
+      response = await fetch(`${this.#base}/api/v1${path}`, {
+        method,
+        headers: {
+          ...(this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` }),
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+    } catch {
+      throw new CommandError(
+        `no server answers at ${this.#base}; start one with "parley serve" or name it with --api`,
+      );
+    }
+    const answer = (await response.json()) as { error?: string; message?: string };
+    if (!response.ok) throw new CommandError(`${answer.error ?? response.status}: ${answer.message ?? ''}`);
+    return answer as T;
+  }
+}

@@ -1,0 +1,67 @@
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Command } from 'commander';
+import { loadConfig, readConfigFile, type ConfigSource } from '../config/load.js';
+import { ApiClient } from './api-client.js';
+import { deregisterCommand, registrationsCommand } from './registrations.js';
+import { readSecret } from './secret.js';
+import { subscriberCommand } from './subscribers.js';
+import { trailCommand } from './trail.js';
+
+export interface ServeOptions {
+  readonly config?: string;
+  readonly insecure?: boolean;
+}
+
+/** What the commands are given instead of reaching for it. */
+export interface CommandContext {
+  /** The client for the server that the options name. */
+  api(): ApiClient;
+  print(text: string): void;
+  readSecret(): Promise<string>;
+}
+
+/** The file that is given, else PARLEY_CONFIG, else parley.yaml in the working directory, else the demo of the package. */
+export function configSource(given: string | undefined): ConfigSource {
+  const path =
+    given ?? process.env['PARLEY_CONFIG'] ?? (existsSync('parley.yaml') ? 'parley.yaml' : undefined);
+  return readConfigFile(path ?? fileURLToPath(new URL('../../../parley.demo.yaml', import.meta.url)));
+}
+
+/** The `parley` command. @param serve runs the server; it is given, since everything meets elsewhere. */
+export function makeProgram(serve: (options: ServeOptions) => Promise<void>): Command {
+  const program = new Command('parley')
+    .description('IMS registrar and converged IP messaging (CPM) server')
+    .option(
+      '--api <url>',
+      'admin API of the server that commands talk to (PARLEY_API)',
+      process.env['PARLEY_API'] ?? 'http://127.0.0.1:8080',
+    )
+    .showHelpAfterError();
+  const context: CommandContext = {
+    api: () => new ApiClient(program.opts<{ api: string }>().api, process.env['PARLEY_API_TOKEN']),
+    print: (text) => console.log(text),
+    readSecret,
+  };
+  program
+    .command('serve')
+    .description('run the server until SIGTERM')
+    .option('-c, --config <file>', 'configuration file (default: PARLEY_CONFIG, parley.yaml, else the demo)')
+    .option('--insecure', 'allow open authentication on addresses that others can reach')
+    .action(serve);
+  program
+    .command('check-config')
+    .description('say whether a configuration can be used, and what is wrong with it (exit 2)')
+    .argument('[file]', 'configuration file (default: as for serve)')
+    .action((file: string | undefined) => {
+      const config = loadConfig(configSource(file), process.env);
+      context.print(
+        `good: domain ${config.domain}, roles ${config.roles.join(', ')}, SIP on ${config.sip.listen.join(', ')}`,
+      );
+    });
+  program.addCommand(subscriberCommand(context));
+  program.addCommand(registrationsCommand(context));
+  program.addCommand(deregisterCommand(context));
+  program.addCommand(trailCommand(context));
+  return program;
+}

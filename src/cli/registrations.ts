@@ -1,0 +1,70 @@
+import { Command } from 'commander';
+import type { CommandContext } from './program.js';
+import { formatTable } from './table.js';
+
+interface BindingView {
+  readonly contact: string;
+  readonly instance?: string;
+  readonly publicGruu?: string;
+  readonly deviceName?: string;
+  readonly expiresInSeconds: number;
+}
+
+interface RegistrationView {
+  readonly aor: string;
+  readonly bindings: readonly BindingView[];
+}
+
+const heading = ['IDENTITY', 'DEVICE', 'INSTANCE ID', 'PUBLIC GRUU', 'CONTACT', 'EXPIRES'];
+
+const rowsOf = ({ aor, bindings }: RegistrationView): string[][] =>
+  bindings.map((binding) => [
+    aor,
+    binding.deviceName ?? '-',
+    binding.instance ?? '-',
+    binding.publicGruu ?? '-',
+    binding.contact,
+    `${binding.expiresInSeconds} s`,
+  ]);
+
+/** `parley registrations [aor]`. */
+export function registrationsCommand({ api, print }: CommandContext): Command {
+  return new Command('registrations')
+    .description('registered devices with their Instance IDs and GRUUs')
+    .argument('[aor]', 'only this identity')
+    .option('--json', 'print what the API gives')
+    .action(async (aor: string | undefined, options: { json?: boolean }) => {
+      const found: RegistrationView[] = [];
+      if (aor !== undefined) found.push(await api().call('GET', `/registrations/${encodeURIComponent(aor)}`));
+      let after: string | undefined = aor === undefined ? '' : undefined;
+      while (after !== undefined) {
+        const page: { registrations: RegistrationView[]; next?: string } = await api().call(
+          'GET',
+          `/registrations?limit=1000${after === '' ? '' : `&after=${encodeURIComponent(after)}`}`,
+        );
+        found.push(...page.registrations);
+        after = page.next;
+      }
+      print(
+        options.json
+          ? JSON.stringify(found, null, 2)
+          : formatTable(heading, found.flatMap(rowsOf), 'no device is registered'),
+      );
+    });
+}
+
+/** `parley deregister <aor> [--instance <urn>]`. */
+export function deregisterCommand({ api, print }: CommandContext): Command {
+  return new Command('deregister')
+    .description('de-register an identity, or one device of it, from the network side')
+    .argument('<aor>')
+    .option('--instance <urn>', 'only the device with this Instance ID')
+    .action(async (aor: string, options: { instance?: string }) => {
+      const query = options.instance === undefined ? '' : `?instance=${encodeURIComponent(options.instance)}`;
+      const gone = await api().call<RegistrationView>(
+        'DELETE',
+        `/registrations/${encodeURIComponent(aor)}${query}`,
+      );
+      print(formatTable(heading, rowsOf(gone), 'nothing was registered'));
+    });
+}

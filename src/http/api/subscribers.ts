@@ -1,0 +1,111 @@
+import type { FastifyInstance } from 'fastify';
+import { ParleyError } from '../../base/errors.js';
+import type { NewSubscriber, Subscriber } from '../../registrar/subscribers.js';
+import type { HttpContext } from '../context.js';
+
+const strings = { type: 'array', items: { type: 'string' } } as const;
+
+const subscriberSchema = {
+  type: 'object',
+  properties: {
+    privateId: { type: 'string' },
+    identities: strings,
+    barred: strings,
+    implicitSets: { type: 'array', items: strings },
+  },
+} as const;
+
+const newSubscriberSchema = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['privateId', 'password', 'identities'],
+  properties: {
+    ...subscriberSchema.properties,
+    password: { type: 'string', minLength: 1, description: 'kept as digests only' },
+  },
+} as const;
+
+const oneSchema = {
+  params: { type: 'object', properties: { privateId: { type: 'string' } }, required: ['privateId'] },
+} as const;
+
+/** `/subscribers`: who may register. Credentials go in and never come out. */
+export function subscriberRoutes(api: FastifyInstance, { subscribers, registrar }: HttpContext): void {
+  api.get<{ Querystring: { after?: string; limit: number } }>(
+    '/subscribers',
+    {
+      schema: {
+        summary: 'Subscribers in order of their private identities',
+        querystring: {
+          type: 'object',
+          properties: {
+            after: { type: 'string' },
+            limit: { type: 'integer', minimum: 1, maximum: 1000, default: 100 },
+          },
+        },
+        response: {
+          200: {
+            type: 'object',
+            properties: { subscribers: { type: 'array', items: subscriberSchema }, next: { type: 'string' } },
+          },
+        },
+      },
+    },
+    async (request) => {
+      const { after, limit } = request.query;
+      const found = await subscribers.list(after, limit);
+      return {
+        subscribers: found.map(show),
+        ...(found.length === limit ? { next: found.at(-1)!.privateId } : {}),
+      };
+    },
+  );
+
+  api.get<{ Params: { privateId: string } }>(
+    '/subscribers/:privateId',
+    { schema: { summary: 'One subscriber', ...oneSchema, response: { 200: subscriberSchema } } },
+    async (request) => {
+      const subscriber = await subscribers.get(request.params.privateId);
+      if (!subscriber) throw new ParleyError('subscriber-unknown');
+      return show(subscriber);
+    },
+  );
+
+  api.post<{ Body: NewSubscriber }>(
+    '/subscribers',
+    {
+      schema: {
+        summary: 'Adds a subscriber',
+        body: newSubscriberSchema,
+        response: { 201: subscriberSchema },
+      },
+    },
+    async (request, reply) => reply.code(201).send(show(await subscribers.add(request.body))),
+  );
+
+  api.delete<{ Params: { privateId: string } }>(
+    '/subscribers/:privateId',
+    {
+      schema: {
+        summary: 'Removes a subscriber and its registrations',
+        ...oneSchema,
+        response: { 200: subscriberSchema },
+      },
+    },
+    async (request) => {
+      const gone = await subscribers.remove(request.params.privateId);
+      for (const [set] of gone.implicitSets)
+        if (set !== undefined) await registrar.deregister(set, 'rejected');
+      return show(gone);
+    },
+  );
+}
+
+function show(subscriber: Subscriber): object {
+  return {
+    privateId: subscriber.privateId,
+    identities: subscriber.identities.map(({ aor }) => aor),
+    barred: subscriber.identities.filter(({ barred }) => barred).map(({ aor }) => aor),
+    implicitSets: subscriber.implicitSets,
+  };
+}

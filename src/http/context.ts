@@ -1,0 +1,22 @@
+import type { Clock } from '../base/clock.js';
+import type { Logger } from '../base/log.js';
+import type { MemoryTrail } from '../base/trail.js';
+import type { Config } from '../config/schema.js';
+import type { Gruus } from '../registrar/gruus.js';
+import type { Registrar } from '../registrar/registrar.js';
+import type { Subscribers } from '../registrar/subscribers.js';
+import type { SipStack } from '../sip/stack.js';
+import type { Store } from '../store/store.js';
+
+/** What the HTTP side shows and steers. */
+export interface HttpContext {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly stack: SipStack;
+  readonly store: Store;
+  readonly registrar: Registrar;
+  readonly subscribers: Subscribers;
+  readonly gruus: Gruus;
+  readonly trail: MemoryTrail;
+  readonly log: Logger;
+}
