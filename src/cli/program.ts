@@ -16,9 +16,9 @@ export interface ServeOptions {
 /** What the commands are given instead of reaching for it. */
 export interface CommandContext {
   /** The client for the server that the options name. */
-  api(): ApiClient;
-  print(text: string): void;
-  readSecret(): Promise<string>;
+  readonly api: () => ApiClient;
+  readonly print: (text: string) => void;
+  readonly readSecret: () => Promise<string>;
 }
 
 /** The file that is given, else PARLEY_CONFIG, else parley.yaml in the working directory, else the demo of the package. */
