@@ -1,9 +1,10 @@
 import { isIP } from 'node:net';
+import { ParleyError } from '../../base/errors.js';
 import type { SipUri } from '../message/uri.js';
 import type { Protocol } from '../stack.js';
 import type { NextHop } from '../transaction/layer.js';
 import { createTransactionLayer, type TransactionLayerOptions } from '../transaction/transaction-layer.js';
-import { bracketed, defaultPort, parseListeners } from '../transport/listener-spec.js';
+import { defaultPort, parseListeners } from '../transport/listener-spec.js';
 import { Transports } from '../transport/transports.js';
 import type { LocalEnd, Wire } from './wire.js';
 
@@ -23,8 +24,8 @@ class Network implements Wire {
   readonly #transports: Transports;
 
   constructor(options: NetworkOptions) {
-    const { listen, log } = options;
-    this.#transports = new Transports({ listeners: parseListeners(listen.join(',')), log });
+    const { listen, clock, log, trail } = options;
+    this.#transports = new Transports({ listeners: parseListeners(listen.join(',')), clock, log, trail });
     this.transactions = createTransactionLayer({ ...options, transports: this.#transports });
     this.#transports.onFlowClosed((flow) => this.onFlowClosed(flow));
   }
@@ -51,19 +52,13 @@ class Network implements Wire {
   }
 
   hopOfFlow(flow: string): NextHop | undefined {
-    const [protocol, , remote] = flow.split('|');
-    const match = /^\[?([^\]]+?)\]?:(\d+)$/.exec(remote ?? '');
-    return protocol === 'udp' && match
-      ? { protocol, address: match[1]!, port: Number(match[2]), flow }
-      : undefined;
+    return this.#transports.hopOfFlow(flow);
   }
 
   localEnd(hop: NextHop): LocalEnd {
-    const listener =
-      this.listeners.find(
-        ({ protocol, address }) => protocol === hop.protocol && isIP(address) === isIP(hop.address),
-      ) ?? this.listeners[0]!;
-    return { protocol: listener.protocol, host: bracketed(listener.address), port: listener.port };
+    const end = this.#transports.localEnd(hop);
+    if (!end) throw new ParleyError('sip-no-transport', hop.address);
+    return end;
   }
 
   trouble(): string | undefined {

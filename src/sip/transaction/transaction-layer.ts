@@ -140,7 +140,7 @@ export class Transactions implements TransactionLayer {
     if (transaction.source.protocol === 'udp') this.#answered.add(transaction.key, octets);
   }
 
-  readonly sent = (error: Error | null): void => {
+  readonly sent = (error?: Error | null): void => {
     if (error) this.#note('sip.send-failed', 'RFC 3261 §18.4', undefined, error.message);
   };
 

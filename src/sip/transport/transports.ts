@@ -1,64 +1,102 @@
-import { isIPv6 } from 'node:net';
+import type { Server as HttpServer } from 'node:http';
+import { isIPv6, type Server } from 'node:net';
+import type { Clock } from '../../base/clock.js';
 import { ParleyError } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
-import { defaultLimits, type ParseLimits } from '../message/parse.js';
-import type { Listener } from '../stack.js';
+import type { Trail } from '../../base/trail.js';
+import type { Listener, Protocol } from '../stack.js';
 import type { NextHop } from '../transaction/layer.js';
+import { Connections } from './connections.js';
 import './errors.js';
-import { bracketed } from './listener-spec.js';
+import { defaultTransportLimits, type TransportLimits } from './limits.js';
+import { writeListener } from './listener-spec.js';
+import { LocalEnds, type LocalEnd } from './local-ends.js';
+import { bindServer, closeServer, tcpServer, tlsServer } from './stream-listener.js';
+import type { TlsOptions } from './tls-options.js';
 import { UdpTransport } from './udp.js';
-import type { Receiver, SendDone, SentBy, Way, Wire } from './way.js';
+import type { Receiver, SendDone, SentBy, Wire } from './way.js';
+import { webSocketServer, WebSocketUpgrades } from './websocket-server.js';
 
 export interface TransportOptions {
   readonly listeners: readonly Listener[];
+  readonly clock: Clock;
   readonly log: Logger;
+  readonly trail: Trail;
   readonly limits?: Partial<TransportLimits>;
+  /** Needed for `tls` and `wss` listeners. */
+  readonly tls?: TlsOptions;
+  /** Host name or address (IPv6 in brackets) that peers are told instead of the listener's address. */
+  readonly advertise?: string;
 }
-
-export interface TransportLimits extends ParseLimits {
-  /** Octets of a request from which on UDP gives way to TCP (RFC 3261 §18.1.1). */
-  readonly udpRequestBytes: number;
-}
-
-const usualLimits: TransportLimits = { ...defaultLimits, udpRequestBytes: 1300 };
 
 /** All transports of one stack: listeners, connections, flows. */
 export class Transports implements Wire {
   onMessage: Receiver = () => {};
   readonly limits: TransportLimits;
-  readonly #udp: UdpTransport[] = [];
+  readonly #options: TransportOptions;
+  readonly #connections: Connections;
   readonly #flowListeners = new Set<(flow: string) => void>();
+  readonly #udp: UdpTransport[] = [];
+  readonly #servers: Server[] = [];
+  #listeners: Listener[] = [];
+  #ends = new LocalEnds([], undefined);
 
   constructor(options: TransportOptions) {
-    this.limits = { ...usualLimits, ...options.limits };
-    for (const listener of options.listeners) {
-      if (listener.protocol !== 'udp') continue;
-      const transport = new UdpTransport(
-        listener,
-        this.limits,
-        (parsed, way) => this.onMessage(parsed, way),
-        (error) => options.log.error({ err: error }, 'UDP socket'),
-      );
-      this.#udp.push(transport);
-    }
+    this.#options = options;
+    this.limits = { ...defaultTransportLimits, ...options.limits };
+    this.#connections = new Connections({
+      clock: options.clock,
+      trail: options.trail,
+      limits: this.limits,
+      tls: options.tls,
+      receive: (parsed, way) => this.onMessage(parsed, way),
+      flowClosed: (flow) => this.#flowClosed(flow),
+    });
   }
 
-  /** Bound listeners, after start. */
-  get listeners(): Listener[] {
-    return this.#udp.map((transport) => transport.listener);
+  /** Bound listeners, after start, in the order in which they were asked for. */
+  get listeners(): readonly Listener[] {
+    return this.#listeners;
   }
 
-  /** @throws ParleyError `sip-port-taken`, `sip-listen-failed`; nothing is left bound then. */
+  /** Connections open or being set up. */
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  /** @throws ParleyError `sip-port-taken`, `sip-listen-failed`, `sip-listener-bad`; nothing is left bound then. */
   async start(): Promise<void> {
-    const bound = await Promise.allSettled(this.#udp.map((transport) => transport.listen()));
-    const failed = bound.find((result) => result.status === 'rejected');
-    if (!failed) return;
-    await this.close();
-    throw failed.reason;
+    const bound = await Promise.allSettled(this.#options.listeners.map((listener) => this.#listen(listener)));
+    const listeners: Listener[] = [];
+    for (const result of bound) {
+      if (result.status === 'fulfilled') listeners.push(result.value);
+      else {
+        await this.close();
+        throw result.reason;
+      }
+    }
+    this.#listeners = listeners;
+    this.#ends = new LocalEnds(listeners, this.#options.advertise);
   }
 
+  /** Stops listening, lets connections send what they have queued, and closes them. */
   async close(): Promise<void> {
-    await Promise.all(this.#udp.map((transport) => transport.close()));
+    const closed = Promise.all(this.#servers.splice(0).map(closeServer));
+    this.#connections.close();
+    const patience = setTimeout(() => this.#connections.destroy(), CLOSE_PATIENCE_MS);
+    await closed;
+    clearTimeout(patience);
+    this.#connections.destroy();
+    await Promise.all(this.#udp.splice(0).map((transport) => transport.close()));
+  }
+
+  /** Serves SIP over WebSocket on an HTTP server that others use too, at one path (RFC 7118 §4). */
+  attachWebSocket(server: HttpServer, path = '/sip', protocol: 'ws' | 'wss' = 'ws'): void {
+    const upgrades = new WebSocketUpgrades(this.limits, (webSocket, request) => {
+      if (this.#connections.admit(request.socket))
+        this.#connections.acceptWebSocket(protocol, webSocket, request);
+    });
+    upgrades.attach(server, path);
   }
 
   /** @returns a function that ends the listening. */
@@ -67,33 +105,104 @@ export class Transports implements Wire {
     return () => this.#flowListeners.delete(listener);
   }
 
+  /** The hop that leads over a flow, or undefined when the flow is gone or was never ours (RFC 5626 §5.3). */
+  hopOfFlow(flow: string): NextHop | undefined {
+    const connection = this.#connections.byFlow(flow);
+    if (connection?.open) {
+      const { protocol, address, port } = connection;
+      return { protocol, address, port, flow };
+    }
+    for (const transport of this.#udp) {
+      const remote = transport.remoteOf(flow);
+      if (remote) return { protocol: 'udp', ...remote, flow };
+    }
+    return undefined;
+  }
+
+  /** The listener that a request to that hop is seen to come from. */
+  localEnd(hop: NextHop): LocalEnd | undefined {
+    return this.#ends.towards(hop);
+  }
+
   sentBy(hop: NextHop): SentBy {
-    const listener = this.#udpFor(hop)?.listener;
-    const address = listener?.address ?? '127.0.0.1';
-    return {
-      transport: hop.protocol.toUpperCase(),
-      sentBy: listener ? `${bracketed(address)}:${listener.port}` : bracketed(address),
-    };
+    const end = this.localEnd(hop);
+    const sentBy = end ? `${end.host}:${end.port}` : 'invalid.invalid';
+    return { transport: hop.protocol.toUpperCase(), sentBy };
   }
 
   send(octets: Buffer, hop: NextHop, done: SendDone): void {
-    const way = this.#wayTo(hop);
-    if (way) way.send(octets, done);
+    if (hop.protocol !== 'udp') {
+      this.#connections.send(octets, hop, done);
+      return;
+    }
+    const transport = this.#udpFor(hop);
+    if (transport) transport.send(octets, hop.address, hop.port, done);
     else
       process.nextTick(
         done,
-        new ParleyError(hop.flow === undefined ? 'sip-no-transport' : 'sip-flow-failed'),
+        new ParleyError(hop.flow === undefined ? 'sip-no-transport' : 'sip-flow-failed', hop.address),
       );
   }
 
-  #wayTo(hop: NextHop): Way | undefined {
-    return this.#udpFor(hop)?.wayTo(hop.address, hop.port);
-  }
-
   #udpFor(hop: NextHop): UdpTransport | undefined {
-    if (hop.flow !== undefined)
-      return this.#udp.find((transport) => transport.flowTo(hop.address, hop.port) === hop.flow);
+    const { flow } = hop;
+    if (flow !== undefined) return this.#udp.find((transport) => transport.remoteOf(flow) !== undefined);
     const six = isIPv6(hop.address);
     return this.#udp.find((transport) => isIPv6(transport.listener.address) === six);
   }
+
+  #flowClosed(flow: string): void {
+    for (const listener of this.#flowListeners) listener(flow);
+  }
+
+  async #listen(listener: Listener): Promise<Listener> {
+    if (listener.protocol === 'udp') {
+      const transport = new UdpTransport(
+        listener,
+        this.limits,
+        (parsed, way) => this.onMessage(parsed, way),
+        (error) => this.#options.log.error({ err: error, listener: writeListener(listener) }, 'UDP socket'),
+      );
+      await transport.listen();
+      this.#udp.push(transport);
+      return transport.listener;
+    }
+    const server = this.#serverFor(listener, listener.protocol);
+    const bound = await bindServer(server, listener);
+    this.#servers.push(server);
+    server.on('error', (error) =>
+      this.#options.log.error({ err: error, listener: writeListener(listener) }, 'SIP listener'),
+    );
+    return bound;
+  }
+
+  #serverFor(listener: Listener, protocol: Exclude<Protocol, 'udp'>): Server {
+    const { tls, trail } = this.#options;
+    const connections = this.#connections;
+    if ((protocol === 'tls' || protocol === 'wss') && !tls)
+      throw new ParleyError('sip-listener-bad', `${writeListener(listener)} needs a certificate and its key`);
+    if (protocol === 'tcp')
+      return tcpServer(connections.admit, (socket) => connections.accept('tcp', socket));
+    if (protocol === 'tls')
+      return tlsServer(
+        tls!,
+        this.limits,
+        connections.admit,
+        (socket) => connections.accept('tls', socket),
+        (error) =>
+          trail.record({
+            code: 'sip.handshake-failed',
+            outcome: 'refused',
+            clause: 'RFC 3261 §26.3.1',
+            detail: error.message,
+          }),
+      );
+    const upgrades = new WebSocketUpgrades(this.limits, (webSocket, request) =>
+      connections.acceptWebSocket(protocol, webSocket, request),
+    );
+    return webSocketServer(protocol === 'wss' ? tls : undefined, this.limits, upgrades, connections.admit);
+  }
 }
+
+/** How long peers may take to read what is queued for them when we close. */
+const CLOSE_PATIENCE_MS = 1_000;

@@ -57,6 +57,7 @@ class UdpWay implements Way {
 /** One UDP socket: a listener that is also what requests are sent from, so that NATs see one pair of addresses. */
 export class UdpTransport {
   #listener: Listener;
+  #flowPrefix = '';
   readonly #socket: Socket;
   readonly #receive: Receiver;
   readonly #limits: ParseLimits;
@@ -99,6 +100,7 @@ export class UdpTransport {
       });
     });
     this.#listener = { ...this.#listener, port: socket.address().port };
+    this.#flowPrefix = `udp|${hostPort(this.#listener.address, this.#listener.port)}|`;
     socket.on('error', this.#onError);
     socket.on('message', (data, remote) => {
       this.#onDatagram(data, remote);
@@ -107,11 +109,15 @@ export class UdpTransport {
 
   /** The token of the flow to that peer. The same after a restart, as the pair of addresses is the flow (RFC 5626 §5.2). */
   flowTo(address: string, port: number): string {
-    return `udp|${hostPort(this.#listener.address, this.#listener.port)}|${hostPort(address, port)}`;
+    return this.#flowPrefix + hostPort(address, port);
   }
 
-  wayTo(address: string, port: number): Way {
-    return new UdpWay(this, { address, port, family: isIPv6(address) ? 'IPv6' : 'IPv4', size: 0 });
+  /** The peer of a flow over this socket; undefined for any other flow. */
+  remoteOf(flow: string): { address: string; port: number } | undefined {
+    if (!flow.startsWith(this.#flowPrefix)) return undefined;
+    const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+)):(\d{1,5})$/.exec(flow.slice(this.#flowPrefix.length));
+    const address = match?.[1] ?? match?.[2];
+    return address === undefined ? undefined : { address, port: Number(match![3]) };
   }
 
   send(octets: Buffer, address: string, port: number, done: SendDone): void {

@@ -4,10 +4,10 @@ import type { Source } from '../stack.js';
 import type { NextHop } from '../transaction/layer.js';
 
 /**
- * Called once, never before the call that sends has returned, when octets were handed to the network (null)
- * or could not be. Over UDP null says nothing of arrival.
+ * Called once, never before the call that sends has returned, when octets were handed to the network (nothing)
+ * or could not be. Over UDP that says nothing of arrival.
  */
-export type SendDone = (error: Error | null) => void;
+export type SendDone = (error?: Error | null) => void;
 
 /** A source that knows the way back: what the transports give with every message. */
 export interface Way extends Source {

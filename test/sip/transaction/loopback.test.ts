@@ -18,7 +18,9 @@ beforeEach(async () => {
   trail = new MemoryTrail(() => clock.now());
   transports = new Transports({
     listeners: [{ protocol: 'udp', address: '127.0.0.1', port: 0 }],
+    clock,
     log: silentLogger,
+    trail,
   });
   layer = createTransactionLayer({ transports, clock, log: silentLogger, trail });
   await transports.start();
