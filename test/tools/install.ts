@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 
 /** Programs that tests run and npm does not bring, by the Debian package that holds each. */
 const tools: Record<string, string> = {
+  'osmo-auc-gen': 'libosmocore-utils',
   sipp: 'sip-tester',
   tshark: 'tshark',
   wbxml2xml: 'libwbxml2-utils',
