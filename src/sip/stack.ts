@@ -124,6 +124,14 @@ export interface UasOptions {
 export interface UacOptions extends RequestOptions, ClientHooks {
   /** Session-Expires to ask for, in seconds (RFC 4028); none when absent. */
   readonly sessionExpires?: number;
+  /** Gets each early dialog (RFC 3261 §12.1.2), before the provisional response that made it is told. */
+  onEarlyDialog?(dialog: Dialog): void;
+  /** Gives the body of the ACK when the INVITE had no offer and the 2xx makes one (RFC 3261 §13.2.1). */
+  ackBody?(
+    response: SipResponse,
+  ):
+    | { headers?: HeaderMap; body?: Uint8Array | string }
+    | Promise<{ headers?: HeaderMap; body?: Uint8Array | string }>;
 }
 
 export type DialogEvent = 'ack' | 'destroy' | 'modify' | 'refresh' | 'request';

@@ -123,15 +123,15 @@ export abstract class BaseDialog implements Dialog, DialogUser {
   }
 
   receiveAck(ack: SipRequest): void {
-    for (const listener of this.#ackListeners) listener(ack);
+    for (const listener of this.#ackListeners) this.#tell(listener, ack);
   }
 
   /** Sends a request of the dialog, answers a challenge to it, and draws the consequences of its final response. */
-  protected async exchange(method: string, options: InDialogRequest, sequence?: number): Promise<Exchange> {
+  protected async exchange(method: string, options: InDialogRequest): Promise<Exchange> {
     if (this.state === 'terminated') throw new ParleyError('sip-no-dialog', this.callId);
     const result = await sendAuthenticated(
       this.environment,
-      (extra) => this.build(method, { ...options, headers: { ...options.headers, ...extra } }, sequence),
+      () => this.build(method, options),
       {
         flow: this.flow,
         prepare: (request, hop) => this.addContact(request, hop),
@@ -206,7 +206,23 @@ export abstract class BaseDialog implements Dialog, DialogUser {
     this.state = 'terminated';
     this.#cause = cause;
     this.environment.dialogs.remove(this.values.key, this);
-    for (const listener of this.#endListeners) listener(cause);
+    for (const listener of this.#endListeners.splice(0)) this.#tell(listener, cause);
+  }
+
+  /** Lets something go on by itself; a failure of it is only logged. */
+  background(work: Promise<unknown>): void {
+    work.catch((error: unknown) =>
+      this.environment.log.warn({ err: error, callId: this.callId }, 'a request of a dialog failed'),
+    );
+  }
+
+  /** A listener that throws harms nobody else. */
+  #tell<T>(listener: (value: T) => void, value: T): void {
+    try {
+      listener(value);
+    } catch (error) {
+      this.environment.log.error({ err: error, callId: this.callId }, 'a listener of a dialog failed');
+    }
   }
 
   get #user(): string | undefined {

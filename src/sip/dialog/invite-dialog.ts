@@ -34,6 +34,7 @@ export class InviteDialog extends BaseDialog implements SessionTimerUser {
   /** Our 2xx that waits for its ACK. */
   #unconfirmed: { readonly sequence: number; readonly repeated: Repeated } | undefined;
   readonly #whenConfirmed: (() => void)[] = [];
+  readonly #decided: (() => void)[] = [];
   #ack: SipRequest | undefined;
   #localDescription: Description | undefined;
   #remoteDescription: Description | undefined;
@@ -62,6 +63,7 @@ export class InviteDialog extends BaseDialog implements SessionTimerUser {
     if (!response.sendMessage(built)) return false;
     if (this.state === 'early') this.response = built;
     this.state = 'confirmed';
+    for (const fn of this.#decided.splice(0)) fn();
     const { clock, timers } = this.environment;
     let first = true;
     const repeated = new Repeated(
@@ -73,12 +75,23 @@ export class InviteDialog extends BaseDialog implements SessionTimerUser {
       },
       () => {
         this.#settleConfirmation();
-        void this.#hangUp('no ACK came');
+        this.background(this.#hangUp('no ACK came'));
       },
     );
     this.#unconfirmed = { sequence: request.cseq.number, repeated };
     repeated.start();
     return true;
+  }
+
+  /** Calls `fn` when the dialog is confirmed, or has ended without. */
+  onceConfirmedOrEnded(fn: () => void): void {
+    this.#decided.push(fn);
+  }
+
+  /** Our Contact in a response that makes the dialog (RFC 3261 §12.1.1). */
+  addContactTo(request: InboundRequest, built: SipResponse): this {
+    this.addOwnContact(request, built);
+    return this;
   }
 
   override receiveAck(ack: SipRequest): void {
@@ -147,13 +160,11 @@ export class InviteDialog extends BaseDialog implements SessionTimerUser {
   }
 
   refreshSession(): void {
-    this.#refresh().catch((error: unknown) =>
-      this.environment.log.warn({ err: error, callId: this.callId }, 'session could not be refreshed'),
-    );
+    this.background(this.#refresh());
   }
 
   sessionExpired(): void {
-    void this.#hangUp('session expired', { Reason: 'SIP;cause=408;text="Session expired"' });
+    this.background(this.#hangUp('session expired', { Reason: 'SIP;cause=408;text="Session expired"' }));
   }
 
   protected process(request: InboundRequest, response: InboundResponse): void {
@@ -180,11 +191,16 @@ export class InviteDialog extends BaseDialog implements SessionTimerUser {
     if (this.state === 'early') return;
     const cause = `${response.status} to ${request.method}`;
     if (request.method === 'BYE') this.end(cause);
-    else void this.#hangUp(cause);
+    else this.background(this.#hangUp(cause));
+  }
+
+  /** The ACK to our INVITE was lost: its 2xx came again. */
+  acknowledgeAgain(response: SipResponse): void {
+    if (this.#ack?.cseq.number === response.cseq.number) this.sendStateless(this.#ack);
   }
 
   protected override furtherSuccess(response: SipResponse): void {
-    if (this.#ack?.cseq.number === response.cseq.number) this.sendStateless(this.#ack);
+    this.acknowledgeAgain(response);
   }
 
   protected override finishResponse(
@@ -205,6 +221,7 @@ export class InviteDialog extends BaseDialog implements SessionTimerUser {
     this.reliable?.stop();
     this.#settleConfirmation();
     super.end(cause);
+    for (const fn of this.#decided.splice(0)) fn();
   }
 
   /** re-INVITE and UPDATE of the peer: glare and order (RFC 3261 §14.2, RFC 3311 §5.2), interval (RFC 4028 §9). */

@@ -31,3 +31,11 @@ export function buildRequest(uri: string, from: string, options: NewRequest): Si
   for (const [key, name, value] of given) if (!headers.has(key)) headers.push(key, name, value);
   return new SipRequest(options.method, uri, headers, bodyBytes(options.body));
 }
+
+/** The same request for another attempt: next CSeq, no Via, no credentials (RFC 3261 §8.1.3.5). */
+export function nextAttempt(request: SipRequest): SipRequest {
+  const next = request.clone();
+  for (const name of ['Via', 'Authorization', 'Proxy-Authorization']) next.headers.remove(name);
+  next.headers.set('CSeq', `${request.cseq.number + 1} ${request.method}`);
+  return next;
+}

@@ -1,4 +1,5 @@
 import { SipRequest, type SipResponse } from '../message/message.js';
+import type { UasInvite } from '../dialog/uas-invite.js';
 import type { SendOptions, ServerRequest, ServerResponse, Source } from '../stack.js';
 import type { ServerTransaction } from '../transaction/layer.js';
 import { buildResponse } from './respond.js';
@@ -40,6 +41,8 @@ export type ResponseFilter = (response: SipResponse) => boolean;
 /** How an inbound request is answered; one To tag for all its responses (RFC 3261 §8.2.6.2). */
 export class InboundResponse implements ServerResponse {
   readonly request: InboundRequest;
+  /** The dialog that may come of an INVITE outside dialogs. */
+  invite: UasInvite | undefined;
   /** Set by the dialog that the request belongs to or makes. */
   filter: ResponseFilter | undefined;
   #tag: string | undefined;

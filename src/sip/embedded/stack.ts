@@ -4,7 +4,13 @@ import { ParleyError } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
 import type { Trail } from '../../base/trail.js';
 import type { SipRequest, SipResponse } from '../message/message.js';
-import type { ProxyEnvironment } from '../proxy/environment.js';
+import type { DialogEnvironment } from '../dialog/environment.js';
+import { acceptSubscribe } from '../dialog/notifier.js';
+import { MIN_SE_SECONDS } from '../dialog/session-timer.js';
+import { UacSubscribe } from '../dialog/subscriber.js';
+import { DialogTable } from '../dialog/table.js';
+import { UacInvite } from '../dialog/uac-invite.js';
+import { acceptInvite, UasInvite } from '../dialog/uas-invite.js';
 import { proxyRequest } from '../proxy/proxy.js';
 import { RecordRoutes } from '../proxy/record-route.js';
 import { preprocessRoutes } from '../proxy/route.js';
@@ -26,8 +32,8 @@ import type {
   UasOptions,
 } from '../stack.js';
 import { defaultTimers, type ServerTransaction, type TransactionTimers } from '../transaction/layer.js';
-import { buildRequest } from './client-request.js';
-import { sendRequest } from './client.js';
+import { buildRequest, nextAttempt } from './client-request.js';
+import { Authorizations, sendAuthenticated } from './authenticated.js';
 import { Dispatcher } from './dispatcher.js';
 import './errors.js';
 import { InboundRequest, InboundResponse } from './inbound.js';
@@ -46,7 +52,14 @@ export interface EmbeddedOptions {
   readonly timers?: TransactionTimers;
   /** Signs Record-Route URIs; the same on all nodes of one server, a random one when absent. */
   readonly recordRouteSecret?: string;
+  /** Option tags that the roles understand as user agents, besides those the stack itself gives. */
+  readonly supported?: readonly string[];
+  /** The smallest Session-Expires taken in a dialog, in seconds; at least 90 (RFC 4028 §9). */
+  readonly minSe?: number;
 }
+
+/** Option tags of what the stack's user agents do by themselves. */
+const SUPPORTED = ['100rel', 'timer'];
 
 /** The SIP stack that runs inside this process. */
 export function createEmbeddedStack(options: EmbeddedOptions): SipStack {
@@ -63,12 +76,14 @@ class EmbeddedStack implements SipStack {
   readonly #options: EmbeddedOptions;
   readonly #wire: Wire;
   readonly #dispatcher: Dispatcher;
-  readonly #environment: ProxyEnvironment;
+  readonly #environment: DialogEnvironment;
+  readonly #from: string;
   readonly #flowListeners: ((flow: string) => void)[] = [];
 
   constructor(options: EmbeddedOptions) {
     const { wire, clock, log, trail, domain, aliases = [] } = options;
     this.#options = options;
+    this.#from = `sip:${domain}`;
     this.#wire = wire;
     this.#dispatcher = new Dispatcher(log, trail);
     this.#environment = {
@@ -79,6 +94,11 @@ class EmbeddedStack implements SipStack {
       timers: options.timers ?? defaultTimers,
       names: new LocalNames([domain, ...aliases]),
       recordRoutes: new RecordRoutes(options.recordRouteSecret ?? randomBytes(32)),
+      dispatcher: this.#dispatcher,
+      dialogs: new DialogTable(),
+      authorizations: new Authorizations(),
+      supported: [...SUPPORTED, ...(options.supported ?? []).map((tag) => tag.toLowerCase())],
+      minSe: Math.max(MIN_SE_SECONDS, options.minSe ?? MIN_SE_SECONDS),
     };
     wire.transactions.onRequest = (transaction) => this.#onRequest(transaction);
     wire.transactions.onAck = (ack, source) => this.#onAck(ack, source);
@@ -104,17 +124,33 @@ class EmbeddedStack implements SipStack {
     this.#environment.names.addListeners(this.#wire.listeners);
   }
 
-  request(uri: string, options: RequestOptions & ClientHooks): Promise<SipResponse> {
-    const request = buildRequest(uri, `sip:${this.#options.domain}`, options);
-    return sendRequest(this.#environment, request, { flow: options.flow, hooks: options });
+  async request(uri: string, options: RequestOptions & ClientHooks): Promise<SipResponse> {
+    let request: SipRequest | undefined;
+    const { response } = await sendAuthenticated(
+      this.#environment,
+      () => (request = request ? nextAttempt(request) : buildRequest(uri, this.#from, options)),
+      { flow: options.flow, hooks: options },
+      options.auth,
+    );
+    return response;
   }
 
-  createUAS(_request: ServerRequest, _response: ServerResponse, _options?: UasOptions): Promise<Dialog> {
-    return Promise.reject(new ParleyError('sip-unsupported', 'createUAS'));
+  async createUAS(
+    request: ServerRequest,
+    response: ServerResponse,
+    options: UasOptions = {},
+  ): Promise<Dialog> {
+    const [inbound, answer] = ours(request, response);
+    if (inbound.method === 'SUBSCRIBE') return acceptSubscribe(this.#environment, inbound, answer, options);
+    if (!answer.invite) throw new ParleyError('sip-unsupported', `a dialog by ${inbound.method}`);
+    return acceptInvite(this.#environment, answer.invite, inbound, answer, options);
   }
 
-  createUAC(_uri: string, _options: UacOptions): Promise<Dialog> {
-    return Promise.reject(new ParleyError('sip-unsupported', 'createUAC'));
+  async createUAC(uri: string, options: UacOptions): Promise<Dialog> {
+    if (options.method === 'SUBSCRIBE')
+      return new UacSubscribe(this.#environment, uri, this.#from, options).run();
+    if (options.method === 'INVITE') return new UacInvite(this.#environment, uri, this.#from, options).run();
+    throw new ParleyError('sip-unsupported', `a dialog by ${options.method}`);
   }
 
   createB2BUA(
@@ -130,9 +166,7 @@ class EmbeddedStack implements SipStack {
     response: ServerResponse,
     options: ProxyOptions,
   ): Promise<ProxyResult> {
-    if (!(request instanceof InboundRequest && response instanceof InboundResponse))
-      throw new ParleyError('sip-foreign-request');
-    return proxyRequest(this.#environment, request, response, options);
+    return proxyRequest(this.#environment, ...ours(request, response), options);
   }
 
   onFlowClosed(listener: (flow: string) => void): void {
@@ -152,17 +186,24 @@ class EmbeddedStack implements SipStack {
   #onRequest(transaction: ServerTransaction): void {
     const request = new InboundRequest(transaction.request, transaction.source, transaction);
     const response = new InboundResponse(request);
-    if (transaction.kind === 'invite')
-      transaction.onCancel = (cancel) => {
-        request.cancelled(cancel);
-        response.send(487);
-      };
     try {
+      if (transaction.kind === 'invite') this.#prepareInvite(transaction, request, response);
       if (request.has('Route') || request.uri.includes('maddr')) preprocessRoutes(request, this.#environment);
-      this.#dispatcher.dispatch(request, response);
+      const dialog = this.#environment.dialogs.find(request);
+      if (dialog) dialog.receive(request, response);
+      else if (!this.#environment.dialogs.expectation(request)?.receiveFirst(request, response))
+        this.#dispatcher.dispatch(request, response);
     } catch (error) {
       this.#dispatcher.fail(error, request, response);
     }
+  }
+
+  #prepareInvite(transaction: ServerTransaction, request: InboundRequest, response: InboundResponse): void {
+    transaction.onCancel = (cancel) => {
+      request.cancelled(cancel);
+      response.send(487);
+    };
+    if (request.toTag === undefined) response.invite = new UasInvite(this.#environment, request, response);
   }
 
   #onAck(ack: SipRequest, source: Source): void {
@@ -170,10 +211,18 @@ class EmbeddedStack implements SipStack {
     const response = new InboundResponse(request);
     try {
       if (request.has('Route') || request.uri.includes('maddr')) preprocessRoutes(request, this.#environment);
-      if (request.recordRouted) this.#dispatcher.dispatch(request, response);
+      const dialog = this.#environment.dialogs.find(request);
+      if (dialog) dialog.receiveAck(request);
+      else if (request.recordRouted) this.#dispatcher.dispatch(request, response);
       else this.#options.log.debug({ callId: ack.callId }, 'an ACK that belongs to nothing here');
     } catch (error) {
       this.#dispatcher.fail(error, request, response);
     }
   }
+}
+
+/** @throws ParleyError `sip-foreign-request` for a pair that this stack did not hand out. */
+function ours(request: ServerRequest, response: ServerResponse): [InboundRequest, InboundResponse] {
+  if (request instanceof InboundRequest && response instanceof InboundResponse) return [request, response];
+  throw new ParleyError('sip-foreign-request');
 }

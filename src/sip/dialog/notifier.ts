@@ -1,0 +1,135 @@
+import { ParleyError } from '../../base/errors.js';
+import type { Timer } from '../../base/clock.js';
+import type { Exchange } from '../embedded/authenticated.js';
+import { needsFlow } from '../embedded/contact.js';
+import type { InboundRequest, InboundResponse } from '../embedded/inbound.js';
+import type { HeaderMap } from '../message/headers.js';
+import type { SipRequest, SipResponse } from '../message/message.js';
+import type { UasOptions } from '../stack.js';
+import { BaseDialog, rejectUnsupported, type InDialogRequest } from './base.js';
+import { answerUnhandled } from './defaults.js';
+import type { DialogEnvironment } from './environment.js';
+import { DialogState } from './state.js';
+import { endsSubscription } from './subscription-state.js';
+import { sendOptions } from './uas-invite.js';
+
+/** Seconds of a SUBSCRIBE without Expires whose event package gives no default. */
+const DEFAULT_EXPIRES = 3_600;
+
+/**
+ * A dialog by SUBSCRIBE on the notifier's side (RFC 6665 §4.2). Its user sends NOTIFYs; Event and Subscription-State are
+ * added where he gives none. The dialog ends with a NOTIFY that says `terminated`, and by itself when it expires.
+ */
+export class NotifierDialog extends BaseDialog {
+  #expiry: Timer | undefined;
+  #expiresAt = 0;
+
+  /** Seconds that the subscription has left. */
+  get #remaining(): number {
+    return Math.max(0, Math.round((this.#expiresAt - this.environment.clock.now()) / 1_000));
+  }
+
+  /** A SUBSCRIBE was accepted for that many seconds. */
+  extend(seconds: number): void {
+    const { clock } = this.environment;
+    this.#expiry?.cancel();
+    this.#expiresAt = clock.now() + seconds * 1_000;
+    // Expires 0 fetches: the user's NOTIFY answers it and ends the dialog, and if he sends none, the timer does
+    this.#expiry = clock.after(Math.max(1_000, seconds * 1_000), () => this.background(this.#expire()));
+  }
+
+  /** Sends the 2xx to the SUBSCRIBE that makes the dialog. */
+  accept(request: InboundRequest, response: InboundResponse, built: SipResponse): void {
+    this.addOwnContact(request, built);
+    response.sendMessage(built);
+  }
+
+  async modify(body: Uint8Array | string, headers: HeaderMap = {}): Promise<SipResponse> {
+    return this.send({ method: 'NOTIFY', body, headers });
+  }
+
+  /** A last NOTIFY with `terminated`. */
+  async destroy(headers: HeaderMap = {}): Promise<void> {
+    if (this.state === 'terminated') return;
+    await this.send({
+      method: 'NOTIFY',
+      headers: { 'Subscription-State': 'terminated;reason=noresource', ...headers },
+    });
+  }
+
+  protected override async exchange(method: string, options: InDialogRequest): Promise<Exchange> {
+    if (method !== 'NOTIFY') return super.exchange(method, options);
+    const headers: Record<string, HeaderMap[string]> = {
+      Event: this.request.get('Event'),
+      'Subscription-State':
+        this.#remaining > 0 ? `active;expires=${this.#remaining}` : 'terminated;reason=timeout',
+      ...options.headers,
+    };
+    const sent = super.exchange(method, { ...options, headers });
+    const text = String(headers['Subscription-State']);
+    if (/^\s*terminated/i.test(text)) this.end(text);
+    const exchange = await sent;
+    if (endsSubscription(exchange.response.status)) this.end(`${exchange.response.status} to NOTIFY`);
+    return exchange;
+  }
+
+  protected process(request: InboundRequest, response: InboundResponse): void {
+    if (this.hand(request, response)) return;
+    if (request.method === 'SUBSCRIBE') response.send(200);
+    else answerUnhandled(request, response);
+  }
+
+  protected override finishResponse(
+    request: InboundRequest,
+    response: InboundResponse,
+    built: SipResponse,
+  ): boolean {
+    if (request.method === 'SUBSCRIBE' && built.status >= 200 && built.status < 300) {
+      const asked = request.number('Expires') ?? DEFAULT_EXPIRES;
+      if (!built.has('Expires')) built.headers.append('Expires', asked);
+      this.extend(built.number('Expires') ?? asked);
+    }
+    return super.finishResponse(request, response, built);
+  }
+
+  protected lost(request: SipRequest, response: SipResponse): void {
+    this.end(`${response.status} to ${request.method}`);
+  }
+
+  protected override end(cause: SipRequest | string): void {
+    this.#expiry?.cancel();
+    super.end(cause);
+  }
+
+  /** A subscription that is not refreshed ends with a NOTIFY that says so (RFC 6665 §4.2.2). */
+  async #expire(): Promise<void> {
+    await this.send({ method: 'NOTIFY', headers: { 'Subscription-State': 'terminated;reason=timeout' } });
+  }
+}
+
+/**
+ * Accepts a SUBSCRIBE and becomes its notifier. The user sends the first NOTIFY at once (RFC 6665 §4.2.1.2).
+ * @throws ParleyError when the SUBSCRIBE was refused here instead: `sip-bad-extension`; `sip-already-answered`.
+ */
+export function acceptSubscribe(
+  environment: DialogEnvironment,
+  request: InboundRequest,
+  response: InboundResponse,
+  options: UasOptions,
+): NotifierDialog {
+  if (response.finalStatus !== undefined) throw new ParleyError('sip-already-answered');
+  if (rejectUnsupported(environment, request, response)) throw new ParleyError('sip-bad-extension');
+  const asked = request.number('Expires') ?? DEFAULT_EXPIRES;
+  const built = response.build(options.status ?? 200, sendOptions(options));
+  if (!built.has('Expires')) built.headers.append('Expires', asked);
+  const dialog = new NotifierDialog(environment, {
+    values: DialogState.ofServer(request, built, needsFlow(request) ? request.source.flow : undefined),
+    role: 'uas',
+    request,
+    response: built,
+  });
+  dialog.state = 'confirmed';
+  dialog.extend(built.number('Expires') ?? asked);
+  dialog.accept(request, response, built);
+  return dialog;
+}
