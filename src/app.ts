@@ -1,18 +1,23 @@
-import { SystemClock } from './base/clock.js';
+import { randomBytes } from 'node:crypto';
+import { SystemClock, type Clock } from './base/clock.js';
 import type { Logger } from './base/log.js';
-import { MemoryTrail } from './base/trail.js';
+import { MemoryTrail, type Trail } from './base/trail.js';
 import type { Config } from './config/schema.js';
 import { Core } from './core/core.js';
 import { startHttp, type HttpServer } from './http/server.js';
 import { openAuthenticator, type Authenticator } from './registrar/authenticator.js';
+import { DigestAuthenticator } from './registrar/digest-authenticator.js';
 import { Gruus } from './registrar/gruus.js';
 import { Registrar } from './registrar/registrar.js';
 import { Subscribers } from './registrar/subscribers.js';
+import { DigestServer } from './sip/auth/digest-server.js';
+import { GuessLock } from './sip/auth/guess-lock.js';
+import { ServerNonces } from './sip/auth/nonce.js';
 import { createEmbeddedStack } from './sip/embedded/stack.js';
 import { createNetwork } from './sip/embedded/network.js';
 import type { ServerRequest, SipStack } from './sip/stack.js';
 import { openStore } from './store/open.js';
-import type { Store } from './store/store.js';
+import { table, type Store } from './store/store.js';
 
 /** Everything that runs, built once and handed on explicitly. */
 export interface App {
@@ -63,7 +68,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       timers: config.sip.timers,
     });
     disposers.push(() => stack.close());
-    const authenticator = makeAuthenticator(config);
+    const authenticator = await makeAuthenticator(config, { clock, store, trail, subscribers });
     const gruus = await Gruus.open(store, config.registrar.gruuNameSpace);
     const registrar = new Registrar({
       store,
@@ -154,6 +159,36 @@ async function provision(subscribers: Subscribers, config: Config, log: Logger):
   }
 }
 
-function makeAuthenticator(_config: Config): Authenticator {
-  return openAuthenticator;
+const NONCE_LIFETIME_MS = 300_000;
+
+async function makeAuthenticator(
+  config: Config,
+  parts: { clock: Clock; store: Store; trail: Trail; subscribers: Subscribers },
+): Promise<Authenticator> {
+  if (config.auth === 'none') return openAuthenticator;
+  const { clock, store, trail, subscribers } = parts;
+  const { algorithms, qop, maxFailures, failureWindow } = config.digest;
+  const lock = { clock, limit: maxFailures, windowMs: failureWindow * 1000 };
+  const digest = new DigestServer({
+    realm: config.domain,
+    nonces: new ServerNonces({ clock, key: await domainKey(store, 'nonces'), lifetimeMs: NONCE_LIFETIME_MS }),
+    userLock: new GuessLock(lock),
+    sourceLock: new GuessLock({ ...lock, limit: maxFailures * SOURCE_TRIES }),
+    algorithms,
+    qop,
+  });
+  return new DigestAuthenticator({ digest, subscribers, realm: config.domain, trail });
+}
+
+/** Several users may sit behind one address. */
+const SOURCE_TRIES = 20;
+
+const keys = table<Uint8Array>('keys');
+
+/** A key of 16 octets that all nodes of the domain share, made at the first start. */
+function domainKey(store: Store, name: string): Promise<Uint8Array> {
+  const fresh = new Uint8Array(randomBytes(16));
+  return store.update(keys, name, (current) =>
+    current ? { kind: 'keep', result: current } : { kind: 'put', value: fresh, result: fresh },
+  );
 }

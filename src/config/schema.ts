@@ -46,6 +46,22 @@ export const configSchema = z.strictObject({
     .default([...roles]),
   /** `none` lets anyone of the home domain register; only with loopback listeners or `insecure`. */
   auth: z.enum(['digest', 'none']).default('digest'),
+  digest: z
+    .strictObject({
+      /** Offered in this order, the most preferred first (RFC 8760 §2.3). */
+      algorithms: z
+        .array(z.enum(['MD5', 'SHA-256', 'SHA-512-256']))
+        .min(1)
+        .default(['SHA-512-256', 'SHA-256', 'MD5']),
+      qop: z
+        .array(z.enum(['auth', 'auth-int']))
+        .min(1)
+        .default(['auth']),
+      /** Wrong answers of one user within the window, after which it is locked for a while. */
+      maxFailures: z.int().min(1).max(1_000).default(10),
+      failureWindow: seconds(300),
+    })
+    .prefault({}),
   insecure: z.boolean().default(false),
   store: z
     .string()

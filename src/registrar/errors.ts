@@ -27,6 +27,7 @@ export const registrarErrors = defineErrors({
     http: 409,
     text: 'CSeq is not higher than the last one of this Call-ID',
   },
+  'auth-locked': { sip: 403, http: 403, text: 'too many wrong answers' },
   'subscriber-exists': { sip: 500, http: 409, text: 'there is such a subscriber already' },
   'subscriber-unknown': { sip: 404, http: 404, text: 'no such subscriber' },
   'subscriber-invalid': { sip: 400, http: 400, text: 'not a valid subscriber' },

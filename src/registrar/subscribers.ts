@@ -1,11 +1,8 @@
-import { hash } from 'node:crypto';
 import { ParleyError } from '../base/errors.js';
 import { parseAor, type Aor } from '../identity/aor.js';
+import { digestHa1, type HashName } from '../sip/auth/algorithm.js';
 import { table, type Store } from '../store/store.js';
 import './errors.js';
-
-/** A digest algorithm of RFC 8760 for which credentials are kept. */
-export type HashName = 'MD5' | 'SHA-256' | 'SHA-512-256';
 
 /** H(username:realm:password) in hex by algorithm: what a verifier needs, so that no password is stored. */
 export interface DigestCredential {
@@ -50,8 +47,6 @@ export interface NewSubscriber {
   /** Sets of identities that register together; one set of all when absent. */
   readonly implicitSets?: readonly (readonly string[])[];
 }
-
-const nodeHash: Record<HashName, string> = { MD5: 'md5', 'SHA-256': 'sha256', 'SHA-512-256': 'sha512-256' };
 
 /** Provisioned users. Credentials are written here and read by the authenticator alone. */
 export class Subscribers {
@@ -161,8 +156,7 @@ export class Subscribers {
   }
 
   #ha1(username: string, password: string): Record<HashName, string> {
-    const text = `${username}:${this.#domain}:${password}`;
-    const of = (name: HashName): string => hash(nodeHash[name], text);
+    const of = (name: HashName): string => digestHa1(name, username, this.#domain, password);
     return { MD5: of('MD5'), 'SHA-256': of('SHA-256'), 'SHA-512-256': of('SHA-512-256') };
   }
 }
