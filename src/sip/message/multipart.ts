@@ -73,6 +73,7 @@ function readParts(
     found.push(readPart(data.subarray(line.end, next.start), limits, progress));
     line = next;
   }
+  if (found.length === 0) throw fail('no parts');
   return found;
 }
 

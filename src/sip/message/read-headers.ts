@@ -58,7 +58,8 @@ class HeaderReader implements HeaderFields {
     let name = text.slice(start, colon);
     let field = knownField(name);
     if (field === undefined) {
-      name = trimSpace(text, start, colon);
+      // white space before the colon is allowed, before the name it would be a folded start line
+      name = text.slice(start, endOfWords(text, start, colon));
       field = fieldOf(name);
     }
     if (field === undefined) {
@@ -100,8 +101,12 @@ function isSpace(code: number): boolean {
 /** Only SP and HT are white space on the wire, unlike in `String.trim`. */
 function trimSpace(text: string, start: number, end: number): string {
   while (start < end && isSpace(text.charCodeAt(start))) start++;
+  return text.slice(start, endOfWords(text, start, end));
+}
+
+function endOfWords(text: string, start: number, end: number): number {
   while (end > start && isSpace(text.charCodeAt(end - 1))) end--;
-  return text.slice(start, end);
+  return end;
 }
 
 function unfold(value: string): string {

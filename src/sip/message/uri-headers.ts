@@ -10,10 +10,14 @@ export interface UriHeader {
   readonly value: string;
 }
 
-/** Fields a URI must not set in a request made from it, since they would forge who asks or where it goes (RFC 3261 §19.1.5). */
+/**
+ * Fields that a request made from a URI does not take from it (RFC 3261 §19.1.5): they would forge who asks, steer
+ * where it goes, or claim abilities; and those that the sender alone can know.
+ */
 const dangerous: ReadonlySet<string> = new Set([
-  'from', 'call-id', 'cseq', 'via', 'record-route', 'route', 'contact', 'content-length', 'max-forwards', 'to',
-  'authorization', 'proxy-authorization', 'p-asserted-identity',
+  'from', 'call-id', 'cseq', 'via', 'record-route', 'route', 'accept', 'accept-encoding', 'accept-language', 'allow',
+  'contact', 'organization', 'supported', 'user-agent', 'to', 'max-forwards', 'content-length', 'authorization',
+  'proxy-authorization', 'p-asserted-identity',
 ]); // prettier-ignore
 
 /**

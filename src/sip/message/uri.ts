@@ -204,8 +204,8 @@ function sameHeaders(a: string | undefined, b: string | undefined): boolean {
     headers
       .split('&')
       .map((header) => {
-        const equals = header.indexOf('=');
-        return header.slice(0, equals).toLowerCase() + normalizeEscapes(header.slice(equals));
+        const [name = '', ...value] = header.split('=');
+        return `${name.toLowerCase()}=${normalizeEscapes(value.join('='))}`;
       })
       .sort()
       .join('&');
