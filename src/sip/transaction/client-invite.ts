@@ -188,6 +188,10 @@ export class InviteClient implements ClientTransaction {
 
   readonly #sent: SendDone = (error) => {
     this.#owner.sent(error);
-    if (error) this.#step('transport-error', undefined);
+    if (!error) return;
+    if (this.#outbound.fallBack()) {
+      this.#scheduleA(this.#owner.timers.t1);
+      this.#outbound.send(this.#sent);
+    } else this.#step('transport-error', undefined);
   };
 }

@@ -126,7 +126,11 @@ export class NonInviteClient implements ClientTransaction {
 
   readonly #sent: SendDone = (error) => {
     this.#owner.sent(error);
-    if (error) this.#step('transport-error', undefined);
+    if (!error) return;
+    if (this.#outbound.fallBack()) {
+      this.#scheduleE();
+      this.#outbound.send(this.#sent);
+    } else this.#step('transport-error', undefined);
   };
 }
 

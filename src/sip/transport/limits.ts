@@ -4,6 +4,8 @@ import { defaultFramerLimits, type FramerLimits } from '../message/framer.js';
 export interface TransportLimits extends FramerLimits {
   /** Octets of a request above which UDP gives way to TCP: a path MTU of 1500 less 200 (RFC 3261 §18.1.1). */
   readonly udpRequestBytes: number;
+  /** Servers over UDP that a socket of their own tells of ICMP errors. */
+  readonly udpPeers: number;
   /** Connections at once, over all protocols, both directions. */
   readonly connections: number;
   /** Connections at once with one address. */
@@ -21,6 +23,7 @@ export interface TransportLimits extends FramerLimits {
 export const defaultTransportLimits: TransportLimits = {
   ...defaultFramerLimits,
   udpRequestBytes: 1300,
+  udpPeers: 256,
   connections: 20_000,
   connectionsPerAddress: 5_000,
   idleMs: 3_600_000,

@@ -136,12 +136,17 @@ export class Transports implements Wire {
       return;
     }
     const transport = this.#udpFor(hop);
-    if (transport) transport.send(octets, hop.address, hop.port, done);
-    else
-      process.nextTick(
-        done,
-        new ParleyError(hop.flow === undefined ? 'sip-no-transport' : 'sip-flow-failed', hop.address),
-      );
+    if (!transport) {
+      const code = hop.flow === undefined ? 'sip-no-transport' : 'sip-flow-failed';
+      process.nextTick(done, new ParleyError(code, hop.address));
+    } else if (hop.flow === undefined) transport.sendRequest(octets, hop.address, hop.port, done);
+    else transport.send(octets, hop.address, hop.port, done);
+  }
+
+  streamFor(hop: NextHop, bytes: number): NextHop | undefined {
+    if (hop.protocol !== 'udp' || hop.flow !== undefined || bytes <= this.limits.udpRequestBytes)
+      return undefined;
+    return { ...hop, protocol: 'tcp' };
   }
 
   #udpFor(hop: NextHop): UdpTransport | undefined {
@@ -157,13 +162,13 @@ export class Transports implements Wire {
 
   async #listen(listener: Listener): Promise<Listener> {
     if (listener.protocol === 'udp') {
-      const transport = new UdpTransport(
-        listener,
-        this.limits,
-        (parsed, way) => this.onMessage(parsed, way),
-        (error) => this.#options.log.error({ err: error, listener: writeListener(listener) }, 'UDP socket'),
-      );
-      await transport.listen();
+      const transport = await UdpTransport.listen(listener, {
+        clock: this.#options.clock,
+        limits: this.limits,
+        receive: (parsed, way) => this.onMessage(parsed, way),
+        onError: (error) =>
+          this.#options.log.error({ err: error, listener: writeListener(listener) }, 'UDP socket'),
+      });
       this.#udp.push(transport);
       return transport.listener;
     }

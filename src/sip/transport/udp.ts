@@ -1,15 +1,15 @@
-import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
-import { isIP, isIPv6 } from 'node:net';
-import { ParleyError } from '../../base/errors.js';
-import { parseDatagram, type ParseLimits } from '../message/parse.js';
+import type { RemoteInfo, Socket } from 'node:dgram';
+import { isIP } from 'node:net';
+import type { Clock } from '../../base/clock.js';
+import { parseDatagram } from '../message/parse.js';
 import type { Via } from '../message/via.js';
 import type { Listener, Protocol } from '../stack.js';
-import './errors.js';
-import { defaultPort, hostPort, writeListener } from './listener-spec.js';
+import type { TransportLimits } from './limits.js';
+import { defaultPort, hostPort } from './listener-spec.js';
+import { answerStun, isStun } from './stun.js';
+import { UdpPeers } from './udp-peers.js';
+import { bindShared } from './udp-socket.js';
 import type { Receiver, SendDone, Way } from './way.js';
-
-/** Room for bursts: the usual 208 KiB hold about 90 requests, and more than fits is dropped by the kernel. */
-const SOCKET_BUFFER_BYTES = 4 << 20;
 
 /** The pair of addresses that a datagram came over. */
 class UdpWay implements Way {
@@ -54,57 +54,37 @@ class UdpWay implements Way {
   }
 }
 
-/** One UDP socket: a listener that is also what requests are sent from, so that NATs see one pair of addresses. */
+export interface UdpOptions {
+  readonly clock: Clock;
+  readonly limits: TransportLimits;
+  readonly receive: Receiver;
+  /** Gets what befalls a socket itself; sends report to their own callback. */
+  readonly onError: (error: Error) => void;
+}
+
+/** A UDP listener, which is also what requests are sent from, so that NATs see one pair of addresses. */
 export class UdpTransport {
-  #listener: Listener;
-  #flowPrefix = '';
+  readonly listener: Listener;
   readonly #socket: Socket;
-  readonly #receive: Receiver;
-  readonly #limits: ParseLimits;
-  readonly #onError: (error: Error) => void;
+  readonly #options: UdpOptions;
+  readonly #flowPrefix: string;
+  readonly #peers: UdpPeers;
 
-  /** @param onError gets what befalls the socket itself; sends report to their own callback. */
-  constructor(listener: Listener, limits: ParseLimits, receive: Receiver, onError: (error: Error) => void) {
-    this.#listener = listener;
-    this.#receive = receive;
-    this.#limits = limits;
-    this.#onError = onError;
-    const family = isIPv6(listener.address) ? 6 : 4;
-    this.#socket = createSocket({
-      type: family === 6 ? 'udp6' : 'udp4',
-      ipv6Only: family === 6,
-      recvBufferSize: SOCKET_BUFFER_BYTES,
-      sendBufferSize: SOCKET_BUFFER_BYTES,
-      // all addresses are numeric here; answering at once makes send() call sendmsg before it returns
-      lookup: (host, _options, callback) => callback(null, host, family),
-    });
-  }
-
-  /** The bound address, with its real port after {@link listen}. */
-  get listener(): Listener {
-    return this.#listener;
+  private constructor(listener: Listener, socket: Socket, options: UdpOptions) {
+    this.listener = listener;
+    this.#socket = socket;
+    this.#options = options;
+    this.#flowPrefix = `udp|${hostPort(listener.address, listener.port)}|`;
+    const receive = (data: Buffer, remote: RemoteInfo): void => this.#onDatagram(data, remote);
+    this.#peers = new UdpPeers(listener, options.limits.udpPeers, options.clock, receive);
+    socket.on('error', options.onError);
+    socket.on('message', receive);
   }
 
   /** @throws ParleyError `sip-port-taken` or `sip-listen-failed`, naming the listener. */
-  async listen(): Promise<void> {
-    const socket = this.#socket;
-    await new Promise<void>((resolve, reject) => {
-      const failed = (error: NodeJS.ErrnoException): void => {
-        const code = error.code === 'EADDRINUSE' ? 'sip-port-taken' : 'sip-listen-failed';
-        reject(new ParleyError(code, writeListener(this.#listener), { cause: error }));
-      };
-      socket.once('error', failed);
-      socket.bind({ address: this.#listener.address, port: this.#listener.port, exclusive: true }, () => {
-        socket.off('error', failed);
-        resolve();
-      });
-    });
-    this.#listener = { ...this.#listener, port: socket.address().port };
-    this.#flowPrefix = `udp|${hostPort(this.#listener.address, this.#listener.port)}|`;
-    socket.on('error', this.#onError);
-    socket.on('message', (data, remote) => {
-      this.#onDatagram(data, remote);
-    });
+  static async listen(listener: Listener, options: UdpOptions): Promise<UdpTransport> {
+    const socket = await bindShared(listener);
+    return new UdpTransport({ ...listener, port: socket.address().port }, socket, options);
   }
 
   /** The token of the flow to that peer. The same after a restart, as the pair of addresses is the flow (RFC 5626 §5.2). */
@@ -115,7 +95,9 @@ export class UdpTransport {
   /** The peer of a flow over this socket; undefined for any other flow. */
   remoteOf(flow: string): { address: string; port: number } | undefined {
     if (!flow.startsWith(this.#flowPrefix)) return undefined;
-    const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+)):(\d{1,5})$/.exec(flow.slice(this.#flowPrefix.length));
+    const match = /^(?:\[([0-9A-Fa-f:.%a-z]+)\]|([0-9.]+)):(\d{1,5})$/.exec(
+      flow.slice(this.#flowPrefix.length),
+    );
     const address = match?.[1] ?? match?.[2];
     return address === undefined ? undefined : { address, port: Number(match![3]) };
   }
@@ -130,11 +112,29 @@ export class UdpTransport {
     }
   }
 
+  /** Sends a request to a server, of which an ICMP error tells that it is not there. */
+  sendRequest(octets: Buffer, address: string, port: number, done: SendDone): void {
+    if (port === 0 || !this.#peers.send(octets, address, port, done)) this.send(octets, address, port, done);
+  }
+
   async close(): Promise<void> {
+    this.#peers.close();
     await new Promise<void>((resolve) => this.#socket.close(() => resolve()));
   }
 
   #onDatagram(data: Buffer, remote: RemoteInfo): void {
-    this.#receive(parseDatagram(data, this.#limits), new UdpWay(this, remote));
+    if (data.length <= LONGEST_NOISE) return;
+    if (isStun(data)) this.#onStun(data, remote);
+    else this.#options.receive(parseDatagram(data, this.#options.limits), new UdpWay(this, remote));
+  }
+
+  #onStun(data: Buffer, remote: RemoteInfo): void {
+    const answer = answerStun(data, remote.address, remote.port);
+    if (answer) this.send(answer, remote.address, remote.port, ignore);
   }
 }
+
+/** CRLF keep-alives and what else phones send to keep a NAT open; no message is that short. */
+const LONGEST_NOISE = 4;
+/** A keep-alive that cannot be answered will be sent again. */
+const ignore = (): void => {};

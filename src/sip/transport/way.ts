@@ -4,8 +4,9 @@ import type { Source } from '../stack.js';
 import type { NextHop } from '../transaction/layer.js';
 
 /**
- * Called once, never before the call that sends has returned, when octets were handed to the network (nothing)
- * or could not be. Over UDP that says nothing of arrival.
+ * Called, never before the call that sends has returned, when octets were handed to the network (nothing) or could
+ * not be (why). Over UDP the first says nothing of arrival; when it becomes known afterwards that the peer is not
+ * there, the error comes in a second call.
  */
 export type SendDone = (error?: Error | null) => void;
 
@@ -36,6 +37,8 @@ export interface Wire {
   onMessage: Receiver;
   /** What our Via says towards that hop (RFC 3261 §18.1.1). */
   sentBy(hop: NextHop): SentBy;
+  /** The hop over TCP that a request too long for UDP takes (RFC 3261 §18.1.1); undefined when the hop is good as it is. */
+  streamFor(hop: NextHop, bytes: number): NextHop | undefined;
   /** Sends a request's octets to an address or over exactly one flow. */
   send(octets: Buffer, hop: NextHop, done: SendDone): void;
 }

@@ -25,6 +25,10 @@ export class FakeWire implements Wire {
     return { transport: hop.protocol.toUpperCase(), sentBy: '192.0.2.1:5060' };
   }
 
+  streamFor(): undefined {
+    return undefined;
+  }
+
   send(octets: Buffer, _hop: NextHop, done: SendDone): void {
     this.record(octets, done);
   }
