@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startKamailio, type RunningServer } from '../../bench/kamailio/kamailio.js';
+import { startKamailio } from '../../bench/servers/kamailio.js';
+import type { RunningServer } from '../../bench/servers/server.js';
 import { load, runLoad, type LoadOptions } from '../../src/cli/load.js';
 import { missing } from '../tools/install.js';
 

@@ -1,0 +1,96 @@
+import { parseArgs } from 'node:util';
+import { measureBindings } from './bindings.js';
+import { alternate, table, type Contender, type Work } from './load-runs.js';
+import { describeMachine } from './machine.js';
+import { startBareNode } from './servers/bare-node.js';
+import { startKamailio } from './servers/kamailio.js';
+import { startParley } from './servers/parley.js';
+
+const USAGE = `npm run bench -- [part ...] [options]
+
+parts: register, digest, invite, bindings (all when none is named)
+  --rounds N     runs of each server, one after the other (5)
+  --calls N      calls of a run at saturation (100000; invite takes a fifth)
+  --rate N       calls a second of the run below saturation (4000; invite takes a quarter)
+  --users N      users, one device each (10000)
+  --bindings N   for the part of that name (1000000)
+  --without NAME leaves out kamailio, parley or bare; may be repeated
+`;
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    rounds: { type: 'string', default: '5' },
+    calls: { type: 'string', default: '100000' },
+    rate: { type: 'string', default: '4000' },
+    users: { type: 'string', default: '10000' },
+    bindings: { type: 'string', default: '1000000' },
+    without: { type: 'string', multiple: true, default: [] },
+    help: { type: 'boolean', default: false },
+  },
+});
+const rounds = Number(values.rounds);
+const calls = Number(values.calls);
+const rate = Number(values.rate);
+const users = Number(values.users);
+const without = new Set(values.without);
+const told = (line: string): boolean => process.stderr.write(`${line}\n`);
+const print = (text: string): boolean => process.stdout.write(`${text}\n\n`);
+
+function contenders(digest: boolean, floor: boolean): Contender[] {
+  const all: (Contender & { key: string })[] = [
+    { key: 'kamailio', name: 'Kamailio', start: () => startKamailio({ digest }) },
+    { key: 'parley', name: 'Parley', start: () => startParley({ digest, subscribers: users }) },
+    { key: 'bare', name: 'bare Node.js socket', start: startBareNode },
+  ];
+  return all.filter(({ key }) => !without.has(key) && (floor || key !== 'bare'));
+}
+
+async function compare(
+  title: string,
+  work: Omit<Work, 'rate'>,
+  low: number,
+  who: Contender[],
+): Promise<void> {
+  const saturated = await alternate(who, { ...work, rate: 0 }, rounds, told);
+  print(`### ${title}, at saturation\n\n${table(saturated)}`);
+  const paced = { ...work, rate: low, calls: low * 8, warmUp: work.warmUp };
+  print(`### ${title}, at ${low} a second\n\n${table(await alternate(who, paced, rounds, told))}`);
+}
+
+const parts: Record<string, () => Promise<void>> = {
+  register: () =>
+    compare(
+      'REGISTER without digest',
+      { scenario: 'register', users, calls, warmUp: calls / 4 },
+      rate,
+      contenders(false, true),
+    ),
+  digest: () =>
+    compare(
+      'REGISTER with digest (two requests a call)',
+      { scenario: 'register-digest', users, calls: calls / 2, warmUp: calls / 8 },
+      rate / 2,
+      contenders(true, false),
+    ),
+  invite: () =>
+    compare(
+      'INVITE to BYE through the proxy',
+      { scenario: 'invite-public-gruu', users: 100, calls: calls / 5, warmUp: calls / 20 },
+      rate / 4,
+      contenders(false, false),
+    ),
+  bindings: async () => {
+    print(`### Memory and start\n\n${await measureBindings(Number(values.bindings), told)}`);
+  },
+};
+
+const unknown = positionals.filter((part) => !(part in parts));
+if (values.help || unknown.length > 0) {
+  process.stderr.write(USAGE);
+  process.exitCode = values.help ? 0 : 2;
+} else {
+  print(describeMachine());
+  for (const part of positionals.length > 0 ? positionals : Object.keys(parts)) await parts[part]!();
+  print(`\`npm run bench -- ${process.argv.slice(2).join(' ')}\``);
+}

@@ -1,0 +1,86 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { freePort, packageFolder, type RunningServer } from './server.js';
+
+export interface ParleyOptions {
+  readonly digest?: boolean;
+  /** With digest: so many subscribers `user1` and following are provisioned. */
+  readonly subscribers?: number;
+  /** Keeps the store over stop and start; by default each start has a new one. */
+  readonly folder?: string;
+}
+
+export interface RunningParley extends RunningServer {
+  readonly folder: string;
+  /** Milliseconds from starting the process to `/readyz` 200. */
+  readonly readyAfter: number;
+}
+
+/** Starts the built Parley (`dist/src/main.js`) with an LMDB store; settles when `/readyz` is 200. */
+export async function startParley(options: ParleyOptions = {}): Promise<RunningParley> {
+  const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'parley-bench-')));
+  const [port, httpPort] = [await freePort(), await freePort()];
+  const config = join(folder, 'parley.yaml');
+  await writeFile(config, configuration(options.digest ? (options.subscribers ?? 0) : 0));
+  const startedAt = performance.now();
+  const child = spawn(
+    process.execPath,
+    [join(packageFolder(), 'dist/src/main.js'), 'serve', '--config', config],
+    {
+      cwd: folder,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: {
+        ...process.env,
+        PARLEY_AUTH: options.digest ? 'digest' : 'none',
+        PARLEY_SIP_LISTEN: `udp:127.0.0.1:${port}`,
+        PARLEY_HTTP_LISTEN: `127.0.0.1:${httpPort}`,
+        PARLEY_STORE: `lmdb:${join(folder, 'data')}`,
+        PARLEY_LOG_LEVEL: 'warn',
+      },
+    },
+  );
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-4096)));
+  }
+  const ended = once(child, 'close');
+  const failed = ended.then(() => Promise.reject(new Error(`Parley ended: ${said}`)));
+  await Promise.race([ready(`http://127.0.0.1:${httpPort}/readyz`), failed]);
+  const readyAfter = performance.now() - startedAt;
+  failed.catch(() => undefined); // from now on an end is told by stop()
+  return {
+    name: 'Parley',
+    port,
+    folder,
+    readyAfter,
+    processes: () => [child.pid!],
+    async stop() {
+      child.kill('SIGTERM');
+      await ended;
+      if (options.folder === undefined) await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function ready(url: string): Promise<void> {
+  for (;;) {
+    const response = await fetch(url).catch(() => undefined); // refused until it listens
+    await response?.arrayBuffer();
+    if (response?.status === 200) return;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+function configuration(subscribers: number): string {
+  const lines = ['domain: ims.test'];
+  if (subscribers > 0) lines.push('subscribers:');
+  for (let user = 1; user <= subscribers; user++) {
+    lines.push(
+      `  - { privateId: 'user${user}@ims.test', password: user${user}-secret, identities: ['sip:user${user}@ims.test'] }`,
+    );
+  }
+  return `${lines.join('\n')}\n`;
+}
