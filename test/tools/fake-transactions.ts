@@ -136,8 +136,9 @@ export class FakeTransactions implements TransactionLayer {
     this.stateless.push({ request, hop });
   }
 
-  receive(request: SipRequest | string, source: Partial<Source> = {}): FakeServerTransaction {
+  receive(request: SipRequest | string, source: Partial<Source> = {}, body = ''): FakeServerTransaction {
     const message = typeof request === 'string' ? requestOf(request) : request;
+    if (body !== '') message.body = Buffer.from(body);
     const transaction = new FakeServerTransaction(message, { ...caller, ...source });
     this.onRequest(transaction);
     return transaction;

@@ -113,7 +113,7 @@ export class InviteDialog extends BaseDialog implements SessionTimerUser {
 
   /** re-INVITE; a 491 is tried again once, after the time of RFC 3261 §14.1, and a 422 with the interval asked for. */
   async reinvite(options: InDialogRequest, ackBody?: AckBody): Promise<SipResponse> {
-    await this.#confirmed();
+    if (this.#unconfirmed) await this.#confirmation();
     const exchange = await this.#offer('INVITE', options);
     const { request, response } = exchange;
     if (response.status >= 300) return response;
@@ -150,7 +150,7 @@ export class InviteDialog extends BaseDialog implements SessionTimerUser {
       this.end('destroyed');
       return;
     }
-    await this.#confirmed();
+    if (this.#unconfirmed) await this.#confirmation();
     await this.#hangUp('destroyed', headers);
   }
 
@@ -329,8 +329,7 @@ export class InviteDialog extends BaseDialog implements SessionTimerUser {
   }
 
   /** Resolves when our 2xx has its ACK: neither BYE nor INVITE may be sent before (RFC 3261 §14.1, §15). */
-  #confirmed(): Promise<void> {
-    if (!this.#unconfirmed) return Promise.resolve();
+  #confirmation(): Promise<void> {
     return new Promise((resolve) => this.#whenConfirmed.push(resolve));
   }
 

@@ -44,6 +44,7 @@ export async function answeredCall(
   extra = '',
   uas: UasOptions = {},
   options: Partial<EmbeddedOptions> = {},
+  body = '',
 ): Promise<UasCall> {
   const fixture = await startStack(options);
   let made: Promise<Dialog> | undefined;
@@ -51,7 +52,7 @@ export async function answeredCall(
     made = fixture.stack.createUAS(request, response, uas);
     await made;
   });
-  const incoming = fixture.transactions.receive(invite(extra));
+  const incoming = fixture.transactions.receive(invite(extra), {}, body);
   const dialog = await made!;
   const ends: unknown[] = [];
   dialog.onEnd((cause) => ends.push(cause));
