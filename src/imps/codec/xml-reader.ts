@@ -57,6 +57,7 @@ type ParsedNode = Readonly<Record<string, unknown>>;
 
 const ATTRIBUTES = ':@';
 const TEXT = '#text';
+const CDATA = '#cdata';
 
 class XmlReader {
   readonly #limits: CodecLimits;
@@ -74,6 +75,7 @@ class XmlReader {
       trimValues: false,
       processEntities: false,
       htmlEntities: false,
+      cdataPropName: CDATA,
       ignoreDeclaration: true,
       ignorePiTags: true,
       maxNestedTags: limits.depth + 1,
@@ -117,11 +119,13 @@ class XmlReader {
     let text = '';
     for (const inner of content) {
       const piece = inner[TEXT]; // a string, as values are not parsed
-      if (piece === undefined) (children ??= []).push(this.#element(inner, depth + 1));
-      else if (children === undefined) text += piece as string;
+      const verbatim = inner[CDATA] as readonly ParsedNode[] | undefined;
+      if (piece !== undefined) text += resolve(piece as string);
+      else if (verbatim !== undefined) for (const part of verbatim) text += part[TEXT] as string;
+      else (children ??= []).push(this.#element(inner, depth + 1));
     }
     if (children) return { name, namespace, children, text: '', bytes: undefined };
-    return { name, namespace, children: noChildren, text: resolve(text), bytes: undefined };
+    return { name, namespace, children: noChildren, text, bytes: undefined };
   }
 }
 

@@ -1,0 +1,100 @@
+import { domainOf, type UserId } from '../address/wv-address.js';
+import { element, numberOf, textOf, type Element } from '../codec/element.js';
+import type { ImpsContext } from '../context.js';
+import { unguessable } from '../state/ids.js';
+import type { UserRecord } from '../state/records.js';
+import { CspRefusal } from '../status.js';
+import { sameSecret } from './digest.js';
+import type { LoginRequest } from './login-request.js';
+
+/** Whether the policy makes a user of one who is none (document 004 §6.2). */
+export function mayRegister(context: ImpsContext, user: UserId, request: LoginRequest): boolean {
+  const { policy, questions } = context.config.autoRegistration;
+  if (policy === 'off' || domainOf(user) !== context.config.domain) return false;
+  if (policy === 'network' && request.origin.msisdn === undefined) return false;
+  if (request.version === '1.3') return true;
+  // A client before 1.3 reads neither a User-ID nor a password in the answer, and cannot answer 203.
+  return questions.length === 0 && request.password !== undefined && request.user === user;
+}
+
+/** Makes the user. Without questions it is active at once. */
+export async function register(
+  context: ImpsContext,
+  user: UserId,
+  password: string | undefined,
+  request: LoginRequest,
+): Promise<UserRecord> {
+  const { makePassword, questions } = context.config.autoRegistration;
+  const record: UserRecord = {
+    user,
+    password: makePassword || password === undefined ? unguessable().slice(0, 16) : password,
+    msisdn: request.origin.msisdn,
+    state: questions.length > 0 ? 'confirming' : 'active',
+    createdAt: context.clock.now(),
+  };
+  if (!(await context.ports.users.create(record))) throw new CspRefusal(409);
+  context.trail.record({
+    code: 'imps.user-registered',
+    outcome: 'accepted',
+    clause: 'document 004 §6.2',
+    subject: user,
+    trace: request.transactionId,
+    detail: record.state,
+  });
+  return record;
+}
+
+/** Which questions are still open after these answers, and whether one was answered with a refusal. */
+export function judgeAnswers(
+  context: ImpsContext,
+  answers: readonly Element[],
+): { readonly open: readonly Question[]; readonly refused: boolean } {
+  const open: Question[] = [];
+  let refused = false;
+  for (const question of context.config.autoRegistration.questions) {
+    const answer = answers.find((candidate) => textOf(candidate, 'SystemMessageID')?.trim() === question.id);
+    const chosen = numberOf(answer, 'ChosenOptionID');
+    const key = textOf(answer, 'VerificationKey')?.trim() ?? '';
+    if (!answer || chosen === undefined) open.push(question);
+    else if (chosen !== 1) refused = true;
+    else if (question.key !== undefined && !sameSecret(key, question.key)) open.push(question);
+  }
+  return { open, refused };
+}
+
+export type Question = ImpsContext['config']['autoRegistration']['questions'][number];
+
+/** The questions as system messages, each with its options numbered from 1. */
+export const questionList = (questions: readonly Question[]): Element =>
+  element(
+    'SystemMessageList',
+    questions.map((question) =>
+      element(
+        'SystemMessage',
+        element('SystemMessageID', question.id),
+        element('RequiresResponse', true),
+        element('SystemMessageText', question.text),
+        element(
+          'AnswerOptions',
+          question.options.map((text, index) =>
+            element('AnswerOption', element('AnswerOptionID', index + 1), element('AnswerOptionText', text)),
+          ),
+        ),
+        question.key === undefined
+          ? undefined
+          : element('VerificationMechanism', element('InText', question.key)),
+      ),
+    ),
+  );
+
+/** Tells that the service is ready. */
+export const welcomeList = (text: string): Element =>
+  element(
+    'SystemMessageList',
+    element(
+      'SystemMessage',
+      element('SystemMessageID', 'welcome'),
+      element('RequiresResponse', false),
+      element('SystemMessageText', text),
+    ),
+  );

@@ -1,0 +1,127 @@
+import type { ImpsContext } from '../context.js';
+import type { SessionRecord } from '../state/records.js';
+import { splitEndpoint } from '../transport/endpoint.js';
+import { TcpChannels } from './tcp.js';
+import { UdpChannels } from './udp.js';
+
+/** A CIR that went without a poll is sent again when more comes after so long. */
+const AGAIN_MS = 30_000;
+/** Share of the agreed interval before which a poll is too early; clocks of phones differ. */
+const TOLERANCE = 0.9;
+
+/**
+ * The CIR channel (document 002 §8): tells clients to come and poll, by the first method agreed with them that works.
+ * A session that was told is not told again until it has come, so one that gets many requests at once gets one CIR.
+ */
+export class Cir {
+  readonly #context: ImpsContext;
+  readonly #tcp: TcpChannels;
+  readonly #udp: UdpChannels;
+  readonly #told = new Map<string, number>();
+  readonly #polledAt = new Map<string, number>();
+  #subscriptions: (() => void)[] = [];
+
+  constructor(context: ImpsContext) {
+    this.#context = context;
+    const onHello = (session: SessionRecord): void => this.#greeted(session);
+    this.#tcp = new TcpChannels(context, onHello);
+    this.#udp = new UdpChannels(context, onHello);
+  }
+
+  async start(): Promise<void> {
+    const { config, endpoints, ports } = this.#context;
+    const [host, port] = splitEndpoint(config.cirListen);
+    const bound = await this.#tcp.listen(host, port);
+    await this.#udp.listen(host, bound);
+    const [publicHost, publicPort] =
+      config.publicCir === undefined ? [host, bound] : splitEndpoint(config.publicCir);
+    endpoints.cirHost = publicHost;
+    endpoints.cirPort = publicPort;
+    endpoints.cirMethods = ['STCP', 'SUDP', 'SHTTP', ...ports.pagers.flatMap(({ methods }) => methods)];
+    endpoints.cirWorks = (session) => (this.#tcp.lost(session.id) ? false : undefined);
+    this.#subscriptions = [
+      this.#context.outbox.onWaiting((session, own) => this.#waits(session, own)),
+      this.#context.sessions.onEnded((session) => this.#ended(session)),
+    ];
+  }
+
+  async close(): Promise<void> {
+    for (const end of this.#subscriptions) end();
+    await Promise.all([this.#tcp.close(), this.#udp.close()]);
+  }
+
+  /** Answers a poll over HTTP; it takes nothing away, only a Polling-Request does (document 002 §8.1.5). */
+  async poll(cookie: string): Promise<200 | 204 | 404 | 429> {
+    const session = await this.#context.sessions.findByPollCookie(cookie);
+    if (!session) return 404;
+    const now = this.#context.clock.now();
+    const interval = (session.capabilities?.serverPollMin ?? 0) * 1000 * TOLERANCE;
+    if (now - (this.#polledAt.get(session.id) ?? -Infinity) < interval) return 429;
+    this.#polledAt.set(session.id, now);
+    return (await this.#anythingFor(session)) ? 200 : 204;
+  }
+
+  async #anythingFor(session: SessionRecord): Promise<boolean> {
+    if (session.backlog !== undefined) return true;
+    return (await this.#context.outbox.ready(session.id, 1)).length > 0;
+  }
+
+  #waits(id: string, own: boolean): void {
+    this.#tell(id, own).catch((error: unknown) =>
+      this.#context.log.error({ err: error }, 'a CIR could not be sent'),
+    );
+  }
+
+  /** A client opened its channel: what came to wait before it did is told now. */
+  #greeted(session: SessionRecord): void {
+    this.#told.delete(session.id);
+    this.#anythingFor(session)
+      .then((anything) => (anything ? this.#tell(session.id, true) : undefined))
+      .catch((error: unknown) => this.#context.log.error({ err: error }, 'a CIR could not be sent'));
+  }
+
+  async #tell(id: string, own: boolean): Promise<void> {
+    const told = this.#told.get(id);
+    const now = this.#context.clock.now();
+    const session = await this.#context.sessions.find(id);
+    if (!session?.capabilities) return;
+    const seenAt = this.#context.sessions.seenAt(session);
+    if (told !== undefined && told >= seenAt && now - told < AGAIN_MS) return;
+    this.#told.set(id, now);
+    const text = `WVCI ${session.version} ${session.cookie}`;
+    for (const method of session.capabilities.cirMethods) {
+      if (await this.#by(method, session, text, own)) return this.#note(session, method);
+    }
+    this.#told.delete(id);
+  }
+
+  /** @returns whether the method took the text */
+  async #by(method: string, session: SessionRecord, text: string, own: boolean): Promise<boolean> {
+    if (method === 'STCP') return this.#tcp.send(session.id, text);
+    if (method === 'SUDP') return this.#udp.send(session, text);
+    const pager = own
+      ? this.#context.ports.pagers.find(({ methods }) => methods.includes(method))
+      : undefined;
+    return (
+      (await pager?.page(method, { msisdn: session.client.msisdn, ip: session.remoteAddress }, text)) ?? false
+    );
+  }
+
+  #note(session: SessionRecord, method: string): void {
+    this.#context.trail.record({
+      code: 'imps.cir-sent',
+      outcome: 'noted',
+      clause: 'document 002 §8',
+      subject: session.user,
+      trace: session.id,
+      detail: method,
+    });
+  }
+
+  #ended(id: string): void {
+    this.#told.delete(id);
+    this.#polledAt.delete(id);
+    this.#tcp.end(id);
+    this.#udp.end(id);
+  }
+}

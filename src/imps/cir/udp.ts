@@ -1,0 +1,73 @@
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
+import { isIPv6 } from 'node:net';
+import type { ImpsContext } from '../context.js';
+import type { SessionRecord } from '../state/records.js';
+
+/** Port that a client listens on when it names none (IANA: wv-csp-udp-cir). */
+const CLIENT_PORT = 3717;
+/** No message of this channel is longer. */
+const LONGEST = 300;
+
+/**
+ * Standalone UDP: a datagram a message. HELO and PING carry the Session-ID, and the address they come from is where
+ * the client is now; the answer leaves from the same socket, so that it passes a NAT (document 002 §8.1.2).
+ */
+export class UdpChannels {
+  readonly #context: ImpsContext;
+  readonly #onHello: (session: SessionRecord) => void;
+  readonly #addresses = new Map<string, { readonly address: string; readonly port: number }>();
+  #socket: Socket | undefined;
+
+  constructor(context: ImpsContext, onHello: (session: SessionRecord) => void) {
+    this.#context = context;
+    this.#onHello = onHello;
+  }
+
+  async listen(host: string, port: number): Promise<void> {
+    const socket = createSocket(isIPv6(host) ? 'udp6' : 'udp4');
+    this.#socket = socket;
+    await new Promise<void>((resolve, reject) => {
+      socket.once('error', reject);
+      socket.bind(port, host, () => {
+        socket.off('error', reject);
+        resolve();
+      });
+    });
+    socket.on('error', (error) => this.#context.log.warn({ err: error }, 'the CIR socket had an error'));
+    socket.on('message', (datagram, from) => {
+      this.#datagram(datagram, from).catch((error: unknown) =>
+        this.#context.log.error({ err: error }, 'a CIR datagram could not be served'),
+      );
+    });
+  }
+
+  async close(): Promise<void> {
+    const socket = this.#socket;
+    this.#socket = undefined;
+    if (socket) await new Promise<void>((resolve) => socket.close(() => resolve()));
+  }
+
+  /** Sends to where the client was last heard; one that never said HELO listens on the port it negotiated. */
+  send(session: SessionRecord, text: string): boolean {
+    const heard = this.#addresses.get(session.id);
+    const port = session.capabilities?.udpPort ?? CLIENT_PORT;
+    const to = heard ?? { address: session.remoteAddress, port };
+    if (!this.#socket || to.address === '' || to.port === 0) return false;
+    this.#socket.send(text, to.port, to.address);
+    return true;
+  }
+
+  end(session: string): void {
+    this.#addresses.delete(session);
+  }
+
+  async #datagram(datagram: Buffer, from: RemoteInfo): Promise<void> {
+    if (datagram.length > LONGEST) return;
+    const [, keyword, id] = /^(HELO|PING) (\S+)\s*$/.exec(datagram.toString('latin1')) ?? [];
+    const session = id === undefined ? undefined : await this.#context.sessions.find(id);
+    if (!session || !this.#socket) return; // who does not know a session hears nothing
+    this.#addresses.set(session.id, { address: from.address, port: from.port });
+    this.#socket.send('OK', from.port, from.address);
+    if (keyword === 'HELO') this.#onHello(session);
+  }
+}

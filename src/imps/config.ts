@@ -1,0 +1,117 @@
+import { z } from 'zod';
+
+const seconds = z.number().int().nonnegative();
+const endpoint = z.string().regex(/^(\[[^\]]+\]|[^:]+):\d{1,5}$/, 'host:port');
+
+/** Configuration of the IMPS role. Times are seconds, sizes octets. */
+export const impsConfig = z.object({
+  /** CSP over HTTP (`/csp`) and CIR polls (`/cir`). */
+  listen: endpoint.default('127.0.0.1:8090'),
+  /** PEM files that turn the HTTP listener into HTTPS; CIR polls then need a listener of their own in front. */
+  tls: z.object({ key: z.string(), cert: z.string() }).optional(),
+  /** CIR over TCP and UDP. */
+  cirListen: endpoint.default('127.0.0.1:8091'),
+  /** What clients are told instead of the listening addresses, behind a NAT. */
+  publicHttp: z.string().url().optional(),
+  publicCir: endpoint.optional(),
+  /** Domain of the users of this server. */
+  domain: z.string().toLowerCase().default('ims.test'),
+  serviceProvider: z
+    .object({
+      name: z.string().default('Parley'),
+      description: z.string().default('Instant messaging and presence'),
+      url: z.string().default('http://127.0.0.1:8080/'),
+    })
+    .prefault({}),
+  /** Where a map of a position is; the default is the position itself (RFC 5870). */
+  mapUrl: z.string().default('geo:{latitude},{longitude}'),
+  bodyLimit: z.number().int().positive().default(1_048_576),
+  /** How long a request may take to arrive whole. */
+  requestTimeout: seconds.default(30),
+  /** Addresses of proxies whose MSISDN headers are believed. */
+  trustedProxies: z.array(z.string()).default([]),
+  keepAlive: z
+    .object({
+      min: seconds.default(60),
+      max: seconds.default(7200),
+    })
+    .prefault({}),
+  login: z
+    .object({
+      /** Schemas offered in this order. */
+      schemas: z.array(z.enum(['MD5', 'SHA', 'MD4'])).default(['MD5', 'SHA', 'MD4']),
+      /** Answers a password in the clear with 401 and a challenge. */
+      requireDigest: z.boolean().default(false),
+      challengeLifetime: seconds.default(120),
+      sessionsPerUser: z.number().int().positive().default(8),
+      /** A client that authenticates afresh takes over its own session when that was silent so long; 0 never. */
+      replaceSilentAfter: seconds.default(0),
+      /** Wrong passwords from one address for one user before logins are put off. */
+      failureLimit: z.number().int().positive().default(10),
+      failureWindow: seconds.default(300),
+    })
+    .prefault({}),
+  autoRegistration: z
+    .object({
+      policy: z.enum(['off', 'network', 'open']).default('off'),
+      /** Makes a password and sends it, instead of keeping the one of the first login. */
+      makePassword: z.boolean().default(false),
+      /** Questions to be answered before the service may be used; each is answered by its first option. */
+      questions: z
+        .array(
+          z.object({
+            id: z.string(),
+            text: z.string(),
+            options: z.array(z.string()).min(1),
+            key: z.string().optional(),
+          }),
+        )
+        .default([]),
+      welcome: z.string().optional(),
+    })
+    .prefault({}),
+  polling: z
+    .object({
+      min: seconds.default(5),
+      /** A server request without an answer is sent again after so long. */
+      repeatAfter: seconds.default(60),
+      /** Server requests that may wait for an answer of one session. */
+      inFlight: z.number().int().positive().default(10),
+      /** Lets an otherwise empty reply carry the next server request. */
+      piggyBack: z.boolean().default(true),
+    })
+    .prefault({}),
+  messages: z
+    .object({
+      defaultValidity: seconds.default(7 * 86_400),
+      maxValidity: seconds.default(30 * 86_400),
+      /** Messages that may wait for one user. */
+      waitingLimit: z.number().int().positive().default(100_000),
+      storeOffline: z.boolean().default(true),
+      recipientLimit: z.number().int().positive().default(200),
+    })
+    .prefault({}),
+  /** Which of two sessions comes first: the one with the larger or with the smaller priority. */
+  priorityOrder: z.enum(['larger-first', 'smaller-first']).default('larger-first'),
+  offlineNotification: z
+    .object({
+      enabled: z.boolean().default(true),
+      repeatAfter: seconds.default(86_400),
+    })
+    .prefault({}),
+  limits: z
+    .object({
+      contactLists: z.number().int().positive().default(50),
+      contacts: z.number().int().positive().default(500),
+      groupsPerUser: z.number().int().positive().default(50),
+      joinedUsers: z.number().int().positive().default(500),
+      accessList: z.number().int().positive().default(1000),
+      searchHits: z.number().int().positive().default(1000),
+      searchPage: z.number().int().positive().default(50),
+    })
+    .prefault({}),
+});
+
+export type ImpsConfig = z.infer<typeof impsConfig>;
+/** Configuration as it is written: everything may be left out. */
+export type ImpsConfigInput = z.input<typeof impsConfig>;

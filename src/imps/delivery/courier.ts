@@ -1,0 +1,257 @@
+import { defaultCapabilities } from '../access/capabilities.js';
+import { clientKey } from '../address/client-id.js';
+import type { UserId } from '../address/wv-address.js';
+import { formatDateTime } from '../codec/date-time.js';
+import { element, type Element } from '../codec/element.js';
+import type { ImpsContext } from '../context.js';
+import { allows } from '../services/access-lists.js';
+import {
+  clients,
+  keyOf,
+  userOutbox,
+  type MessageRecord,
+  type OfflineHandling,
+  type SessionRecord,
+} from '../state/records.js';
+import { countOf } from '../state/count.js';
+import { result, type StatusCode } from '../status.js';
+import { messageInfo } from './message-info.js';
+import { notifyOffline } from './offline-notification.js';
+import { route, type Address, type Candidate } from './routing.js';
+
+/** Messages taken over from the mailbox at a time, and looked at for it. */
+const BATCH = 8;
+const LOOK = 200;
+/** How long a request waits for a user without session. */
+const USER_OUTBOX_MS = 7 * 86_400_000;
+
+/** Whether service negotiation left the session any way to get messages. */
+export const takesMessages = ({ functions }: SessionRecord): boolean =>
+  functions === undefined || functions.includes('NEWM') || functions.includes('NOTIF');
+
+/**
+ * Takes a message for one user: committed when it resolves with 200.
+ * @param message sessions are filled in here
+ * @returns 200, or why the user does not get it
+ */
+export async function send(
+  context: ImpsContext,
+  user: UserId,
+  message: MessageRecord,
+  address: Address = {},
+): Promise<StatusCode> {
+  const verdict = await context.ports.router.route(user, message);
+  if (verdict.kind === 'taken') return 200;
+  if (verdict.kind === 'refused') return verdict.status;
+  if (!(await context.ports.users.find(user))) return 531;
+  if (!(await allows(context, user, message.sender))) return 532;
+  if (await context.mailbox.full(user)) return 507;
+  const living = await context.sessions.ofUser(user);
+  const offline = await offlineHandling(context, user, address, living);
+  const decision = route(
+    living.map((session) => candidate(context, session)),
+    address,
+    offline,
+    {
+      priorityOrder: context.config.priorityOrder,
+      storeOffline: context.config.messages.storeOffline,
+    },
+  );
+  context.trail.record({
+    code: `imps.message-${decision.kind}`,
+    outcome: decision.kind === 'reject' ? 'refused' : 'accepted',
+    clause: 'document 001 OfflineETEMHandling, document 002 IMR-9',
+    subject: user,
+    trace: message.id,
+    detail: decision.kind === 'deliver' ? `${decision.sessions.length} sessions` : undefined,
+  });
+  if (decision.kind === 'reject') return 533;
+  if (decision.kind === 'deliver') await deliver(context, user, message, decision.sessions);
+  else {
+    await context.mailbox.put(user, message);
+    await notifyOffline(context, user);
+  }
+  return 200;
+}
+
+/** Commits a message and has it pushed or announced to these sessions of its recipient. */
+export async function deliver(
+  context: ImpsContext,
+  user: UserId,
+  message: MessageRecord,
+  sessions: readonly string[],
+): Promise<void> {
+  await context.mailbox.put(user, { ...message, sessions });
+  for (const session of sessions) await context.outbox.addMessage(session, message.id);
+}
+
+function candidate(context: ImpsContext, session: SessionRecord): Candidate {
+  return {
+    id: session.id,
+    client: clientKey(session.client),
+    applicationId: session.applicationId,
+    takesMessages: takesMessages(session),
+    imPriority: session.imPriority,
+    priority: session.priority,
+    onlineHandling: (session.capabilities ?? defaultCapabilities).onlineHandling,
+    seenAt: context.sessions.seenAt(session),
+  };
+}
+
+/** OfflineETEMHandling of the addressed client, else of the one that was there last. */
+async function offlineHandling(
+  context: ImpsContext,
+  user: UserId,
+  address: Address,
+  living: readonly SessionRecord[],
+): Promise<OfflineHandling> {
+  if (living.length > 0 && address.client === undefined && address.applicationId === undefined)
+    return 'SENDSTORE';
+  let last: { readonly seenAt: number; readonly offlineHandling: OfflineHandling } | undefined;
+  const prefix = address.client === undefined ? keyOf(user, '') : keyOf(user, address.client, '');
+  for await (const { value } of context.store.scan(clients, { prefix, limit: 100 })) {
+    if (address.applicationId !== undefined && value.applicationId !== address.applicationId) continue;
+    if (!last || value.seenAt > last.seenAt) last = value;
+  }
+  return last?.offlineHandling ?? 'SENDSTORE';
+}
+
+/** The client has the message. @returns 426 when it never was for it */
+export async function delivered(
+  context: ImpsContext,
+  session: SessionRecord,
+  id: string,
+): Promise<StatusCode> {
+  const message = await context.mailbox.get(session.user, id);
+  const waiting = await context.outbox.remove(session.id, id);
+  if (!message) return waiting ? 200 : 426;
+  if (message.deliveryReport && !message.delivered) await report(context, session.user, message, 200);
+  const others = message.sessions.filter((other) => other !== session.id);
+  if (others.length === 0) await context.mailbox.remove(session.user, id);
+  else
+    await context.mailbox.change(session.user, id, (current) => ({
+      ...current,
+      sessions: others,
+      delivered: true,
+    }));
+  return 200;
+}
+
+/** Takes a message away without delivery: rejected, forwarded or expired. */
+export async function discard(
+  context: ImpsContext,
+  user: UserId,
+  message: MessageRecord,
+  code: StatusCode,
+): Promise<void> {
+  if (message.deliveryReport && !message.delivered) await report(context, user, message, code);
+  await context.mailbox.remove(user, message.id);
+  for (const session of message.sessions) await context.outbox.remove(session, message.id);
+}
+
+/** Tells the sender what became of a message to a user. */
+export async function report(
+  context: ImpsContext,
+  recipient: UserId,
+  message: MessageRecord,
+  code: StatusCode,
+): Promise<void> {
+  const { user } = message.sender;
+  if (user === undefined) return;
+  // the information is that of the message as sent, to the recipient that it concerns
+  const about =
+    message.recipient.group === undefined ? { ...message, recipient: { user: recipient } } : message;
+  const request = (version: SessionRecord['version']): Element =>
+    element(
+      'DeliveryReport-Request',
+      result(code),
+      element('DeliveryTime', formatDateTime(context.clock.now())),
+      messageInfo(about, version, context.clock.now()),
+    );
+  const sessions = await context.sessions.ofUser(user);
+  const target = sessions.find(({ id }) => id === message.senderSession) ?? sessions[0];
+  if (target) await context.outbox.add(target.id, request(target.version));
+  else await keepForUser(context, user, request('1.2'));
+}
+
+/** Keeps a request for a user without session; the next session gets it. */
+export async function keepForUser(context: ImpsContext, user: UserId, primitive: Element): Promise<void> {
+  const expiresAt = context.clock.now() + USER_OUTBOX_MS;
+  await context.store.update(userOutbox, keyOf(user, context.ids.next()), () => ({
+    kind: 'put',
+    value: { primitive, expiresAt },
+    deadline: expiresAt,
+    result: undefined,
+  }));
+}
+
+/** A new session gets what was kept for its user. */
+export async function takeOverKept(context: ImpsContext, session: SessionRecord): Promise<void> {
+  for await (const { key, value } of context.store.scan(userOutbox, { prefix: keyOf(session.user, '') })) {
+    await context.outbox.add(session.id, value.primitive);
+    await context.store.update(userOutbox, key, () => ({ kind: 'remove', result: undefined }));
+  }
+}
+
+/**
+ * Marks that the mailbox is to be gone through for a new session. It comes after the session is committed: a message
+ * that is stored before sees no session and is found here, one that comes after is routed to the session.
+ */
+export async function noticeBacklog(context: ImpsContext, session: SessionRecord): Promise<void> {
+  if ((await countOf(context.mailbox.list(session.user, '', 1))) === 0) return;
+  await context.sessions.change(session.id, (current) => ({ ...current, backlog: '' }));
+}
+
+/**
+ * Moves the next messages of the mailbox that no living session has into the outbox of this one, so that a login costs
+ * the same however many wait. What is already in the outbox and older goes first.
+ */
+export async function refill(context: ImpsContext, session: SessionRecord): Promise<void> {
+  if (session.backlog === undefined || !takesMessages(session)) return;
+  const [next] = await context.outbox.ready(session.id, 1);
+  if (next && next.id <= session.backlog) return;
+  const living = new Set((await context.sessions.ofUser(session.user)).map(({ id }) => id));
+  let cursor = session.backlog;
+  let looked = 0;
+  let moved = 0;
+  for await (const message of context.mailbox.list(session.user, session.backlog, LOOK)) {
+    looked++;
+    cursor = message.id;
+    if (await take(context, session, message.id, living)) moved++;
+    if (moved >= BATCH) break;
+  }
+  const backlog = moved < BATCH && looked < LOOK ? undefined : cursor;
+  await context.sessions.change(session.id, (current) => ({ ...current, backlog }));
+}
+
+async function take(
+  context: ImpsContext,
+  session: SessionRecord,
+  id: string,
+  living: ReadonlySet<string>,
+): Promise<boolean> {
+  const owned = await context.mailbox.change(session.user, id, (current) => {
+    if (current.sessions.some((owner) => owner !== session.id && living.has(owner))) return current;
+    // delivered to one session, and the others that had it are gone
+    return current.delivered ? undefined : { ...current, sessions: [session.id] };
+  });
+  if (!owned?.sessions.includes(session.id)) return false;
+  await context.outbox.addMessage(session.id, id);
+  return true;
+}
+
+/** A session ended: what it did not acknowledge is looked at again for the other sessions of its user. */
+export async function returnMessages(context: ImpsContext, session: SessionRecord): Promise<void> {
+  for (const other of await context.sessions.ofUser(session.user)) {
+    if (takesMessages(other))
+      await context.sessions.change(other.id, (current) => ({ ...current, backlog: '' }));
+  }
+}
+
+/** Messages whose validity is over: the sender hears 542. */
+export async function expireMessages(context: ImpsContext, limit: number): Promise<void> {
+  for (const { user, id } of await context.mailbox.expired(limit)) {
+    const message = await context.mailbox.get(user, id);
+    if (message) await discard(context, user, message, 542);
+  }
+}

@@ -1,0 +1,131 @@
+import type { Clock } from '../../base/clock.js';
+import type { Store } from '../../store/store.js';
+import type { Element } from '../codec/element.js';
+import { keyOf, lastPart, outbox, type OutboxRecord } from '../state/records.js';
+import { unguessable, type Sequence } from '../state/ids.js';
+
+/** A server request that is to go to its session now. */
+export interface Waiting extends OutboxRecord {
+  /** Its Transaction-ID: the client answers under it. */
+  readonly id: string;
+}
+
+interface Sent {
+  readonly at: number;
+  readonly times: number;
+}
+
+export interface OutboxTimes {
+  /** Milliseconds after which an unanswered request is sent again. */
+  readonly repeatAfter: number;
+  /** Requests of one session that may be without answer. */
+  readonly inFlight: number;
+}
+
+/** Channel on which every node hears that something waits for a session. */
+const WAITING = 'imps-waiting';
+/** A request that is no message and was not answered so often is dropped. */
+const TIMES = 4;
+
+/**
+ * Requests of the server that wait for their sessions, in order. They are committed before anything is acknowledged
+ * that depends on them, and stay until the client has answered; what was sent when is only in memory, so after a
+ * restart a request may come a second time under the same Transaction-ID.
+ */
+export class Outbox {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #ids: Sequence;
+  readonly #times: OutboxTimes;
+  readonly #node = unguessable();
+  readonly #sent = new Map<string, Map<string, Sent>>();
+
+  constructor(store: Store, clock: Clock, ids: Sequence, times: OutboxTimes) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#ids = ids;
+    this.#times = times;
+  }
+
+  /** @returns the Transaction-ID once the request is committed. */
+  async add(session: string, primitive: Element): Promise<string> {
+    return this.#put(session, this.#ids.next(), { primitive });
+  }
+
+  /** Has a message of the mailbox pushed or announced; putting the same one again changes nothing. */
+  async addMessage(session: string, messageId: string): Promise<string> {
+    return this.#put(session, messageId, { primitive: undefined, messageId });
+  }
+
+  async #put(session: string, id: string, value: OutboxRecord): Promise<string> {
+    await this.#store.update(outbox, keyOf(session, id), () => ({ kind: 'put', value, result: undefined }));
+    await this.#store.publish(WAITING, `${session}\t${this.#node}`);
+    return id;
+  }
+
+  /**
+   * Calls back for every request that comes to wait, on any node; `own` tells whether it was this one.
+   * @returns a function that ends it
+   */
+  onWaiting(listener: (session: string, own: boolean) => void): () => void {
+    return this.#store.subscribe(WAITING, (payload) => {
+      const [session = '', node] = payload.split('\t');
+      listener(session, node === this.#node);
+    });
+  }
+
+  /**
+   * What may be sent to the session now, oldest first. The cost does not depend on how much waits.
+   * @param limit at most so many
+   */
+  async ready(session: string, limit: number): Promise<Waiting[]> {
+    const { repeatAfter, inFlight } = this.#times;
+    const sent = this.#sent.get(session);
+    const now = this.#clock.now();
+    const found: Waiting[] = [];
+    let unanswered = 0;
+    const range = { prefix: keyOf(session, ''), limit: inFlight + limit };
+    for await (const { key, value } of this.#store.scan(outbox, range)) {
+      const id = lastPart(key);
+      const last = sent?.get(id);
+      if (last !== undefined && now - last.at < repeatAfter) {
+        if (++unanswered >= inFlight) break;
+        continue;
+      }
+      found.push({ ...value, id });
+      if (found.length >= limit) break;
+    }
+    return found;
+  }
+
+  /** The request goes out. One that is no message and went out too often is dropped instead: @returns false. */
+  async sending(session: string, waiting: Waiting): Promise<boolean> {
+    const sent = this.#sent.get(session) ?? new Map<string, Sent>();
+    const times = (sent.get(waiting.id)?.times ?? 0) + 1;
+    if (times > TIMES && waiting.messageId === undefined) {
+      await this.remove(session, waiting.id);
+      return false;
+    }
+    sent.set(waiting.id, { at: this.#clock.now(), times });
+    this.#sent.set(session, sent);
+    return true;
+  }
+
+  /** Takes a request away, because its client answered it. @returns it, or undefined when there was none */
+  async remove(session: string, id: string): Promise<OutboxRecord | undefined> {
+    const sent = this.#sent.get(session);
+    sent?.delete(id);
+    if (sent?.size === 0) this.#sent.delete(session);
+    return this.#store.update(outbox, keyOf(session, id), (current) =>
+      current ? { kind: 'remove', result: current } : { kind: 'keep', result: undefined },
+    );
+  }
+
+  /** Takes everything away that waits for a session that ended. */
+  async clear(session: string): Promise<void> {
+    this.#sent.delete(session);
+    for await (const { key } of this.#store.scan(outbox, { prefix: keyOf(session, '') })) {
+      await this.#store.update(outbox, key, () => ({ kind: 'remove', result: undefined }));
+    }
+  }
+}

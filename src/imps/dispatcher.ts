@@ -1,0 +1,167 @@
+import { clientCapabilityRequest } from './access/capabilities.js';
+import { serviceRequest } from './access/functions.js';
+import { keepAliveRequest, logoutRequest, serviceProviderInfo } from './access/session-primitives.js';
+import type { Transaction } from './codec/envelope.js';
+import { child, numberOf, type Element } from './codec/element.js';
+import type { Handler, ImpsContext } from './context.js';
+import { delivered } from './delivery/courier.js';
+import { pushes } from './delivery/render.js';
+import { afterServices } from './lifecycle.js';
+import { blockEntityRequest, getBlockedListRequest } from './services/access-lists.js';
+import { createAttributeList, deleteAttributeList, getAttributeList } from './services/attribute-lists.js';
+import {
+  createListRequest,
+  deleteListRequest,
+  getListRequest,
+  listManageRequest,
+} from './services/contact-lists.js';
+import { subscribeNotification, unsubscribeNotification } from './services/general-notifications.js';
+import { getMap } from './services/get-map.js';
+import { getJoinedUsers, joinGroup, leaveGroup, subscribeGroupNotice } from './services/group-join.js';
+import {
+  addGroupMembers,
+  getGroupMembers,
+  memberAccess,
+  rejectList,
+  removeGroupMembers,
+} from './services/group-members.js';
+import { createGroup, deleteGroup, getGroupProps, setGroupProps } from './services/groups.js';
+import { cancelInvite, inviteRequest, inviteUserResponse } from './services/invitations.js';
+import {
+  forwardMessage,
+  getMessage,
+  getMessageList,
+  messageDelivered,
+  rejectMessage,
+  sendMessage,
+  setDeliveryMethod,
+} from './services/messages.js';
+import {
+  cancelAuth,
+  getPresence,
+  getReactiveAuthStatus,
+  getWatcherList,
+  presenceAuthUser,
+  subscribePresence,
+  unsubscribePresence,
+  updatePresence,
+} from './services/presence.js';
+import { getPublicProfile, updatePublicProfile } from './services/public-profiles.js';
+import { searchRequest, stopSearch } from './services/search.js';
+import { systemMessageUser } from './services/system-messages.js';
+import { verifyId } from './services/verify-id.js';
+import type { SessionRecord } from './state/records.js';
+
+interface Route {
+  readonly handler: Handler;
+  /** Function code that service negotiation must have granted; undefined when none covers the primitive. */
+  readonly code: string | undefined;
+  /** Whether it changes anything, so that a repeat must not do it again. */
+  readonly changes: boolean;
+}
+
+const read = (handler: Handler, code?: string): Route => ({ handler, code, changes: false });
+const write = (handler: Handler, code?: string): Route => ({ handler, code, changes: true });
+
+/** Which handler serves which request of a session; any other primitive is answered 506. */
+export const routes: Readonly<Record<string, Route>> = {
+  'Logout-Request': read(logoutRequest),
+  'KeepAlive-Request': read(keepAliveRequest),
+  'GetSPInfo-Request': read(
+    async (context, { primitive }) => serviceProviderInfo(context, primitive),
+    'GETSPI',
+  ),
+  'Service-Request': write(async (context, request) => {
+    const answer = await serviceRequest(context, request);
+    await afterServices(context, request.session.id);
+    return answer;
+  }),
+  'ClientCapability-Request': write(clientCapabilityRequest),
+  'SystemMessage-User': write(systemMessageUser),
+  'SubscribeNotification-Request': write(subscribeNotification),
+  'UnsubscribeNotification-Request': write(unsubscribeNotification),
+  'GetPublicProfile-Request': read(getPublicProfile),
+  'UpdatePublicProfile-Request': write(updatePublicProfile),
+  'Search-Request': read(searchRequest, 'SRCH'),
+  'StopSearch-Request': write(stopSearch, 'STSRC'),
+  'Invite-Request': write(inviteRequest, 'INVIT'),
+  'InviteUser-Response': write(inviteUserResponse, 'INVIT'),
+  'CancelInvite-Request': write(cancelInvite, 'CAINV'),
+  'VerifyID-Request': read(verifyId),
+  'GetMap-Request': read(getMap, 'GETMAP'),
+  'GetList-Request': read(getListRequest, 'GCLI'),
+  'CreateList-Request': write(createListRequest, 'CCLI'),
+  'DeleteList-Request': write(deleteListRequest, 'DCLI'),
+  'ListManage-Request': write(listManageRequest, 'MCLS'),
+  'CreateAttributeList-Request': write(createAttributeList),
+  'DeleteAttributeList-Request': write(deleteAttributeList),
+  'GetAttributeList-Request': read(getAttributeList),
+  'SubscribePresence-Request': write(subscribePresence),
+  'UnsubscribePresence-Request': write(unsubscribePresence),
+  'GetWatcherList-Request': read(getWatcherList, 'GETWL'),
+  'GetPresence-Request': read(getPresence, 'GETPR'),
+  'UpdatePresence-Request': write(updatePresence, 'UPDPR'),
+  'PresenceAuth-User': write(presenceAuthUser),
+  'CancelAuth-Request': write(cancelAuth),
+  'GetReactiveAuthStatus-Request': read(getReactiveAuthStatus),
+  'SendMessage-Request': write(sendMessage),
+  'SetDeliveryMethod-Request': write(setDeliveryMethod, 'SETD'),
+  'GetMessageList-Request': read(getMessageList, 'GETLM'),
+  'RejectMessage-Request': write(rejectMessage, 'REJCM'),
+  'GetMessage-Request': read(getMessage, 'GETM'),
+  MessageDelivered: write(messageDelivered),
+  'ForwardMessage-Request': write(forwardMessage, 'FWMSG'),
+  'GetBlockedList-Request': read(getBlockedListRequest, 'GLBLU'),
+  'BlockEntity-Request': write(blockEntityRequest, 'BLENT'),
+  'CreateGroup-Request': write(createGroup, 'CREAG'),
+  'DeleteGroup-Request': write(deleteGroup, 'DELGR'),
+  'JoinGroup-Request': write(joinGroup),
+  'LeaveGroup-Request': write(leaveGroup),
+  'GetGroupMembers-Request': read(getGroupMembers, 'GETGM'),
+  'GetJoinedUsers-Request': read(getJoinedUsers, 'GETJU'),
+  'AddGroupMembers-Request': write(addGroupMembers, 'ADDGM'),
+  'RemoveGroupMembers-Request': write(removeGroupMembers, 'RMVGM'),
+  'MemberAccess-Request': write(memberAccess, 'MBRAC'),
+  'GetGroupProps-Request': read(getGroupProps, 'GETGP'),
+  'SetGroupProps-Request': write(setGroupProps, 'SETGP'),
+  'RejectList-Request': write(rejectList, 'REJEC'),
+  'SubscribeGroupNotice-Request': write(subscribeGroupNotice, 'SUBGCN'),
+};
+
+/**
+ * The client answered a request of the server, under its Transaction-ID.
+ * @returns a Status for the answers that are themselves answered
+ */
+export async function answered(
+  context: ImpsContext,
+  session: SessionRecord,
+  { id, primitive }: Transaction,
+): Promise<Element | undefined> {
+  if (!primitive) return undefined;
+  // an answer that is a request in another coat: some clients send it in response mode
+  const route = primitive.name === 'Status' ? undefined : routes[primitive.name];
+  if (route && (primitive.name === 'MessageDelivered' || primitive.name === 'PresenceAuth-User')) {
+    await context.outbox.remove(session.id, id);
+    const request = {
+      session,
+      version: session.version,
+      transactionId: id,
+      primitive,
+      origin: { remoteAddress: session.remoteAddress, msisdn: undefined },
+      seed: context.ids.next(),
+    };
+    await route.handler(context, request);
+    return undefined;
+  }
+  const waiting = await context.outbox.remove(session.id, id);
+  if (waiting?.messageId === undefined || !succeeded(primitive)) return undefined;
+  // a client that acknowledges a pushed message with a mere Status has it all the same
+  const message = await context.mailbox.get(session.user, waiting.messageId);
+  if (message && pushes(session, message)) await delivered(context, session, message.id);
+  return undefined;
+}
+
+const succeeded = (primitive: Element): boolean => {
+  const code = numberOf(child(primitive, 'Result'), 'Code') ?? 0;
+  return code >= 200 && code < 300;
+};

@@ -1,0 +1,208 @@
+import { login } from './access/login.js';
+import { serviceProviderInfo, versionDiscovery } from './access/session-primitives.js';
+import type { ReadMessage } from './codec/coding.js';
+import type { CspMessage, Transaction } from './codec/envelope.js';
+import { element, type Element } from './codec/element.js';
+import type { ImpsContext, Origin } from './context.js';
+import { refill, takesMessages } from './delivery/courier.js';
+import { render } from './delivery/render.js';
+import { answered, routes } from './dispatcher.js';
+import type { Replies } from './replies.js';
+import type { SessionRecord } from './state/records.js';
+import { CspRefusal, result, status } from './status.js';
+
+/** Transactions taken from one message; what comes after them is refused. */
+const TRANSACTIONS = 32;
+
+/** Work of one message: what it is answered with, as it grows. */
+interface Work {
+  readonly context: ImpsContext;
+  readonly replies: Replies;
+  readonly message: CspMessage;
+  readonly origin: Origin;
+  session: SessionRecord | undefined;
+  readonly answers: Transaction[];
+  polled: boolean;
+}
+
+/**
+ * Answers one CSP message, whatever transport brought it.
+ * @returns undefined when the answer is empty: nothing waits for a poll, or the client only answered
+ */
+export async function exchange(
+  context: ImpsContext,
+  replies: Replies,
+  read: ReadMessage,
+  origin: Origin,
+): Promise<CspMessage | undefined> {
+  const { message } = read;
+  const session =
+    message.sessionId === undefined ? undefined : await context.sessions.find(message.sessionId);
+  const work: Work = { context, replies, message, origin, session, answers: [], polled: false };
+  if (session) await context.sessions.touch(session);
+  let count = 0;
+  for (const transaction of message.transactions) {
+    const refusal = !read.versionKnown
+      ? 505
+      : read.defect !== undefined
+        ? 402
+        : ++count > TRANSACTIONS
+          ? 400
+          : 0;
+    if (refusal !== 0) {
+      if (transaction.mode === 'Request') answer(work, transaction.id, status(refusal));
+    } else await one(work, transaction);
+  }
+  return finish(work);
+}
+
+function answer(work: Work, id: string, primitive: Element): void {
+  work.answers.push({ mode: 'Response', id, primitive });
+}
+
+async function one(work: Work, transaction: Transaction): Promise<void> {
+  const { context, message, session } = work;
+  const { id, primitive } = transaction;
+  if (!primitive) {
+    if (transaction.mode === 'Request') answer(work, id, status(400));
+    return;
+  }
+  if (transaction.mode === 'Response') {
+    const more = session && (await guarded(context, () => answered(context, session, transaction)));
+    if (more) answer(work, id, more);
+    return;
+  }
+  switch (primitive.name) {
+    case 'Login-Request': {
+      const { version, sessionId } = message;
+      const arrival = { version, transactionId: id, sessionId, primitive, origin: work.origin };
+      return answer(work, id, await guarded(context, () => login(context, arrival)));
+    }
+    case 'WV-CSP-VersionDiscovery-Request':
+      return answer(work, id, versionDiscovery(primitive));
+    case 'GetSPInfo-Request':
+      if (message.sessionId === undefined) return answer(work, id, serviceProviderInfo(context, primitive));
+  }
+  if (!session) return noSession(work, transaction);
+  if (primitive.name === 'Polling-Request') {
+    work.polled = true;
+    return;
+  }
+  const route = routes[primitive.name];
+  const agreed =
+    route?.code === undefined || session.functions === undefined || session.functions.includes(route.code);
+  if (!route || !agreed) {
+    context.trail.record({
+      code: 'imps.service-not-agreed',
+      outcome: 'refused',
+      clause: 'CSP service negotiation',
+      subject: session.user,
+      trace: session.id,
+      detail: primitive.name.slice(0, 60),
+    });
+    return answer(work, id, status(506));
+  }
+  const reply = await guarded(context, () =>
+    work.replies.once(context, session.id, id, primitive, route.changes, (seed) =>
+      refusing(context, session, primitive.name, () =>
+        route.handler(context, {
+          session,
+          version: message.version,
+          transactionId: id,
+          primitive,
+          origin: work.origin,
+          seed,
+        }),
+      ),
+    ),
+  );
+  // a second transaction of the message must see what this one changed
+  work.session = await context.sessions.find(session.id);
+  answer(work, id, reply);
+}
+
+/** A request without a living session: 604, or why the session ended; a poll hears it as a Disconnect, once. */
+async function noSession(work: Work, { id, primitive }: Transaction): Promise<void> {
+  const { context, message } = work;
+  const epitaph =
+    message.sessionId === undefined ? undefined : await context.sessions.epitaph(message.sessionId);
+  context.trail.record({
+    code: 'imps.no-session',
+    outcome: 'refused',
+    clause: 'CSP status 604',
+    trace: id,
+    detail: primitive?.name.slice(0, 60),
+  });
+  if (epitaph?.first && primitive?.name === 'Polling-Request') {
+    const disconnect = element('Disconnect', result(epitaph.code));
+    work.answers.push({ mode: 'Request', id: context.ids.next(), primitive: disconnect });
+  } else answer(work, id, status(epitaph?.code ?? 604));
+}
+
+/** Makes a refusal the answer. */
+async function refusing(
+  context: ImpsContext,
+  session: SessionRecord,
+  name: string,
+  run: () => Promise<Element>,
+): Promise<Element> {
+  try {
+    return await run();
+  } catch (error) {
+    if (!(error instanceof CspRefusal)) throw error;
+    context.trail.record({
+      code: `imps.refused-${error.status}`,
+      outcome: 'refused',
+      clause: `CSP ${name}`,
+      subject: session.user,
+      trace: session.id,
+      detail: error.message,
+    });
+    return status(error.status, error.details);
+  }
+}
+
+/** What a handler throws besides refusals becomes 500: the client must hear something, and the log has the reason. */
+async function guarded<T extends Element | undefined>(
+  context: ImpsContext,
+  run: () => Promise<T>,
+): Promise<T | Element> {
+  try {
+    return await run();
+  } catch (error) {
+    context.log.error({ err: error }, 'an IMPS transaction failed');
+    context.trail.record({ code: 'imps.failed', outcome: 'refused', clause: 'CSP status 500' });
+    return status(500);
+  }
+}
+
+async function finish(work: Work): Promise<CspMessage | undefined> {
+  const { context, message, session, answers } = work;
+  let poll: boolean | undefined;
+  if (session) {
+    const room = (session.capabilities?.multiTransPerMessage ?? 1) - answers.length;
+    const mayCarry = work.polled || (answers.length === 0 && context.config.polling.piggyBack);
+    const limit = mayCarry ? Math.max(1, room) : 0;
+    if (mayCarry) await refill(context, session);
+    const ready = await context.outbox.ready(session.id, limit + 1);
+    let carried = 0;
+    for (const waiting of ready) {
+      if (carried >= limit) break;
+      const primitive = await render(context, session, waiting);
+      if (!primitive) continue;
+      if (!(await context.outbox.sending(session.id, waiting))) continue;
+      answers.push({ mode: 'Request', id: waiting.id, primitive });
+      carried++;
+    }
+    poll = ready.length > carried || (limit === 0 && session.backlog !== undefined && takesMessages(session));
+  }
+  if (answers.length === 0) return undefined;
+  return {
+    version: message.version,
+    sessionType: message.sessionType,
+    sessionId: message.sessionId,
+    transactions: answers,
+    poll: poll ?? false,
+    cir: session && message.version !== '1.1' ? context.endpoints.cirWorks(session) : undefined,
+  };
+}

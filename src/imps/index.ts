@@ -1,0 +1,13 @@
+/** The door of this folder: what the gateway, the application and the tools use. */
+export { createImpsServer } from './server.js';
+export type { ImpsServer, ImpsServerOptions, IncomingMessage } from './server.js';
+export { impsConfig, type ImpsConfig, type ImpsConfigInput } from './config.js';
+export type {
+  ImpsPorts,
+  MessageRouter,
+  Pager,
+  PresenceSource,
+  RouteVerdict,
+  SessionObserver,
+  UserDirectory,
+} from './ports.js';

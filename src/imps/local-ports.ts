@@ -1,0 +1,22 @@
+import type { Store } from '../store/store.js';
+import { LocalUsers } from './access/local-users.js';
+import type { ImpsPorts } from './ports.js';
+
+/** Ports of a server that is alone: its own users talk to each other, and nobody else is reachable. */
+export const localPorts = (store: Store): ImpsPorts => ({
+  users: new LocalUsers(store),
+  router: {
+    route: async () => ({ kind: 'local' }),
+    knows: async () => false,
+  },
+  presence: {
+    fetch: async () => undefined,
+    watch: async () => undefined,
+    unwatch: async () => undefined,
+  },
+  observer: {
+    sessionStarted: () => undefined,
+    sessionEnded: () => undefined,
+  },
+  pagers: [],
+});

@@ -1,0 +1,96 @@
+import { createHash } from 'node:crypto';
+import type { Element } from './codec/element.js';
+import type { ImpsContext } from './context.js';
+import { keyOf, replies, type ReplyRecord } from './state/records.js';
+
+/** How long a repeated transaction is recognised, milliseconds. Clients of the field repeat for about five minutes. */
+const REMEMBER_MS = 600_000;
+/** Answers kept in memory; older ones of changing requests are still in the store. */
+const IN_MEMORY = 4096;
+
+interface Known {
+  readonly fingerprint: string;
+  readonly answer: Promise<Element>;
+}
+
+/**
+ * Answers of the transactions of a session, so that a repeated one is answered the same and not done twice. A request
+ * that changes something is noted before it is done, with the seed of its identifiers, and its answer is committed
+ * before it is given: a repeat after a crash finds either the answer or the seed.
+ */
+export class Replies {
+  readonly #recent = new Map<string, Known>();
+
+  /**
+   * @param work does the request; gets the seed for what it makes
+   * @returns the answer, of this or of the earlier time
+   */
+  async once(
+    context: ImpsContext,
+    session: string,
+    transactionId: string,
+    request: Element,
+    changes: boolean,
+    work: (seed: string) => Promise<Element>,
+  ): Promise<Element> {
+    if (transactionId === '') return work(context.ids.next());
+    const key = keyOf(session, transactionId);
+    const fingerprint = fingerprintOf(request);
+    const known = this.#recent.get(key);
+    if (known?.fingerprint === fingerprint) {
+      note(context, session, transactionId);
+      return known.answer;
+    }
+    const answer = changes
+      ? this.#committed(context, key, fingerprint, work, transactionId, session)
+      : work(context.ids.next());
+    this.#recent.set(key, { fingerprint, answer });
+    if (this.#recent.size > IN_MEMORY) this.#recent.delete(this.#recent.keys().next().value!);
+    answer.catch(() => {
+      // a failure is no answer: the repeat is to try again
+      if (this.#recent.get(key)?.answer === answer) this.#recent.delete(key);
+    });
+    return answer;
+  }
+
+  async #committed(
+    context: ImpsContext,
+    key: string,
+    fingerprint: string,
+    work: (seed: string) => Promise<Element>,
+    transactionId: string,
+    session: string,
+  ): Promise<Element> {
+    const fresh = context.ids.next();
+    const deadline = context.clock.now() + REMEMBER_MS;
+    const claim = await context.store.update<ReplyRecord, ReplyRecord>(replies, key, (current) => {
+      if (current?.request === fingerprint) return { kind: 'keep', result: current };
+      const value = { request: fingerprint, seed: fresh };
+      return { kind: 'put', value, deadline, result: value };
+    });
+    if (claim.reply !== undefined) {
+      note(context, session, transactionId);
+      return claim.reply;
+    }
+    const reply = await work(claim.seed);
+    await context.store.update(replies, key, () => ({
+      kind: 'put',
+      value: { request: fingerprint, seed: claim.seed, reply },
+      deadline,
+      result: undefined,
+    }));
+    return reply;
+  }
+}
+
+const fingerprintOf = (request: Element): string =>
+  createHash('sha1').update(JSON.stringify(request)).digest('base64');
+
+const note = (context: ImpsContext, session: string, transactionId: string): void =>
+  context.trail.record({
+    code: 'imps.transaction-repeated',
+    outcome: 'noted',
+    clause: 'CSP Transaction-ID',
+    trace: session,
+    detail: transactionId,
+  });

@@ -1,0 +1,159 @@
+import type { Clock } from '../base/clock.js';
+import type { Logger } from '../base/log.js';
+import type { Trail } from '../base/trail.js';
+import type { Store } from '../store/store.js';
+import { SessionKeeper } from './access/session-keeper.js';
+import type { UserId } from './address/wv-address.js';
+import { Cir } from './cir/cir.js';
+import type { Element } from './codec/element.js';
+import { impsConfig, type ImpsConfigInput } from './config.js';
+import type { Endpoints, ImpsContext } from './context.js';
+import { report, send } from './delivery/courier.js';
+import { Mailbox } from './delivery/mailbox.js';
+import { Outbox } from './delivery/outbox.js';
+import { endSession } from './lifecycle.js';
+import { localPorts } from './local-ports.js';
+import type { ImpsPorts, UserDirectory } from './ports.js';
+import { Replies } from './replies.js';
+import { replaceOwn } from './services/presence-store.js';
+import { presenceChanged } from './services/presence-subscriptions.js';
+import { sendSystemMessage, type SystemMessage } from './services/system-messages.js';
+import { Sequence } from './state/ids.js';
+import { sessions, type MessageRecord, type SessionRecord } from './state/records.js';
+import type { StatusCode } from './status.js';
+import { Sweeper } from './sweeper.js';
+import { Conversation } from './transport/conversation.js';
+import { splitEndpoint } from './transport/endpoint.js';
+import { HttpTransport } from './transport/http.js';
+
+export interface ImpsServerOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly trail: Trail;
+  readonly log: Logger;
+  /** Configuration; what is left out has its default. */
+  readonly config?: ImpsConfigInput;
+  /** Ports that are left out are those of a server that is alone. */
+  readonly ports?: Partial<ImpsPorts>;
+}
+
+/** What somebody outside sends to a user: a gateway, or the operator. */
+export type IncomingMessage = Pick<MessageRecord, 'sender' | 'contentType' | 'content'> &
+  Partial<
+    Pick<MessageRecord, 'contentEncoding' | 'contentBytes' | 'deliveryReport' | 'sentAt' | 'expiresAt'>
+  >;
+
+/** The IMPS server as the rest of Parley sees it. */
+export interface ImpsServer {
+  /** Opens the listeners. @returns where they are */
+  start(): Promise<Readonly<Endpoints>>;
+  /** Drains and closes; sessions stay, phones notice nothing of a restart. */
+  close(): Promise<void>;
+  readonly users: UserDirectory;
+  /** Living sessions, of one user or of all. */
+  sessions(user?: UserId): AsyncIterable<SessionRecord>;
+  /** Ends a session from the server's side: its client hears 601. @returns false when there was none */
+  disconnect(sessionId: string): Promise<boolean>;
+  /** Takes a message for a user. @returns 200 once it is committed, or why not; with its Message-ID */
+  deliver(
+    user: UserId,
+    message: IncomingMessage,
+  ): Promise<{ readonly status: StatusCode; readonly messageId: string }>;
+  /** Tells the sender of a message that a router took over what became of it. */
+  reportDelivery(message: MessageRecord, recipient: UserId, status: StatusCode): Promise<void>;
+  /** Presence of a user outside the local directory changed: a PresenceSubList with what is new. */
+  publishPresence(user: UserId, list: Element): Promise<void>;
+  sendSystemMessage(user: UserId, message: SystemMessage): Promise<string>;
+}
+
+/** Builds the server; nothing listens before `start`. */
+export function createImpsServer(options: ImpsServerOptions): ImpsServer {
+  const { store, clock, trail, log } = options;
+  const config = impsConfig.parse(options.config ?? {});
+  const ids = new Sequence(clock);
+  const { repeatAfter, inFlight } = config.polling;
+  let draining = false;
+  const endpoints: Endpoints = {
+    http: '',
+    cirHost: '',
+    cirPort: 0,
+    cirMethods: [],
+    cirWorks: () => undefined,
+  };
+  const context: ImpsContext = {
+    store,
+    clock,
+    trail,
+    log,
+    config,
+    ids,
+    ports: { ...localPorts(store), ...options.ports },
+    sessions: new SessionKeeper(store, clock),
+    outbox: new Outbox(store, clock, ids, { repeatAfter: repeatAfter * 1000, inFlight }),
+    mailbox: new Mailbox(store, clock, config.messages.waitingLimit),
+    endpoints,
+    draining: () => draining,
+  };
+  const cir = new Cir(context);
+  const conversation = new Conversation(context, new Replies());
+  const http = new HttpTransport(context, conversation, (cookie) => cir.poll(cookie));
+  const sweeper = new Sweeper(context);
+
+  async function* allSessions(): AsyncIterable<SessionRecord> {
+    for await (const { value } of store.scan(sessions)) {
+      if (context.sessions.expiresAt(value) > clock.now()) yield value;
+    }
+  }
+
+  return {
+    users: context.ports.users,
+    async start() {
+      const [host, port] = splitEndpoint(config.listen);
+      const bound = await http.listen(host, port);
+      const scheme = config.tls ? 'https' : 'http';
+      endpoints.http =
+        config.publicHttp?.replace(/\/$/, '') ?? `${scheme}://${bracketed(host)}:${bound.port}`;
+      await cir.start();
+      sweeper.start();
+      return endpoints;
+    },
+    async close() {
+      draining = true;
+      await sweeper.close();
+      await http.close();
+      await cir.close();
+    },
+    async *sessions(user) {
+      if (user === undefined) yield* allSessions();
+      else yield* await context.sessions.ofUser(user);
+    },
+    async disconnect(sessionId) {
+      const session = await context.sessions.find(sessionId);
+      if (!session) return false;
+      await endSession(context, session, 601);
+      return true;
+    },
+    async deliver(user, message) {
+      const now = clock.now();
+      const record: MessageRecord = {
+        contentEncoding: 'None',
+        deliveryReport: false,
+        sentAt: now,
+        expiresAt: now + config.messages.defaultValidity * 1000,
+        ...message,
+        id: ids.next(),
+        recipient: { user },
+        contentSize: message.contentBytes?.length ?? message.content.length,
+        sessions: [],
+      };
+      return { status: await send(context, user, record), messageId: record.id };
+    },
+    reportDelivery: (message, recipient, code) => report(context, recipient, message, code),
+    async publishPresence(user, list) {
+      await presenceChanged(context, user, await replaceOwn(context, user, list));
+    },
+    sendSystemMessage: (user, message) => sendSystemMessage(context, user, message),
+  };
+}
+
+const bracketed = (host: string): string => (host.includes(':') ? `[${host}]` : host);

@@ -1,0 +1,33 @@
+import { parseResourceId, type UserId } from '../address/wv-address.js';
+import type { ImpsContext } from '../context.js';
+import { element } from '../codec/element.js';
+import { CspRefusal } from '../status.js';
+import { notifyTypes } from './general-notifications.js';
+import { changeGroup, indexMembers } from './group-store.js';
+
+/**
+ * What accepting an invitation does: GM makes a member, GR lets into a group that requires an invitation. The client
+ * joins by itself. A group that went meanwhile is no failure of the answer.
+ */
+export async function acceptInvitation(
+  context: ImpsContext,
+  groupText: string | undefined,
+  type: string,
+  user: UserId,
+): Promise<void> {
+  const id = parseResourceId(groupText, context.config.domain);
+  if (id === undefined || (type !== 'GM' && type !== 'GR')) return;
+  try {
+    const isNew = await changeGroup(context, id, (group) => {
+      const invited = group.invited.includes(user) ? group.invited : [...group.invited, user];
+      if (type === 'GR' || group.members[user]) return { value: { ...group, invited }, result: false };
+      const members = { ...group.members, [user]: { role: 'User' as const, own: {} } };
+      return { value: { ...group, members }, result: true };
+    });
+    if (!isNew) return;
+    await indexMembers(context, id, [user], []);
+    await notifyTypes(context, user, 'GMG', [element('GroupID', id)]);
+  } catch (error) {
+    if (!(error instanceof CspRefusal)) throw error;
+  }
+}

@@ -1,0 +1,216 @@
+import { table } from '../../store/store.js';
+import { parseUserId, type UserId } from '../address/wv-address.js';
+import { child, childrenOf, element, flagOf, numberOf, textOf, type Element } from '../codec/element.js';
+import type { Handler, ImpsContext } from '../context.js';
+import { keepForUser } from '../delivery/courier.js';
+import { keyOf, type SessionRecord } from '../state/records.js';
+import { CspRefusal, Failures, codeFor, status } from '../status.js';
+import type { CspVersion } from '../vocabulary/versions.js';
+import { allows } from './access-lists.js';
+import { exists } from './contact-lists.js';
+import { notifyTypes } from './general-notifications.js';
+import { acceptInvitation } from './group-invitations.js';
+
+/** An invitation without an answer. By invitee, Invite-ID and inviter, since the inviter makes the ID. */
+interface InvitationRecord {
+  readonly inviter: UserId;
+  readonly invitee: UserId;
+  readonly id: string;
+  readonly type: string;
+  readonly group?: string | undefined;
+}
+
+export const invitations = table<InvitationRecord>('imps-invitations');
+
+const types: Readonly<Record<CspVersion, readonly string[]>> = {
+  '1.1': ['GR', 'IM', 'PR', 'SC'],
+  '1.2': ['GR', 'GM', 'IM', 'PR', 'SC'],
+  '1.3': ['AP', 'EC', 'EG', 'GM', 'GR', 'IM', 'PR', 'SC'],
+};
+const DEFAULT_VALIDITY = 86_400;
+
+/** Elements that an invitation passes on as they are, in the order of the content model. */
+const passedOn = [
+  'ApplicationID',
+  'GroupID',
+  'PresenceSubList',
+  'URLList',
+  'InviteNote',
+  'ScreenName',
+  'Validity',
+];
+
+/** @throws CspRefusal 402 for the type, 429, 400 or 450 for what the type needs */
+function checkType(primitive: Element, version: CspVersion): string {
+  const type = textOf(primitive, 'InviteType')?.trim() ?? '';
+  if (!types[version].includes(type)) throw new CspRefusal(402, 'InviteType');
+  if ((type === 'GR' || type === 'GM') && !child(primitive, 'GroupID')) throw new CspRefusal(429);
+  if (type === 'SC' && !child(primitive, 'URLList')) throw new CspRefusal(400, 'no URLList');
+  if (type === 'AP' && !child(primitive, 'ApplicationID')) throw new CspRefusal(450);
+  return type;
+}
+
+function inviteId(primitive: Element): string {
+  const id = textOf(primitive, 'InviteID')?.trim();
+  if (!id || id.length > 100) throw new CspRefusal(400, 'no InviteID');
+  return id;
+}
+
+function recipientsOf(context: ImpsContext, primitive: Element, failures: Failures): UserId[] {
+  const users = childrenOf(child(primitive, 'Recipient'), 'User');
+  if (users.length === 0) throw new CspRefusal(400, 'no Recipient');
+  return users.slice(0, context.config.messages.recipientLimit).flatMap((user) => {
+    const text = textOf(user, 'UserID');
+    const id = parseUserId(text, context.config.domain);
+    if (id === undefined) failures.add(531, element('UserID', text ?? ''));
+    return id ?? [];
+  });
+}
+
+const userElement = (name: string, user: UserId): Element =>
+  element(name, element('User', element('UserID', user)));
+
+/** Sends a request to every session of a user, or keeps it for the next one. */
+async function toUser(
+  context: ImpsContext,
+  user: UserId,
+  make: (version: CspVersion) => Element,
+  except?: string,
+): Promise<void> {
+  const sessions = (await context.sessions.ofUser(user)).filter(({ id }) => id !== except);
+  const able = sessions.filter(({ functions }) => functions === undefined || functions.includes('INVIT'));
+  for (const session of able) await context.outbox.add(session.id, make(session.version));
+  if (sessions.length === 0) await keepForUser(context, user, make('1.2'));
+}
+
+export const inviteRequest: Handler = async (context, { session, version, primitive }) => {
+  const id = inviteId(primitive);
+  const type = checkType(primitive, version);
+  const failures = new Failures();
+  let done = 0;
+  for (const invitee of recipientsOf(context, primitive, failures)) {
+    if (!(await exists(context, invitee))) failures.add(531, element('UserID', invitee));
+    else if (!(await allows(context, invitee, { user: session.user })))
+      failures.add(532, element('UserID', invitee));
+    else {
+      await invite(context, session, primitive, {
+        inviter: session.user,
+        invitee,
+        id,
+        type,
+        group: textOf(primitive, 'GroupID'),
+      });
+      done++;
+    }
+  }
+  const details = failures.details();
+  return status(codeFor(done, details), details);
+};
+
+async function invite(
+  context: ImpsContext,
+  session: SessionRecord,
+  primitive: Element,
+  record: InvitationRecord,
+): Promise<void> {
+  const validity = numberOf(primitive, 'Validity') ?? DEFAULT_VALIDITY;
+  await context.store.update(invitations, keyOf(record.invitee, record.id, record.inviter), () => ({
+    kind: 'put',
+    value: record,
+    deadline: context.clock.now() + validity * 1000,
+    result: undefined,
+  }));
+  await toUser(context, record.invitee, (version) =>
+    element(
+      'InviteUser-Request',
+      element('InviteID', record.id),
+      element('InviteType', record.type),
+      userElement('Sender', session.user),
+      version === '1.3' ? userElement('Recipient', record.invitee) : undefined,
+      passing(primitive, version),
+    ),
+  );
+}
+
+/** What a recipient of that version knows of the elements that are passed on. */
+const passing = (primitive: Element, version: CspVersion): Element[] =>
+  passedOn.flatMap((name) =>
+    version !== '1.3' && (name === 'ApplicationID' || name === 'ScreenName')
+      ? []
+      : childrenOf(primitive, name),
+  );
+
+/** Finds the invitation that a user answers. Without naming the inviter, the only one of that ID is meant. */
+async function findInvitation(
+  context: ImpsContext,
+  invitee: UserId,
+  id: string,
+  inviter: UserId | undefined,
+): Promise<{ readonly key: string; readonly value: InvitationRecord }> {
+  const prefix = keyOf(invitee, id, inviter ?? '');
+  for await (const found of context.store.scan(invitations, { prefix, limit: 1 })) return found;
+  throw new CspRefusal(423);
+}
+
+/** The invitee's answer goes to the inviter; for a group it opens the door. */
+export const inviteUserResponse: Handler = async (context, { session, primitive }) => {
+  const id = inviteId(primitive);
+  const accepted = flagOf(primitive, 'Acceptance');
+  if (accepted === undefined) throw new CspRefusal(400, 'no Acceptance');
+  const named = textOf(child(child(primitive, 'Recipient'), 'User'), 'UserID');
+  const { key, value } = await findInvitation(
+    context,
+    session.user,
+    id,
+    parseUserId(named, context.config.domain),
+  );
+  if (accepted) await acceptInvitation(context, value.group, value.type, session.user);
+  await context.store.update(invitations, key, () => ({ kind: 'remove', result: undefined }));
+  const note = textOf(primitive, 'ResponseNote');
+  await toUser(context, value.inviter, (version) =>
+    element(
+      'Invite-Response',
+      element('InviteID', id),
+      element('Acceptance', accepted),
+      userElement('Sender', session.user),
+      version === '1.3' ? userElement('Recipient', value.inviter) : undefined,
+      note === undefined ? undefined : element(version === '1.3' ? 'InviteNote' : 'ResponseNote', note),
+      version === '1.3' ? childrenOf(primitive, 'ScreenName') : undefined,
+    ),
+  );
+  await notifyTypes(context, session.user, accepted ? 'IA' : 'IR', [element('InviteID', id)], {
+    except: session.id,
+  });
+  return status(200);
+};
+
+/** Takes an invitation back from those who have not answered it. */
+export const cancelInvite: Handler = async (context, { session, primitive }) => {
+  const id = inviteId(primitive);
+  const failures = new Failures();
+  let done = 0;
+  for (const invitee of recipientsOf(context, primitive, failures)) {
+    const had = await context.store.update(invitations, keyOf(invitee, id, session.user), (current) =>
+      current ? { kind: 'remove', result: true } : { kind: 'keep', result: false },
+    );
+    if (!had) {
+      failures.add(423, element('UserID', invitee));
+      continue;
+    }
+    done++;
+    await toUser(context, invitee, (version) =>
+      element(
+        'CancelInviteUser-Request',
+        element('InviteID', id),
+        userElement('Sender', session.user),
+        version === '1.3' ? userElement('Recipient', invitee) : undefined,
+        childrenOf(primitive, 'InviteNote'),
+        childrenOf(primitive, 'URLList'),
+      ),
+    );
+    await notifyTypes(context, invitee, 'IC', [element('InviteID', id)]);
+  }
+  const details = failures.details();
+  if (done === 0 && details.every(({ code }) => code === 423)) throw new CspRefusal(423);
+  return status(codeFor(done, details), details);
+};

@@ -1,0 +1,194 @@
+import { parseResourceId } from '../address/wv-address.js';
+import { defaultCapabilities } from '../access/capabilities.js';
+import { child, element, numberOf, textOf, type Element } from '../codec/element.js';
+import type { Handler, ImpsContext, SessionRequest } from '../context.js';
+import { deliver, delivered, discard, refill, send } from '../delivery/courier.js';
+import { contentData, messageInfo } from '../delivery/message-info.js';
+import type { MessageRecord } from '../state/records.js';
+import { CspRefusal, Failures, codeFor, result, status, type StatusCode } from '../status.js';
+import { listMembers } from './contact-list-store.js';
+import { groupAudience, whisperTarget } from './group-messages.js';
+import { addresseesOf, draftOf, messageIds, senderOf, type Addressee } from './message-draft.js';
+
+/** Longest list of waiting messages that is given at once. */
+const LIST = 100;
+
+/** Sends one message to everybody it is addressed to; what is answered with 200 or 201 is committed. */
+export const sendMessage: Handler = async (context, request) => {
+  const draft = await draftOf(context, request);
+  const recipients = addresseesOf(context, child(child(request.primitive, 'MessageInfo'), 'Recipient'));
+  if (recipients.length === 0) throw new CspRefusal(400, 'no Recipient');
+  if (recipients.length > context.config.messages.recipientLimit)
+    throw new CspRefusal(402, 'too many recipients');
+  const { failures, done } = await sendToAll(context, request, draft, recipients);
+  const details = failures.details();
+  return element(
+    'SendMessage-Response',
+    result(codeFor(done, details), details),
+    done > 0 ? element('MessageID', draft.id) : undefined,
+  );
+};
+
+async function sendToAll(
+  context: ImpsContext,
+  request: SessionRequest,
+  draft: MessageRecord,
+  recipients: readonly Addressee[],
+): Promise<{ readonly failures: Failures; readonly done: number }> {
+  const failures = new Failures();
+  let done = 0;
+  for (const recipient of recipients) {
+    const code = await sendToOne(context, request, draft, recipient, failures);
+    if (code === 200) done++;
+    else if (code !== undefined) failures.add(code, recipient.written);
+  }
+  return { failures, done };
+}
+
+/** @returns undefined when the failures were named one by one and nothing of it was done */
+async function sendToOne(
+  context: ImpsContext,
+  { session }: SessionRequest,
+  draft: MessageRecord,
+  to: Addressee,
+  failures: Failures,
+): Promise<StatusCode | undefined> {
+  const { user, resource } = to;
+  switch (to.kind) {
+    case 'user': {
+      if (user === undefined) return 531;
+      const { client, applicationId } = to;
+      return send(context, user, { ...draft, recipient: { user } }, { client, applicationId });
+    }
+    case 'list': {
+      const members = resource && (await listMembers(context, session.user, resource));
+      if (!members) return 700;
+      let done = 0;
+      for (const member of members) {
+        const code = await send(context, member.user, { ...draft, recipient: { user: member.user } });
+        if (code === 200) done++;
+        else failures.add(code, element('UserID', member.user));
+      }
+      return done > 0 || members.length === 0 ? 200 : undefined;
+    }
+    case 'group': {
+      if (!resource) return 800;
+      const audience = await groupAudience(context, resource, session.user);
+      if (typeof audience === 'number') return audience;
+      const message = {
+        ...draft,
+        sender: audience.sender,
+        recipient: { group: resource },
+        deliveryReport: false,
+      };
+      for (const { user: member, sessions } of audience.members)
+        await deliver(context, member, message, sessions);
+      return 200;
+    }
+    case 'screen-name': {
+      if (!resource) return 800;
+      const target = await whisperTarget(context, resource, session.user, to.screenName ?? '');
+      if (typeof target === 'number') return target;
+      const recipient = { group: resource, screenName: to.screenName };
+      const message = { ...draft, sender: target.sender, recipient };
+      await deliver(context, target.user, message, target.sessions);
+      return 200;
+    }
+  }
+}
+
+/** How messages come from now on: pushed or announced, up to which size; for one group or for all. */
+export const setDeliveryMethod: Handler = async (context, { session, primitive }) => {
+  const method = textOf(primitive, 'DeliveryMethod')?.trim();
+  if (method !== 'P' && method !== 'N') throw new CspRefusal(402, 'DeliveryMethod');
+  const groupText = textOf(primitive, 'GroupID');
+  const group = groupText === undefined ? undefined : parseResourceId(groupText, context.config.domain);
+  if (groupText !== undefined && group === undefined) throw new CspRefusal(800);
+  const limit = numberOf(primitive, 'AcceptedContentLength');
+  await context.sessions.change(session.id, (current) => {
+    if (group !== undefined)
+      return { ...current, groupMethods: { ...current.groupMethods, [group]: method } };
+    const capabilities = current.capabilities ?? defaultCapabilities;
+    const pushLimit = limit ?? capabilities.pushLimit;
+    return { ...current, capabilities: { ...capabilities, deliveryMethod: method, pushLimit } };
+  });
+  return status(200);
+};
+
+/** Messages that wait for the user. */
+export const getMessageList: Handler = async (context, { session, version, primitive }) => {
+  if (child(primitive, 'GroupID')) throw new CspRefusal(821);
+  const limit = Math.min(numberOf(primitive, 'MessageCount') ?? LIST, LIST);
+  const now = context.clock.now();
+  const infos: Element[] = [];
+  if (limit > 0) {
+    for await (const message of context.mailbox.list(session.user, '', limit)) {
+      if (message.expiresAt > now) infos.push(messageInfo(message, version, now));
+    }
+  }
+  return version === '1.3'
+    ? element(
+        'GetMessageList-Response',
+        element('MessageInfoList', infos),
+        element('MessageTotalCount', infos.length),
+      )
+    : element('GetMessageList-Response', infos);
+};
+
+export const getMessage: Handler = async (context, { session, version, primitive }) => {
+  const [id = ''] = messageIds(primitive);
+  const message = await context.mailbox.get(session.user, id);
+  const now = context.clock.now();
+  if (!message || message.expiresAt <= now) throw new CspRefusal(426);
+  return element('GetMessage-Response', messageInfo(message, version, now), contentData(message));
+};
+
+export const rejectMessage: Handler = async (context, { session, primitive }) => {
+  const failures = new Failures();
+  let done = 0;
+  for (const id of messageIds(primitive)) {
+    const message = await context.mailbox.get(session.user, id);
+    if (message) {
+      await discard(context, session.user, message, 538);
+      done++;
+    } else failures.add(426, element('MessageID', id));
+  }
+  const details = failures.details();
+  return status(codeFor(done, details), details);
+};
+
+/** The client has a message; in request mode it hears a Status. */
+export const messageDelivered: Handler = async (context, { session, primitive }) => {
+  const [id = ''] = messageIds(primitive);
+  const code = await delivered(context, session, id);
+  // the one that was waited for is gone, so the next may be due
+  await refill(context, session);
+  return status(code);
+};
+
+/** Sends a waiting message on to others; its sender hears 541. */
+export const forwardMessage: Handler = async (context, request) => {
+  const { session, primitive, version } = request;
+  const [id = ''] = messageIds(primitive);
+  const original = await context.mailbox.get(session.user, id);
+  if (!original) throw new CspRefusal(426);
+  const sender = await senderOf(context, request, child(primitive, 'Sender'));
+  const draft: MessageRecord = {
+    ...original,
+    id: request.seed,
+    sender,
+    senderSession: session.id,
+    deliveryReport: false,
+    delivered: undefined,
+    sessions: [],
+  };
+  const recipients = addresseesOf(context, child(primitive, 'Recipient'));
+  if (recipients.length === 0) throw new CspRefusal(400, 'no Recipient');
+  const { failures, done } = await sendToAll(context, request, draft, recipients);
+  const details = failures.details();
+  if (done > 0) await discard(context, session.user, original, 541);
+  if (version === '1.3' && details.length === 0) {
+    return element('ForwardMessage-Response', element('MessageID', draft.id));
+  }
+  return status(codeFor(done, details), details);
+};

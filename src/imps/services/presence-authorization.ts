@@ -1,0 +1,129 @@
+import { table } from '../../store/store.js';
+import type { ResourceId, UserId } from '../address/wv-address.js';
+import { element } from '../codec/element.js';
+import type { ImpsContext } from '../context.js';
+import { keyOf } from '../state/records.js';
+import { presenceAttributes } from '../vocabulary/presence.js';
+import { keepForUser } from '../delivery/courier.js';
+import { listsOf, type Contact } from './contact-list-store.js';
+import { notifyTypes } from './general-notifications.js';
+import { followList, grantedNow } from './presence-subscriptions.js';
+
+/** Attributes that somebody may see; an empty list grants none. */
+export interface Grant {
+  readonly attributes: readonly string[];
+  /** The owner wants to hear when somebody who is not authorized asks. */
+  readonly notify: boolean;
+}
+
+/** Attribute lists of one user. */
+export interface GrantsRecord {
+  readonly users: Readonly<Record<string, Grant>>;
+  readonly lists: Readonly<Record<string, Grant>>;
+  readonly byDefault?: Grant | undefined;
+}
+
+/** What the owner said, before 1.3, to somebody who asked. */
+export interface AuthorizationRecord {
+  readonly state: 'GRANTED' | 'DENIED' | 'PENDING';
+  readonly attributes: readonly string[];
+}
+
+export const grants = table<GrantsRecord>('imps-attribute-lists');
+export const noGrants: GrantsRecord = { users: {}, lists: {} };
+export const authorizations = table<AuthorizationRecord>('imps-authorizations');
+
+export const allAttributes: ReadonlySet<string> = new Set(presenceAttributes.map(({ name }) => name));
+const none: ReadonlySet<string> = new Set();
+
+/**
+ * Which attributes of `owner` a user may see: the list for that user; else all lists for contact lists that hold him;
+ * else the default list; else what the owner answered him. Undefined when the owner has decided nothing.
+ */
+export async function granted(
+  context: ImpsContext,
+  owner: UserId,
+  watcher: UserId,
+): Promise<ReadonlySet<string> | undefined> {
+  if (owner === watcher) return allAttributes;
+  const record = (await context.store.get(grants, owner)) ?? noGrants;
+  const forUser = record.users[watcher];
+  if (forUser) return new Set(forUser.attributes);
+  if (Object.keys(record.lists).length > 0) {
+    const { lists } = await listsOf(context, owner);
+    const holding = lists.filter(
+      (list) => record.lists[list.id] && list.members.some((contact) => contact.user === watcher),
+    );
+    if (holding.length > 0) return new Set(holding.flatMap((list) => record.lists[list.id]!.attributes));
+  }
+  if (record.byDefault) return new Set(record.byDefault.attributes);
+  const answered = await context.store.get(authorizations, keyOf(owner, watcher));
+  if (!answered && !(await context.ports.users.find(owner)) && (await context.ports.router.knows(owner))) {
+    return allAttributes; // what a user elsewhere shows is decided there
+  }
+  if (!answered || answered.state === 'PENDING') return undefined;
+  if (answered.state === 'DENIED') return none;
+  return answered.attributes.length > 0 ? new Set(answered.attributes) : allAttributes;
+}
+
+/** Asks the owner about somebody who is not authorized: once, until it is answered. */
+export async function askOwner(
+  context: ImpsContext,
+  owner: UserId,
+  watcher: UserId,
+  attributes: readonly string[],
+): Promise<void> {
+  const asked = await context.store.update<AuthorizationRecord, boolean>(
+    authorizations,
+    keyOf(owner, watcher),
+    (current) =>
+      current
+        ? { kind: 'keep', result: true }
+        : { kind: 'put', value: { state: 'PENDING', attributes: [] }, result: false },
+  );
+  const list = element(
+    'PresenceSubList',
+    attributes.map((name) => element(name)),
+  );
+  await notifyTypes(context, owner, 'ANU', [list, element('UserIDList', element('UserID', watcher))]);
+  if (asked) return;
+  const request = element('PresenceAuth-Request', element('UserID', watcher), list);
+  const sessions = (await context.sessions.ofUser(owner)).filter(({ version }) => version !== '1.3');
+  for (const session of sessions) {
+    if (session.functions === undefined || session.functions.includes('REACT')) {
+      await context.outbox.add(session.id, request);
+    }
+  }
+  if (sessions.length === 0 && (await context.sessions.ofUser(owner)).length === 0) {
+    await keepForUser(context, owner, request);
+  }
+}
+
+/** Members of a list that are added with AuthorizeAndGrant may see what the default list shows, or all. */
+export async function authorizeAndGrant(
+  context: ImpsContext,
+  owner: UserId,
+  added: readonly Contact[],
+): Promise<void> {
+  await context.store.update(grants, owner, (current = noGrants) => {
+    const grant: Grant = current.byDefault ?? { attributes: [...allAttributes], notify: false };
+    const users = { ...current.users };
+    for (const { user } of added) users[user] ??= grant;
+    return { kind: 'put', value: { ...current, users }, result: undefined };
+  });
+  for (const { user } of added) await grantedNow(context, owner, user);
+}
+
+/** Members of a contact list changed: subscriptions of the list follow, and so does who is authorized by it. */
+export async function contactsChanged(
+  context: ImpsContext,
+  owner: UserId,
+  list: ResourceId,
+  added: readonly Contact[],
+  removed: readonly Contact[],
+): Promise<void> {
+  await followList(context, owner, list, added, removed);
+  const record = await context.store.get(grants, owner);
+  if (!record?.lists[list]) return;
+  for (const { user } of [...added, ...removed]) await grantedNow(context, owner, user);
+}

@@ -1,0 +1,175 @@
+import { table } from '../../store/store.js';
+import type { ResourceId, UserId } from '../address/wv-address.js';
+import { element } from '../codec/element.js';
+import type { ImpsContext } from '../context.js';
+import { keyOf, type SessionRecord } from '../state/records.js';
+import type { Contact } from './contact-list-store.js';
+import { allAttributes, askOwner, granted } from './presence-authorization.js';
+import { presenceOf } from './presence-store.js';
+
+/** That a session watches a user; a subscription lives as long as its session. */
+export interface SubscriptionRecord {
+  readonly watched: UserId;
+  readonly watcher: UserId;
+  readonly session: string;
+  /** Attributes asked for; empty means all. */
+  readonly attributes: readonly string[];
+  /** The contact list by which the subscription came. */
+  readonly list?: ResourceId | undefined;
+  readonly since: number;
+}
+
+/** A subscription to a list that follows its members. */
+interface ListSubscriptionRecord {
+  readonly attributes: readonly string[];
+}
+
+/** By watched user, watcher and session. */
+export const subscriptions = table<SubscriptionRecord>('imps-subscriptions');
+/** The same turned around: by session and watched user. */
+const watching = table<{ readonly watched: UserId }>('imps-watching');
+const listSubscriptions = table<ListSubscriptionRecord>('imps-list-subscriptions');
+
+const subscriptionKey = (watched: UserId, watcher: UserId, session: string): string =>
+  keyOf(watched, watcher, session);
+
+/** Starts a subscription, or changes its attributes, and sends the current values. */
+export async function subscribe(
+  context: ImpsContext,
+  session: SessionRecord,
+  watched: UserId,
+  attributes: readonly string[],
+  list?: ResourceId,
+): Promise<void> {
+  const value: SubscriptionRecord = {
+    watched,
+    watcher: session.user,
+    session: session.id,
+    attributes,
+    list,
+    since: context.clock.now(),
+  };
+  await context.store.update(watching, keyOf(session.id, watched), () => ({
+    kind: 'put',
+    value: { watched },
+    result: undefined,
+  }));
+  await context.store.update(subscriptions, subscriptionKey(watched, session.user, session.id), () => ({
+    kind: 'put',
+    value,
+    result: undefined,
+  }));
+  await context.ports.presence.watch(watched, session.user);
+  const allowed = await granted(context, watched, session.user);
+  if (allowed === undefined) await askOwner(context, watched, session.user, attributes);
+  else await notifySession(context, session, watched, attributes, allowed, undefined);
+}
+
+export async function unsubscribe(
+  context: ImpsContext,
+  session: SessionRecord,
+  watched: UserId,
+): Promise<boolean> {
+  const had = await context.store.update(
+    subscriptions,
+    subscriptionKey(watched, session.user, session.id),
+    (current) => (current ? { kind: 'remove', result: true } : { kind: 'keep', result: false }),
+  );
+  await context.store.update(watching, keyOf(session.id, watched), () => ({
+    kind: 'remove',
+    result: undefined,
+  }));
+  if (had) await context.ports.presence.unwatch(watched, session.user);
+  return had;
+}
+
+/** Has the session's subscription of a list follow the list's members, until it ends. */
+export const follow = (
+  context: ImpsContext,
+  session: SessionRecord,
+  list: ResourceId,
+  attributes: readonly string[],
+): Promise<void> =>
+  context.store.update(listSubscriptions, keyOf(session.id, list), () => ({
+    kind: 'put',
+    value: { attributes },
+    result: undefined,
+  }));
+
+export const unfollow = (context: ImpsContext, session: SessionRecord, list: ResourceId): Promise<void> =>
+  context.store.update(listSubscriptions, keyOf(session.id, list), () => ({
+    kind: 'remove',
+    result: undefined,
+  }));
+
+/** Members of a list came or went: the sessions of its owner that follow it follow. */
+export async function followList(
+  context: ImpsContext,
+  owner: UserId,
+  list: ResourceId,
+  added: readonly Contact[],
+  removed: readonly Contact[],
+): Promise<void> {
+  for (const session of await context.sessions.ofUser(owner)) {
+    const following = await context.store.get(listSubscriptions, keyOf(session.id, list));
+    if (!following) continue;
+    for (const { user } of added) await subscribe(context, session, user, following.attributes, list);
+    for (const { user } of removed) await unsubscribe(context, session, user);
+  }
+}
+
+/** A session ended: it watches nobody any more. */
+export async function dropSubscriptions(context: ImpsContext, session: SessionRecord): Promise<void> {
+  const prefix = keyOf(session.id, '');
+  for await (const { value } of context.store.scan(watching, { prefix })) {
+    await unsubscribe(context, session, value.watched);
+  }
+  for await (const { key } of context.store.scan(listSubscriptions, { prefix })) {
+    await context.store.update(listSubscriptions, key, () => ({ kind: 'remove', result: undefined }));
+  }
+}
+
+/** Tells every watcher what changed, as far as each asked for it and may see it. */
+export async function presenceChanged(
+  context: ImpsContext,
+  watched: UserId,
+  changed: readonly string[],
+): Promise<void> {
+  if (changed.length === 0) return;
+  const names = new Set(changed);
+  for await (const { value } of context.store.scan(subscriptions, { prefix: keyOf(watched, '') })) {
+    const session = await context.sessions.find(value.session);
+    if (!session) continue;
+    const allowed = await granted(context, watched, value.watcher);
+    if (allowed) await notifySession(context, session, watched, value.attributes, allowed, names);
+  }
+}
+
+/** The owner decided about a watcher: he hears what he may see from now on. */
+export async function grantedNow(context: ImpsContext, watched: UserId, watcher: UserId): Promise<void> {
+  const allowed = await granted(context, watched, watcher);
+  if (allowed === undefined) return;
+  for await (const { value } of context.store.scan(subscriptions, { prefix: keyOf(watched, watcher, '') })) {
+    const session = await context.sessions.find(value.session);
+    if (session) await notifySession(context, session, watched, value.attributes, allowed, undefined);
+  }
+}
+
+async function notifySession(
+  context: ImpsContext,
+  session: SessionRecord,
+  watched: UserId,
+  asked: readonly string[],
+  allowed: ReadonlySet<string>,
+  changed: ReadonlySet<string> | undefined,
+): Promise<void> {
+  const wanted = asked.length > 0 ? asked : [...allAttributes];
+  const names = new Set(wanted.filter((name) => allowed.has(name) && (!changed || changed.has(name))));
+  if (names.size === 0) return;
+  const list = await presenceOf(context, watched, names, session.version);
+  if (list.children.length === 0) return;
+  await context.outbox.add(
+    session.id,
+    element('PresenceNotification-Request', element('Presence', element('UserID', watched), list)),
+  );
+}

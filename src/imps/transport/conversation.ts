@@ -1,0 +1,79 @@
+import { readMessage, writeMessage, type Coding, type ReadMessage } from '../codec/coding.js';
+import type { CspMessage, Transaction } from '../codec/envelope.js';
+import { defaultLimits, type CodecLimits } from '../codec/limits.js';
+import type { ImpsContext, Origin } from '../context.js';
+import { announcement } from '../delivery/render.js';
+import { exchange } from '../exchange.js';
+import type { Replies } from '../replies.js';
+import type { SessionRecord } from '../state/records.js';
+import { status } from '../status.js';
+
+/** An answer as octets, with the content type that it is in. */
+export interface Answer {
+  readonly body: Buffer;
+  readonly contentType: string;
+}
+
+/** CSP in octets, whatever transport carries them: reads, works, writes, and keeps to the client's ParserSize. */
+export class Conversation {
+  readonly #context: ImpsContext;
+  readonly #replies: Replies;
+  readonly #limits: CodecLimits;
+
+  constructor(context: ImpsContext, replies: Replies) {
+    this.#context = context;
+    this.#replies = replies;
+    this.#limits = { ...defaultLimits, bytes: context.config.bodyLimit };
+  }
+
+  /**
+   * @returns undefined for an empty answer
+   * @throws ParleyError of the codec when there is nobody to answer in CSP
+   */
+  async answer(bytes: Uint8Array, contentType: string, origin: Origin): Promise<Answer | undefined> {
+    const read = readMessage(bytes, contentType, this.#limits);
+    const reply = await exchange(this.#context, this.#replies, read, origin);
+    if (!reply) return undefined;
+    const body = await this.#write(reply, read);
+    return { body, contentType: contentTypeOf(read.coding) };
+  }
+
+  async #write(reply: CspMessage, { coding, message }: ReadMessage): Promise<Buffer> {
+    const body = writeMessage(reply, coding);
+    const session =
+      message.sessionId === undefined ? undefined : await this.#context.sessions.find(message.sessionId);
+    const size = session?.capabilities?.parserSize;
+    if (size === undefined || size === 0 || body.length <= size) return body;
+    const transactions = await Promise.all(
+      reply.transactions.map((one) => this.#smaller(session!, one, reply, coding, size)),
+    );
+    return writeMessage({ ...reply, transactions }, coding);
+  }
+
+  /** What goes out instead of a transaction that the client cannot parse: an announcement, or status 432. */
+  async #smaller(
+    session: SessionRecord,
+    transaction: Transaction,
+    reply: CspMessage,
+    coding: Coding,
+    size: number,
+  ): Promise<Transaction> {
+    if (writeMessage({ ...reply, transactions: [transaction] }, coding).length <= size) return transaction;
+    this.#context.trail.record({
+      code: 'imps.over-parser-size',
+      outcome: 'refused',
+      clause: 'CSP status 432',
+      subject: session.user,
+      trace: transaction.id,
+      detail: transaction.primitive?.name,
+    });
+    if (transaction.primitive?.name === 'NewMessage') {
+      const message = await this.#context.mailbox.get(session.user, transaction.id);
+      if (message) return { ...transaction, primitive: announcement(this.#context, session, message) };
+    }
+    return { ...transaction, primitive: status(432) };
+  }
+}
+
+const contentTypeOf = ({ syntax, contentType, charset }: Coding): string =>
+  syntax === 'xml' && charset.name !== 'UTF-8' ? `${contentType}; charset=${charset.name}` : contentType;

@@ -1,0 +1,163 @@
+import { readFileSync } from 'node:fs';
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { ParleyError } from '../../base/errors.js';
+import type { ImpsContext, Origin } from '../context.js';
+import { impsError } from '../errors.js';
+import type { Conversation } from './conversation.js';
+
+/** Answers a CIR poll with its HTTP status. */
+export type PollHandler = (cookie: string) => Promise<200 | 204 | 404 | 429>;
+
+/** Headers by which network elements assert the telephone number of who sends. */
+const msisdnHeaders = ['x-network-msisdn', 'x-up-calling-line-id', 'from'];
+
+/**
+ * The HTTP listener: `POST /csp` carries CSP messages, `GET /cir` CIR polls. A CSP failure is a Status in a 200;
+ * any other code means that the request did not reach CSP, and clients repeat it.
+ */
+export class HttpTransport {
+  readonly #context: ImpsContext;
+  readonly #conversation: Conversation;
+  readonly #poll: PollHandler;
+  readonly #server: Server;
+  readonly #trusted: ReadonlySet<string>;
+
+  constructor(context: ImpsContext, conversation: Conversation, poll: PollHandler) {
+    this.#context = context;
+    this.#conversation = conversation;
+    this.#poll = poll;
+    const { tls, requestTimeout, trustedProxies } = context.config;
+    this.#trusted = new Set(trustedProxies);
+    const listener: RequestListener = (request, response) => void this.#serve(request, response);
+    this.#server = tls
+      ? createTlsServer({ key: readFileSync(tls.key), cert: readFileSync(tls.cert) }, listener)
+      : createServer(listener);
+    this.#server.requestTimeout = requestTimeout * 1000;
+    this.#server.headersTimeout = Math.min(requestTimeout, 15) * 1000;
+    this.#server.keepAliveTimeout = 75_000;
+  }
+
+  /** @returns the address bound, with the port that was chosen for port 0 */
+  async listen(host: string, port: number): Promise<AddressInfo> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(port, host, () => {
+        this.#server.off('error', reject);
+        resolve();
+      });
+    });
+    return this.#server.address() as AddressInfo;
+  }
+
+  /** Takes no new connections, lets running requests finish, and then closes the others. */
+  async close(): Promise<void> {
+    if (!this.#server.listening) return;
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#server.closeIdleConnections();
+    await closed;
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      const { pathname, searchParams } = new URL(request.url ?? '/', 'http://parley.invalid');
+      if (pathname === '/csp') await this.#csp(request, response);
+      else if (pathname === '/cir') await this.#cir(request, response, searchParams.get('pc'));
+      else end(response, 404);
+    } catch (error) {
+      if (error instanceof ParleyError) {
+        this.#note(error, request);
+        // what follows on the connection cannot be told from the rest of a body that was not read
+        if (!request.complete) response.setHeader('Connection', 'close');
+        end(response, error.http);
+      } else if (!response.headersSent) {
+        this.#context.log.error({ err: error }, 'an IMPS request failed');
+        end(response, 500);
+      }
+    }
+  }
+
+  async #csp(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (request.method !== 'POST') {
+      response.setHeader('Allow', 'POST');
+      return end(response, 405);
+    }
+    const body = await readBody(request, this.#context.config.bodyLimit);
+    if (!body) return; // the client went away
+    const contentType = request.headers['content-type'] ?? '';
+    const answer = await this.#conversation.answer(body, contentType, this.#origin(request));
+    response.setHeader('Cache-Control', 'no-store');
+    if (!answer) return end(response, 200);
+    response.writeHead(200, { 'Content-Type': answer.contentType, 'Content-Length': answer.body.length });
+    response.end(answer.body);
+  }
+
+  async #cir(request: IncomingMessage, response: ServerResponse, cookie: string | null): Promise<void> {
+    if (request.method !== 'GET') {
+      response.setHeader('Allow', 'GET');
+      return end(response, 405);
+    }
+    response.setHeader('Cache-Control', 'no-store');
+    end(response, await this.#poll(cookie ?? ''));
+  }
+
+  #origin(request: IncomingMessage): Origin {
+    const remoteAddress = (request.socket.remoteAddress ?? '').replace(/^::ffff:/, '');
+    if (!this.#trusted.has(remoteAddress)) return { remoteAddress, msisdn: undefined };
+    const forwarded = String(request.headers['x-forwarded-for'] ?? '')
+      .split(',')
+      .pop()
+      ?.trim();
+    const asserted = msisdnHeaders
+      .map(
+        (header) =>
+          /^(?:tel:)?\+?(\d{5,15})(?:@.*)?$/.exec(String(request.headers[header] ?? '').trim())?.[1],
+      )
+      .find((number) => number !== undefined);
+    return {
+      remoteAddress: forwarded || remoteAddress,
+      msisdn: asserted === undefined ? undefined : `+${asserted}`,
+    };
+  }
+
+  #note(error: ParleyError, request: IncomingMessage): void {
+    this.#context.trail.record({
+      code: error.code,
+      outcome: 'refused',
+      clause: 'CSP over HTTP',
+      subject: request.socket.remoteAddress,
+      detail: error.message,
+    });
+  }
+}
+
+function end(response: ServerResponse, code: number): void {
+  response.writeHead(code, code === 204 ? {} : { 'Content-Length': 0 });
+  response.end();
+}
+
+/** The whole body; undefined when the client went away. @throws ParleyError `imps-too-large` */
+async function readBody(request: IncomingMessage, limit: number): Promise<Buffer | undefined> {
+  const announced = Number(request.headers['content-length'] ?? 0);
+  if (announced > limit) throw impsError('imps-too-large', `${announced} octets`);
+  const chunks: Buffer[] = [];
+  let length = 0;
+  try {
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      length += chunk.length;
+      if (length > limit) break;
+      chunks.push(chunk);
+    }
+  } catch {
+    return undefined; // aborted: there is nobody to answer
+  }
+  if (length > limit) throw impsError('imps-too-large', `over ${limit} octets`);
+  return chunks.length === 1 ? chunks[0] : Buffer.concat(chunks);
+}
