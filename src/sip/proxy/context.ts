@@ -176,7 +176,9 @@ export class ResponseContext implements BranchOwner {
     this.#cancelRunning(cancel.headers.lines('Reason').join(', ') || undefined);
   }
 
+  /** Only an INVITE can be cancelled (RFC 3261 §9.1); branches of other methods are waited for. */
   #cancelRunning(reason: string | undefined): void {
+    if (this.#request.method !== 'INVITE') return;
     for (const branch of this.#running.slice()) branch.cancel(reason);
   }
 
