@@ -24,10 +24,14 @@ async function lmdb(options: Partial<LmdbOptions>): Promise<StoreHarness> {
   };
 }
 
-const always = { memoryOctets: 1, cacheRecords: 2 };
+const always = { memoryOctets: 1, decodedRecords: 2 };
 
 storeContract('LMDB', () => lmdb({}));
-storeContract('LMDB that begins a checkpoint with every batch and caches two records', () => lmdb(always));
+storeContract('LMDB that begins a checkpoint with every batch and keeps two records decoded', () =>
+  lmdb(always),
+);
 storeContract('LMDB that syncs every commit', () => lmdb({ sync: 'commit' }));
 storeModel('LMDB', 100, () => lmdb({}));
-storeModel('LMDB that begins a checkpoint with every batch and caches two records', 100, () => lmdb(always));
+storeModel('LMDB that begins a checkpoint with every batch and keeps two records decoded', 100, () =>
+  lmdb(always),
+);

@@ -14,8 +14,8 @@ export interface CheckpointOptions {
   readonly log: Logger;
 }
 
-/** Records of one transaction: few enough for a short turn, LMDB's cost of a page grows with more. */
-const recordsPerTransaction = 256;
+/** Records of one transaction: few enough for a turn of 1 ms; for many more LMDB's cost of a page grows. */
+const recordsPerTransaction = 1024;
 const retryMs = 1000;
 
 /**
@@ -29,6 +29,7 @@ export class Checkpoint {
   #closing = false;
   #retryTimer: Timer | undefined;
   #retry: (() => void) | undefined;
+  #onProgress: (() => void)[] = [];
 
   constructor(options: CheckpointOptions) {
     this.#options = options;
@@ -43,10 +44,16 @@ export class Checkpoint {
     return this.#trouble;
   }
 
+  /** Resolves when it has written some more, has met trouble, or has ended. */
+  progress(): Promise<void> {
+    return new Promise((resolve) => this.#onProgress.push(resolve));
+  }
+
   /** Writes what the tables have frozen, which is all that the journal has up to the segment `last`. */
   start(tables: readonly LmdbTable[], last: number): void {
     this.#running = this.#run(tables, last).finally(() => {
       this.#running = undefined;
+      this.#progressed();
     });
   }
 
@@ -78,10 +85,12 @@ export class Checkpoint {
   }
 
   async #writeTable(table: LmdbTable): Promise<void> {
-    if (table.frozen.size === 0) return;
+    const dirty: string[] = [];
+    for (const slot of table.frozen.values()) if (slot.dirty) dirty.push(slot.key);
+    if (dirty.length === 0) return;
     await this.#persist(() => this.#options.files.putStructures(table.name, table.codec.structures));
     let keys: string[] = [];
-    for (const key of await sortedKeys(table.frozen.keys())) {
+    for (const key of await sortedKeys(dirty)) {
       if (keys.push(key) < recordsPerTransaction) continue;
       await this.#writeRecords(table, keys);
       keys = [];
@@ -110,11 +119,13 @@ export class Checkpoint {
         await write();
         if (this.#trouble !== undefined) this.#options.log.info({}, 'the store writes its files again');
         this.#trouble = undefined;
+        this.#progressed();
         return;
       } catch (error) {
         if (this.#trouble === undefined)
           this.#options.log.error({ err: error }, 'the store cannot write its files');
         this.#trouble = `files: ${reasonOf(error)}`;
+        this.#progressed();
         if (this.#closing) throw error;
       }
       await new Promise<void>((resolve) => {
@@ -122,5 +133,11 @@ export class Checkpoint {
         this.#retryTimer = this.#options.clock.after(retryMs, resolve);
       });
     }
+  }
+
+  #progressed(): void {
+    const resolvers = this.#onProgress;
+    this.#onProgress = [];
+    for (const resolve of resolvers) resolve();
   }
 }

@@ -1,7 +1,7 @@
 import { compareKeys } from '../keys.js';
 import type { Hint, TableFiles } from './files.js';
 import { Heap } from './heap.js';
-import type { MemRecord } from './memtable.js';
+import type { Slot } from './slot.js';
 
 const earlier = (a: Hint, b: Hint): boolean =>
   a.time < b.time || (a.time === b.time && compareKeys(a.key, b.key) < 0);
@@ -10,8 +10,8 @@ const earlier = (a: Hint, b: Hint): boolean =>
 export interface DueRecords {
   /** The committed deadline of a record; Infinity when it has none or is not there. */
   deadlineOf(key: string): number;
-  /** The newest version in memory, if one is. */
-  memRecord(key: string): MemRecord | undefined;
+  /** What is in memory of it. */
+  peek(key: string): Slot | undefined;
 }
 
 /**
@@ -90,8 +90,8 @@ export class DueIndex {
     const deadline = this.#records.deadlineOf(hint.key);
     if (deadline === hint.time) ripe.set(hint.key, hint);
     else if (deadline > hint.time) {
-      const record = this.#records.memRecord(hint.key);
-      if (record) record.hintedAt = deadline;
+      const slot = this.#records.peek(hint.key);
+      if (slot) slot.hintedAt = deadline;
     }
     return deadline;
   }

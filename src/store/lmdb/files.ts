@@ -4,8 +4,9 @@ import { pack, unpack } from 'msgpackr';
 import { storeError } from '../errors.js';
 import { checkTableName } from '../keys.js';
 import { Codec } from './codec.js';
-import { deadlineOctets } from './memtable.js';
+
 import { isAlive, thisProcess, type ProcessIdentity } from './process-identity.js';
+import { deadlineOctets, type Version } from './slot.js';
 
 type Octets = Database<Buffer, Buffer>;
 
@@ -111,7 +112,7 @@ export class TableFiles {
     this.codec = codec;
   }
 
-  read(key: string): { value: unknown; deadline: number } | undefined {
+  read(key: string): Version | undefined {
     const bytes = this.#records.getBinaryFast(Buffer.from(key));
     if (!bytes) return undefined;
     const deadline = bytes.readDoubleLE(0);

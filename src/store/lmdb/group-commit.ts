@@ -6,8 +6,10 @@ import { BatchWriter, entryKind } from './batch.js';
 import type { Encoded } from './codec.js';
 import { reasonOf } from './files.js';
 import type { Journal } from './journal.js';
-import type { LmdbTable, Staged, Version } from './lmdb-table.js';
+import type { LmdbTable } from './lmdb-table.js';
 import type { SyncMode } from './options.js';
+import type { Slice } from './slabs.js';
+import type { Slot, Version } from './slot.js';
 
 /** Whom to tell how the batch ended. */
 export interface Waiter {
@@ -16,23 +18,33 @@ export interface Waiter {
   readonly reject: (error: ParleyError) => void;
 }
 
+/** An update whose batch is not committed yet; the slice is its value, encoded, in the batch. */
+export interface Update extends Waiter, Slice {
+  readonly table: LmdbTable;
+  readonly slot: Slot;
+  readonly version: Version;
+}
+
 export interface GroupCommitOptions {
   readonly journal: Journal;
   readonly sync: SyncMode;
   readonly clock: Clock;
   readonly log: Logger;
   /** Takes the updates that the journal has now. */
-  readonly onCommit: (updates: readonly Staged[]) => void;
+  readonly onCommit: (updates: readonly Update[]) => void;
+  /** When the next batch should wait, what it waits for. */
+  readonly backlog: () => Promise<void> | undefined;
 }
 
 interface Batch {
   readonly writer: BatchWriter;
-  readonly updates: Staged[];
+  readonly updates: Update[];
   readonly waiters: Waiter[];
 }
 
 const newBatch = (writer = new BatchWriter()): Batch => ({ writer, updates: [], waiters: [] });
 const earlyFlushOctets = 1024 * 1024;
+const largestBatch = 64 * 1024 * 1024;
 const syncEveryMs = 1000;
 const probeEveryMs = 1000;
 const empty: Encoded = { bytes: Buffer.alloc(0), start: 0, end: 0 };
@@ -49,6 +61,7 @@ export class GroupCommit {
   /** In mode `commit`: written, and not yet on the disk. */
   #syncing: Batch | undefined;
   #scheduled = false;
+  #held = false;
   #unsynced = false;
   #syncTimer: Timer | undefined;
   #probeTimer: Timer | undefined;
@@ -70,38 +83,28 @@ export class GroupCommit {
   }
 
   /** @param value the encoded value, undefined to remove the record. @throws ParleyError `store-unavailable`. */
-  stage(
-    table: LmdbTable,
-    key: string,
-    version: Version,
-    value: Encoded | undefined,
-    deadlineBefore: number,
-    waiter: Waiter,
-  ): void {
-    this.#declare(table);
+  stage(table: LmdbTable, slot: Slot, version: Version, value: Encoded | undefined, waiter: Waiter): void {
     const { writer, updates } = this.#staged;
+    if (writer.length > largestBatch) throw storeError('store-unavailable', 'too many updates wait');
+    this.#declare(table);
     const { bytes, start, end } = value ?? empty;
-    const at = writer.add(
-      value ? entryKind.put : entryKind.remove,
-      table.id,
-      key,
-      version.deadline,
-      bytes,
-      start,
-      end,
-    );
+    const kind = value ? entryKind.put : entryKind.remove;
+    const at = writer.add(kind, table.id, slot.key, version.deadline, bytes, start, end);
+    const { result, resolve, reject } = waiter;
     const update = {
+      result,
+      resolve,
+      reject,
       table,
-      key,
+      slot,
       version,
-      deadlineBefore,
       bytes: writer.bytes,
       start: at,
       end: at + end - start,
     };
     updates.push(update);
-    table.staged.set(key, update);
-    this.wait(waiter);
+    slot.staged = version;
+    this.wait(update);
     if (writer.length > earlyFlushOctets) this.#flush();
   }
 
@@ -141,8 +144,17 @@ export class GroupCommit {
   }
 
   #flush(): void {
-    if (this.#syncing || this.#staged.waiters.length === 0) return;
-    const { journal, sync } = this.#options;
+    if (this.#syncing || this.#held || this.#staged.waiters.length === 0) return;
+    const { journal, sync, backlog } = this.#options;
+    const hold = backlog();
+    if (hold) {
+      this.#held = true;
+      void hold.then(() => {
+        this.#held = false;
+        this.#flush();
+      });
+      return;
+    }
     const batch = this.#staged;
     const mark = journal.mark;
     try {
@@ -186,7 +198,7 @@ export class GroupCommit {
   #reject(error: ParleyError, { writer, updates, waiters }: Batch): void {
     writer.clear();
     if (writer === this.#staged.writer) this.#staged = newBatch(writer);
-    for (const { table } of updates) table.staged.clear();
+    for (const { table, slot } of updates) table.unstage(slot);
     for (const waiter of waiters) waiter.reject(error);
     this.#announceIdle();
   }

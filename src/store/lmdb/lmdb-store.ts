@@ -2,7 +2,7 @@ import type { Clock, Timer } from '../../base/clock.js';
 import type { Logger } from '../../base/log.js';
 import { Channels } from '../channels.js';
 import { storeError } from '../errors.js';
-import { checkKey, checkRecordSize } from '../keys.js';
+import { checkRecordSize } from '../keys.js';
 import type { StoreContext } from '../open.js';
 import type { Change, ScanRange, Store, StoredRecord, Table } from '../store.js';
 import { BatchWriter, entryKind } from './batch.js';
@@ -11,8 +11,8 @@ import { LmdbFiles } from './files.js';
 import { GroupCommit } from './group-commit.js';
 import { removeSegments, replay, segmentsIn } from './journal-files.js';
 import { Journal } from './journal.js';
-import { LmdbTable, type Version } from './lmdb-table.js';
-import { Slabs } from './memtable.js';
+import { LmdbTable } from './lmdb-table.js';
+import { Slabs } from './slabs.js';
 import { lmdbDefaults, type LmdbOptions } from './options.js';
 import { scanTable } from './scan.js';
 
@@ -62,36 +62,35 @@ export class LmdbStore implements Store {
       clock,
       log,
       onCommit: (updates) => {
-        for (const update of updates) update.table.commit(update, this.#slabs);
+        for (const update of updates) update.table.commit(update.slot, update.version, update, this.#slabs);
         this.#checkpointWhenDue();
       },
+      backlog: () => this.#backlog(),
     });
     if (nextSequence > 1) this.#freeze(segment);
   }
 
   async get<T>(table: Table<T>, key: string): Promise<T | undefined> {
-    const found = this.#table(table.name);
-    checkKey(key);
-    return found.current(key).value as T | undefined;
+    const from = this.#table(table.name);
+    const slot = from.slot(key);
+    return (slot.staged ? slot.staged.value : from.valueOf(slot)) as T | undefined;
   }
 
   update<T, R>(table: Table<T>, key: string, fn: (current: T | undefined) => Change<T, R>): Promise<R> {
     return new Promise<R>((resolve, reject) => {
       const into = this.#table(table.name);
-      checkKey(key);
-      const before = into.current(key);
-      const change = fn(before.value as T | undefined);
+      const slot = into.slot(key);
+      const before = (slot.staged ? slot.staged.value : into.valueOf(slot)) as T | undefined;
+      const change = fn(before);
       const waiter = { result: change.result, resolve, reject };
       if (change.kind === 'put') {
-        this.#mayRunAhead();
         const encoded = into.codec.encode(change.value);
         checkRecordSize(encoded.end - encoded.start, key);
         const version = { value: change.value, deadline: asDeadline(change.deadline) };
-        this.#commit.stage(into, key, version, encoded, before.deadline, waiter);
-      } else if (change.kind === 'remove' && before.value !== undefined) {
-        this.#mayRunAhead();
-        this.#commit.stage(into, key, removed, undefined, before.deadline, waiter);
-      } else if (into.staged.has(key)) {
+        this.#commit.stage(into, slot, version, encoded, waiter);
+      } else if (change.kind === 'remove' && before !== undefined) {
+        this.#commit.stage(into, slot, { value: undefined, deadline: Infinity }, undefined, waiter);
+      } else if (slot.staged) {
         this.#commit.wait(waiter);
       } else {
         resolve(change.result);
@@ -145,16 +144,16 @@ export class LmdbStore implements Store {
   }
 
   #openTable(name: string, id: number): LmdbTable {
-    const table = new LmdbTable(name, id, this.#files.table(name), this.#options.cacheRecords);
+    const table = new LmdbTable(name, id, this.#files.table(name), this.#options.decodedRecords);
     this.#tables.set(name, table);
     return table;
   }
 
-  /** @throws when the files have been unwritable for so long that memory would not hold more. */
-  #mayRunAhead(): void {
+  /** How long updates must wait, so that memory stays in its bounds: a checkpoint writes what an earlier one holds. */
+  #backlog(): Promise<void> | undefined {
     const { memoryLimit, journalLimit } = this.#options;
-    const tooFar = this.#slabs.octets > memoryLimit || this.#journal.length > journalLimit;
-    if (tooFar) throw storeError('store-unavailable', 'the files are far behind the journal');
+    const isFull = this.#slabs.octets > memoryLimit || this.#journal.length > journalLimit;
+    return isFull && this.#checkpoint.isRunning ? this.#checkpoint.progress() : undefined;
   }
 
   #checkpointWhenDue(): void {
@@ -204,7 +203,7 @@ export class LmdbStore implements Store {
         return;
       }
       const removed = entry.kind === entryKind.remove;
-      tables[entry.table]!.apply(entry.key, removed, entry.deadline, entry, Infinity, this.#slabs);
+      tables[entry.table]!.replay(entry.key, removed, entry.deadline, entry, this.#slabs);
     });
     if (octetsDropped > 0) this.#log.warn({ octets: octetsDropped }, 'the journal ended within a batch');
     if (batchesMissing > 0) this.#log.error({ batches: batchesMissing }, 'the journal has lost batches');
@@ -212,7 +211,6 @@ export class LmdbStore implements Store {
   }
 }
 
-const removed: Version = { value: undefined, deadline: Infinity };
 /** 12 hexadecimal digits in an index key. */
 const latest = 2 ** 48 - 2;
 

@@ -1,49 +1,33 @@
 import { storeError } from '../errors.js';
+import { checkKey } from '../keys.js';
 import { entryKind, type BatchWriter } from './batch.js';
 import type { Codec } from './codec.js';
+import { DecodedRing } from './decoded-ring.js';
 import { DueIndex } from './due-index.js';
 import { reasonOf, type TableFiles } from './files.js';
-import { GenerationCache } from './generation-cache.js';
-import { deadlineOctets, MemRecord, type Slabs, type Slice } from './memtable.js';
+import type { Slabs, Slice } from './slabs.js';
+import { deadlineOctets, Slot, type Version } from './slot.js';
 
-/** A record as callers see it; `value` is undefined when there is none. */
-export interface Version {
-  readonly value: unknown;
-  /** Milliseconds since the epoch, Infinity for none. */
-  readonly deadline: number;
-}
-
-/** An update that waits for its batch to be committed; the slice is its value, encoded, in the batch. */
-export interface Staged extends Slice {
-  readonly table: LmdbTable;
-  readonly key: string;
-  readonly version: Version;
-  /** The deadline that the record had before. */
-  readonly deadlineBefore: number;
-}
-
-const absent: Version = { value: undefined, deadline: Infinity };
-
-/** One table: staged updates over memtables over the files, and a cache of decoded records. */
+/** One table: a map of what is in memory, over the frozen one that a checkpoint writes, over the files. */
 export class LmdbTable {
   readonly name: string;
   /** Its number in the journal. */
   readonly id: number;
   readonly files: TableFiles;
   readonly dueIndex: DueIndex;
-  /** The newest update of each record that is staged and not committed. */
-  readonly staged = new Map<string, Staged>();
-  /** How many generations of structures the journal's current segment was told of. */
+  /** The generation of structures that the journal knows. */
   declared = -1;
-  #active = new Map<string, MemRecord>();
-  #frozen = new Map<string, MemRecord>();
-  readonly #cache: GenerationCache<Version>;
+  #generation = 0;
+  #slots = new Map<string, Slot>();
+  #frozen = new Map<string, Slot>();
+  readonly #decoded: DecodedRing;
 
-  constructor(name: string, id: number, files: TableFiles, cacheRecords: number) {
+  /** @param decodedRecords how many records are kept decoded. */
+  constructor(name: string, id: number, files: TableFiles, decodedRecords: number) {
     this.name = name;
     this.id = id;
     this.files = files;
-    this.#cache = new GenerationCache(cacheRecords);
+    this.#decoded = new DecodedRing(decodedRecords);
     this.dueIndex = new DueIndex(this, files);
   }
 
@@ -51,72 +35,68 @@ export class LmdbTable {
     return this.files.codec;
   }
 
-  /** Records whose newest version is in memory. */
-  get memRecords(): number {
-    return this.#active.size;
-  }
-
-  /** The frozen memtable, which the checkpoint writes to the files. */
-  get frozen(): ReadonlyMap<string, MemRecord> {
+  /** What the checkpoint writes to the files; those that are not dirty are there already. */
+  get frozen(): ReadonlyMap<string, Slot> {
     return this.#frozen;
   }
 
-  /** The record as staged updates will leave it. */
-  current(key: string): Version {
-    return this.staged.get(key)?.version ?? this.committed(key);
+  /**
+   * The slot for an update of this record, made when there is none.
+   * @throws ParleyError `store-key-invalid`, `store-unavailable` when the files cannot be read.
+   */
+  slot(key: string): Slot {
+    return this.#slots.get(key) ?? this.#newSlot(key);
   }
 
-  committed(key: string): Version {
-    const cached = this.#cache.get(key);
-    if (cached) return cached;
-    const version = this.#load(key);
-    this.#cache.set(key, version);
-    return version;
+  /** The slot that knows the record's newest committed version, if there is one. */
+  peek(key: string): Slot | undefined {
+    return this.#slots.get(key) ?? this.#frozen.get(key);
+  }
+
+  /** The committed value; undefined when there is no record. */
+  valueOf(slot: Slot): unknown {
+    if (slot.value === undefined && !slot.removed) {
+      slot.value = this.#decode(slot);
+      this.#keepDecoded(slot);
+    }
+    return slot.value;
   }
 
   deadlineOf(key: string): number {
-    return this.memRecord(key)?.deadline ?? this.files.readDeadline(key) ?? Infinity;
+    return this.peek(key)?.deadline ?? this.files.readDeadline(key) ?? Infinity;
   }
 
-  memRecord(key: string): MemRecord | undefined {
-    return this.#active.get(key) ?? this.#frozen.get(key);
-  }
-
-  /** Keys in memory, those of removed records included; a key may come twice. */
-  *memKeys(): Generator<string> {
+  /** Keys that are in memory, in no order; one may come twice. */
+  *keysInMemory(): Generator<string> {
     yield* this.#frozen.keys();
-    yield* this.#active.keys();
+    yield* this.#slots.keys();
   }
 
-  /** Makes a staged update, which the journal has now, the committed version. */
-  commit(update: Staged, slabs: Slabs): void {
-    const { key, version } = update;
-    this.apply(key, version.value === undefined, version.deadline, update, update.deadlineBefore, slabs);
-    this.#cache.set(key, version);
-    if (this.staged.get(key) === update) this.staged.delete(key);
+  /** Makes a version the committed one; `encoded` is its value in the batch that the journal has. */
+  commit(slot: Slot, version: Version, encoded: Slice, slabs: Slabs): void {
+    const into = slot.generation === this.#generation ? slot : this.slot(slot.key);
+    const wasDecoded = into.value !== undefined;
+    if (version.value === undefined) into.remove();
+    else into.put(encoded, version, slabs);
+    if (into.staged === version) into.staged = undefined;
+    if (!wasDecoded && version.value !== undefined) this.#keepDecoded(into);
+    this.#hint(into);
   }
 
-  /** Puts a version into memory. */
-  apply(
-    key: string,
-    removed: boolean,
-    deadline: number,
-    value: Slice,
-    deadlineBefore: number,
-    slabs: Slabs,
-  ): void {
-    let record = this.#active.get(key);
-    if (!record) {
-      // a record that rests in the files has a hint at its deadline or earlier
-      record = new MemRecord(this.#frozen.get(key)?.hintedAt ?? deadlineBefore);
-      this.#active.set(key, record);
-    }
-    if (removed) record.remove();
-    else record.put(value, deadline, slabs.allocate);
-    if (deadline < record.hintedAt) {
-      this.dueIndex.add({ time: deadline, key });
-      record.hintedAt = record.unfiledHint = deadline;
-    }
+  /** Forgets what was staged, because its batch failed. */
+  unstage(slot: Slot): void {
+    slot.staged = undefined;
+    const newer = this.#slots.get(slot.key);
+    if (newer) newer.staged = undefined;
+  }
+
+  /** Brings back a version that the journal has. What hints the files have is not known then. */
+  replay(key: string, removed: boolean, deadline: number, encoded: Slice, slabs: Slabs): void {
+    let slot = this.#slots.get(key);
+    if (!slot) this.#slots.set(key, (slot = new Slot(key, this.#generation)));
+    if (removed) slot.remove();
+    else slot.put(encoded, { value: undefined, deadline }, slabs);
+    this.#hint(slot);
   }
 
   /** Writes what the journal must know before it can hold updates of this table. */
@@ -126,23 +106,52 @@ export class LmdbTable {
   }
 
   freeze(): void {
-    this.#frozen = this.#active;
-    this.#active = new Map();
+    this.#generation++;
+    this.#frozen = this.#slots;
+    this.#slots = new Map();
     this.dueIndex.freeze();
   }
 
-  /** The files have the frozen memtable now. */
+  /** The files have all that is frozen now. */
   dropFrozen(): void {
     this.#frozen = new Map();
     this.dueIndex.dropFrozen();
   }
 
-  #load(key: string): Version {
-    const record = this.memRecord(key);
-    if (!record) return this.#read(key) ?? absent;
-    if (record.removed) return absent;
-    const value = this.codec.decode(record.bytes, record.start + deadlineOctets, record.end);
-    return { value, deadline: record.deadline };
+  #newSlot(key: string): Slot {
+    checkKey(key);
+    const slot = new Slot(key, this.#generation);
+    const frozen = this.#frozen.get(key);
+    if (frozen) {
+      slot.removed = frozen.removed;
+      slot.value = this.valueOf(frozen);
+      slot.deadline = frozen.deadline;
+      slot.hintedAt = frozen.hintedAt;
+      slot.staged = frozen.staged;
+    } else {
+      slot.load(this.#read(key));
+    }
+    this.#slots.set(key, slot);
+    this.#keepDecoded(slot);
+    return slot;
+  }
+
+  #decode(slot: Slot): unknown {
+    const source = slot.dirty ? slot : this.#frozen.get(slot.key);
+    if (!source?.dirty) return this.#read(slot.key)?.value;
+    return this.codec.decode(source.bytes, source.start + deadlineOctets, source.end);
+  }
+
+  #keepDecoded(slot: Slot): void {
+    const out = this.#decoded.push(slot);
+    // without its value a slot that is not dirty is of no use
+    if (out && !out.dirty && !out.staged && this.#slots.get(out.key) === out) this.#slots.delete(out.key);
+  }
+
+  #hint(slot: Slot): void {
+    if (slot.deadline >= slot.hintedAt) return;
+    this.dueIndex.add({ time: slot.deadline, key: slot.key });
+    slot.hintedAt = slot.unfiledHint = slot.deadline;
   }
 
   #read(key: string): Version | undefined {

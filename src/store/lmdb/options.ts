@@ -12,15 +12,15 @@ export const syncModes: readonly SyncMode[] = ['none', 'interval', 'commit'];
 
 export interface LmdbOptions {
   readonly sync: SyncMode;
-  /** Decoded records that are kept in memory for each table. */
-  readonly cacheRecords: number;
+  /** Records of a table that are kept decoded: those in use now. Many more would be copied by each garbage collection. */
+  readonly decodedRecords: number;
   /** Octets of records in memory at which they are written to the files. */
   readonly memoryOctets: number;
   /** Octets of the journal at which the records in memory are written to the files. */
   readonly journalOctets: number;
   /** Milliseconds after which they are written in any case. */
   readonly checkpointMs: number;
-  /** Octets of records in memory, and of the journal, at which updates are refused: the files do not keep up. */
+  /** Octets of records in memory, and of the journal, at which updates wait for the files. */
   readonly memoryLimit: number;
   readonly journalLimit: number;
 }
@@ -28,10 +28,10 @@ export interface LmdbOptions {
 /** A registrar's records are soft state that phones renew: losing a second of it to a power cut costs a refresh. */
 export const lmdbDefaults: LmdbOptions = {
   sync: 'interval',
-  cacheRecords: 32_768,
+  decodedRecords: 4096,
   memoryOctets: 64 * 1024 * 1024,
   journalOctets: 256 * 1024 * 1024,
   checkpointMs: 60_000,
-  memoryLimit: 256 * 1024 * 1024,
+  memoryLimit: 192 * 1024 * 1024,
   journalLimit: 1024 * 1024 * 1024,
 };

@@ -15,7 +15,7 @@ export async function* scanTable(table: LmdbTable, range: ScanRange): AsyncGener
   const { prefix = '', after, limit = Infinity } = range;
   const inRange = (key: string): boolean =>
     key.startsWith(prefix) && (after === undefined || compareKeys(key, after) > 0);
-  const memory = (await sortedKeys([...table.memKeys()].filter(inRange)))[Symbol.iterator]();
+  const memory = (await sortedKeys([...table.keysInMemory()].filter(inRange)))[Symbol.iterator]();
   const files = filedRecords(table.files, prefix, after);
   let inMemory = memory.next();
   let filed = await files.next();
@@ -24,7 +24,7 @@ export async function* scanTable(table: LmdbTable, range: ScanRange): AsyncGener
     const order = inMemory.done ? 1 : filed.done ? -1 : compareKeys(inMemory.value, filed.value.key);
     const key = order > 0 ? (filed.value as Filed).key : (inMemory.value as string);
     const value =
-      order > 0 && !table.memRecord(key) ? (filed.value as Filed).value : table.committed(key).value;
+      order > 0 && !table.peek(key) ? (filed.value as Filed).value : table.valueOf(table.slot(key));
     if (order <= 0) inMemory = memory.next();
     if (order >= 0) filed = await files.next();
     if (value === undefined || key === last) continue;
