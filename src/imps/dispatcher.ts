@@ -5,7 +5,6 @@ import type { Transaction } from './codec/envelope.js';
 import { child, numberOf, type Element } from './codec/element.js';
 import type { Handler, ImpsContext } from './context.js';
 import { delivered } from './delivery/courier.js';
-import { pushes } from './delivery/render.js';
 import { afterServices } from './lifecycle.js';
 import { blockEntityRequest, getBlockedListRequest } from './services/access-lists.js';
 import { createAttributeList, deleteAttributeList, getAttributeList } from './services/attribute-lists.js';
@@ -153,11 +152,12 @@ export async function answered(
     await route.handler(context, request);
     return undefined;
   }
+  const whole = context.outbox.wentWhole(session.id, id);
   const waiting = await context.outbox.remove(session.id, id);
-  if (waiting?.messageId === undefined || !succeeded(primitive)) return undefined;
   // a client that acknowledges a pushed message with a mere Status has it all the same
-  const message = await context.mailbox.get(session.user, waiting.messageId);
-  if (message && pushes(session, message)) await delivered(context, session, message.id);
+  if (whole && waiting?.messageId !== undefined && succeeded(primitive)) {
+    await delivered(context, session, waiting.messageId);
+  }
   return undefined;
 }
 

@@ -7,6 +7,7 @@ import type { ImpsContext, Origin } from './context.js';
 import { refill, takesMessages } from './delivery/courier.js';
 import { render } from './delivery/render.js';
 import { answered, routes } from './dispatcher.js';
+import { endSession } from './lifecycle.js';
 import type { Replies } from './replies.js';
 import type { SessionRecord } from './state/records.js';
 import { CspRefusal, result, status } from './status.js';
@@ -76,7 +77,9 @@ async function one(work: Work, transaction: Transaction): Promise<void> {
     case 'Login-Request': {
       const { version, sessionId } = message;
       const arrival = { version, transactionId: id, sessionId, primitive, origin: work.origin };
-      return answer(work, id, await guarded(context, () => login(context, arrival)));
+      const logIn = (): Promise<Element> => login(context, arrival);
+      const reply = await guarded(context, () => work.replies.login(context, arrival, logIn));
+      return answer(work, id, reply);
     }
     case 'WV-CSP-VersionDiscovery-Request':
       return answer(work, id, versionDiscovery(primitive));
@@ -124,6 +127,9 @@ async function one(work: Work, transaction: Transaction): Promise<void> {
 /** A request without a living session: 604, or why the session ended; a poll hears it as a Disconnect, once. */
 async function noSession(work: Work, { id, primitive }: Transaction): Promise<void> {
   const { context, message } = work;
+  const overdue =
+    message.sessionId === undefined ? undefined : await context.sessions.overdue(message.sessionId);
+  if (overdue) await endSession(context, overdue, 600);
   const epitaph =
     message.sessionId === undefined ? undefined : await context.sessions.epitaph(message.sessionId);
   context.trail.record({
@@ -190,7 +196,7 @@ async function finish(work: Work): Promise<CspMessage | undefined> {
       if (carried >= limit) break;
       const primitive = await render(context, session, waiting);
       if (!primitive) continue;
-      if (!(await context.outbox.sending(session.id, waiting))) continue;
+      if (!(await context.outbox.sending(session.id, waiting, primitive.name === 'NewMessage'))) continue;
       answers.push({ mode: 'Request', id: waiting.id, primitive });
       carried++;
     }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { Element } from './codec/element.js';
+import type { LoginArrival } from './access/login-request.js';
+import { textOf, type Element } from './codec/element.js';
 import type { ImpsContext } from './context.js';
 import { keyOf, replies, type ReplyRecord } from './state/records.js';
 
@@ -7,6 +8,8 @@ import { keyOf, replies, type ReplyRecord } from './state/records.js';
 const REMEMBER_MS = 600_000;
 /** Answers kept in memory; older ones of changing requests are still in the store. */
 const IN_MEMORY = 4096;
+/** How long a repeated login is recognised, milliseconds. */
+const LOGIN_MS = 60_000;
 
 interface Known {
   readonly fingerprint: string;
@@ -20,6 +23,7 @@ interface Known {
  */
 export class Replies {
   readonly #recent = new Map<string, Known>();
+  readonly #logins = new Map<string, { readonly at: number; readonly answer: Element }>();
 
   /**
    * @param work does the request; gets the seed for what it makes
@@ -50,6 +54,32 @@ export class Replies {
       // a failure is no answer: the repeat is to try again
       if (this.#recent.get(key)?.answer === answer) this.#recent.delete(key);
     });
+    return answer;
+  }
+
+  /**
+   * A login that was answered with a session is answered the same when it comes again from the same place, as long as
+   * that session lives: the phone did not get the first answer.
+   */
+  async login(context: ImpsContext, arrival: LoginArrival, work: () => Promise<Element>): Promise<Element> {
+    const { transactionId, origin, primitive } = arrival;
+    const key = keyOf('login', origin.remoteAddress, transactionId, fingerprintOf(primitive));
+    const known = this.#logins.get(key);
+    const session = known && textOf(known.answer, 'SessionID');
+    if (
+      known &&
+      session &&
+      context.clock.now() - known.at < LOGIN_MS &&
+      (await context.sessions.find(session))
+    ) {
+      note(context, session, transactionId);
+      return known.answer;
+    }
+    const answer = await work();
+    if (textOf(answer, 'SessionID') !== undefined) {
+      this.#logins.set(key, { at: context.clock.now(), answer });
+      if (this.#logins.size > IN_MEMORY) this.#logins.delete(this.#logins.keys().next().value!);
+    }
     return answer;
   }
 

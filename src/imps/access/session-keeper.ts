@@ -151,6 +151,23 @@ export class SessionKeeper {
     });
   }
 
+  /** The session's record though its time is over: it is still to be ended. */
+  async overdue(id: string): Promise<SessionRecord | undefined> {
+    const session = await this.#store.get(sessions, id);
+    return session && this.expiresAt(session) <= this.#clock.now() ? session : undefined;
+  }
+
+  /** Looks at a session again when its time is over as it is known now. */
+  #putOff(session: SessionRecord): Promise<void> {
+    const deadline = this.expiresAt(session);
+    const seenAt = this.#seen.get(session.id) ?? session.seenAt;
+    return this.#store.update(sessions, session.id, (current) =>
+      current
+        ? { kind: 'put', value: { ...current, seenAt }, deadline, result: undefined }
+        : { kind: 'keep', result: undefined },
+    );
+  }
+
   /** What to tell a client whose session is no more, and whether it hears it for the first time. */
   async epitaph(id: string): Promise<{ readonly code: StatusCode; readonly first: boolean }> {
     const known = await this.#store.get(endedSessions, id);
@@ -177,10 +194,7 @@ export class SessionKeeper {
       const session = await this.#store.get(sessions, id);
       if (!session) continue;
       if (this.expiresAt(session) <= now) found.push(session);
-      else {
-        const seenAt = this.seenAt(session);
-        await this.change(id, (current) => ({ ...current, seenAt: Math.max(current.seenAt, seenAt) }));
-      }
+      else await this.#putOff(session);
     }
     return found;
   }
@@ -189,5 +203,5 @@ export class SessionKeeper {
 /** Milliseconds for which a restart of the keep-alive timer may stay uncommitted. */
 const graceOf = (session: SessionRecord): number => session.keepAliveSeconds * 125;
 
-const deadlineOf = (session: SessionRecord): number =>
-  session.seenAt + session.keepAliveSeconds * 1000 + graceOf(session);
+/** When to look whether the session ended; traffic since its last commit puts it off then. */
+const deadlineOf = (session: SessionRecord): number => session.seenAt + session.keepAliveSeconds * 1000;

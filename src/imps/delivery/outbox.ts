@@ -13,6 +13,8 @@ export interface Waiting extends OutboxRecord {
 interface Sent {
   readonly at: number;
   readonly times: number;
+  /** Whether a message went out whole, so that a mere Status acknowledges it. */
+  readonly whole: boolean;
 }
 
 export interface OutboxTimes {
@@ -98,15 +100,27 @@ export class Outbox {
     return found;
   }
 
+  /** The message went out whole, and not as an announcement. */
+  wentWhole(session: string, id: string): boolean {
+    return this.#sent.get(session)?.get(id)?.whole ?? false;
+  }
+
+  /** The message turned out too large, and its announcement goes out instead. */
+  wentAnnounced(session: string, id: string): void {
+    const sent = this.#sent.get(session);
+    const last = sent?.get(id);
+    if (sent && last) sent.set(id, { ...last, whole: false });
+  }
+
   /** The request goes out. One that is no message and went out too often is dropped instead: @returns false. */
-  async sending(session: string, waiting: Waiting): Promise<boolean> {
+  async sending(session: string, waiting: Waiting, whole: boolean): Promise<boolean> {
     const sent = this.#sent.get(session) ?? new Map<string, Sent>();
     const times = (sent.get(waiting.id)?.times ?? 0) + 1;
     if (times > TIMES && waiting.messageId === undefined) {
       await this.remove(session, waiting.id);
       return false;
     }
-    sent.set(waiting.id, { at: this.#clock.now(), times });
+    sent.set(waiting.id, { at: this.#clock.now(), times, whole });
     this.#sent.set(session, sent);
     return true;
   }

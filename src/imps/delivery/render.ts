@@ -30,7 +30,7 @@ export const announcement = (context: ImpsContext, session: SessionRecord, messa
   element('MessageNotification', messageInfo(message, session.version, context.clock.now()));
 
 /** Whether a message goes to the session whole: by delivery method, size, content type and what was negotiated. */
-export function pushes(session: SessionRecord, message: MessageRecord): boolean {
+function pushes(session: SessionRecord, message: MessageRecord): boolean {
   const { functions } = session;
   const may = (code: string): boolean => functions === undefined || functions.includes(code);
   if (!may('NOTIF')) return true;

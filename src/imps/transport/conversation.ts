@@ -69,7 +69,10 @@ export class Conversation {
     });
     if (transaction.primitive?.name === 'NewMessage') {
       const message = await this.#context.mailbox.get(session.user, transaction.id);
-      if (message) return { ...transaction, primitive: announcement(this.#context, session, message) };
+      if (message) {
+        this.#context.outbox.wentAnnounced(session.id, transaction.id);
+        return { ...transaction, primitive: announcement(this.#context, session, message) };
+      }
     }
     return { ...transaction, primitive: status(432) };
   }

@@ -81,6 +81,7 @@ export class Phone {
     const found = answer?.transactions.find((transaction) => transaction.mode === 'Response');
     if (!found?.primitive) throw new Error(`no response to ${primitive.name}`);
     if (found.id !== id) throw new Error(`response to transaction ${found.id} instead of ${id}`);
+    if (primitive.name === 'Logout-Request') this.sessionId = undefined;
     return found.primitive;
   }
 
@@ -225,9 +226,11 @@ export const capabilityRequest = (version: CspVersion, ...capabilities: readonly
     element(
       'CapabilityList',
       element('ClientType', 'MOBILE_PHONE'),
-      element('InitialDeliveryMethod', 'P'),
-      element('AnyContent', true),
-      element('SupportedBearer', 'HTTP'),
+      [
+        element('InitialDeliveryMethod', 'P'),
+        element('AnyContent', true),
+        element('SupportedBearer', 'HTTP'),
+      ].filter(({ name }) => !capabilities.some((given) => given.name === name)),
       capabilities,
     ),
   );

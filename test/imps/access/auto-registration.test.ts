@@ -1,0 +1,122 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { child, element, textOf } from '../../../src/imps/codec/element.js';
+import { codeOf } from '../tools/phone.js';
+import { userId, world, type World } from '../tools/world.js';
+
+let here: World;
+afterEach(async () => {
+  expect(here.errors).toEqual([]);
+  await here.close();
+});
+
+const questions = [
+  { id: 'terms', text: 'Accept the terms?', options: ['Yes', 'No'] },
+  { id: 'human', text: 'Type maple', options: ['Done'], key: 'maple' },
+];
+const answers = (...given: readonly [string, number, string?][]) =>
+  element(
+    'SystemMessageResponseList',
+    given.map(([id, option, key]) =>
+      element(
+        'SystemMessageResponse',
+        element('SystemMessageID', id),
+        element('ChosenOptionID', option),
+        key === undefined ? undefined : element('VerificationKey', key),
+      ),
+    ),
+  );
+
+describe('auto-registration (document 004 §6.2)', () => {
+  it('is off unless the operator turns it on: 531', async () => {
+    here = await world();
+    expect(codeOf(await here.phone('newcomer').login2())).toBe(531);
+  });
+
+  it('makes the user of a first login, sends the User-ID, and starts a session', async () => {
+    here = await world({ autoRegistration: { policy: 'open' } });
+    const phone = here.phone('Newcomer');
+    const response = await phone.login2();
+    expect(codeOf(response)).toBe(200);
+    expect(textOf(response, 'UserID')).toBe('wv:newcomer@ims.test');
+    expect(child(response, 'Password')).toBeUndefined();
+    await phone.request(element('Logout-Request'));
+    const again = await phone.login2();
+    expect([codeOf(again), textOf(again, 'UserID')]).toEqual([200, undefined]);
+  });
+
+  it('makes a password too where the operator wants it, and that is the one from then on', async () => {
+    here = await world({ autoRegistration: { policy: 'open', makePassword: true } });
+    const response = await here.phone('newcomer').login2();
+    const password = textOf(response, 'Password') ?? '';
+    expect(password).toHaveLength(16);
+    const other = { clientId: 'wv:other' };
+    expect(codeOf(await here.phone('newcomer', other).login2())).toBe(409);
+    expect(codeOf(await here.phone('newcomer', { ...other, password }).login2())).toBe(200);
+  });
+
+  it('works by digest: the challenge first, then a password is made', async () => {
+    here = await world({ autoRegistration: { policy: 'open' } });
+    const response = await here.phone('newcomer').login4();
+    expect(codeOf(response)).toBe(200);
+    expect(textOf(response, 'Password')).toHaveLength(16);
+  });
+
+  it('by the network takes the number that a trusted proxy asserts for User-ID, and nobody else', async () => {
+    here = await world({ autoRegistration: { policy: 'network' }, trustedProxies: ['127.0.0.1'] });
+    const headers = { 'X-Network-MSISDN': '46701234567' };
+    const response = await here.phone('x', { user: '', headers }).login2();
+    expect(codeOf(response)).toBe(200);
+    expect(textOf(response, 'UserID')).toBe('wv:+46701234567@ims.test');
+    expect(codeOf(await here.phone('newcomer').login2())).toBe(531);
+  });
+
+  it('is for users of the home domain alone', async () => {
+    here = await world({ autoRegistration: { policy: 'open' } });
+    expect(codeOf(await here.phone('x', { user: 'wv:x@elsewhere.test' }).login2())).toBe(531);
+  });
+
+  it('of a client before 1.3 needs no word that it cannot read', async () => {
+    here = await world({ autoRegistration: { policy: 'open' } });
+    const response = await here.phone('newcomer', { version: '1.2' }).login2();
+    expect([codeOf(response), child(response, 'UserID')]).toEqual([200, undefined]);
+    expect(codeOf(await here.phone('other', { version: '1.2' }).login4())).toBe(531);
+    await here.close();
+    here = await world({ autoRegistration: { policy: 'open', questions } });
+    expect(codeOf(await here.phone('newcomer', { version: '1.2' }).login2())).toBe(531);
+  });
+
+  it('with questions is 203 and no session until all are answered, and then says that the service is ready', async () => {
+    here = await world({ autoRegistration: { policy: 'open', questions, welcome: 'Ready.' } });
+    const phone = here.phone('newcomer');
+    const first = await phone.login2();
+    expect(codeOf(first)).toBe(203);
+    expect(textOf(first, 'UserID')).toBe('wv:newcomer@ims.test');
+    expect(child(first, 'SessionID')).toBeUndefined();
+    const asked = child(child(first, 'Result'), 'SystemMessageList')?.children ?? [];
+    expect(asked.map((one) => textOf(one, 'SystemMessageID'))).toEqual(['terms', 'human']);
+    expect(codeOf(await phone.login2())).toBe(203);
+    expect(codeOf(await phone.login2(answers(['terms', 1])))).toBe(203);
+    expect(codeOf(await phone.login2(answers(['terms', 1], ['human', 1, 'oak'])))).toBe(203);
+    const ready = await phone.login2(answers(['terms', 1], ['human', 1, 'maple']));
+    expect(codeOf(ready)).toBe(200);
+    const welcome = child(child(child(ready, 'Result'), 'SystemMessageList'), 'SystemMessage');
+    expect(textOf(welcome, 'SystemMessageText')).toBe('Ready.');
+  });
+
+  it('that is declined is 403, and leaves no user behind', async () => {
+    here = await world({ autoRegistration: { policy: 'open', questions } });
+    const phone = here.phone('newcomer');
+    await phone.login2();
+    expect(codeOf(await phone.login2(answers(['terms', 2])))).toBe(403);
+    expect(await here.server.users.find(userId('newcomer'))).toBeUndefined();
+  });
+
+  it('that is not confirmed lets nobody send to the user who is not there yet', async () => {
+    here = await world({ autoRegistration: { policy: 'open', questions } });
+    await here.phone('newcomer').login2();
+    expect(codeOf(await here.phone('newcomer', { password: 'guess' }).login2(answers(['terms', 2])))).toBe(
+      409,
+    );
+    expect(await here.server.users.find(userId('newcomer'))).toMatchObject({ state: 'confirming' });
+  });
+});
