@@ -144,8 +144,10 @@ export class FakeTransactions implements TransactionLayer {
     return transaction;
   }
 
-  receiveAck(request: SipRequest | string, source: Partial<Source> = {}): void {
-    this.onAck(typeof request === 'string' ? requestOf(request) : request, { ...caller, ...source });
+  receiveAck(request: SipRequest | string, source: Partial<Source> = {}, body = ''): void {
+    const message = typeof request === 'string' ? requestOf(request) : request;
+    if (body !== '') message.body = Buffer.from(body);
+    this.onAck(message, { ...caller, ...source });
   }
 
   /** The newest request sent, of that method where one is given. */

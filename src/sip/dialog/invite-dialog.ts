@@ -3,6 +3,7 @@ import type { Exchange } from '../embedded/authenticated.js';
 import type { InboundRequest, InboundResponse } from '../embedded/inbound.js';
 import type { HeaderMap } from '../message/headers.js';
 import type { SipMessage, SipRequest, SipResponse } from '../message/message.js';
+import type { Handler } from '../stack.js';
 import { BaseDialog, type DialogParts, type InDialogRequest } from './base.js';
 import type { DialogEnvironment } from './environment.js';
 import { answerUnhandled, retryLater, UA_METHODS } from './defaults.js';
@@ -12,6 +13,12 @@ import { answerTimer, sessionExpiresOf, SessionTimer, type SessionTimerUser } fr
 
 /** The body of the ACK, for an INVITE that made no offer (RFC 3261 §13.2.2.4). */
 export type AckBody = (response: SipResponse) => Promise<InDialogRequest> | InDialogRequest;
+
+/** An INVITE or UPDATE inside the dialog. */
+export interface Offer extends InDialogRequest {
+  /** Whether a 491 and a 422 are answered by another try; true unless given. */
+  readonly tryAgain?: boolean;
+}
 
 /** A session description with its Content-Type. */
 interface Description {
@@ -24,6 +31,8 @@ export class InviteDialog extends BaseDialog implements SessionTimerUser {
   readonly timer: SessionTimer;
   /** Set on the server's side while it sends provisional responses reliably. */
   reliable: ReliableProvisionals | undefined;
+  /** Takes over the PRACKs that acknowledge something; they are answered 200 or by the listener without it. */
+  onPrack: Handler | undefined;
   /** Ends an INVITE that has made an early dialog only. */
   rejectEarly: ((status: number) => void) | undefined;
   /** We have sent an INVITE, or an UPDATE with an offer, that has no final response. */
@@ -36,6 +45,8 @@ export class InviteDialog extends BaseDialog implements SessionTimerUser {
   readonly #whenConfirmed: (() => void)[] = [];
   readonly #decided: (() => void)[] = [];
   #ack: SipRequest | undefined;
+  /** Our INVITE whose 2xx we have not acknowledged. */
+  #unacknowledged: SipRequest | undefined;
   #localDescription: Description | undefined;
   #remoteDescription: Description | undefined;
   #peerAllows = '';
@@ -55,6 +66,7 @@ export class InviteDialog extends BaseDialog implements SessionTimerUser {
     this.values.refreshTarget(response);
     this.#heard(response);
     this.#startTimerAsClient(request, response);
+    this.#unacknowledged = request;
   }
 
   /** As server: sends the 2xx to an INVITE, the first or a later one, until its ACK comes (RFC 3261 §13.3.1.4). */
@@ -112,12 +124,13 @@ export class InviteDialog extends BaseDialog implements SessionTimerUser {
   }
 
   /** re-INVITE; a 491 is tried again once, after the time of RFC 3261 §14.1, and a 422 with the interval asked for. */
-  async reinvite(options: InDialogRequest, ackBody?: AckBody): Promise<SipResponse> {
+  async reinvite(options: Offer, ackBody?: AckBody): Promise<SipResponse> {
     if (this.#unconfirmed) await this.#confirmation();
     const exchange = await this.#offer('INVITE', options);
     const { request, response } = exchange;
     if (response.status >= 300) return response;
     this.#heard(response);
+    this.#unacknowledged = request;
     this.sendAck(request, ackBody ? await ackBody(response) : {});
     return response;
   }
@@ -131,6 +144,8 @@ export class InviteDialog extends BaseDialog implements SessionTimerUser {
 
   /** ACK to a 2xx, with the credentials of its INVITE (RFC 3261 §13.2.2.4). */
   sendAck(invite: SipRequest, options: InDialogRequest): void {
+    if (this.#unacknowledged !== invite) return;
+    this.#unacknowledged = undefined;
     const headers: Record<string, string[]> = {};
     for (const name of ['Authorization', 'Proxy-Authorization'])
       if (invite.has(name)) headers[name] = invite.headers.lines(name);
@@ -254,10 +269,11 @@ export class InviteDialog extends BaseDialog implements SessionTimerUser {
 
   #onPrack(request: InboundRequest, response: InboundResponse): void {
     if (!this.reliable?.acknowledge(request)) response.send(481);
+    else if (this.onPrack) this.environment.dispatcher.run(this.onPrack, request, response);
     else if (request.body.length === 0 || !this.hand(request, response)) response.send(200);
   }
 
-  async #offer(method: 'INVITE' | 'UPDATE', options: InDialogRequest, again = true): Promise<Exchange> {
+  async #offer(method: 'INVITE' | 'UPDATE', options: Offer): Promise<Exchange> {
     const offers = method === 'INVITE' || (options.body?.length ?? 0) > 0;
     if (offers && (this.#offering || this.#asked)) throw new ParleyError('sip-request-pending', this.callId);
     if (offers) this.#offering = true;
@@ -275,9 +291,9 @@ export class InviteDialog extends BaseDialog implements SessionTimerUser {
     }
     const { request, response } = exchange;
     if (response.status === 422) this.timer.noteMinSe(response);
-    if (again && (response.status === 422 || response.status === 491)) {
+    if (options.tryAgain !== false && (response.status === 422 || response.status === 491)) {
       if (response.status === 491) await this.#afterGlare();
-      return this.#offer(method, options, false);
+      return this.#offer(method, { ...options, tryAgain: false });
     }
     if (response.status < 300) {
       this.#said(request);
@@ -342,6 +358,7 @@ export class InviteDialog extends BaseDialog implements SessionTimerUser {
   /** Sends BYE; the dialog has ended from then on. */
   async #hangUp(cause: string, headers: HeaderMap = {}): Promise<void> {
     if (this.state === 'terminated') return;
+    if (this.#unacknowledged) this.sendAck(this.#unacknowledged, {});
     const bye = this.exchange('BYE', { headers });
     this.end(cause);
     await bye;

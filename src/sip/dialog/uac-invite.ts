@@ -8,15 +8,25 @@ import type { UacOptions } from '../stack.js';
 import type { NextHop } from '../transaction/layer.js';
 import { UA_METHODS } from './defaults.js';
 import type { DialogEnvironment } from './environment.js';
-import { InviteDialog, type AckBody } from './invite-dialog.js';
+import type { InDialogRequest } from './base.js';
+import { InviteDialog } from './invite-dialog.js';
 import { ReliableReceiver } from './reliable.js';
 import { MIN_SE_SECONDS, minSeOf } from './session-timer.js';
 import { DialogState } from './state.js';
 
+/** Sends the PRACK to one reliable provisional response and gives its final response. */
+export type SendPrack = (options: InDialogRequest) => Promise<SipResponse>;
+
 /** What the stack's own B2BUA adds to the port's options. */
-export interface InviteOptions extends UacOptions {
-  /** Gives the body of the PRACK to a provisional response that made an offer. */
-  readonly prackBody?: AckBody;
+export interface InviteOptions extends Omit<UacOptions, 'onEarlyDialog'> {
+  onEarlyDialog?(dialog: InviteDialog): void;
+  /** Feature parameters for our Contact, each with its semicolon. */
+  readonly contactFeatures?: string;
+  editRequest?(request: SipRequest): void;
+  /** Takes a reliable provisional response over, in place of `onProvisional` and of an empty PRACK. */
+  onReliable?(response: SipResponse, prack: SendPrack): Promise<unknown>;
+  /** Gets the 2xx before it is acknowledged, and gives the body of the ACK. */
+  onSuccess?(response: SipResponse, dialog: InviteDialog): Promise<InDialogRequest> | InDialogRequest;
 }
 
 interface Early {
@@ -99,6 +109,7 @@ export class UacInvite {
     if (supported.length > 0) request.headers.append('Supported', supported.join(', '));
     if (!request.has('Allow')) request.headers.append('Allow', UA_METHODS);
     if (sessionExpires !== undefined) request.headers.set('Session-Expires', sessionExpires);
+    this.#options.editRequest?.(request);
     return request;
   }
 
@@ -113,22 +124,27 @@ export class UacInvite {
   #prepare(request: SipRequest, hop: NextHop): void {
     if (request.has('Contact')) return;
     const { user } = request.from.uri;
-    request.headers.append('Contact', contactValue(this.#environment.wire.localEnd(hop), user));
+    const contact = contactValue(this.#environment.wire.localEnd(hop), user);
+    request.headers.append('Contact', contact + (this.#options.contactFeatures ?? ''));
   }
 
   #onProvisional(response: SipResponse): void {
     if (response.status > 100 && response.toTag !== undefined && !this.#cancelled) {
       const { dialog, receiver } = this.#earlyOf(response, response.toTag);
       const rack = receiver.accept(response);
-      if (rack !== undefined) dialog.background(this.#prack(dialog, response, rack));
-      else if (response.headers.hasToken('Require', '100rel')) return;
+      if (rack !== undefined && this.#onReliable(dialog, response, rack)) return;
+      // a reliable response that is not new, or not yet in order, is as if it had not come
+      if (rack === undefined && response.headers.hasToken('Require', '100rel')) return;
     }
     this.#options.onProvisional?.(response);
   }
 
-  async #prack(dialog: InviteDialog, response: SipResponse, rack: string): Promise<void> {
-    const options = response.body.length > 0 ? await this.#options.prackBody?.(response) : undefined;
-    await dialog.send({ method: 'PRACK', ...options, headers: { RAck: rack, ...options?.headers } });
+  /** @returns whether it was taken over by the user. */
+  #onReliable(dialog: InviteDialog, response: SipResponse, rack: string): boolean {
+    const prack: SendPrack = (options) =>
+      dialog.send({ method: 'PRACK', ...options, headers: { ...options.headers, RAck: rack } });
+    dialog.background(this.#options.onReliable?.(response, prack) ?? prack({}));
+    return this.#options.onReliable !== undefined;
   }
 
   #earlyOf(response: SipResponse, tag: string): Early {
@@ -159,7 +175,7 @@ export class UacInvite {
       this.#dismiss(dialog);
       throw new FinalResponseError(buildResponse(this.#request, 487, dialog.remoteTag));
     }
-    const body = await this.#options.ackBody?.(response);
+    const body = await (this.#options.onSuccess?.(response, dialog) ?? this.#options.ackBody?.(response));
     dialog.sendAck(this.#request, body ?? {});
     return dialog;
   }

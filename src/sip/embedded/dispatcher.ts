@@ -1,6 +1,7 @@
 import { ParleyError } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
 import type { Trail } from '../../base/trail.js';
+import { FinalResponseError } from '../final-response-error.js';
 import type { Handler } from '../stack.js';
 import type { InboundRequest, InboundResponse } from './inbound.js';
 import { shortReason } from './respond.js';
@@ -52,6 +53,8 @@ export class Dispatcher {
 
   /** Answers a request whose processing failed: with the status of a ParleyError, else with 500. */
   fail(error: unknown, request: InboundRequest, response: InboundResponse): void {
+    // the answer to a caller whose second leg failed has gone out with that failure
+    if (error instanceof FinalResponseError && response.finalStatus !== undefined) return;
     const known = error instanceof ParleyError;
     if (!known)
       this.#log.error(

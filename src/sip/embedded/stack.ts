@@ -3,6 +3,7 @@ import type { Clock } from '../../base/clock.js';
 import { ParleyError } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
 import type { Trail } from '../../base/trail.js';
+import { createB2bua } from '../b2bua/b2bua.js';
 import type { SipRequest, SipResponse } from '../message/message.js';
 import type { DialogEnvironment } from '../dialog/environment.js';
 import { acceptSubscribe } from '../dialog/notifier.js';
@@ -153,12 +154,15 @@ class EmbeddedStack implements SipStack {
     throw new ParleyError('sip-unsupported', `a dialog by ${options.method}`);
   }
 
-  createB2BUA(
-    _request: ServerRequest,
-    _response: ServerResponse,
-    _options: B2buaOptions,
+  async createB2BUA(
+    request: ServerRequest,
+    response: ServerResponse,
+    options: B2buaOptions,
   ): Promise<{ uas: Dialog; uac: Dialog }> {
-    return Promise.reject(new ParleyError('sip-unsupported', 'createB2BUA'));
+    const [inbound, answer] = ours(request, response);
+    if (!answer.invite) throw new ParleyError('sip-unsupported', `a B2BUA for ${inbound.method}`);
+    if (answer.finalStatus !== undefined) throw new ParleyError('sip-already-answered');
+    return createB2bua(this.#environment, inbound, answer, answer.invite, options);
   }
 
   async proxyRequest(
