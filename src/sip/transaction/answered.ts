@@ -29,6 +29,10 @@ export class AnsweredRequests {
   readonly #lifetime: number;
   readonly #limits: AnsweredLimits;
   readonly #seed = randomInt(0x7fff_ffff);
+  /** The key looked at last, one character an octet in `#text`. */
+  #key = '';
+  #text = '';
+  #hash = 0;
   readonly #chunks: Chunk[] = [];
   /** Sequence number of chunks[0]. */
   #firstChunk = 0;
@@ -55,15 +59,17 @@ export class AnsweredRequests {
   }
 
   add(key: string, response: Buffer): void {
-    const keyBytes = Buffer.byteLength(key);
+    this.#look(key);
+    const keyBytes = this.#text.length;
     const total = keyBytes + response.length;
     if (total > CHUNK_BYTES || total > this.#limits.bytes) return;
-    this.#expire();
+    const now = this.#clock.now();
+    this.#expire(now);
     while (this.#size >= this.#limits.count || this.#bytes + total > this.#limits.bytes) this.#dropOldest();
     if (this.#size === this.#table.capacity) this.#grow();
     const chunk = this.#chunkFor(total);
     const offset = chunk.used;
-    chunk.octets.write(key, offset);
+    chunk.octets.write(this.#text, offset, 'latin1');
     chunk.octets.set(response, offset + keyBytes);
     chunk.used += total;
     chunk.live++;
@@ -73,8 +79,8 @@ export class AnsweredRequests {
     table.offset[slot] = offset;
     table.keyBytes[slot] = keyBytes;
     table.responseBytes[slot] = response.length;
-    table.expires[slot] = this.#clock.now() + this.#lifetime;
-    table.link(slot, this.#hash(key));
+    table.expires[slot] = now + this.#lifetime;
+    table.link(slot, this.#hash);
     this.#size++;
     this.#bytes += total;
     if (!this.#sweep) this.#sweep = this.#clock.after(this.#lifetime, this.#onSweep);
@@ -84,13 +90,14 @@ export class AnsweredRequests {
   find(key: string): Buffer | undefined {
     if (this.#size === 0) return undefined;
     const table = this.#table;
-    const hash = this.#hash(key);
+    this.#look(key);
+    const hash = this.#hash;
     for (let slot = table.first(hash); slot >= 0; slot = table.next(slot)) {
       if (table.hashes[slot] !== hash) continue;
       const { octets } = this.#chunks[table.chunk[slot]! - this.#firstChunk]!;
       const offset = table.offset[slot]!;
       const start = offset + table.keyBytes[slot]!;
-      if (octets.toString('utf8', offset, start) !== key) continue;
+      if (octets.toString('latin1', offset, start) !== this.#text) continue;
       if (table.expires[slot]! <= this.#clock.now()) return undefined;
       return octets.subarray(start, start + table.responseBytes[slot]!);
     }
@@ -99,15 +106,15 @@ export class AnsweredRequests {
 
   readonly #onSweep = (): void => {
     this.#sweep = undefined;
-    this.#expire();
+    const now = this.#clock.now();
+    this.#expire(now);
     if (this.#size > 0) {
-      const wait = this.#table.expires[this.#oldest]! - this.#clock.now();
+      const wait = this.#table.expires[this.#oldest]! - now;
       this.#sweep = this.#clock.after(Math.max(wait, this.#lifetime / 8), this.#onSweep);
     }
   };
 
-  #expire(): void {
-    const now = this.#clock.now();
+  #expire(now: number): void {
     while (this.#size > 0 && this.#table.expires[this.#oldest]! <= now) this.#dropOldest();
   }
 
@@ -141,13 +148,24 @@ export class AnsweredRequests {
     this.#oldest = 0;
   }
 
-  /** FNV-1a from a random seed with MurmurHash3's finish, so that branches that collide are hard to choose. */
-  #hash(key: string): number {
+  /**
+   * Makes `#text` and `#hash` those of a key; a request is asked for when it comes and added when it is answered,
+   * often in one go. FNV-1a from a random seed with MurmurHash3's finish: branches that collide are hard to choose.
+   */
+  #look(key: string): void {
+    if (key === this.#key) return;
     let hash = this.#seed;
-    for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x0100_0193);
+    let all = 0;
+    for (let i = 0; i < key.length; i++) {
+      const code = key.charCodeAt(i);
+      all |= code;
+      hash = Math.imul(hash ^ code, 0x0100_0193);
+    }
     hash = Math.imul(hash ^ (hash >>> 16), 0x85eb_ca6b);
     hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2_ae35);
-    return (hash ^ (hash >>> 16)) >>> 0;
+    this.#hash = (hash ^ (hash >>> 16)) >>> 0;
+    this.#key = key;
+    this.#text = all < 256 ? key : Buffer.from(key, 'utf8').toString('latin1');
   }
 }
 

@@ -1,0 +1,95 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { VirtualClock } from '../../../src/base/clock.js';
+import { AnsweredRequests } from '../../../src/sip/transaction/answered.js';
+
+const lifetime = 32_000;
+const roomy = { count: 1 << 20, bytes: 1 << 28 };
+
+describe('answered requests', () => {
+  it('are found by their key with the octets of their response until Timer J fires', () => {
+    const clock = new VirtualClock();
+    const answered = new AnsweredRequests(clock, lifetime, roomy);
+    answered.add('OPTIONS z9hG4bK1 host:5060', Buffer.from('response'));
+    clock.advance(lifetime - 10);
+    expect(answered.find('OPTIONS z9hG4bK1 host:5060')?.toString()).toBe('response');
+    expect(answered.find('OPTIONS z9hG4bK2 host:5060')).toBeUndefined();
+    clock.advance(10);
+    expect(answered.find('OPTIONS z9hG4bK1 host:5060')).toBeUndefined();
+  });
+
+  it('give their memory back when nothing more comes', () => {
+    const clock = new VirtualClock();
+    const answered = new AnsweredRequests(clock, lifetime, roomy);
+    for (let i = 0; i < 1000; i++) {
+      answered.add(`key ${i}`, Buffer.alloc(500));
+      clock.advance(10);
+    }
+    expect(answered.size).toBe(1000);
+    clock.advance(2 * lifetime);
+    expect([answered.size, answered.bytes, clock.pending]).toEqual([0, 0, 0]);
+  });
+
+  it('lose the oldest first when there are too many', () => {
+    const answered = new AnsweredRequests(new VirtualClock(), lifetime, { ...roomy, count: 3 });
+    for (const key of ['a', 'b', 'c', 'd']) answered.add(key, Buffer.from(key));
+    expect(['a', 'b', 'c', 'd'].map((key) => answered.find(key)?.toString())).toEqual([
+      undefined,
+      'b',
+      'c',
+      'd',
+    ]);
+  });
+
+  it('lose the oldest first when they hold too many octets', () => {
+    const answered = new AnsweredRequests(new VirtualClock(), lifetime, { ...roomy, bytes: 250 });
+    for (const key of ['a', 'b', 'c']) answered.add(key, Buffer.alloc(100));
+    expect([answered.size, answered.bytes, answered.find('a')]).toEqual([2, 202, undefined]);
+  });
+
+  it('do not keep a response that is larger than all there may be', () => {
+    const answered = new AnsweredRequests(new VirtualClock(), lifetime, { ...roomy, bytes: 250 });
+    answered.add('a', Buffer.alloc(300));
+    expect(answered.size).toBe(0);
+  });
+
+  it('tell keys apart whose characters do not fit an octet', () => {
+    const answered = new AnsweredRequests(new VirtualClock(), lifetime, roomy);
+    answered.add('branch \u{1F600}', Buffer.from('smile'));
+    answered.add('branch \u{1F601}', Buffer.from('grin'));
+    expect(answered.find('branch \u{1F600}')?.toString()).toBe('smile');
+    expect(answered.find('branch \u{1F601}')?.toString()).toBe('grin');
+  });
+
+  it('behave as a map whose entries leave in order, whatever is added and however time goes', () => {
+    const step = fc.oneof(
+      fc.record({ add: fc.integer({ min: 0, max: 200 }), size: fc.integer({ min: 0, max: 60_000 }) }),
+      fc.record({ wait: fc.integer({ min: 1, max: 900 }) }),
+    );
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
+        const clock = new VirtualClock(0);
+        const limits = { count: 50, bytes: 1_500_000 };
+        const answered = new AnsweredRequests(clock, 1000, limits);
+        let model: { key: string; value: Buffer; until: number }[] = [];
+        for (const [index, one] of steps.entries()) {
+          if ('wait' in one) clock.advance(one.wait * 10 - (clock.now() % 10));
+          else {
+            const key = `key ${one.add} ${index}`;
+            const value = Buffer.alloc(one.size, index);
+            answered.add(key, value);
+            model.push({ key, value, until: clock.now() + 1000 });
+            const octets = (): number =>
+              model.reduce((sum, entry) => sum + entry.key.length + entry.value.length, 0);
+            model = model.filter((entry) => entry.until > clock.now());
+            while (model.length > limits.count || octets() > limits.bytes) model.shift();
+          }
+          model = model.filter((entry) => entry.until > clock.now());
+          for (const { key, value } of model) expect(answered.find(key)?.equals(value)).toBe(true);
+          expect(answered.find(`key 0 ${index + 1}`)).toBeUndefined();
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
