@@ -16,6 +16,8 @@ import type { Conversation } from './conversation.js';
 /** Answers a CIR poll with its HTTP status. */
 export type PollHandler = (cookie: string) => Promise<200 | 204 | 404 | 429>;
 
+/** How long running requests may take to finish when the server closes. */
+const DRAIN_MS = 10_000;
 /** Headers by which network elements assert the telephone number of who sends. */
 const msisdnHeaders = ['x-network-msisdn', 'x-up-calling-line-id', 'from'];
 
@@ -62,10 +64,13 @@ export class HttpTransport {
     if (!this.#server.listening) return;
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#server.closeIdleConnections();
+    const late = this.#context.clock.after(DRAIN_MS, () => this.#server.closeAllConnections());
     await closed;
+    late.cancel();
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const remoteAddress = request.socket.remoteAddress;
     try {
       const { pathname, searchParams } = new URL(request.url ?? '/', 'http://parley.invalid');
       if (pathname === '/csp') await this.#csp(request, response);
@@ -73,9 +78,11 @@ export class HttpTransport {
       else end(response, 404);
     } catch (error) {
       if (error instanceof ParleyError) {
-        this.#note(error, request);
+        this.#note(error, remoteAddress);
+        if (request.complete) return end(response, error.http);
         // what follows on the connection cannot be told from the rest of a body that was not read
-        if (!request.complete) response.setHeader('Connection', 'close');
+        response.setHeader('Connection', 'close');
+        response.on('finish', () => request.destroy());
         end(response, error.http);
       } else if (!response.headersSent) {
         this.#context.log.error({ err: error }, 'an IMPS request failed');
@@ -127,12 +134,12 @@ export class HttpTransport {
     };
   }
 
-  #note(error: ParleyError, request: IncomingMessage): void {
+  #note(error: ParleyError, subject: string | undefined): void {
     this.#context.trail.record({
       code: error.code,
       outcome: 'refused',
       clause: 'CSP over HTTP',
-      subject: request.socket.remoteAddress,
+      subject,
       detail: error.message,
     });
   }
@@ -144,20 +151,23 @@ function end(response: ServerResponse, code: number): void {
 }
 
 /** The whole body; undefined when the client went away. @throws ParleyError `imps-too-large` */
-async function readBody(request: IncomingMessage, limit: number): Promise<Buffer | undefined> {
+function readBody(request: IncomingMessage, limit: number): Promise<Buffer | undefined> {
   const announced = Number(request.headers['content-length'] ?? 0);
-  if (announced > limit) throw impsError('imps-too-large', `${announced} octets`);
-  const chunks: Buffer[] = [];
-  let length = 0;
-  try {
-    for await (const chunk of request as AsyncIterable<Buffer>) {
+  if (announced > limit) return Promise.reject(impsError('imps-too-large', `${announced} octets`));
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    request.on('data', (chunk: Buffer) => {
       length += chunk.length;
-      if (length > limit) break;
-      chunks.push(chunk);
-    }
-  } catch {
-    return undefined; // aborted: there is nobody to answer
-  }
-  if (length > limit) throw impsError('imps-too-large', `over ${limit} octets`);
-  return chunks.length === 1 ? chunks[0] : Buffer.concat(chunks);
+      if (length <= limit) chunks.push(chunk);
+      else {
+        request.pause();
+        reject(impsError('imps-too-large', `over ${limit} octets`));
+      }
+    });
+    request.on('end', () => resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)));
+    // aborted: there is nobody to answer
+    request.on('error', () => resolve(undefined));
+    request.on('close', () => resolve(undefined));
+  });
 }

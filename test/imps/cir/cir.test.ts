@@ -1,0 +1,324 @@
+import { createSocket, type Socket as UdpSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { child, element, textOf } from '../../../src/imps/codec/element.js';
+import { message, type Phone } from '../tools/phone.js';
+import { userId, world, type World } from '../tools/world.js';
+
+let here: World;
+let alice: Phone;
+const open: { destroy(): void }[] = [];
+beforeEach(async () => {
+  here = await world();
+  alice = await here.phone('alice').start();
+});
+afterEach(async () => {
+  for (const one of open.splice(0)) one.destroy();
+  expect(here.errors).toEqual([]);
+  await here.close();
+});
+
+/** A TCP connection as a list of the lines that came. */
+class Line {
+  readonly socket: Socket;
+  readonly lines: string[] = [];
+  closed = false;
+  #rest = '';
+
+  constructor(port: number) {
+    this.socket = connect(port, '127.0.0.1');
+    open.push(this.socket);
+    this.socket.setEncoding('latin1');
+    this.socket.on('data', (text: string) => {
+      this.#rest += text;
+      const parts = this.#rest.split('\r\n');
+      this.#rest = parts.pop() ?? '';
+      this.lines.push(...parts);
+      this.socket.emit('lines');
+    });
+    this.socket.on('error', () => undefined);
+    this.socket.on('close', () => {
+      this.closed = true;
+      this.socket.emit('lines');
+    });
+  }
+
+  async until(count: number): Promise<string[]> {
+    while (this.lines.length < count && !this.closed) await once(this.socket, 'lines');
+    return this.lines;
+  }
+
+  async end(): Promise<string[]> {
+    while (!this.closed) await once(this.socket, 'lines');
+    return this.lines;
+  }
+}
+
+async function withCir(name: string, method: string): Promise<Phone> {
+  const phone = here.phone(name);
+  phone.cookie = `cookie-of-${name}`;
+  await phone.login2();
+  await phone.negotiate(element('SupportedCIRMethod', method), element('ServerPollMin', 10));
+  return phone;
+}
+const send = (text: string) => alice.request(message(text, [userId('bob')]));
+
+describe('CIR over TCP', () => {
+  it('is told in the capabilities, takes HELO, answers PING, and brings the cookie when something waits', async () => {
+    const bob = here.phone('bob');
+    bob.cookie = 'cookie-of-bob';
+    await bob.login2();
+    const agreed = child(await bob.negotiate(element('SupportedCIRMethod', 'STCP')), 'AgreedCapabilityList');
+    expect([textOf(agreed, 'TCPAddress'), textOf(agreed, 'TCPPort')]).toEqual([
+      '127.0.0.1',
+      String(here.cirPort),
+    ]);
+    const line = new Line(here.cirPort);
+    line.socket.write(`HELO ${bob.sessionId}\r\n`);
+    expect(await line.until(1)).toEqual(['OK']);
+    line.socket.write('PING\r\nPING \r\n');
+    expect(await line.until(3)).toEqual(['OK', 'OK', 'OK']);
+    await send('wake up');
+    expect(await line.until(4)).toEqual(['OK', 'OK', 'OK', 'WVCI 1.3 cookie-of-bob']);
+  });
+
+  it('closes a connection without HELO after 10 seconds, and not before', async () => {
+    const line = new Line(here.cirPort);
+    await once(line.socket, 'connect');
+    await new Promise((resolve) => setImmediate(resolve));
+    await waitFor(() => here.clock.pending > 1);
+    here.clock.advance(9_990);
+    expect(line.closed).toBe(false);
+    here.clock.advance(20);
+    expect(await line.end()).toEqual([]);
+  });
+
+  it.each([
+    ['an unknown session', 'HELO nobody\r\n'],
+    ['anything before HELO', 'PING\r\n'],
+    ['a line without end', 'x'.repeat(400)],
+    ['a long line', `HELO ${'x'.repeat(400)}\r\n`],
+  ])('closes a connection that begins with %s, without a word', async (_title, text) => {
+    const line = new Line(here.cirPort);
+    line.socket.write(text);
+    expect(await line.end()).toEqual([]);
+    expect(here.trail.counts().get('imps.cir-refused')).toBe(1);
+  });
+
+  it('tells at once when something waits already', async () => {
+    const bob = await withCir('bob', 'STCP');
+    await send('early');
+    const line = new Line(here.cirPort);
+    line.socket.write(`HELO ${bob.sessionId}\r\n`);
+    expect(await line.until(2)).toEqual(['OK', 'WVCI 1.3 cookie-of-bob']);
+  });
+
+  it('sends one CIR for many messages until the client has come', async () => {
+    const bob = await withCir('bob', 'STCP');
+    const line = new Line(here.cirPort);
+    line.socket.write(`HELO ${bob.sessionId}\r\n`);
+    await line.until(1);
+    here.clock.advance(1000);
+    for (let number = 0; number < 20; number++) await send(`${number}`);
+    await line.until(2);
+    line.socket.write('PING\r\n');
+    expect(await line.until(3)).toEqual(['OK', 'WVCI 1.3 cookie-of-bob', 'OK']);
+    here.clock.advance(1000);
+    expect(await bob.messages()).toHaveLength(20);
+    here.clock.advance(1000);
+    await send('later');
+    expect((await line.until(4))[3]).toBe('WVCI 1.3 cookie-of-bob');
+  });
+
+  it('closes the older connection when the client opens another, and all when the session ends', async () => {
+    const bob = await withCir('bob', 'STCP');
+    const first = new Line(here.cirPort);
+    first.socket.write(`HELO ${bob.sessionId}\r\n`);
+    await first.until(1);
+    const second = new Line(here.cirPort);
+    second.socket.write(`HELO ${bob.sessionId}\r\n`);
+    await first.end();
+    await send('to the newer');
+    expect(await second.until(2)).toEqual(['OK', 'WVCI 1.3 cookie-of-bob']);
+    await bob.request(element('Logout-Request'));
+    await second.end();
+  });
+
+  it('lost, is told by CIR F in the next answer, until the client has opened it again', async () => {
+    const bob = await withCir('bob', 'STCP');
+    const cir = async (): Promise<boolean | undefined> =>
+      (
+        await bob.post({
+          transactions: [{ mode: 'Request', id: bob.nextTransaction(), primitive: keepAlive }],
+        })
+      )?.cir;
+    const keepAlive = element('KeepAlive-Request');
+    expect(await cir()).toBeUndefined();
+    const line = new Line(here.cirPort);
+    line.socket.write(`HELO ${bob.sessionId}\r\n`);
+    await line.until(1);
+    line.socket.destroy();
+    let told = await cir();
+    for (let tries = 0; told === undefined && tries < 100; tries++) told = await cir();
+    expect(told).toBe(false);
+    const again = new Line(here.cirPort);
+    again.socket.write(`HELO ${bob.sessionId}\r\n`);
+    await again.until(1);
+    expect(await cir()).toBeUndefined();
+  });
+});
+
+describe('CIR over UDP', () => {
+  const socketAt = async (): Promise<{ socket: UdpSocket; next: () => Promise<string> }> => {
+    const socket = createSocket('udp4');
+    socket.bind(0, '127.0.0.1');
+    await once(socket, 'listening');
+    open.push({ destroy: () => socket.close() });
+    const waiting: string[] = [];
+    socket.on('message', (text) => {
+      waiting.push(text.toString());
+      socket.emit('text');
+    });
+    const next = async (): Promise<string> => {
+      while (waiting.length === 0) await once(socket, 'text');
+      return waiting.shift()!;
+    };
+    return { socket, next };
+  };
+
+  it('takes HELO, and follows the client to the address of its last PING', async () => {
+    const bob = await withCir('bob', 'SUDP');
+    const first = await socketAt();
+    first.socket.send(`HELO ${bob.sessionId}`, here.cirPort, '127.0.0.1');
+    expect(await first.next()).toBe('OK');
+    await send('one');
+    expect(await first.next()).toBe('WVCI 1.3 cookie-of-bob');
+    here.clock.advance(1000);
+    await bob.messages();
+    const moved = await socketAt();
+    moved.socket.send(`PING ${bob.sessionId}`, here.cirPort, '127.0.0.1');
+    expect(await moved.next()).toBe('OK');
+    here.clock.advance(1000);
+    await send('two');
+    expect(await moved.next()).toBe('WVCI 1.3 cookie-of-bob');
+  });
+
+  it('reaches a client that says no HELO at the port it negotiated', async () => {
+    const listener = await socketAt();
+    const bob = here.phone('bob');
+    await bob.login2();
+    await bob.negotiate(
+      element('SupportedCIRMethod', 'SUDP'),
+      element('UDPPort', listener.socket.address().port),
+    );
+    await send('hello');
+    expect(await listener.next()).toBe('WVCI 1.3 cookie-1');
+  });
+
+  it('says nothing to who does not know a session', async () => {
+    const stranger = await socketAt();
+    const bob = await withCir('bob', 'SUDP');
+    for (const text of ['HELO nobody', 'PING', 'x'.repeat(2000), '']) {
+      stranger.socket.send(text, here.cirPort, '127.0.0.1');
+    }
+    stranger.socket.send(`PING ${bob.sessionId}`, here.cirPort, '127.0.0.1');
+    expect(await stranger.next()).toBe('OK');
+  });
+});
+
+describe('CIR by HTTP poll', () => {
+  const url = async (phone: Phone, version: '1.2' | '1.3'): Promise<string> => {
+    await phone.login2();
+    const agreed = await phone.negotiate(
+      element('SupportedCIRMethod', 'SHTTP'),
+      element('ServerPollMin', 10),
+    );
+    const name = version === '1.3' ? 'CIRHTTPAddress' : 'CIRURL';
+    return textOf(child(child(agreed, 'AgreedCapabilityList'), name), 'URL') ?? '';
+  };
+
+  it.each(['1.2', '1.3'] as const)(
+    'of CSP %s is 204 when nothing waits and 200 as long as something does',
+    async (version) => {
+      const bob = here.phone('bob', { version });
+      const address = await url(bob, version);
+      expect(address).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/cir\?pc=[0-9a-f]{32}$/);
+      expect(address).not.toContain(bob.sessionId);
+      const poll = async (): Promise<number> => {
+        here.clock.advance(10_000);
+        return (await fetch(address)).status;
+      };
+      expect(await poll()).toBe(204);
+      await send('hello');
+      expect([await poll(), await poll()]).toEqual([200, 200]);
+      await bob.messages();
+      expect(await poll()).toBe(204);
+    },
+  );
+
+  it('enforces the interval that was agreed', async () => {
+    const address = await url(here.phone('bob'), '1.3');
+    expect((await fetch(address)).status).toBe(204);
+    here.clock.advance(5_000);
+    expect((await fetch(address)).status).toBe(429);
+    here.clock.advance(5_000);
+    expect((await fetch(address)).status).toBe(204);
+  });
+
+  it('of an unknown cookie is 404, and of another method 405', async () => {
+    expect((await fetch(`${here.url}/cir?pc=x`)).status).toBe(404);
+    expect((await fetch(`${here.url}/cir`)).status).toBe(404);
+    expect((await fetch(`${here.url}/cir?pc=x`, { method: 'POST' })).status).toBe(405);
+  });
+});
+
+describe('the choice of the CIR method', () => {
+  it('agrees only to what the version knows and the server has, and to WAP push alone over WSP', async () => {
+    const methods = async (version: '1.1' | '1.3', ...bearers: string[]): Promise<string[]> => {
+      const phone = here.phone('bob', { version, clientId: `wv:${version}${bearers.join('')}` });
+      await phone.login2();
+      const asked = ['WAPSMS', 'SSMS', 'STCP', 'SHTTP'].map((method) =>
+        element('SupportedCIRMethod', method),
+      );
+      const agreed = await phone.negotiate(
+        ...asked,
+        ...bearers.map((bearer) => element('SupportedBearer', bearer)),
+      );
+      const list = child(agreed, version === '1.1' ? 'CapabilityList' : 'AgreedCapabilityList');
+      return (list?.children ?? [])
+        .filter(({ name }) => name === 'SupportedCIRMethod')
+        .map(({ text }) => text);
+    };
+    expect(await methods('1.1')).toEqual(['STCP']);
+    expect(await methods('1.3')).toEqual(['STCP', 'SHTTP']);
+    await here.close();
+    here = await world({}, { pagers: [{ methods: ['WAPSMS', 'SSMS'], page: async () => true }] });
+    alice = await here.phone('alice').start();
+    expect(await methods('1.3')).toEqual(['SSMS', 'STCP', 'SHTTP', 'WAPSMS'].sort(byTable));
+    expect(await methods('1.3', 'WSP')).toEqual(['WAPSMS']);
+  });
+
+  it('pages a client over SMS, with its number', async () => {
+    await here.close();
+    const pages: string[] = [];
+    const page = async (method: string, { msisdn }: { msisdn?: string | undefined }, text: string) =>
+      pages.push(`${method} ${msisdn} ${text}`) > 0;
+    here = await world({}, { pagers: [{ methods: ['SSMS'], page }] });
+    alice = await here.phone('alice').start();
+    const bob = here.phone('bob', { msisdn: '+46701234567' });
+    await bob.login2();
+    await bob.negotiate(element('SupportedCIRMethod', 'SSMS'));
+    await send('hello');
+    await waitFor(() => pages.length > 0);
+    expect(pages).toEqual(['SSMS +46701234567 WVCI 1.3 cookie-1']);
+  });
+});
+
+const order = ['WAPSMS', 'WAPUDP', 'SSMS', 'STCP', 'SUDP', 'SHTTP'];
+const byTable = (a: string, b: string): number => order.indexOf(a) - order.indexOf(b);
+
+/** Lets the loop turn until something holds; a test that never gets there ends by its timeout. */
+async function waitFor(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise((resolve) => setImmediate(resolve));
+}

@@ -1,0 +1,391 @@
+import { connect } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { readMessage, writeMessage, wbxmlCoding, xmlCoding } from '../../../src/imps/codec/coding.js';
+import { charsetByName } from '../../../src/imps/codec/charset.js';
+import { child, childrenOf, element, textOf, type Element } from '../../../src/imps/codec/element.js';
+import type { CspMessage } from '../../../src/imps/codec/envelope.js';
+import { capabilityRequest, codeOf, message, serviceRequest, type Phone } from '../tools/phone.js';
+import { sampleNames, sampleWbxml } from '../tools/samples.js';
+import { userId, world, type World } from '../tools/world.js';
+
+let here: World;
+let alice: Phone;
+beforeEach(async () => {
+  here = await world();
+  alice = await here.phone('alice').start();
+});
+afterEach(async () => {
+  expect(here.errors).toEqual([]);
+  await here.close();
+});
+
+const getList = element('GetList-Request');
+const envelope = (more: Partial<CspMessage> = {}): CspMessage => ({
+  version: '1.3',
+  sessionType: 'Inband',
+  sessionId: alice.sessionId,
+  transactions: [{ mode: 'Request', id: '1', primitive: getList }],
+  poll: undefined,
+  cir: undefined,
+  ...more,
+});
+const post = (body: string | Buffer, type: string, more: RequestInit = {}): Promise<Response> =>
+  fetch(`${here.url}/csp`, {
+    method: 'POST',
+    body: typeof body === 'string' ? body : new Uint8Array(body),
+    headers: { 'Content-Type': type },
+    ...more,
+  });
+
+describe('CSP over HTTP', () => {
+  it.each([
+    'application/vnd.wv.csp.xml',
+    'application/vnd.wv.csp+xml',
+    'application/vnd.wv.csp.wbxml',
+    'application/vnd.wv.csp+wbxml',
+  ])('takes %s for every version, and answers in type and version of the request', async (type) => {
+    const coding = type.includes('wbxml') ? wbxmlCoding : xmlCoding;
+    for (const version of ['1.1', '1.2', '1.3'] as const) {
+      const response = await post(writeMessage(envelope({ version }), coding), type.toUpperCase());
+      expect(response.status).toBe(200);
+      expect(response.headers.get('content-type')).toBe(type);
+      const { message: answer } = readMessage(Buffer.from(await response.arrayBuffer()), type);
+      expect([answer.version, answer.sessionId]).toEqual([version, alice.sessionId]);
+      expect(answer.transactions[0]?.primitive?.name).toBe('GetList-Response');
+    }
+  });
+
+  it('answers in the charset of the request', async () => {
+    await alice.request(
+      element(
+        'CreateList-Request',
+        element('ContactList', 'wv:alice/friends'),
+        element('ContactListProperties', [
+          element('Property', element('Name', 'DisplayName'), element('Value', 'Vänner')),
+        ]),
+      ),
+    );
+    const manage = element(
+      'ListManage-Request',
+      element('ContactList', 'wv:alice/friends'),
+      element('ReceiveList', true),
+    );
+    const charset = charsetByName('ISO-8859-1');
+    const transactions = [{ mode: 'Request', id: '1', primitive: manage }] as const;
+    for (const coding of [xmlCoding, wbxmlCoding]) {
+      const body = writeMessage(envelope({ transactions }), { ...coding, charset });
+      const response = await post(body, coding.contentType);
+      const bytes = Buffer.from(await response.arrayBuffer());
+      expect(bytes.includes(Buffer.from('Vänner', 'latin1'))).toBe(true);
+      expect(readMessage(bytes, coding.contentType).coding.charset.name).toBe('ISO-8859-1');
+    }
+  });
+
+  it('answers several transactions of one message, each under its own ID and in order', async () => {
+    const answer = await alice.post({
+      transactions: ['a', 'b', 'c'].map((id) => ({ mode: 'Request', id, primitive: getList })),
+    });
+    expect(answer?.transactions.map(({ id, primitive }) => `${id} ${primitive?.name}`)).toEqual([
+      'a GetList-Response',
+      'b GetList-Response',
+      'c GetList-Response',
+    ]);
+  });
+
+  it('lets a later transaction of a message see what an earlier one changed', async () => {
+    const phone = here.phone('bob');
+    await phone.login2();
+    const narrow = element(
+      'Service-Request',
+      element('Functions', element('WVCSPFeat', element('IMFeat'))),
+      element('AllFunctionsRequest', false),
+    );
+    const answer = await phone.post({
+      transactions: [
+        { mode: 'Request', id: '1', primitive: narrow },
+        { mode: 'Request', id: '2', primitive: getList },
+      ],
+    });
+    expect(answer?.transactions.map(({ primitive }) => primitive && codeOf(primitive))).toEqual([NaN, 506]);
+  });
+
+  it('is empty, with 200, when a poll finds nothing, and when the client only answered', async () => {
+    const poll = envelope({
+      transactions: [{ mode: 'Request', id: '', primitive: element('Polling-Request') }],
+    });
+    const empty = await post(writeMessage(poll, wbxmlCoding), wbxmlCoding.contentType);
+    expect([empty.status, empty.headers.get('content-length')]).toEqual([200, '0']);
+    const status = element('Status', element('Result', element('Code', 200)));
+    const answered = envelope({ transactions: [{ mode: 'Response', id: 'sv', primitive: status }] });
+    const silence = await post(writeMessage(answered, wbxmlCoding), wbxmlCoding.contentType);
+    expect([silence.status, (await silence.arrayBuffer()).byteLength]).toEqual([200, 0]);
+  });
+
+  it('says Poll T in any answer while something waits, in the transaction of 1.1 and in the session after', async () => {
+    const poll = async (version: '1.1' | '1.3'): Promise<boolean> => {
+      const response = await post(writeMessage(envelope({ version }), xmlCoding), xmlCoding.contentType);
+      const text = await response.text();
+      const place =
+        version === '1.1'
+          ? /<TransactionDescriptor>.*<Poll>T<\/Poll>.*<\/TransactionDescriptor>/
+          : /<\/Transaction><Poll>T/;
+      return place.test(text);
+    };
+    const version = { clientId: 'wv:x' };
+    expect(await poll('1.3')).toBe(false);
+    await (await here.phone('bob', version).start()).request(message('hi', [userId('alice')]));
+    expect([await poll('1.1'), await poll('1.3')]).toEqual([true, true]);
+    await alice.messages();
+    expect(await poll('1.3')).toBe(false);
+  });
+
+  it('carries the next server request in an otherwise empty answer, unless the operator does not want it', async () => {
+    const bob = await here.phone('bob').start();
+    for (const text of ['1', '2']) await bob.request(message(text, [userId('alice')]));
+    const [first] = await alice.poll();
+    const id = textOf(child(first?.primitive, 'MessageInfo'), 'MessageID') ?? '';
+    const next = await alice.respond(first!.id, element('MessageDelivered', element('MessageID', id)));
+    expect(textOf(next?.transactions[0]?.primitive, 'ContentData')).toBe('2');
+  });
+
+  it('puts as many server requests into an answer as the client takes in one message', async () => {
+    const phone = here.phone('carol');
+    await phone.login2();
+    await phone.negotiate(element('MultiTransPerMessage', 3));
+    const bob = await here.phone('bob').start();
+    for (const text of ['1', '2', '3', '4']) await bob.request(message(text, [userId('carol')]));
+    expect((await phone.poll()).map(({ primitive }) => textOf(primitive, 'ContentData'))).toEqual([
+      '1',
+      '2',
+      '3',
+    ]);
+  });
+});
+
+describe('version discovery and service provider info', () => {
+  it('are answered without a session, and without a Transaction-ID', async () => {
+    const outband = here.phone('alice');
+    const answer = await outband.post({
+      transactions: [{ mode: 'Request', id: '', primitive: element('WV-CSP-VersionDiscovery-Request') }],
+    });
+    const list = child(answer?.transactions[0]?.primitive, 'VersionList');
+    expect(childrenOf(list, 'SessionNSName').map(({ text }) => text)).toEqual([
+      'http://www.wireless-village.org/CSP1.1',
+      'http://www.openmobilealliance.org/DTD/WV-CSP1.2',
+      'http://www.openmobilealliance.org/DTD/IMPS-CSP1.3',
+    ]);
+    expect(answer?.sessionType).toBe('Outband');
+    const info = await outband.request(element('GetSPInfo-Request'));
+    expect([info.name, textOf(info, 'Name')]).toEqual(['GetSPInfo-Response', 'Parley']);
+  });
+});
+
+describe('service negotiation', () => {
+  const negotiate = (...features: readonly Element[]): Promise<Element> =>
+    alice.request(
+      element(
+        'Service-Request',
+        element('Functions', element('WVCSPFeat', features)),
+        element('AllFunctionsRequest', true),
+      ),
+    );
+
+  it('answers with what is not available, and with the whole tree on request', async () => {
+    const answer = await alice.request(serviceRequest);
+    const refused = child(child(answer, 'Functions'), 'WVCSPFeat');
+    const names = (tree: Element | undefined): string[] =>
+      (tree?.children ?? []).flatMap((one) => [one.name, ...names(one)]);
+    expect(names(refused)).toEqual([
+      'FundamentalFeat',
+      'ServiceFunc',
+      'SGMNT',
+      'SearchFunc',
+      'ADVSR',
+      'GroupFeat',
+      'GroupUseFunc',
+      'EXCON',
+    ]);
+    const all = child(child(answer, 'AllFunctions'), 'WVCSPFeat');
+    expect(names(all)).toContain('PresenceFeat');
+    expect(names(all)).not.toContain('EXCON');
+  });
+
+  it('grants single functions, whole groups, whole features, and MF, MP, MM and MG', async () => {
+    await negotiate(
+      element('FundamentalFeat', element('MF')),
+      element('PresenceFeat', element('ContListFunc', element('GCLI'))),
+      element('IMFeat', element('IMAuthFunc')),
+    );
+    const codes = await Promise.all(
+      [
+        element('VerifyID-Request', element('IDList')),
+        element('GetList-Request'),
+        element('GetBlockedList-Request'),
+        element('DeleteList-Request', element('ContactList', 'wv:alice/x')),
+        element('GetWatcherList-Request'),
+        element('GetMessageList-Request'),
+      ].map((primitive) => alice.code(primitive)),
+    );
+    expect(codes).toEqual([200, NaN, NaN, 506, 506, 506]);
+  });
+
+  it('refuses a primitive that nobody knows with 506', async () => {
+    expect(await alice.code(element('GetSegment-Request'))).toBe(506);
+    expect(await alice.code(element('Whatever-Request'))).toBe(506);
+  });
+});
+
+describe('capability negotiation', () => {
+  it.each(['1.1', '1.2', '1.3'] as const)('answers in the shape of CSP %s', async (version) => {
+    const phone = here.phone('bob', { version });
+    await phone.login2();
+    const answer = await phone.request(
+      capabilityRequest(version, element('ServerPollMin', 1), element('OfflineETEMHandling', 'REJECT')),
+    );
+    const list = child(answer, version === '1.1' ? 'CapabilityList' : 'AgreedCapabilityList');
+    expect(textOf(list, 'ServerPollMin')).toBe('5');
+    expect(textOf(list, 'OfflineETEMHandling')).toBe(version === '1.3' ? 'REJECT' : undefined);
+    expect(child(answer, 'ClientID') !== undefined).toBe(version === '1.1');
+  });
+
+  it('keeps what a later one leaves out, and refuses what it does not know with 402', async () => {
+    await alice.request(capabilityRequest('1.3', element('OnlineETEMHandling', 'FORKALL')));
+    const again = child(await alice.request(capabilityRequest('1.3')), 'AgreedCapabilityList');
+    expect(textOf(again, 'OnlineETEMHandling')).toBe('FORKALL');
+    expect(await alice.code(capabilityRequest('1.3', element('OfflineETEMHandling', 'KEEP')))).toBe(402);
+    expect(await alice.code(element('ClientCapability-Request'))).toBe(400);
+  });
+
+  it('adjusts a session priority out of range, and says so by notification', async () => {
+    await alice.request(subscribe('SPA'));
+    const agreed = child(
+      await alice.request(capabilityRequest('1.3', element('SessionPriority', 5000))),
+      'AgreedCapabilityList',
+    );
+    expect(textOf(agreed, 'SessionPriority')).toBe('100');
+    const [notification] = await alice.drain();
+    expect([textOf(notification, 'NotificationType'), textOf(notification, 'SessionPriority')]).toEqual([
+      'SPA',
+      '100',
+    ]);
+  });
+});
+
+const subscribe = (type: string): Element =>
+  element(
+    'SubscribeNotification-Request',
+    element('NotificationTypeList', element('NotificationType', type)),
+  );
+
+describe('bad input over HTTP', () => {
+  it.each([
+    ['another path', '/', 'GET', 404],
+    ['GET', '/csp', 'GET', 405],
+    ['PUT', '/csp', 'PUT', 405],
+  ])('with %s is refused', async (_title, path, method, code) => {
+    expect((await fetch(`${here.url}${path}`, { method })).status).toBe(code);
+  });
+
+  it.each([
+    ['another content type', 'x', 'text/plain', 415],
+    ['XML that is none', '<a>', xmlCoding.contentType, 400],
+    ['XML that is no CSP message', '<a/>', xmlCoding.contentType, 400],
+    [
+      'a message without transaction',
+      '<WV-CSP-Message><Session><SessionDescriptor/></Session></WV-CSP-Message>',
+      xmlCoding.contentType,
+      400,
+    ],
+    ['an unknown charset', '<a/>', `${xmlCoding.contentType}; charset=klingon`, 415],
+    ['nothing', '', wbxmlCoding.contentType, 400],
+    ['a body over the limit', ' '.repeat(1_048_577), xmlCoding.contentType, 413],
+  ])('with %s is refused', async (_title, body, type, code) => {
+    expect((await post(body, type)).status).toBe(code);
+  });
+
+  it('without end over the limit is cut off', async () => {
+    const socket = connect(Number(new URL(here.url).port), '127.0.0.1');
+    const answered = new Promise<string>((resolve) =>
+      socket.once('data', (data) => resolve(data.toString())),
+    );
+    socket.on('error', () => undefined); // the server closes while we still write
+    socket.write(
+      `POST /csp HTTP/1.1\r\nHost: x\r\nContent-Type: ${wbxmlCoding.contentType}\r\nTransfer-Encoding: chunked\r\n\r\n`,
+    );
+    const chunk = Buffer.alloc(65_536);
+    for (let sent = 0; sent < 20; sent++)
+      socket.write(Buffer.concat([Buffer.from('10000\r\n'), chunk, Buffer.from('\r\n')]));
+    expect(await answered).toMatch(/^HTTP\/1\.1 413 /);
+    socket.destroy();
+  });
+
+  it('in an unknown version is 505, whatever is asked', async () => {
+    const text = writeMessage(envelope(), xmlCoding).toString().replace('IMPS-CSP1.3', 'IMPS-CSP9.9');
+    const response = await post(text, xmlCoding.contentType);
+    const { message: answer } = readMessage(Buffer.from(await response.arrayBuffer()), xmlCoding.contentType);
+    expect(codeOf(answer.transactions[0]!.primitive!)).toBe(505);
+  });
+
+  it('with a value that nobody knows is 402', async () => {
+    const body = writeMessage(envelope(), wbxmlCoding);
+    const at = body.indexOf(Buffer.from('8020', 'hex')); // TransactionMode Request
+    const defect = Buffer.concat([
+      body.subarray(0, at),
+      Buffer.from('81208020', 'hex').subarray(0, 2),
+      body.subarray(at),
+    ]);
+    const response = await post(defect, wbxmlCoding.contentType);
+    const { message: answer } = readMessage(
+      Buffer.from(await response.arrayBuffer()),
+      wbxmlCoding.contentType,
+    );
+    expect(codeOf(answer.transactions[0]!.primitive!)).toBe(402);
+  });
+
+  it('without primitive is 400, and beyond 32 transactions too', async () => {
+    const none = await alice.post({ transactions: [{ mode: 'Request', id: '1', primitive: undefined }] });
+    expect(codeOf(none!.transactions[0]!.primitive!)).toBe(400);
+    const many = await alice.post({
+      transactions: Array.from({ length: 40 }, (_, index) => ({
+        mode: 'Request',
+        id: `${index}`,
+        primitive: element('KeepAlive-Request'),
+      })),
+    });
+    const codes = many!.transactions.map(({ primitive }) => codeOf(primitive!));
+    expect([
+      codes.filter((code) => code === 200).length,
+      codes.filter((code) => code === 400).length,
+    ]).toEqual([32, 8]);
+  });
+
+  it('of every primitive without its content is answered with a status and never fails', async () => {
+    const { routes } = await import('../../../src/imps/dispatcher.js');
+    for (const name of Object.keys(routes)) {
+      if (name === 'Logout-Request') continue;
+      const answer = await alice.request(element(name));
+      expect(Number.isNaN(codeOf(answer)) || codeOf(answer) < 1000, name).toBe(true);
+      expect(codeOf(answer), name).not.toBe(500);
+    }
+  });
+
+  it(
+    'of samples with any octet changed is always answered, and never breaks the server',
+    { timeout: 60_000 },
+    async () => {
+      let posts = 0;
+      for (const name of sampleNames.filter((_, index) => index % 3 === 0)) {
+        const whole = sampleWbxml(name);
+        for (let at = 0; at < whole.length; at += 11) {
+          const changed = Buffer.from(whole);
+          changed[at] = (changed[at]! + 0x55) & 0xff;
+          const response = await post(changed, wbxmlCoding.contentType);
+          await response.arrayBuffer();
+          expect([200, 400, 415]).toContain(response.status);
+          posts++;
+        }
+      }
+      expect(posts).toBeGreaterThan(100);
+    },
+  );
+});
