@@ -141,26 +141,28 @@ export class StreamFramer {
 
   /** Decides by Content-Length where the message ends; when that is unknown the stream is lost. */
   #finishHead(parsed: Parsed, frames: Frame[]): void {
-    const headers = parsed.kind === 'malformed' ? parsed.headers : parsed.message.headers;
-    const announced = headers && contentLength(headers);
-    const why = announced === undefined ? 'no Content-Length on a stream' : announced;
     if (parsed.kind === 'malformed') {
+      // two lengths are as good as none: each end of a chain might believe another one
+      const lengths = parsed.headers?.lines('Content-Length') ?? [];
+      const announced = lengths.length === 1 ? contentLength(parsed.headers!) : undefined;
       if (typeof announced === 'number') this.#skip = announced;
       else this.#closed = true;
       frames.push({ ...parsed, close: this.#closed });
       return;
     }
+    const { headers } = parsed.message;
     const request = parsed.kind === 'request' ? parsed.message : undefined;
-    if (typeof why === 'string') {
+    const announced = contentLength(headers) ?? 'no Content-Length on a stream';
+    if (typeof announced === 'string') {
       this.#closed = true;
-      frames.push({ kind: 'malformed', why, status: 400, request, headers, close: true });
-    } else if (why > this.#limits.bodyBytes) {
-      this.#skip = why;
+      frames.push({ kind: 'malformed', why: announced, status: 400, request, headers, close: true });
+    } else if (announced > this.#limits.bodyBytes) {
+      this.#skip = announced;
       frames.push({ kind: 'malformed', why: 'body too large', status: 513, request, headers, close: false });
-    } else if (why === 0) frames.push(parsed);
+    } else if (announced === 0) frames.push(parsed);
     else {
       this.#awaiting = parsed;
-      this.#bodyBytes = why;
+      this.#bodyBytes = announced;
     }
   }
 

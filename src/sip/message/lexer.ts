@@ -102,39 +102,29 @@ export function parseParams(text: string, start: number, field: string): Params 
     if (i === nameStart)
       throw bad(field, text.charCodeAt(i) === SEMICOLON ? 'empty parameter' : 'bad parameter name');
     const name = text.slice(nameStart, i).toLowerCase();
-    if (params.has(name)) throw bad(field, `parameter ${name} twice`);
     i = skipSpace(text, i);
-    if (i >= text.length || text.charCodeAt(i) !== EQUALS) {
-      params.set(name, null);
-      continue;
+    let value: string | null = null;
+    if (i < text.length && text.charCodeAt(i) === EQUALS) {
+      const valueStart = skipSpace(text, i + 1);
+      i = skipValue(text, valueStart);
+      if (i < 0) throw bad(field, `quoted string of ${name} does not end`);
+      value = text.slice(valueStart, i);
     }
-    const valueStart = skipSpace(text, i + 1);
-    i = skipValue(text, valueStart);
-    if (i < 0) throw bad(field, `quoted string of ${name} does not end`);
-    params.set(name, text.slice(valueStart, i));
+    const size = params.size;
+    if (params.set(name, value).size === size) throw bad(field, `parameter ${name} twice`);
   }
 }
 
 /** Index after a parameter's value: a quoted string, or what stands before the next separator. -1 for an open quote. */
 function skipValue(text: string, start: number): number {
-  let i = start;
-  if (i < text.length && text.charCodeAt(i) === QUOTE) return skipQuoted(text, i);
-  while (i < text.length && !endsValue(text.charCodeAt(i))) i++;
-  return i;
+  if (text.startsWith('"', start)) return skipQuoted(text, start);
+  PLAIN_VALUE.lastIndex = start;
+  PLAIN_VALUE.test(text);
+  return PLAIN_VALUE.lastIndex;
 }
 
-function endsValue(code: number): boolean {
-  if (code > GREATER) return false;
-  return (
-    code === SEMICOLON ||
-    code === SPACE ||
-    code === TAB ||
-    code === COMMA ||
-    code === QUOTE ||
-    code === LESS ||
-    code === GREATER
-  );
-}
+/** A token, host or anything else that needs no quotes; it may be empty. */
+const PLAIN_VALUE = /[^;, \t"<>]*/y;
 
 /** `;name=value` for each parameter, in order. */
 export function writeParams(params: Params): string {

@@ -30,6 +30,8 @@ const compactForms: Record<string, string> = {
 /** A header field as the parser knows it. */
 export interface KnownField {
   readonly key: string;
+  /** The usual spelling. */
+  readonly name: string;
   /** Marks the field as seen; 0 for fields that nobody counts. */
   readonly bit: number;
   /** A message holds it at most once, and is ambiguous with two. */
@@ -40,12 +42,12 @@ export interface KnownField {
 const mandatory = ['via', 'from', 'to', 'call-id', 'cseq'];
 const counted = [
   ...mandatory, 'max-forwards', 'content-type', 'expires', 'event', 'refer-to', 'replaces', 'rack', 'rseq',
-  'session-expires', 'min-se', 'subscription-state',
+  'session-expires', 'min-se', 'subscription-state', 'content-length',
 ]; // prettier-ignore
 
-function field(key: string): KnownField {
+function field(key: string, name: string): KnownField {
   const index = counted.indexOf(key);
-  return { key, bit: index < 0 ? 0 : 1 << index, single: index >= 0 && key !== 'via' };
+  return { key, name, bit: index < 0 ? 0 : 1 << index, single: index >= 0 && key !== 'via' };
 }
 
 const MANDATORY_BITS = (1 << mandatory.length) - 1;
@@ -53,30 +55,35 @@ const MANDATORY_BITS = (1 << mandatory.length) - 1;
 /** The name of a mandatory field whose bit is not in `seen`, if any. */
 export function missingField(seen: number): string | undefined {
   if ((seen & MANDATORY_BITS) === MANDATORY_BITS) return undefined;
-  return headerName(mandatory.find((key) => (seen & field(key).bit) === 0)!);
+  return headerName(mandatory.find((_, index) => (seen & (1 << index)) === 0)!);
 }
 
 /** Every spelling that is worth a fast path. */
 const fields = new Map<string, KnownField>();
-const names = new Map<string, string>();
+/** Fields in their usual spelling, by its length and first character: no string is made to find one. */
+const spelt: (KnownField[] | undefined)[] = [];
+const slot = (length: number, first: number): number => length * 128 + first;
+
 for (const name of wellKnown) {
-  const key = name.toLowerCase();
-  const known = field(key);
-  for (const spelling of [name, key, name.toUpperCase()]) fields.set(spelling, known);
-  names.set(key, name);
+  const known = field(name.toLowerCase(), name);
+  for (const spelling of [name, known.key, name.toUpperCase()]) fields.set(spelling, known);
+  (spelt[slot(name.length, name.charCodeAt(0))] ??= []).push(known);
 }
 for (const [short, key] of Object.entries(compactForms)) {
-  const known = fields.get(key) ?? field(key);
-  for (const spelling of [short, short.toUpperCase()]) fields.set(spelling, known);
+  const known = fields.get(key) ?? field(key, capitalised(key));
+  for (const spelling of [key, short, short.toUpperCase()]) fields.set(spelling, known);
+}
+
+/** The field whose usual spelling stands at `start`, `end` being the colon behind it. */
+export function fieldAt(text: string, start: number, end: number): KnownField | undefined {
+  const candidates = spelt[slot(end - start, text.charCodeAt(start))];
+  if (candidates === undefined) return undefined;
+  for (const known of candidates) if (text.startsWith(known.name, start)) return known;
+  return undefined;
 }
 
 /** RFC 3261 §25.1 `token`. */
 export const TOKEN = /^[A-Za-z0-9\-.!%*_+`'~]+$/;
-
-/** The field of a well-known spelling, or undefined; costs one hash lookup. */
-export function knownField(name: string): KnownField | undefined {
-  return fields.get(name);
-}
 
 /** The key of any header field name: lower-case, compact forms expanded. */
 export function headerKey(name: string): string {
@@ -92,15 +99,16 @@ export function fieldOf(name: string): KnownField | undefined {
   if (known !== undefined) return known;
   if (!TOKEN.test(name)) return undefined;
   const lower = name.toLowerCase();
-  return fields.get(lower) ?? { key: lower, bit: 0, single: false };
+  return fields.get(lower) ?? { key: lower, name, bit: 0, single: false };
 }
 
 /** How a field with that key is written: as its RFC does, else with each word capitalised. */
 export function headerName(key: string): string {
-  return (
-    names.get(key) ??
-    key.replace(/(^|-)([a-z])/g, (_, dash: string, letter: string) => dash + letter.toUpperCase())
-  );
+  return fields.get(key)?.name ?? capitalised(key);
+}
+
+function capitalised(key: string): string {
+  return key.replace(/(^|-)([a-z])/g, (_, dash: string, letter: string) => dash + letter.toUpperCase());
 }
 
 /** Fields whose value is a comma-separated list, so that several lines and one line mean the same (RFC 3261 §7.3.1). */

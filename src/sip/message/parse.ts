@@ -83,8 +83,6 @@ function requestOf(parsed: Exclude<Parsed, { kind: 'malformed' }>): SipRequest |
 export function contentLength(headers: Headers): number | string | undefined {
   const text = headers.getByKey('content-length');
   if (text === undefined) return undefined;
-  if (headers.lines('Content-Length').some((line) => line !== text))
-    return 'Content-Length twice with different values';
   return parseNumber(text, 0x7fff_ffff) ?? 'Content-Length is not a number';
 }
 
@@ -110,21 +108,21 @@ export function parseHead(
 
 /** No method holds a slash, so this tells responses from requests. */
 function startsWithVersion(line: string): boolean {
-  return line.startsWith('SIP/') || /^sip\//i.test(line);
+  return line.startsWith('/', 3) && /^sip/i.test(line);
 }
 
+const REQUEST_LINE = /^[A-Za-z0-9\-.!%*_+`'~]+ [^\s<]\S* SIP\/2\.0$/i;
+
 function finishRequest(line: string, headers: Headers, charset: Charset, wrong: string | undefined): Parsed {
-  const first = line.indexOf(' ');
-  const last = line.lastIndexOf(' ');
-  const method = first < 0 ? line : line.slice(0, first);
+  const good = REQUEST_LINE.test(line);
+  const methodEnd = line.indexOf(' ');
+  const method = methodEnd < 0 ? line : line.slice(0, methodEnd);
   // without a method and a Via there is nobody to answer
-  if (!TOKEN.test(method) || !headers.has('via'))
+  if (headers.getByKey('via') === undefined || (!good && !TOKEN.test(method)))
     return malformed('not a SIP request', undefined, 400, headers);
-  const uri = line.slice(first + 1, last);
-  const request = new SipRequest(method, last > first ? uri : 'sip:invalid', headers, undefined, charset);
-  const bad = requestLineFault(line, first, last, uri);
-  if (bad !== undefined) return malformed(bad, request);
-  if (!isVersion2(line, last + 1)) return malformed('version not supported', request, 505);
+  const uri = good ? line.slice(methodEnd + 1, -8) : 'sip:invalid';
+  const request = new SipRequest(method, uri, headers, undefined, charset);
+  if (!good) return refuseRequestLine(line, request);
   const broken = wrong ?? violation(request) ?? requestViolation(request);
   if (broken !== undefined) return malformed(broken, request);
   if (request.cseq.method === method) return { kind: 'request', message: request };
@@ -132,20 +130,18 @@ function finishRequest(line: string, headers: Headers, charset: Charset, wrong: 
   return malformed('CSeq method is not the request method', request, knownMethods.has(method) ? 400 : 501);
 }
 
-const VERSION = /^SIP\/\d+\.\d+$/i;
-
 /** RFC 3261 §7.1: method, URI and version with one space between each and none elsewhere. */
-function requestLineFault(line: string, first: number, last: number, uri: string): string | undefined {
-  if (last <= first) return 'request line without URI and version';
-  if (line.endsWith(' ') || uri.startsWith(' ') || uri.endsWith(' '))
-    return 'extra spaces in the request line';
-  if (!VERSION.test(line.slice(last + 1))) return 'request line without SIP version';
-  if (uri.startsWith('<')) return 'angle brackets around the Request-URI';
-  return /\s/.test(uri) ? 'white space in the Request-URI' : undefined;
-}
-
-function isVersion2(line: string, start: number): boolean {
-  return line.endsWith('/2.0') && line.length === start + 7;
+function refuseRequestLine(line: string, request: SipRequest): Parsed {
+  const rest = line.slice(request.method.length + 1);
+  const last = rest.lastIndexOf(' ');
+  if (last < 0) return malformed('request line without URI and version', request);
+  if (/^ | {2}| $/.test(rest)) return malformed('extra spaces in the request line', request);
+  if (!/^SIP\/\d+\.\d+$/i.test(rest.slice(last + 1)))
+    return malformed('request line without SIP version', request);
+  if (rest.startsWith('<')) return malformed('angle brackets around the Request-URI', request);
+  return /\s/.test(rest.slice(0, last))
+    ? malformed('white space in the Request-URI', request)
+    : malformed('version not supported', request, 505);
 }
 
 /** What makes a message unfit for any processing, in words. Decoding here is remembered by the message. */
@@ -154,7 +150,7 @@ function violation(message: SipMessage): string | undefined {
     void message.via;
     void message.cseq;
     if (message.fromTag === '' || message.toTag === '') return 'empty tag';
-    if (!CALL_ID.test(message.callId)) return 'bad Call-ID';
+    if (isBadCallId(message.callId)) return 'bad Call-ID';
     void message.number('Max-Forwards', 255);
   } catch (error) {
     return words(error);
@@ -162,7 +158,9 @@ function violation(message: SipMessage): string | undefined {
   return undefined;
 }
 
-const CALL_ID = /^\S+$/;
+function isBadCallId(text: string): boolean {
+  return text === '' || text.includes(' ') || text.includes('\t');
+}
 
 /** What only requests are refused for. */
 function requestViolation(request: SipRequest): string | undefined {

@@ -1,5 +1,5 @@
 import { Headers } from './headers.js';
-import { fieldOf, knownField, missingField } from './names.js';
+import { fieldAt, fieldOf, missingField } from './names.js';
 
 /** The header fields of one head, and what makes the message unfit for any processing, if anything. */
 export interface HeaderFields {
@@ -23,18 +23,19 @@ export function readHeaders(text: string, pos: number, most: number): HeaderFiel
 export function readFields(text: string, pos: number, most: number): HeaderReader {
   const reader = new HeaderReader(text.includes('\0'));
   while (pos < text.length) {
-    let end = endOfLine(text, pos);
+    let next = nextLine(text, pos);
     let folded = false;
-    while (isSpaceAt(text, end + 2)) {
+    while (isSpaceAt(text, next)) {
       folded = true; // §7.3.1: a line that begins with white space goes on
-      end = endOfLine(text, end + 2);
+      next = nextLine(text, next);
     }
     if (reader.headers.length === most) {
       reader.wrong ??= 'too many header fields';
       return reader;
     }
-    reader.read(text, pos, end, folded);
-    pos = end + 2;
+    const end = text.startsWith('\r\n', next - 2) ? next - 2 : next;
+    reader.read(text, pos, end, folded || end === next);
+    pos = next;
   }
   return reader;
 }
@@ -49,28 +50,29 @@ class HeaderReader implements HeaderFields {
     this.#hasNul = hasNul;
   }
 
-  read(text: string, start: number, end: number, folded: boolean): void {
+  /** @param odd whether the field is folded or ends without CRLF, so that its value may hold line feeds. */
+  read(text: string, start: number, end: number, odd: boolean): void {
     const colon = text.indexOf(':', start);
     if (colon < 0 || colon >= end) {
       this.wrong ??= 'header field without colon';
       return;
     }
-    let name = text.slice(start, colon);
-    let field = knownField(name);
+    let field = fieldAt(text, start, colon);
+    let name = field?.name ?? '';
     if (field === undefined) {
       // white space before the colon is allowed, before the name it would be a folded start line
       name = text.slice(start, endOfWords(text, start, colon));
       field = fieldOf(name);
-    }
-    if (field === undefined) {
-      this.wrong ??= 'bad header field name';
-      return;
+      if (field === undefined) {
+        this.wrong ??= 'bad header field name';
+        return;
+      }
     }
     let value = trimSpace(text, colon + 1, end);
-    if (folded) value = unfold(value);
-    if (hasStrayBreak(value) || (this.#hasNul && STRAY_NUL.test(value))) {
+    if (odd) value = unfold(value);
+    if (value.includes('\r') || (odd && value.includes('\n')) || (this.#hasNul && STRAY_NUL.test(value))) {
       this.wrong ??= `control character in ${name}`;
-      value = value.replace(/[\r\n\0]/g, ' ');
+      value = value.replace(/[\r\n\0]/g, ' ').trim();
     }
     if (field.single && (this.seen & field.bit) !== 0) this.wrong ??= `more than one ${name} header field`;
     this.seen |= field.bit;
@@ -81,13 +83,10 @@ class HeaderReader implements HeaderFields {
 /** A quoted string may hold a NUL behind a backslash (§25.1 `quoted-pair`); elsewhere it only does harm. */
 const STRAY_NUL = /(?:^|[^\\])\0/;
 
-function hasStrayBreak(value: string): boolean {
-  return value.includes('\n') || value.includes('\r');
-}
-
-function endOfLine(text: string, pos: number): number {
-  const end = text.indexOf('\r\n', pos);
-  return end < 0 ? text.length : end;
+/** Index of the line after the one at `pos`. */
+function nextLine(text: string, pos: number): number {
+  const feed = text.indexOf('\n', pos);
+  return feed < 0 ? text.length : feed + 1;
 }
 
 function isSpaceAt(text: string, i: number): boolean {

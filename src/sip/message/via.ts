@@ -16,6 +16,9 @@ export interface Via {
 const VIA =
   /^SIP[ \t]*\/[ \t]*[A-Za-z0-9\-.!%*_+`'~]+[ \t]*\/[ \t]*([A-Za-z0-9\-.!%*_+`'~]+)[ \t]+(\[[^\]\s]*\]|[^\s;:[\],]+)(?:[ \t]*:[ \t]*(\d{1,5}))?/i;
 
+/** Changing the case of every `UDP` would cost more than finding it here. */
+const usualTransports = new Map(['UDP', 'TCP', 'TLS', 'WS', 'WSS'].map((name) => [name, name]));
+
 /**
  * Parses one Via value, with the white space that RFC 4475 §3.1.1.1 shows. The protocol version is not looked at:
  * the request line has it too.
@@ -27,7 +30,7 @@ export function parseVia(text: string): Via {
   const port = match[3] === undefined ? undefined : Number(match[3]);
   if (port !== undefined && port > 65_535) throw bad('Via', 'port out of range');
   return {
-    transport: match[1]!.toUpperCase(),
+    transport: usualTransports.get(match[1]!) ?? match[1]!.toUpperCase(),
     host: checkHost(match[2]!, text),
     port,
     params: parseParams(text, match[0].length, 'Via'),

@@ -79,10 +79,6 @@ describe('the parser', () => {
     );
   });
 
-  it('takes Content-Length twice when both say the same', () => {
-    expect(request(register.replace('Subject', 'l: 2\r\nSubject')).body).toHaveLength(2);
-  });
-
   it('takes any case of SIP/2.0', () => {
     expect(request(register.replace('SIP/2.0', 'sip/2.0')).method).toBe('REGISTER');
     const answer = register.replace(/^.*/, 'sip/2.0 200 OK');
@@ -129,7 +125,7 @@ describe('the parser', () => {
     ['negative Max-Forwards', ': 70', ': -1', 400, 'bad header field: Max-Forwards: not a number in range'],
     ['two Max-Forwards', 'To:', 'Max-Forwards: 1\r\nTo:', 400, 'more than one Max-Forwards header field'],
     ['a body too short', 'Length: 2', 'Length: 9', 400, 'body shorter than Content-Length'],
-    ['two lengths', 'Subject', 'l: 3\r\nSubject', 400, 'Content-Length twice with different values'],
+    ['two lengths', 'Subject', 'l: 3\r\nSubject', 400, 'more than one Content-Length header field'],
     ['a length that is none', 'Length: 2', 'Length: 0x2', 400, 'Content-Length is not a number'],
     ['a huge length', 'Length: 2', `Length: ${'9'.repeat(500)}`, 400, 'Content-Length is not a number'],
     ['a line without colon', 'Subject: one', 'Subject one', 400, 'header field without colon'],
@@ -166,7 +162,7 @@ describe('the parser', () => {
   it('hands on no line break in a malformed message: what is copied into the answer is clean', () => {
     const parsed = parseDatagram(Buffer.from(register.replace('Call-ID: a@b', 'Call-ID: a\nEvil: 1')));
     if (parsed.kind !== 'malformed') throw new Error('not malformed');
-    expect(parsed.headers?.get('Call-ID')).toBe('a Evil: 1');
+    expect(parsed.headers?.get('Call-ID')).toBe('a');
   });
 
   it.each([

@@ -79,7 +79,7 @@ const refused: [string, string, number, string][] = [
   ['badbranch', '3.2.1', 400, 'Via: branch without identifier'],
   ['insuf', '3.3.1', 400, 'no From header field'],
   ['multi01', '3.3.8', 400, 'more than one CSeq header field'],
-  ['mcl01', '3.3.9', 400, 'Content-Length twice with different values'],
+  ['mcl01', '3.3.9', 400, 'more than one Content-Length header field'],
 ];
 
 /** Responses that are dropped: nobody may answer them. */
