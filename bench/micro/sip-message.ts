@@ -1,13 +1,12 @@
-/**
- * What reading and answering one REGISTER costs, without sockets: parse, look at what every request is looked at for,
- * build the 200, write it. Run with `npm run bench:sip`.
- */
+// npx tsc -p bench/micro && node dist/micro/bench/micro/sip-message.js
 import { readFileSync } from 'node:fs';
 import { parseDatagram } from '../../src/sip/message/parse.js';
 import { Headers } from '../../src/sip/message/headers.js';
 import { SipResponse, type SipRequest } from '../../src/sip/message/message.js';
 import { serialize } from '../../src/sip/message/serialize.js';
+import { measure } from './measure.js';
 
+/** Without sockets: what every REGISTER is looked at for, and its 200. */
 const data = readFileSync('bench/micro/register.sip');
 
 function parse(): SipRequest {
@@ -34,35 +33,14 @@ function answer(request: SipRequest): Buffer {
   return serialize(new SipResponse(200, 'OK', headers));
 }
 
-/** Microseconds of one call: the best of several rounds, since other work on the machine only ever adds. */
-function measure(work: () => number): number {
-  let best = Infinity;
-  for (let round = 0; round < 60; round++) {
-    const count = 10_000;
-    let sink = 0;
-    const started = process.cpuUsage();
-    for (let i = 0; i < count; i++) sink += work();
-    const used = process.cpuUsage(started);
-    if (sink === 0) throw new Error('nothing was done');
-    best = Math.min(best, (used.user + used.system) / count);
-  }
-  return best;
-}
-
 const request = parse();
-const rows: [string, () => number][] = [
-  ['parse', () => parse().headers.length],
-  ['parse + touch via, from, to, cseq, contact', () => touch(parse())],
-  ['build a 200 + serialize', () => answer(request).length],
-  [
-    'whole: parse, touch, build, serialize',
-    () => {
-      const fresh = parse();
-      return touch(fresh) + answer(fresh).length;
-    },
-  ],
-];
 console.log(
   `REGISTER of ${data.length} octets with ${request.headers.length} header fields, node ${process.version}`,
 );
-for (const [name, work] of rows) console.log(`${name.padEnd(44)} ${measure(work).toFixed(2)} µs`);
+measure('parse', parse);
+measure('parse, touch via, from, to, cseq, contact', () => touch(parse()));
+measure('build a 200, serialize', () => answer(request));
+measure('whole: parse, touch, build, serialize', () => {
+  const fresh = parse();
+  return touch(fresh) + answer(fresh).length;
+});
