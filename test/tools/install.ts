@@ -4,6 +4,8 @@ import { existsSync } from 'node:fs';
 /** Programs that tests run and npm does not bring, by the Debian package that holds each. */
 const tools: Record<string, string> = {
   'osmo-auc-gen': 'libosmocore-utils',
+  prlimit: 'util-linux',
+  'redis-server': 'redis-server',
   sipp: 'sip-tester',
   tshark: 'tshark',
   wbxml2xml: 'libwbxml2-utils',

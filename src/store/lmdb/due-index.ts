@@ -1,5 +1,5 @@
 import { compareKeys } from '../keys.js';
-import type { Hint, TableFiles } from './files.js';
+import { committed, type Hint, type TableFiles } from './files.js';
 import { Heap } from './heap.js';
 import type { Slot } from './slot.js';
 
@@ -61,7 +61,7 @@ export class DueIndex {
         if (deadline > hint.time && deadline < Infinity)
           moves.push(this.#files.putHint({ time: deadline, key: hint.key }));
       }
-      await Promise.all(moves);
+      await committed(moves);
       if (!moved && moves.length === 0) {
         const inOrder = [...ripe.values()].sort((a, b) => (earlier(a, b) ? -1 : 1));
         return inOrder.slice(0, limit).map((hint) => hint.key);

@@ -1,9 +1,11 @@
-import { mkdirSync } from 'node:fs';
+import { accessSync, constants, mkdirSync } from 'node:fs';
 import { open, type Database, type RootDatabase } from 'lmdb';
 import { pack, unpack } from 'msgpackr';
+import { ParleyError } from '../../base/errors.js';
 import { storeError } from '../errors.js';
 import { checkTableName } from '../keys.js';
 import { Codec } from './codec.js';
+import { checkDataFile } from './data-file.js';
 
 import { isAlive, thisProcess, type ProcessIdentity } from './process-identity.js';
 import { deadlineOctets, type Version } from './slot.js';
@@ -36,10 +38,13 @@ export class LmdbFiles {
   constructor(folder: string) {
     try {
       mkdirSync(folder, { recursive: true });
+      accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
+      checkDataFile(folder);
       // noSubdir: a dot in the name of the folder must not make it a file
       this.#env = open<Buffer, Buffer>({ path: folder, noSubdir: false, maxDbs: 256, ...encodings });
       this.#meta = this.#env.openDB<Buffer, Buffer>({ name: 'meta', ...encodings });
     } catch (error) {
+      if (error instanceof ParleyError) throw error;
       throw storeError('store-broken', `${folder}: ${reasonOf(error)}`, error);
     }
     this.#claim(folder);
@@ -79,7 +84,7 @@ export class LmdbFiles {
 
   async close(): Promise<void> {
     try {
-      await this.#meta.remove(Buffer.from('owner'));
+      this.#meta.removeSync(Buffer.from('owner'));
     } finally {
       await this.#env.close();
     }
@@ -168,6 +173,24 @@ export class TableFiles {
 
   removeHint({ time, key }: Hint): Promise<boolean> {
     return this.#due.remove(hintKey(time, key));
+  }
+}
+
+/**
+ * Waits for queued writes.
+ * @throws ParleyError `store-unavailable` when they were not committed.
+ */
+export async function committed(writes: Iterable<Promise<unknown>>): Promise<void> {
+  try {
+    // those of one transaction share a promise
+    await Promise.all(new Set(writes));
+  } catch (error) {
+    const { commitError } = error as { readonly commitError?: Promise<unknown> };
+    const cause = await Promise.resolve(commitError).then(
+      () => error,
+      (reason: unknown) => reason,
+    );
+    throw storeError('store-unavailable', reasonOf(cause), cause);
   }
 }
 

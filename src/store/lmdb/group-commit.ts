@@ -125,6 +125,18 @@ export class GroupCommit {
     return new Promise((resolve) => this.#whenIdle.push(resolve));
   }
 
+  /** Finds out whether the journal can be written, also when nobody updates anything: while it cannot, nobody is sent. */
+  probe(): void {
+    this.#probeTimer = undefined;
+    if (this.#syncing) return;
+    try {
+      this.#options.journal.probe();
+      this.#recovered();
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
   close(): void {
     this.#syncTimer?.cancel();
     this.#probeTimer?.cancel();
@@ -214,7 +226,7 @@ export class GroupCommit {
     const reason = `journal: ${reasonOf(error)}`;
     if (this.#trouble === undefined) this.#options.log.error({ err: error }, 'the store cannot commit');
     this.#trouble = reason;
-    this.#probeTimer ??= this.#options.clock.after(probeEveryMs, () => this.#probe());
+    this.#probeTimer ??= this.#options.clock.after(probeEveryMs, () => this.probe());
     return storeError('store-unavailable', reason, error);
   }
 
@@ -224,18 +236,6 @@ export class GroupCommit {
     this.#probeTimer?.cancel();
     this.#probeTimer = undefined;
     this.#options.log.info({}, 'the store commits again');
-  }
-
-  /** Finds out that the fault is over when nobody updates anything: a load balancer sends nobody while it lasts. */
-  #probe(): void {
-    this.#probeTimer = undefined;
-    if (this.#syncing) return;
-    try {
-      this.#options.journal.probe();
-      this.#recovered();
-    } catch (error) {
-      this.#failed(error);
-    }
   }
 
   #syncLater(): void {

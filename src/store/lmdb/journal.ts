@@ -10,7 +10,8 @@ export interface JournalMark {
 
 export interface JournalOptions {
   readonly folder: string;
-  readonly segment: number;
+  /** The segment after this one is the first to be written. */
+  readonly lastSegment: number;
   readonly nextSequence: number;
   /** False when the kernel alone says when the disk takes what was written. */
   readonly syncs: boolean;
@@ -27,18 +28,18 @@ export interface JournalOptions {
 export class Journal {
   readonly #options: JournalOptions;
   #segment: number;
-  #fd: number;
+  /** Undefined when no segment could be begun yet. */
+  #fd: number | undefined;
   /** Octets of the segment that hold whole batches. */
   #length = 0;
   #nextSequence: number;
-  /** After a failed write that could not be undone the segment takes no more. */
-  #torn = false;
+  /** True when the segment takes no more: there is none, or a failed write could not be undone. */
+  #torn = true;
 
   constructor(options: JournalOptions) {
     this.#options = options;
-    this.#segment = options.segment;
+    this.#segment = options.lastSegment;
     this.#nextSequence = options.nextSequence;
-    this.#fd = this.#create(options.segment);
   }
 
   get segment(): number {
@@ -59,7 +60,7 @@ export class Journal {
     if (this.#torn) this.rotate();
     batch.seal(this.#nextSequence);
     try {
-      write(this.#fd, batch.bytes, batch.length);
+      write(this.#fd!, batch.bytes, batch.length);
     } catch (error) {
       this.#truncate();
       throw error;
@@ -85,32 +86,33 @@ export class Journal {
     this.#segment++;
     this.#torn = false;
     // nobody needs to know how this sync ends: the checkpoint that follows waits for the records themselves
+    if (old === undefined) return;
     if (this.#options.syncs) fdatasync(old, () => closeSync(old));
     else closeSync(old);
   }
 
   /** Has the disk itself take what was appended to the current segment so far. */
   sync(done: (error: Error | null) => void): void {
-    fdatasync(this.#fd, done);
+    fdatasync(this.#fd!, done);
   }
 
   /** Writes and takes back 64 kB. @throws when the disk would not take them. */
   probe(): void {
     if (this.#torn) this.rotate();
     try {
-      write(this.#fd, Buffer.alloc(65_536), 65_536);
+      write(this.#fd!, Buffer.alloc(65_536), 65_536);
     } finally {
       this.#truncate();
     }
   }
 
   close(): void {
-    closeSync(this.#fd);
+    if (this.#fd !== undefined) closeSync(this.#fd);
   }
 
   #truncate(): boolean {
     try {
-      ftruncateSync(this.#fd, this.#length);
+      ftruncateSync(this.#fd!, this.#length);
       return true;
     } catch {
       this.#torn = true;

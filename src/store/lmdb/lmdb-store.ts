@@ -50,7 +50,7 @@ export class LmdbStore implements Store {
     const { segment, nextSequence } = this.#replay(folder);
     this.#journal = new Journal({
       folder,
-      segment: segment + 1,
+      lastSegment: segment,
       nextSequence,
       syncs: sync !== 'none',
       preamble: (batch) => this.#declareAll(batch),
@@ -67,6 +67,7 @@ export class LmdbStore implements Store {
       },
       backlog: () => this.#backlog(),
     });
+    this.#commit.probe();
     if (nextSequence > 1) this.#freeze(segment);
   }
 
