@@ -126,6 +126,10 @@ export abstract class BaseDialog implements Dialog, DialogUser {
     for (const listener of this.#ackListeners) this.#tell(listener, ack);
   }
 
+  close(): void {
+    this.end('stack closed');
+  }
+
   /** Sends a request of the dialog, answers a challenge to it, and draws the consequences of its final response. */
   protected async exchange(method: string, options: InDialogRequest): Promise<Exchange> {
     if (this.state === 'terminated') throw new ParleyError('sip-no-dialog', this.callId);

@@ -7,6 +7,8 @@ export interface DialogUser {
   /** A request of the peer inside the dialog, other than ACK and CANCEL. */
   receive(request: InboundRequest, response: InboundResponse): void;
   receiveAck(ack: SipRequest): void;
+  /** The stack is closing: the dialog ends here, without a word to the peer. */
+  close(): void;
 }
 
 /** A client that waits for the dialogs its request makes: for a NOTIFY that comes before the 2xx (RFC 6665 §4.4.1). */
@@ -39,6 +41,10 @@ export class DialogTable {
   find(request: SipRequest): DialogUser | undefined {
     if (this.#dialogs.size === 0) return undefined;
     return this.#dialogs.get(dialogKey(request.callId, request.toTag ?? '', request.fromTag ?? ''));
+  }
+
+  close(): void {
+    for (const dialog of [...this.#dialogs.values()]) dialog.close();
   }
 
   expect(callId: string, localTag: string, expectation: Expectation): void {

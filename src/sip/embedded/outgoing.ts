@@ -1,4 +1,4 @@
-import type { Clock, Timer } from '../../base/clock.js';
+import type { Clock } from '../../base/clock.js';
 import type { SipRequest, SipResponse } from '../message/message.js';
 import type { Source } from '../stack.js';
 import type {
@@ -72,7 +72,7 @@ export class Outgoing implements ClientUser {
   #transaction: ClientTransaction | undefined;
   #answered = false;
   #done = false;
-  #guard: Timer | undefined;
+  #cancelled = false;
 
   /** @param request taken over; it must not change afterwards. */
   constructor(sending: Sending, request: SipRequest, hops: readonly NextHop[], user: OutgoingUser) {
@@ -92,13 +92,13 @@ export class Outgoing implements ClientUser {
   }
 
   /**
-   * Cancels an INVITE that has no final response. Without one for 64·T1 afterwards it counts as timed out (RFC 3261 §9.1).
+   * Cancels an INVITE that has no final response; no other server is tried for it. The transaction sees to it that it ends.
    * @param reason a Reason header field value.
    */
   cancel(reason?: string): void {
-    if (this.#done || this.#guard) return;
+    if (this.#done || this.#cancelled) return;
+    this.#cancelled = true;
     this.#next = this.#hops.length;
-    this.#guard = this.#sending.clock.after(64 * this.#sending.timers.t1, () => this.#fail('timeout'));
     this.#transaction?.cancel(reason);
   }
 
@@ -109,7 +109,7 @@ export class Outgoing implements ClientUser {
       return;
     }
     this.#answered = true;
-    if (response.status >= 200) this.#finish();
+    if (response.status >= 200) this.#done = true;
     this.#user.onResponse(response, source);
   }
 
@@ -132,12 +132,7 @@ export class Outgoing implements ClientUser {
 
   #fail(failure: ClientFailure): void {
     if (this.#done) return;
-    this.#finish();
-    this.#user.onFailure(failure);
-  }
-
-  #finish(): void {
     this.#done = true;
-    this.#guard?.cancel();
+    this.#user.onFailure(failure);
   }
 }

@@ -37,6 +37,7 @@ import { buildRequest, nextAttempt } from './client-request.js';
 import { Authorizations, sendAuthenticated } from './authenticated.js';
 import { Dispatcher } from './dispatcher.js';
 import './errors.js';
+import { Gate } from './gate.js';
 import { InboundRequest, InboundResponse } from './inbound.js';
 import { LocalNames } from './local-names.js';
 import type { Wire } from './wire.js';
@@ -57,10 +58,15 @@ export interface EmbeddedOptions {
   readonly supported?: readonly string[];
   /** The smallest Session-Expires taken in a dialog, in seconds; at least 90 (RFC 4028 §9). */
   readonly minSe?: number;
+  /** True while requests queue too long: new ones get 503 with Retry-After, running ones go on. Asked for every new request. */
+  readonly overloaded?: () => boolean;
 }
 
 /** Option tags of what the stack's user agents do by themselves. */
 const SUPPORTED = ['100rel', 'timer'];
+
+/** How often a draining stack looks whether all is done. */
+const DRAIN_STEP_MS = 50;
 
 /** The SIP stack that runs inside this process. */
 export function createEmbeddedStack(options: EmbeddedOptions): SipStack {
@@ -79,6 +85,8 @@ class EmbeddedStack implements SipStack {
   readonly #dispatcher: Dispatcher;
   readonly #environment: DialogEnvironment;
   readonly #from: string;
+  readonly #gate: Gate;
+  #closed = false;
   readonly #flowListeners: ((flow: string) => void)[] = [];
 
   constructor(options: EmbeddedOptions) {
@@ -87,6 +95,7 @@ class EmbeddedStack implements SipStack {
     this.#from = `sip:${domain}`;
     this.#wire = wire;
     this.#dispatcher = new Dispatcher(log, trail);
+    this.#gate = new Gate(options.overloaded);
     this.#environment = {
       wire,
       clock,
@@ -126,6 +135,7 @@ class EmbeddedStack implements SipStack {
   }
 
   async request(uri: string, options: RequestOptions & ClientHooks): Promise<SipResponse> {
+    this.#mustBeOpen();
     let request: SipRequest | undefined;
     const { response } = await sendAuthenticated(
       this.#environment,
@@ -148,6 +158,7 @@ class EmbeddedStack implements SipStack {
   }
 
   async createUAC(uri: string, options: UacOptions): Promise<Dialog> {
+    this.#mustBeOpen();
     if (options.method === 'SUBSCRIBE')
       return new UacSubscribe(this.#environment, uri, this.#from, options).run();
     if (options.method === 'INVITE') return new UacInvite(this.#environment, uri, this.#from, options).run();
@@ -181,10 +192,24 @@ class EmbeddedStack implements SipStack {
     return this.#wire.trouble();
   }
 
-  async drain(_ms: number): Promise<void> {}
+  async drain(ms: number): Promise<void> {
+    this.#gate.close();
+    const { clock } = this.#environment;
+    const end = clock.now() + ms;
+    while (this.#wire.transactions.running > 0 && clock.now() < end)
+      await new Promise<void>((resolve) => clock.after(DRAIN_STEP_MS, resolve));
+  }
 
   async close(): Promise<void> {
+    this.#gate.close();
+    this.#closed = true;
+    this.#environment.dialogs.close();
     await this.#wire.close();
+  }
+
+  /** @throws ParleyError `sip-stack-closed` */
+  #mustBeOpen(): void {
+    if (this.#closed) throw new ParleyError('sip-stack-closed');
   }
 
   #onRequest(transaction: ServerTransaction): void {
@@ -195,11 +220,24 @@ class EmbeddedStack implements SipStack {
       if (request.has('Route') || request.uri.includes('maddr')) preprocessRoutes(request, this.#environment);
       const dialog = this.#environment.dialogs.find(request);
       if (dialog) dialog.receive(request, response);
+      else if (this.#gate.refuses(request)) this.#refuse(request, response);
       else if (!this.#environment.dialogs.expectation(request)?.receiveFirst(request, response))
         this.#dispatcher.dispatch(request, response);
     } catch (error) {
       this.#dispatcher.fail(error, request, response);
     }
+  }
+
+  #refuse(request: InboundRequest, response: InboundResponse): void {
+    const { reason, retryAfter } = this.#gate;
+    this.#options.trail.record({
+      code: `sip.refused-${reason}`,
+      outcome: 'refused',
+      clause: 'RFC 3261 §21.5.4',
+      trace: request.callId,
+      detail: request.method,
+    });
+    response.send(503, { headers: { 'Retry-After': retryAfter } });
   }
 
   #prepareInvite(transaction: ServerTransaction, request: InboundRequest, response: InboundResponse): void {

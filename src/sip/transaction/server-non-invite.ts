@@ -20,6 +20,8 @@ export class NonInviteServer implements ServerTransaction {
   readonly request: SipRequest;
   readonly source: Way;
   readonly key: string;
+  /** When the request came, milliseconds since the epoch. */
+  readonly since: number;
   readonly #via: Via;
   readonly #owner: NonInviteServerOwner;
   #finalStatus: number | undefined;
@@ -27,10 +29,18 @@ export class NonInviteServer implements ServerTransaction {
   onCancel: undefined = undefined;
   onFailure: ((reason: 'transport' | 'no-ack') => void) | undefined = undefined;
 
-  constructor(request: SipRequest, source: Way, via: Via, key: string, owner: NonInviteServerOwner) {
+  constructor(
+    request: SipRequest,
+    source: Way,
+    via: Via,
+    key: string,
+    since: number,
+    owner: NonInviteServerOwner,
+  ) {
     this.request = request;
     this.source = source;
     this.key = key;
+    this.since = since;
     this.#via = via;
     this.#owner = owner;
   }
@@ -47,6 +57,11 @@ export class NonInviteServer implements ServerTransaction {
     this.source.reply(octets, this.#via, this.onFailure ? this.#sent : this.#owner.sent);
     if (this.#finalStatus !== undefined) this.#owner.answered(this, octets);
     return true;
+  }
+
+  /** The client has given up: no response is sent any more, least of all a 408 (RFC 4320 §4.2). */
+  expire(): void {
+    this.#finalStatus = 408;
   }
 
   /** The request came again: nothing in Trying, the last provisional response in Proceeding. */

@@ -77,6 +77,7 @@ export class Transactions implements TransactionLayer {
   readonly #clients = new Map<string, InviteClient | NonInviteClient>();
   readonly #tags = new StatelessTags();
   #waitingClients = 0;
+  #sweeping = false;
 
   constructor(options: TransactionLayerOptions) {
     this.clock = options.clock;
@@ -205,9 +206,28 @@ export class Transactions implements TransactionLayer {
   }
 
   #openNonInvite(request: SipRequest, way: Way, via: Via, key: string): NonInviteServer {
-    const transaction = new NonInviteServer(request, way, via, key, this);
+    const transaction = new NonInviteServer(request, way, via, key, this.clock.now(), this);
     this.#requests.set(key, transaction);
+    if (!this.#sweeping) this.#sweepAfter(longTime(this.timers));
     return transaction;
+  }
+
+  /** Requests that nobody answered in 64·T1, oldest first: their clients have given up (Timer F), so the answer must not come any more. */
+  #dropUnanswered(): void {
+    const dead = this.clock.now() - longTime(this.timers);
+    for (const transaction of this.#requests.values()) {
+      if (transaction.since > dead) break;
+      transaction.expire();
+      this.#requests.delete(transaction.key);
+      this.#note('sip.unanswered', 'RFC 4320 §4.2', transaction.request, transaction.request.method);
+    }
+    this.#sweeping = false;
+    if (this.#requests.size > 0) this.#sweepAfter(1_000);
+  }
+
+  #sweepAfter(ms: number): void {
+    this.#sweeping = true;
+    this.clock.after(ms, () => this.#dropUnanswered());
   }
 
   /** A user that throws has not answered: the request gets 500, the others go on. */

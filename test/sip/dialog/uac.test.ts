@@ -105,15 +105,6 @@ describe('a dialog as UAC', () => {
     expect(transactions.lastSent('BYE').request.toTag).toBe('bob');
   });
 
-  it('takes a cancelled INVITE without final response for over after 64·T1', async () => {
-    let cancel = (): void => {};
-    const { sent, made, clock } = await callingBob({ onStarted: (fn) => (cancel = fn) });
-    sent.respond(180, bobsContact, 'bob');
-    cancel();
-    clock.advance(32_000);
-    await expect(made).rejects.toMatchObject({ status: 408 });
-  });
-
   it('tries the next server when the first cannot be reached or says 503', async () => {
     const { stack, wire, transactions } = await callingBob();
     const hop = (port: number): { protocol: 'udp'; address: string; port: number } => ({

@@ -228,6 +228,18 @@ describe('the non-INVITE server transaction (RFC 3261 §17.2.2)', () => {
     expect(transactions).toHaveLength(2);
   });
 
+  it('is dropped without a word when its user has not answered in 64·T1 (RFC 4320 §4.2)', () => {
+    wire.receive(requestText('OPTIONS'));
+    clock.advance(31_990);
+    expect(layer.running).toBe(1);
+    clock.advance(10);
+    expect(layer.running).toBe(0);
+    expect(respond(408)).toBe(false);
+    expect(wire.taken()).toEqual([]);
+    expect(trail.counts().get('sip.unanswered')).toBe(1);
+    expect(clock.pending).toBe(0);
+  });
+
   it('reports a transport error', () => {
     wire.broken = true;
     wire.receive(options);
