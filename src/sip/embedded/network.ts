@@ -1,33 +1,54 @@
-import { isIP } from 'node:net';
+import { Resolver as DnsResolver } from 'node:dns/promises';
+import type { Server as HttpServer } from 'node:http';
 import { ParleyError } from '../../base/errors.js';
 import type { SipUri } from '../message/uri.js';
-import type { Protocol } from '../stack.js';
+import type { Dns } from '../resolver/dns-cache.js';
+import { Resolver } from '../resolver/resolver.js';
 import type { NextHop } from '../transaction/layer.js';
-import { createTransactionLayer, type TransactionLayerOptions } from '../transaction/transaction-layer.js';
-import { defaultPort, parseListeners } from '../transport/listener-spec.js';
+import {
+  createTransactionLayer,
+  type TransactionLayerOptions,
+  type TransactionLimits,
+} from '../transaction/transaction-layer.js';
+import type { TransportLimits } from '../transport/limits.js';
+import { parseListeners } from '../transport/listener-spec.js';
+import type { TlsOptions } from '../transport/tls-options.js';
 import { Transports } from '../transport/transports.js';
 import type { LocalEnd, Wire } from './wire.js';
 
 export interface NetworkOptions extends Omit<TransactionLayerOptions, 'transports' | 'limits'> {
   /** `udp:127.0.0.1:5060` and the like. */
   readonly listen: readonly string[];
+  readonly limits?: Partial<TransportLimits & TransactionLimits>;
+  /** Needed for `tls` and `wss` listeners. */
+  readonly tls?: TlsOptions;
+  /** Host name or address that peers are told instead of the listener's address. */
+  readonly advertise?: string;
+  /** The system's name servers when absent. */
+  readonly dns?: Dns;
 }
 
+/** How long one name server may take, in milliseconds, and how often all are asked. */
+const DNS_PATIENCE = { timeout: 1_500, tries: 2 };
+
 /** Transports, resolution and transactions of one process, put together. */
-export function createNetwork(options: NetworkOptions): Wire {
+export function createNetwork(options: NetworkOptions): Network {
   return new Network(options);
 }
 
-class Network implements Wire {
+export class Network implements Wire {
   readonly transactions: Wire['transactions'];
   onFlowClosed: (flow: string) => void = () => {};
   readonly #transports: Transports;
+  readonly #resolver: Resolver;
 
   constructor(options: NetworkOptions) {
-    const { listen, clock, log, trail } = options;
-    this.#transports = new Transports({ listeners: parseListeners(listen.join(',')), clock, log, trail });
+    const { listen, clock, dns = new DnsResolver(DNS_PATIENCE) } = options;
+    this.#transports = new Transports({ ...options, listeners: parseListeners(listen.join(',')) });
     this.transactions = createTransactionLayer({ ...options, transports: this.#transports });
     this.#transports.onFlowClosed((flow) => this.onFlowClosed(flow));
+    const canSend: Transports['canSend'] = (protocol, family) => this.#transports.canSend(protocol, family);
+    this.#resolver = new Resolver({ dns, clock, canSend });
   }
 
   get listeners(): Wire['listeners'] {
@@ -42,13 +63,13 @@ class Network implements Wire {
     return this.#transports.close();
   }
 
-  resolve(uri: SipUri, secure = false): readonly NextHop[] {
-    const host = (uri.param('maddr') ?? uri.host).replace(/^\[|\]$/g, '');
-    const address = host === 'localhost' ? '127.0.0.1' : host;
-    if (isIP(address) === 0) return [];
-    const protocol = (uri.param('transport')?.toLowerCase() ??
-      (secure || uri.scheme === 'sips' ? 'tls' : 'udp')) as Protocol;
-    return [{ protocol, address, port: uri.port ?? defaultPort(protocol) }];
+  /** Serves SIP over WebSocket on an HTTP server that others use too, at `/sip` unless said otherwise (RFC 7118 §4). */
+  attachWebSocket(server: HttpServer, path?: string): void {
+    this.#transports.attachWebSocket(server, path);
+  }
+
+  resolve(uri: SipUri, secure = false): readonly NextHop[] | Promise<readonly NextHop[]> {
+    return this.#resolver.resolve(uri, secure);
   }
 
   hopOfFlow(flow: string): NextHop | undefined {
@@ -62,6 +83,6 @@ class Network implements Wire {
   }
 
   trouble(): string | undefined {
-    return this.listeners.some(({ port }) => port === 0) ? 'listeners are not bound' : undefined;
+    return this.#transports.trouble;
   }
 }

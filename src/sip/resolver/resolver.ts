@@ -115,11 +115,15 @@ export class Resolver {
   /** @param domain what a certificate must prove: the name before any SRV record (RFC 5922 §7.1). */
   async #named(name: string, protocol: Protocol, port: number, domain: string): Promise<NextHop[]> {
     const { canSend } = this.#options;
-    const [six, four] = await Promise.all([
-      canSend(protocol, 6) ? this.#cache.aaaa(name) : [],
+    const asked = await Promise.allSettled([
       canSend(protocol, 4) ? this.#cache.a(name) : [],
+      canSend(protocol, 6) ? this.#cache.aaaa(name) : [],
     ]);
-    const addresses = [...four, ...six].map((record) => record.address);
+    const addresses = asked.flatMap((answer) =>
+      answer.status === 'fulfilled' ? answer.value.map((record) => record.address) : [],
+    );
+    const failed = asked.find((answer) => answer.status === 'rejected');
+    if (addresses.length === 0 && failed) throw failed.reason;
     return this.#hops(addresses, protocol, port, domain);
   }
 

@@ -1,9 +1,9 @@
-import { isIP, isIPv6 } from 'node:net';
+import { isIPv6 } from 'node:net';
 import { ParleyError } from '../../base/errors.js';
 import type { Listener, Protocol } from '../stack.js';
 import './errors.js';
 
-const SPEC = /^(udp|tcp|tls|ws|wss):(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d{1,5}))?$/;
+const SPEC = /^(udp|tcp|tls|ws|wss):(?:\[([^\]]+)\]|([A-Za-z0-9.-]+))(?::(\d{1,5}))?$/;
 
 const isProtocol = (text: string): text is Protocol => /^(?:udp|tcp|tls|ws|wss)$/.test(text);
 
@@ -24,6 +24,7 @@ export function defaultPort(protocol: Protocol): number {
 
 /**
  * Reads `udp:127.0.0.1:5060,tls:[::1]:5061`. Port 0 asks the system for a free one; a missing port is the default one.
+ * A host name stands for the address that it has when listening begins.
  * @throws ParleyError `sip-listener-bad` naming the part that is wrong.
  */
 export function parseListeners(text: string): Listener[] {
@@ -40,8 +41,8 @@ function parseListener(text: string): Listener {
   const address = match?.[2] ?? match?.[3];
   if (protocol === undefined || !isProtocol(protocol) || address === undefined)
     throw new ParleyError('sip-listener-bad', `${text} is not PROTOCOL:ADDRESS:PORT`);
-  if (isIP(address) === 0 || isIPv6(address) !== (match?.[2] !== undefined))
-    throw new ParleyError('sip-listener-bad', `${text} needs an IPv4 address, or an IPv6 one in brackets`);
+  if (isIPv6(address) !== (match?.[2] !== undefined))
+    throw new ParleyError('sip-listener-bad', `${text} needs an IPv6 address in brackets, and nothing else`);
   const port = match?.[4] === undefined ? defaultPort(protocol) : Number(match[4]);
   if (port > 65_535) throw new ParleyError('sip-listener-bad', `${text} has a port above 65535`);
   return { protocol, address, port };

@@ -1,5 +1,6 @@
+import { lookup } from 'node:dns/promises';
 import type { Server as HttpServer } from 'node:http';
-import { isIPv6, type Server } from 'node:net';
+import { isIP, isIPv6, type Server } from 'node:net';
 import type { Clock } from '../../base/clock.js';
 import { ParleyError } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
@@ -39,6 +40,7 @@ export class Transports implements Wire {
   readonly #udp: UdpTransport[] = [];
   readonly #servers: Server[] = [];
   #listeners: Listener[] = [];
+  #trouble: string | undefined = 'the listeners are not bound';
   #ends = new LocalEnds([], undefined);
 
   constructor(options: TransportOptions) {
@@ -64,6 +66,20 @@ export class Transports implements Wire {
     return this.#connections.size;
   }
 
+  /** Why nothing can be sent or received; undefined when all is well. */
+  get trouble(): string | undefined {
+    return this.#trouble;
+  }
+
+  /** Whether requests can be sent over that protocol and IP version without a flow. */
+  canSend(protocol: Protocol, family: 4 | 6): boolean {
+    // RFC 7118 §5: a server cannot connect to a WebSocket client
+    if (protocol === 'ws' || protocol === 'wss') return false;
+    return this.#listeners.some(
+      (listener) => isIP(listener.address) === family && (protocol !== 'udp' || listener.protocol === 'udp'),
+    );
+  }
+
   /** @throws ParleyError `sip-port-taken`, `sip-listen-failed`, `sip-listener-bad`; nothing is left bound then. */
   async start(): Promise<void> {
     const bound = await Promise.allSettled(this.#options.listeners.map((listener) => this.#listen(listener)));
@@ -76,11 +92,13 @@ export class Transports implements Wire {
       }
     }
     this.#listeners = listeners;
+    this.#trouble = undefined;
     this.#ends = new LocalEnds(listeners, this.#options.advertise);
   }
 
   /** Stops listening, lets connections send what they have queued, and closes them. */
   async close(): Promise<void> {
+    this.#trouble = 'the listeners are closed';
     const closed = Promise.all(this.#servers.splice(0).map(closeServer));
     this.#connections.close();
     const patience = setTimeout(() => this.#connections.destroy(), CLOSE_PATIENCE_MS);
@@ -160,7 +178,8 @@ export class Transports implements Wire {
     for (const listener of this.#flowListeners) listener(flow);
   }
 
-  async #listen(listener: Listener): Promise<Listener> {
+  async #listen(asked: Listener): Promise<Listener> {
+    const listener = await numeric(asked);
     if (listener.protocol === 'udp') {
       const transport = await UdpTransport.listen(listener, {
         clock: this.#options.clock,
@@ -211,3 +230,12 @@ export class Transports implements Wire {
 
 /** How long peers may take to read what is queued for them when we close. */
 const CLOSE_PATIENCE_MS = 1_000;
+
+async function numeric(listener: Listener): Promise<Listener> {
+  if (isIP(listener.address) !== 0) return listener;
+  try {
+    return { ...listener, address: (await lookup(listener.address)).address };
+  } catch (error) {
+    throw new ParleyError('sip-listener-bad', `${writeListener(listener)} has no address`, { cause: error });
+  }
+}

@@ -126,14 +126,12 @@ describe('a domain (RFC 3263 §4.1)', () => {
 
   it('with a transport parameter is asked for the SRV records of that transport, and never for NAPTR', async () => {
     expect(await resolve(preferTcp, 'sip:bob@ims.test;transport=udp')).toEqual(['udp:192.0.2.2:5064']);
-    expect(server!.questions).toEqual(['srv _sip._udp.ims.test', 'aaaa two.test', 'a two.test']);
+    expect(server!.questions).toEqual(['srv _sip._udp.ims.test', 'a two.test', 'aaaa two.test']);
   });
 
   it('with a port is asked for its addresses alone', async () => {
     expect(await resolve(preferTcp, 'sip:bob@one.test:5099')).toEqual(['udp:192.0.2.1:5099']);
-    expect(
-      server!.questions.filter((question) => !/^a{1,4} /.test(question)).filter((q) => !q.startsWith('aaaa')),
-    ).toEqual([]);
+    expect(server!.questions.sort()).toEqual(['a one.test', 'aaaa one.test']);
   });
 
   it('has addresses of both IP versions, and only those are given that we can send to', async () => {
