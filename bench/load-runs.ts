@@ -12,6 +12,7 @@ export interface Sample {
   readonly busy: number;
   readonly failed: number;
   readonly retransmissions: number;
+  readonly failures: Readonly<Record<string, number>>;
 }
 
 export interface Contender {
@@ -40,7 +41,8 @@ export async function alternate(
         samples.get(name)?.push(sample);
         told(
           `${work.scenario} at ${work.rate || 'saturation'}, round ${round}: ${name}: ` +
-            `${sample.rate.toFixed(0)}/s, ${sample.cpu.toFixed(1)} µs, ${sample.failed} failed`,
+            `${sample.rate.toFixed(0)}/s, ${sample.cpu.toFixed(1)} µs, ${sample.failed} failed` +
+            (sample.failed > 0 ? ` ${JSON.stringify(sample.failures)}` : ''),
         );
       } finally {
         await server.stop();
@@ -60,9 +62,16 @@ async function measure(server: RunningServer, work: Work): Promise<Sample> {
   try {
     const processes = server.processes();
     const before = cpuSeconds(processes);
-    const { successful, seconds, failed, retransmissions, rate: reached } = await load.run();
+    const { successful, seconds, failed, retransmissions, rate: reached, failures } = await load.run();
     const used = cpuSeconds(processes) - before;
-    return { rate: reached, cpu: (used / successful) * 1e6, busy: used / seconds, failed, retransmissions };
+    return {
+      rate: reached,
+      cpu: (used / successful) * 1e6,
+      busy: used / seconds,
+      failed,
+      retransmissions,
+      failures,
+    };
   } finally {
     await load.close();
   }

@@ -1,8 +1,6 @@
-import { spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
-import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { answered, freePort, type RunningServer } from './server.js';
+import { answered, freePort, spawnServer, type RunningServer } from './server.js';
 
 /**
  * The floor of any SIP server in Node.js: a UDP socket that answers every request with a 200 made of the
@@ -10,17 +8,13 @@ import { answered, freePort, type RunningServer } from './server.js';
  */
 export async function startBareNode(): Promise<RunningServer> {
   const port = await freePort();
-  const child = spawn(process.execPath, [fileURLToPath(import.meta.url), String(port)], { stdio: 'ignore' });
-  const ended = once(child, 'close');
-  await answered(port);
+  const bare = spawnServer(process.execPath, [fileURLToPath(import.meta.url), String(port)]);
+  await bare.until(answered(port));
   return {
     name: 'bare Node.js socket',
     port,
-    processes: () => [child.pid!],
-    async stop() {
-      child.kill('SIGTERM');
-      await ended;
-    },
+    processes: () => [bare.pid],
+    stop: () => bare.stop(),
   };
 }
 

@@ -1,9 +1,7 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePort, packageFolder, type RunningServer } from './server.js';
+import { packageFolder, spawnServer, type RunningServer } from './server.js';
 
 export interface ParleyOptions {
   readonly digest?: boolean;
@@ -22,44 +20,33 @@ export interface RunningParley extends RunningServer {
 /** Starts the built Parley (`dist/src/main.js`) with an LMDB store; settles when `/readyz` is 200. */
 export async function startParley(options: ParleyOptions = {}): Promise<RunningParley> {
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'parley-bench-')));
-  const [port, httpPort] = [await freePort(), await freePort()];
   const config = join(folder, 'parley.yaml');
   await writeFile(config, configuration(options.digest ? (options.subscribers ?? 0) : 0));
   const startedAt = performance.now();
-  const child = spawn(
-    process.execPath,
-    [join(packageFolder(), 'dist/src/main.js'), 'serve', '--config', config],
-    {
-      cwd: folder,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: {
-        ...process.env,
-        PARLEY_AUTH: options.digest ? 'digest' : 'none',
-        PARLEY_SIP_LISTEN: `udp:127.0.0.1:${port}`,
-        PARLEY_HTTP_LISTEN: `127.0.0.1:${httpPort}`,
-        PARLEY_STORE: `lmdb:${join(folder, 'data')}`,
-        PARLEY_LOG_LEVEL: 'warn',
-      },
+  const main = join(packageFolder(), 'dist/src/main.js');
+  const parley = spawnServer(process.execPath, [main, 'serve', '--config', config], {
+    cwd: folder,
+    env: {
+      ...process.env,
+      PARLEY_AUTH: options.digest ? 'digest' : 'none',
+      PARLEY_SIP_LISTEN: 'udp:127.0.0.1:0',
+      PARLEY_HTTP_LISTEN: '127.0.0.1:0',
+      PARLEY_STORE: `lmdb:${join(folder, 'data')}`,
+      PARLEY_LOG_LEVEL: 'info',
     },
+  });
+  const [, port, http] = await parley.until(
+    parley.says(/"sip":\["udp:127\.0\.0\.1:(\d+)"\],"http":"([^"]+)".*"msg":"ready"/),
   );
-  let said = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-4096)));
-  }
-  const ended = once(child, 'close');
-  const failed = ended.then(() => Promise.reject(new Error(`Parley ended: ${said}`)));
-  await Promise.race([ready(`http://127.0.0.1:${httpPort}/readyz`), failed]);
-  const readyAfter = performance.now() - startedAt;
-  failed.catch(() => undefined); // from now on an end is told by stop()
+  await parley.until(ready(`${http}/readyz`));
   return {
     name: 'Parley',
-    port,
+    port: Number(port),
     folder,
-    readyAfter,
-    processes: () => [child.pid!],
+    readyAfter: performance.now() - startedAt,
+    processes: () => [parley.pid],
     async stop() {
-      child.kill('SIGTERM');
-      await ended;
+      await parley.stop();
       if (options.folder === undefined) await rm(folder, { recursive: true, force: true });
     },
   };

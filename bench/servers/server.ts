@@ -1,5 +1,6 @@
+import { spawn, type SpawnOptions } from 'node:child_process';
 import { createSocket } from 'node:dgram';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
@@ -10,6 +11,51 @@ export interface RunningServer {
   readonly port: number;
   /** All processes it consists of. */
   processes(): number[];
+  stop(): Promise<void>;
+}
+
+/** Starts a program that ends with this process, however that ends, and keeps the last of what it says. */
+export function spawnServer(program: string, args: readonly string[], options: SpawnOptions = {}): Spawned {
+  const child = spawn(program, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
+  const kill = (): boolean => child.kill('SIGKILL');
+  process.once('exit', kill);
+  let said = '';
+  const told = new EventEmitter();
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding('utf8').on('data', (text: string) => {
+      said = (said + text).slice(-4096);
+      told.emit('told');
+    });
+  }
+  const ended = once(child, 'close').then(() => void process.off('exit', kill));
+  return {
+    pid: child.pid!,
+    async until(ready) {
+      const failed = ended.then(() => Promise.reject<never>(new Error(`${program} ended: ${said}`)));
+      failed.catch(() => undefined); // later on an end is told by stop()
+      return Promise.race([ready, failed]);
+    },
+    async says(pattern) {
+      for (;;) {
+        const found = pattern.exec(said);
+        if (found) return found;
+        await once(told, 'told');
+      }
+    },
+    async stop() {
+      child.kill('SIGTERM');
+      await ended;
+    },
+  };
+}
+
+export interface Spawned {
+  readonly pid: number;
+  /** Waits for a text in what it writes. */
+  says(pattern: RegExp): Promise<RegExpExecArray>;
+  /** Waits for `ready`. @throws when the program ends first, with what it said. */
+  until<T>(ready: Promise<T>): Promise<T>;
+  /** Settles when it has ended on SIGTERM. */
   stop(): Promise<void>;
 }
 

@@ -41,6 +41,8 @@ export interface Sipp {
 /** SIPp leaves with these when calls were made: all successful, some failed, ended by a signal, none made. */
 const RAN = new Set([0, 1, 97, 99]);
 const STDERR_KEPT = 4096;
+/** Bytes: a burst of answers must not be lost at SIPp's own socket and be taken for a fault of the server. */
+const SOCKET_BUFFER = 4 << 20;
 
 export function startSipp(options: SippOptions): Sipp {
   const { folder, label } = options;
@@ -52,6 +54,7 @@ export function startSipp(options: SippOptions): Sipp {
       ...['-sf', options.scenario, '-nostdin', '-trace_rtt', '-rtt_freq', '1'],
       ...['-trace_stat', '-stf', statistics, '-fd', '1'],
       ...['-trace_err', '-error_file', errors, '-max_log_size', '65536'],
+      ...['-buff_size', String(SOCKET_BUFFER)],
       ...options.arguments,
     ],
     { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] },
