@@ -176,7 +176,7 @@ export class Phone {
   async drain(): Promise<Element[]> {
     const seen: Element[] = [];
     let waiting = await this.poll();
-    while (waiting.length > 0 && seen.length < 1000) {
+    while (waiting.length > 0 && seen.length < 100_000) {
       const [{ id, primitive }] = waiting as [Transaction];
       if (!primitive) throw new Error('empty transaction');
       seen.push(primitive);
