@@ -66,6 +66,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       domain: config.domain,
       aliases: config.domains,
       timers: config.sip.timers,
+      overloadDelay: config.sip.overloadDelay,
     });
     disposers.push(() => stack.close());
     const authenticator = await makeAuthenticator(config, { clock, store, trail, subscribers });

@@ -178,6 +178,7 @@ export class FakeWire implements Wire {
   readonly servers = new Map<string, NextHop[]>();
   onFlowClosed: (flow: string) => void = () => {};
   closed = false;
+  queueingDelay = 0;
 
   async start(): Promise<void> {}
 

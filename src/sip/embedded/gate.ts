@@ -8,7 +8,8 @@ export class Gate {
   readonly #overloaded: () => boolean;
   #draining = false;
 
-  constructor(overloaded: () => boolean = () => false) {
+  /** @param overloaded asked for every new request. */
+  constructor(overloaded: () => boolean) {
     this.#overloaded = overloaded;
   }
 

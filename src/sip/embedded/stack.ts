@@ -58,8 +58,8 @@ export interface EmbeddedOptions {
   readonly supported?: readonly string[];
   /** The smallest Session-Expires taken in a dialog, in seconds; at least 90 (RFC 4028 §9). */
   readonly minSe?: number;
-  /** True while requests queue too long: new ones get 503 with Retry-After, running ones go on. Asked for every new request. */
-  readonly overloaded?: () => boolean;
+  /** Milliseconds of queueing above which new requests get 503 with Retry-After while running ones go on; no limit when absent. */
+  readonly overloadDelay?: number;
 }
 
 /** Option tags of what the stack's user agents do by themselves. */
@@ -95,7 +95,8 @@ class EmbeddedStack implements SipStack {
     this.#from = `sip:${domain}`;
     this.#wire = wire;
     this.#dispatcher = new Dispatcher(log, trail);
-    this.#gate = new Gate(options.overloaded);
+    const { overloadDelay = Infinity } = options;
+    this.#gate = new Gate(() => wire.queueingDelay > overloadDelay);
     this.#environment = {
       wire,
       clock,

@@ -61,18 +61,17 @@ describe('a stack that is closed', () => {
 
 describe('a stack that is overloaded', () => {
   it('answers new requests 503 with a short Retry-After while running calls go on', async () => {
-    let overloaded = false;
-    const { stack, transactions, peer, ack } = await answeredCall('', {}, { overloaded: () => overloaded });
+    const { stack, wire, transactions, peer, ack } = await answeredCall('', {}, { overloadDelay: 250 });
     stack.on('MESSAGE', (_request, response) => {
       response.send(200);
     });
-    overloaded = true;
+    wire.queueingDelay = 300;
     const refused = transactions.receive(message('MESSAGE', 'sip:bob@ims.test'));
     expect(refused.statuses).toEqual([503]);
     expect(Number(refused.last.get('Retry-After'))).toBeLessThanOrEqual(5);
     ack();
     expect(peer('INFO', 8).statuses).toEqual([200]);
-    overloaded = false;
+    wire.queueingDelay = 0;
     expect(transactions.receive(message('MESSAGE', 'sip:bob@ims.test')).statuses).toEqual([200]);
   });
 });
