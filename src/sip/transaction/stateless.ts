@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { SipRequest } from '../message/message.js';
 
 /**
@@ -6,15 +6,24 @@ import type { SipRequest } from '../message/message.js';
  * stateless UAS owes (RFC 3261 §8.2.7), and to be known again in the ACK that follows.
  */
 export class StatelessTags {
-  readonly #prefix = randomBytes(6).toString('base64url').replaceAll('_', '.') + '~';
+  /** 72 random bits, which make the tag unlike any other (RFC 3261 §19.3). */
+  readonly #prefix = randomBytes(9).toString('hex');
 
   make(request: SipRequest): string {
-    const parts = ['Via', 'From', 'Call-ID', 'CSeq'].map((name) => request.headers.get(name) ?? '');
-    const hash = createHash('sha1').update(this.#prefix).update(parts.join('\n')).digest('base64url');
-    return this.#prefix + hash.slice(0, 12).replaceAll('_', '.');
+    return this.#prefix + fingerprint(request).toString(36);
   }
 
   isOurs(tag: string | undefined): boolean {
     return tag !== undefined && tag.startsWith(this.#prefix);
   }
+}
+
+/** A number below 2**32 that a request and its retransmissions have in common (FNV-1a of what identifies it). */
+export function fingerprint(request: SipRequest): number {
+  let hash = 0x811c_9dc5;
+  for (const key of ['via', 'from', 'call-id', 'cseq']) {
+    const text = request.headers.getByKey(key) ?? '';
+    for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x0100_0193);
+  }
+  return (Math.imul(hash ^ (hash >>> 16), 0x85eb_ca6b) ^ (hash >>> 13)) >>> 0;
 }

@@ -27,7 +27,8 @@ import {
 import { Outbound } from './outbound.js';
 import { InviteServer } from './server-invite.js';
 import { NonInviteServer } from './server-non-invite.js';
-import { StatelessTags } from './stateless.js';
+import { Overload, type OverloadLimits } from './overload.js';
+import { fingerprint, StatelessTags } from './stateless.js';
 
 /** Characters of a reason phrase that repeats what the parser said. */
 const MAX_REASON = 160;
@@ -54,6 +55,7 @@ export interface TransactionLayerOptions {
   readonly trail: Trail;
   readonly timers?: TransactionTimers;
   readonly limits?: Partial<TransactionLimits>;
+  readonly overload?: Partial<OverloadLimits>;
 }
 
 /** Makes the layer and takes over what `transports` receive. */
@@ -76,6 +78,7 @@ export class Transactions implements TransactionLayer {
   readonly #answered: AnsweredRequests;
   readonly #clients = new Map<string, InviteClient | NonInviteClient>();
   readonly #tags = new StatelessTags();
+  readonly #overload: Overload;
   #waitingClients = 0;
   #sweeping = false;
 
@@ -90,7 +93,14 @@ export class Transactions implements TransactionLayer {
       count: this.#limits.answeredCount,
       bytes: this.#limits.answeredBytes,
     });
+    this.#overload = new Overload(options.overload ?? {}, options.trail);
+    this.transports.onDelay = (delay) => this.#overload.reading(delay);
     this.transports.onMessage = (parsed, way) => this.#receive(parsed, way);
+  }
+
+  /** Requests refused because of overload since start, and the last reading of the queueing delay in milliseconds. */
+  get load(): { readonly refused: number; readonly delay: number } {
+    return { refused: this.#overload.refused, delay: this.#overload.delay };
   }
 
   get running(): number {
@@ -192,6 +202,10 @@ export class Transactions implements TransactionLayer {
       this.#onCancel(request, way, via, key);
       return;
     }
+    if (this.#overload.refuses(request)) {
+      this.#refuseForNow(request, way, via);
+      return;
+    }
     if (this.#requests.size + this.#invites.size >= this.#limits.running) {
       this.#note('sip.too-many-transactions', 'RFC 3261 §21.5.4', request);
       this.#answerStateless(request, way, 503, 'Too Many Transactions');
@@ -270,14 +284,27 @@ export class Transactions implements TransactionLayer {
     else this.#note('sip.response-unmatched', 'RFC 3261 §18.1.2', response);
   }
 
+  /** No transaction is made, and no trail event: this has to cost less than what it spares. */
+  #refuseForNow(request: SipRequest, way: Way, via: Via): void {
+    const response = this.#stateless(request, way, 503, 'Service Unavailable');
+    const wait = this.#overload.retryAfter(fingerprint(request) / 2 ** 32);
+    response.headers.push('retry-after', 'Retry-After', String(wait));
+    way.reply(serialize(response), via, this.sent);
+  }
+
   #answerStateless(request: SipRequest, way: Way, status: number, reason: string): void {
     const via = viaOf(request);
-    if (via) stampVia(request, via, way);
-    const phrase = reason.replace(/[^\x20-\x7e]/g, '?').slice(0, MAX_REASON);
-    const octets = serialize(makeResponse(request, status, this.#tags.make(request), phrase));
+    const octets = serialize(this.#stateless(request, way, status, reason));
     // without a readable Via the only way back is the one it came
     if (via) way.reply(octets, via, this.sent);
     else way.send(octets, this.sent);
+  }
+
+  #stateless(request: SipRequest, way: Way, status: number, reason: string): SipResponse {
+    const tag = this.#tags.make(request);
+    const via = viaOf(request);
+    if (via) stampVia(request, via, way);
+    return makeResponse(request, status, tag, reason.replace(/[^\x20-\x7e]/g, '?').slice(0, MAX_REASON));
   }
 
   #note(code: string, clause: string, message?: SipRequest | SipResponse, detail?: string): void {

@@ -12,6 +12,7 @@ import './errors.js';
 import { defaultTransportLimits, type TransportLimits } from './limits.js';
 import { writeListener } from './listener-spec.js';
 import { LocalEnds, type LocalEnd } from './local-ends.js';
+import { QueueMeter, type ReadingTaker } from './queue-meter.js';
 import { bindServer, closeServer, tcpServer, tlsServer } from './stream-listener.js';
 import type { TlsOptions } from './tls-options.js';
 import { UdpTransport } from './udp.js';
@@ -33,7 +34,12 @@ export interface TransportOptions {
 /** All transports of one stack: listeners, connections, flows. */
 export class Transports implements Wire {
   onMessage: Receiver = () => {};
+  onDelay: ReadingTaker = () => false;
   readonly limits: TransportLimits;
+  readonly #meter = new QueueMeter(
+    () => performance.now(),
+    (delay) => this.onDelay(delay),
+  );
   readonly #options: TransportOptions;
   readonly #connections: Connections;
   readonly #flowListeners = new Set<(flow: string) => void>();
@@ -51,7 +57,7 @@ export class Transports implements Wire {
       trail: options.trail,
       limits: this.limits,
       tls: options.tls,
-      receive: (parsed, way) => this.onMessage(parsed, way),
+      receive: this.#receive,
       flowClosed: (flow) => this.#flowClosed(flow),
     });
   }
@@ -99,6 +105,7 @@ export class Transports implements Wire {
   /** Stops listening, lets connections send what they have queued, and closes them. */
   async close(): Promise<void> {
     this.#trouble = 'the listeners are closed';
+    this.#meter.close();
     const closed = Promise.all(this.#servers.splice(0).map(closeServer));
     this.#connections.close();
     const patience = setTimeout(() => this.#connections.destroy(), CLOSE_PATIENCE_MS);
@@ -167,6 +174,11 @@ export class Transports implements Wire {
     return { ...hop, protocol: 'tcp' };
   }
 
+  readonly #receive: Receiver = (parsed, way) => {
+    this.#meter.touch();
+    this.onMessage(parsed, way);
+  };
+
   #udpFor(hop: NextHop): UdpTransport | undefined {
     const { flow } = hop;
     if (flow !== undefined) return this.#udp.find((transport) => transport.remoteOf(flow) !== undefined);
@@ -184,7 +196,8 @@ export class Transports implements Wire {
       const transport = await UdpTransport.listen(listener, {
         clock: this.#options.clock,
         limits: this.limits,
-        receive: (parsed, way) => this.onMessage(parsed, way),
+        meter: this.#meter,
+        receive: this.#receive,
         onError: (error) =>
           this.#options.log.error({ err: error, listener: writeListener(listener) }, 'UDP socket'),
       });

@@ -7,6 +7,7 @@ import type { Listener, Protocol } from '../stack.js';
 import type { TransportLimits } from './limits.js';
 import { defaultPort, hostPort } from './listener-spec.js';
 import { answerStun, isStun } from './stun.js';
+import { PROBE_BYTES, type QueueMeter } from './queue-meter.js';
 import { UdpPeers } from './udp-peers.js';
 import { bindShared } from './udp-socket.js';
 import type { Receiver, SendDone, Way } from './way.js';
@@ -58,6 +59,7 @@ export interface UdpOptions {
   readonly clock: Clock;
   readonly limits: TransportLimits;
   readonly receive: Receiver;
+  readonly meter: QueueMeter;
   /** Gets what befalls a socket itself; sends report to their own callback. */
   readonly onError: (error: Error) => void;
 }
@@ -69,6 +71,7 @@ export class UdpTransport {
   readonly #options: UdpOptions;
   readonly #flowPrefix: string;
   readonly #peers: UdpPeers;
+  readonly #probed: (data: Buffer) => void;
 
   private constructor(listener: Listener, socket: Socket, options: UdpOptions) {
     this.listener = listener;
@@ -77,6 +80,7 @@ export class UdpTransport {
     this.#flowPrefix = `udp|${hostPort(listener.address, listener.port)}|`;
     const receive = (data: Buffer, remote: RemoteInfo): void => this.#onDatagram(data, remote);
     this.#peers = new UdpPeers(listener, options.limits.udpPeers, options.clock, receive);
+    this.#probed = options.meter.watch({ sendToSelf: (octets) => this.#sendToSelf(octets) });
     socket.on('error', options.onError);
     socket.on('message', receive);
   }
@@ -123,9 +127,20 @@ export class UdpTransport {
   }
 
   #onDatagram(data: Buffer, remote: RemoteInfo): void {
-    if (data.length <= LONGEST_NOISE) return;
-    if (isStun(data)) this.#onStun(data, remote);
+    if (data.length <= PROBE_BYTES) this.#onShort(data, remote);
+    else if (isStun(data)) this.#onStun(data, remote);
     else this.#options.receive(parseDatagram(data, this.#options.limits), new UdpWay(this, remote));
+  }
+
+  /** No message is that short: keep-alives of phones, our own probes. */
+  #onShort(data: Buffer, remote: RemoteInfo): void {
+    if (data.length === PROBE_BYTES && remote.port === this.listener.port) this.#probed(data);
+  }
+
+  #sendToSelf(octets: Buffer): void {
+    const { address, port } = this.listener;
+    const loopback = address === '0.0.0.0' ? '127.0.0.1' : address === '::' ? '::1' : address;
+    this.send(octets, loopback, port, ignore);
   }
 
   #onStun(data: Buffer, remote: RemoteInfo): void {
@@ -134,7 +149,5 @@ export class UdpTransport {
   }
 }
 
-/** CRLF keep-alives and what else phones send to keep a NAT open; no message is that short. */
-const LONGEST_NOISE = 4;
-/** A keep-alive that cannot be answered will be sent again. */
+/** What keeps alive or probes is sent again anyway. */
 const ignore = (): void => {};

@@ -1,5 +1,6 @@
 import type { Parsed } from '../message/parse.js';
 import type { Via } from '../message/via.js';
+import type { ReadingTaker } from './queue-meter.js';
 import type { Source } from '../stack.js';
 import type { NextHop } from '../transaction/layer.js';
 
@@ -35,6 +36,8 @@ export interface SentBy {
 export interface Wire {
   /** Gets every message. Set before the first can come. */
   onMessage: Receiver;
+  /** Gets readings of how long messages wait before they are received. */
+  onDelay: ReadingTaker;
   /** What our Via says towards that hop (RFC 3261 §18.1.1). */
   sentBy(hop: NextHop): SentBy;
   /** The hop over TCP that a request too long for UDP takes (RFC 3261 §18.1.1); undefined when the hop is good as it is. */

@@ -2,11 +2,13 @@ import type { VirtualClock } from '../../../src/base/clock.js';
 import { parseDatagram } from '../../../src/sip/message/parse.js';
 import type { Protocol } from '../../../src/sip/stack.js';
 import type { NextHop } from '../../../src/sip/transaction/layer.js';
+import type { ReadingTaker } from '../../../src/sip/transport/queue-meter.js';
 import type { Receiver, SendDone, SentBy, Way, Wire } from '../../../src/sip/transport/way.js';
 
 /** A wire without a network: writes down what is sent and when, and fails on demand. */
 export class FakeWire implements Wire {
   onMessage: Receiver = () => {};
+  onDelay: ReadingTaker = () => false;
   /** What was sent: milliseconds since the wire was made, and method or status. */
   readonly log: [at: number, what: string][] = [];
   readonly octets: Buffer[] = [];
