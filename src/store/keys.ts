@@ -40,3 +40,13 @@ function weight(unit: number): number {
   if (unit < 0xd800) return unit;
   return unit < 0xe000 ? unit + 0x2000 : unit - 0x800;
 }
+
+/** 12 hexadecimal digits, the year 10889. */
+const latestDeadline = 2 ** 48 - 2;
+
+/** @returns a whole number of milliseconds, Infinity for none. */
+export function asDeadline(deadline: number | undefined): number {
+  if (deadline === undefined || deadline === Infinity) return Infinity;
+  if (Number.isNaN(deadline)) throw new TypeError('a deadline is a number of milliseconds');
+  return Math.min(latestDeadline, Math.max(0, Math.ceil(deadline)));
+}

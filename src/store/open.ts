@@ -3,6 +3,7 @@ import type { ParleyError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import { storeError } from './errors.js';
 import { LmdbStore } from './lmdb/lmdb-store.js';
+import { RedisStore } from './redis/redis-store.js';
 import type { Store } from './store.js';
 
 /** What a store needs of its surroundings. */
@@ -55,6 +56,6 @@ export async function openStore(url: string, context: StoreContext): Promise<Sto
     case 'lmdb':
       return new LmdbStore(address.path, context);
     case 'redis':
-      throw invalid('the Redis store is not there yet');
+      return RedisStore.open(address.urls, context);
   }
 }

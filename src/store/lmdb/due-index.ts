@@ -1,6 +1,6 @@
 import { compareKeys } from '../keys.js';
 import { committed, type Hint, type TableFiles } from './files.js';
-import { Heap } from './heap.js';
+import { Heap } from '../heap.js';
 import type { Slot } from './slot.js';
 
 const earlier = (a: Hint, b: Hint): boolean =>

@@ -2,7 +2,7 @@ import type { Clock, Timer } from '../../base/clock.js';
 import type { Logger } from '../../base/log.js';
 import { Channels } from '../channels.js';
 import { storeError } from '../errors.js';
-import { checkRecordSize } from '../keys.js';
+import { asDeadline, checkRecordSize } from '../keys.js';
 import type { StoreContext } from '../open.js';
 import type { Change, ScanRange, Store, StoredRecord, Table } from '../store.js';
 import { BatchWriter, entryKind } from './batch.js';
@@ -210,13 +210,4 @@ export class LmdbStore implements Store {
     if (batchesMissing > 0) this.#log.error({ batches: batchesMissing }, 'the journal has lost batches');
     return { segment: segments.at(-1) ?? applied, nextSequence };
   }
-}
-
-/** 12 hexadecimal digits in an index key. */
-const latest = 2 ** 48 - 2;
-
-function asDeadline(deadline: number | undefined): number {
-  if (deadline === undefined || deadline === Infinity) return Infinity;
-  if (Number.isNaN(deadline)) throw new TypeError('a deadline is a number of milliseconds');
-  return Math.min(latest, Math.max(0, Math.ceil(deadline)));
 }

@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { compareKeys } from '../keys.js';
-import { Heap } from './heap.js';
+import { Heap } from '../heap.js';
 
 /** Keys that are sorted in one go, about 1 ms: others want the event loop, too. */
 const runLength = 1024;

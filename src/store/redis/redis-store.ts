@@ -1,0 +1,272 @@
+import type { Clock, Timer } from '../../base/clock.js';
+import type { Logger } from '../../base/log.js';
+import { storeError } from '../errors.js';
+import { asDeadline, checkKey, checkRecordSize, checkTableName, compareKeys } from '../keys.js';
+import type { StoreContext } from '../open.js';
+import type { Change, ScanRange, Store, StoredRecord, Table } from '../store.js';
+import { ClusterLink } from './cluster-link.js';
+import { Events } from './events.js';
+import { Health } from './health.js';
+import { KnownRecords } from './known-records.js';
+import {
+  allShards,
+  beatName,
+  channelName,
+  deadlinesName,
+  indexName,
+  recordName,
+  shardCount,
+  shardOf,
+} from './layout.js';
+import type { Argument, LinkListener, RedisLink } from './link.js';
+import { LossWatch } from './loss-watch.js';
+import { noRecord, readRecord, Stamps, type Known } from './record.js';
+import { scanShards } from './scan.js';
+import { putScript, removeScript, type Script } from './scripts.js';
+import { SingleLink } from './single-link.js';
+import { Turns } from './turns.js';
+
+const knownRecords = 10_000;
+const beatEveryMs = 1000;
+/** Shards of which the health is looked at with each beat, besides those in trouble. */
+const shardsPerBeat = 8;
+/** An update that is overtaken so often by others gives up. */
+const mostTries = 200;
+
+/** Where a record is. */
+interface Place {
+  readonly shard: number;
+  readonly table: string;
+  readonly key: string;
+  readonly name: string;
+}
+
+/**
+ * The Redis backend, on one Redis or a cluster. An update runs its function on the record as this node last knew it
+ * and has a script put the result if the record still is that one; else the script gives the record as it is, and
+ * the function runs again.
+ */
+export class RedisStore implements Store {
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #health: Health;
+  readonly #losses: LossWatch;
+  readonly #events: Events;
+  readonly #stamps = new Stamps();
+  readonly #known = new KnownRecords(knownRecords);
+  readonly #turns = new Turns();
+  #link: RedisLink | undefined;
+  #beat: Timer | undefined;
+  #nextBeat = 0;
+  #closed: Promise<void> | undefined;
+
+  /**
+   * Resolves when Redis was found or could not be; then `trouble()` says why, and it is looked for again and again.
+   * @param urls one Redis, or several nodes of one cluster.
+   */
+  static async open(urls: readonly string[], context: StoreContext): Promise<RedisStore> {
+    const store = new RedisStore(context);
+    const listener: LinkListener = {
+      onUp: () => store.#connectionMade(),
+      onDown: (reason) => store.#health.connectionLost(reason),
+    };
+    store.#link =
+      urls.length === 1
+        ? await SingleLink.open(urls[0]!, listener)
+        : await ClusterLink.open(urls, listener, context.clock);
+    store.#connectionMade();
+    store.#scheduleBeat();
+    return store;
+  }
+
+  private constructor({ clock, log }: StoreContext) {
+    this.#clock = clock;
+    this.#log = log;
+    this.#health = new Health(clock, log);
+    this.#events = new Events(log);
+    this.#losses = new LossWatch(clock, log, this.#send);
+  }
+
+  async get<T>(table: Table<T>, key: string): Promise<T | undefined> {
+    return (await this.#read(this.#place(table.name, key))).value as T | undefined;
+  }
+
+  async update<T, R>(table: Table<T>, key: string, fn: (current: T | undefined) => Change<T, R>): Promise<R> {
+    const place = this.#place(table.name, key);
+    return this.#turns.take(place.name, () => this.#update(place, fn));
+  }
+
+  scan<T>(table: Table<T>, range: ScanRange = {}): AsyncIterable<StoredRecord<T>> {
+    this.#checkOpen();
+    checkTableName(table.name);
+    return scanShards(this.#send, table.name, range) as AsyncIterable<StoredRecord<T>>;
+  }
+
+  async due<T>(table: Table<T>, time: number, limit: number): Promise<string[]> {
+    this.#checkOpen();
+    checkTableName(table.name);
+    const range = ['-inf', String(Math.floor(time)), 'BYSCORE', 'LIMIT', '0', String(limit), 'WITHSCORES'];
+    const found = await Promise.all(
+      allShards.map(async (shard) => {
+        const name = deadlinesName(shard, table.name);
+        return (await this.#send(shard, name, ['ZRANGE', name, ...range])) as [Buffer, number][];
+      }),
+    );
+    return found
+      .flat()
+      .map(([key, deadline]) => ({ key: key.toString(), deadline }))
+      .sort((a, b) => a.deadline - b.deadline || compareKeys(a.key, b.key))
+      .slice(0, limit)
+      .map(({ key }) => key);
+  }
+
+  async publish(channel: string, payload: string): Promise<void> {
+    this.#checkOpen();
+    const message = this.#events.publish(channel, payload);
+    const name = channelName(channel);
+    await this.#send(shardOf(channel), name, ['SPUBLISH', name, message]);
+  }
+
+  subscribe(channel: string, listener: (payload: string) => void): () => void {
+    this.#checkOpen();
+    return this.#events.subscribe(this.#link!, channel, listener);
+  }
+
+  trouble(): string | undefined {
+    return this.#health.trouble;
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    this.#beat?.cancel();
+    await this.#turns.quiet();
+    this.#link!.close();
+  }
+
+  async #update<T, R>(place: Place, fn: (current: T | undefined) => Change<T, R>): Promise<R> {
+    const remembered = this.#known.get(place.name);
+    let known = remembered ?? (await this.#read(place));
+    // what is remembered may be out of date: an answer that changes nothing cannot rest on it
+    let isFresh = remembered === undefined;
+    for (let tries = 0; tries < mostTries; tries++) {
+      let change: Change<T, R> | undefined;
+      let thrown: unknown;
+      try {
+        change = fn(known.value as T | undefined);
+      } catch (error) {
+        thrown = error;
+      }
+      if (!change || change.kind === 'keep' || (change.kind === 'remove' && known === noRecord)) {
+        const now: Known = isFresh ? known : await this.#read(place);
+        if (now.token.equals(known.token)) {
+          if (!change) throw thrown;
+          return change.result;
+        }
+        known = now;
+        isFresh = true;
+        continue;
+      }
+      const found = await this.#write(place, known, change);
+      if (!found) return change.result;
+      known = found;
+      isFresh = true;
+    }
+    throw storeError('store-unavailable', `${place.key} is changed by too many others`);
+  }
+
+  /** @returns undefined when the change is made, else the record as it is. */
+  async #write<T, R>(place: Place, before: Known, change: Change<T, R>): Promise<Known | undefined> {
+    const { shard, table, key, name } = place;
+    const keys = [name, indexName(shard, table), deadlinesName(shard, table)];
+    let after = noRecord;
+    let call: () => Promise<unknown>;
+    if (change.kind === 'put') {
+      const { octets, known } = this.#stamps.stamp(before.version + 1, change.value);
+      checkRecordSize(octets.length, key);
+      const deadline = asDeadline(change.deadline);
+      const until = deadline === Infinity ? '' : String(deadline);
+      after = known;
+      call = () => this.#run(shard, putScript, [...keys, before.token, key, octets, until]);
+    } else {
+      call = () => this.#run(shard, removeScript, [...keys, before.token, key]);
+    }
+    // until it is known how this ends, nothing is known of the record
+    this.#known.delete(name);
+    const answer = await call();
+    const isDone = answer === 1;
+    const now = isDone ? after : readRecord(answer as Buffer | null);
+    this.#known.set(name, now);
+    if (!isDone) return now;
+    this.#health.worked(shard);
+    this.#losses.acknowledged(shard, name, after.version);
+    return undefined;
+  }
+
+  async #read({ shard, name }: Place): Promise<Known> {
+    const known = readRecord((await this.#send(shard, name, ['GET', name])) as Buffer | null);
+    this.#known.set(name, known);
+    return known;
+  }
+
+  async #run(shard: number, script: Script, args: readonly Argument[]): Promise<unknown> {
+    const name = args[0] as string;
+    const rest = [String(script.keys), ...args];
+    return this.#health.answer(shard, async () => {
+      try {
+        return await this.#link!.send(name, ['EVALSHA', script.sha, ...rest]);
+      } catch (error) {
+        // a Redis that was started again does not know it, and has done nothing
+        if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
+        return this.#link!.send(name, ['EVAL', script.source, ...rest]);
+      }
+    });
+  }
+
+  readonly #send = (shard: number, name: string, command: readonly Argument[]): Promise<unknown> =>
+    this.#health.answer(shard, () => this.#link!.send(name, command));
+
+  #place(table: string, key: string): Place {
+    this.#checkOpen();
+    checkTableName(table);
+    checkKey(key);
+    const shard = shardOf(key);
+    return { shard, table, key, name: recordName(shard, table, key) };
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw storeError('store-unavailable', 'it is closed');
+  }
+
+  #connectionMade(): void {
+    if (!this.#link?.isUp || this.#closed) return;
+    this.#health.connectionMade();
+    this.#events.restore(this.#link);
+    this.#losses.check().catch((error: unknown) => {
+      this.#log.warn({ err: error }, 'what Redis lost could not be found out yet');
+    });
+  }
+
+  #scheduleBeat(): void {
+    this.#beat = this.#clock.after(beatEveryMs, () => {
+      const shards = new Set(allShards.filter((shard) => this.#health.isTroubled(shard)));
+      for (let i = 0; i < shardsPerBeat; i++) shards.add(this.#nextBeat++ % shardCount);
+      for (const shard of shards) void this.#tryToWrite(shard);
+      if (!this.#closed) this.#scheduleBeat();
+    });
+  }
+
+  /** Finds out that writing works again, when nobody updates anything. */
+  async #tryToWrite(shard: number): Promise<void> {
+    try {
+      await this.#send(shard, beatName(shard), ['SET', beatName(shard), '', 'PX', '60000']);
+      this.#health.worked(shard);
+    } catch (error) {
+      // `Health` has noted it
+      this.#log.debug({ err: error, shard }, 'Redis does not take a beat');
+    }
+  }
+}

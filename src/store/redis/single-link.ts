@@ -1,0 +1,74 @@
+import { createClient, RESP_TYPES } from 'redis';
+import {
+  backOff,
+  connectMs,
+  mostWaiting,
+  signOfLifeMs,
+  silenceMs,
+  type Argument,
+  type LinkListener,
+  type RedisLink,
+} from './link.js';
+
+const asBuffers = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } };
+
+function newClient(url: string) {
+  return createClient({
+    url,
+    RESP: 3,
+    disableOfflineQueue: true,
+    commandsQueueMaxLength: mostWaiting,
+    pingInterval: signOfLifeMs,
+    maintNotifications: 'disabled',
+    socket: { connectTimeout: connectMs, socketTimeout: silenceMs, reconnectStrategy: backOff },
+  });
+}
+
+/** A Redis by its URL. */
+export class SingleLink implements RedisLink {
+  readonly #client: ReturnType<typeof newClient>;
+
+  /** Resolves when the first connection is there or has failed; a failed one is tried again and again. */
+  static open(url: string, listener: LinkListener): Promise<SingleLink> {
+    return new Promise((resolve) => {
+      const link: SingleLink = new SingleLink(url, {
+        onUp: () => {
+          listener.onUp();
+          resolve(link);
+        },
+        onDown: (reason) => {
+          listener.onDown(reason);
+          resolve(link);
+        },
+      });
+    });
+  }
+
+  private constructor(url: string, { onUp, onDown }: LinkListener) {
+    this.#client = newClient(url);
+    this.#client.on('ready', onUp);
+    this.#client.on('error', (error: Error) => onDown(error.message || error.name));
+    // it says the same as the events, and ends only when the link is closed
+    this.#client.connect().catch((error: Error) => onDown(error.message || error.name));
+  }
+
+  get isUp(): boolean {
+    return this.#client.isReady;
+  }
+
+  send(_: string, command: readonly Argument[]): Promise<unknown> {
+    return this.#client.sendCommand(command, asBuffers);
+  }
+
+  async subscribe(channel: string, listener: (message: string) => void): Promise<void> {
+    await this.#client.sSubscribe(channel, listener);
+  }
+
+  async unsubscribe(channel: string): Promise<void> {
+    await this.#client.sUnsubscribe(channel);
+  }
+
+  close(): void {
+    this.#client.destroy();
+  }
+}

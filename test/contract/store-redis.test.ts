@@ -1,0 +1,35 @@
+import { describe } from 'vitest';
+import { VirtualClock } from '../../src/base/clock.js';
+import { silentLogger } from '../../src/base/log.js';
+import { openStore } from '../../src/store/open.js';
+import type { Store } from '../../src/store/store.js';
+import { missing } from '../tools/install.js';
+import { RedisServer, startCluster } from '../tools/redis.js';
+import { storeContract, type StoreHarness } from './store.js';
+import { storeModel } from './store-model.js';
+
+async function harness(servers: readonly RedisServer[]): Promise<StoreHarness> {
+  const url = servers.map((server) => server.url).join(',');
+  const opened: Store[] = [];
+  return {
+    async open() {
+      const store = await openStore(url, { clock: new VirtualClock(), log: silentLogger });
+      opened.push(store);
+      return store;
+    },
+    async dispose() {
+      await Promise.all(opened.map((store) => store.close()));
+      await Promise.all(servers.map((server) => server.dispose()));
+    },
+  };
+}
+
+const redis = async (): Promise<StoreHarness> => harness([await RedisServer.start()]);
+const cluster = async (): Promise<StoreHarness> => harness(await startCluster(3));
+
+describe.skipIf(missing('redis-server'))('with a real Redis', () => {
+  storeContract('Redis', redis);
+  storeContract('a Redis Cluster of three masters', cluster);
+  storeModel('Redis', 40, redis);
+  storeModel('a Redis Cluster of three masters', 40, cluster);
+});

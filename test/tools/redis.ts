@@ -1,0 +1,137 @@
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** A port of loopback that was free just now. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** A real `redis-server` on loopback that keeps nothing on disk. */
+export class RedisServer {
+  readonly port: number;
+  readonly #arguments: readonly string[];
+  readonly #folder = mkdtempSync(join(tmpdir(), 'parley-redis-'));
+  #process: ChildProcess | undefined;
+
+  /** @param more arguments of `redis-server`. */
+  static async start(...more: readonly string[]): Promise<RedisServer> {
+    const server = new RedisServer(await freePort(), more);
+    await server.start();
+    return server;
+  }
+
+  private constructor(port: number, more: readonly string[]) {
+    this.port = port;
+    this.#arguments = [
+      '--port',
+      String(port),
+      '--bind',
+      '127.0.0.1',
+      '--save',
+      '',
+      '--appendonly',
+      'no',
+      ...more,
+    ];
+  }
+
+  get url(): string {
+    return `redis://127.0.0.1:${this.port}`;
+  }
+
+  /** Starts it, empty, and waits until it answers. */
+  async start(): Promise<void> {
+    this.#process = spawn('redis-server', this.#arguments, { cwd: this.#folder, stdio: 'ignore' });
+    for (;;) {
+      try {
+        if (this.cli('PING') === 'PONG') return;
+      } catch {
+        // it does not listen yet
+      }
+      if (this.#process.exitCode !== null)
+        throw new Error(`redis-server ended with ${this.#process.exitCode}`);
+      await delay(20);
+    }
+  }
+
+  /** Sends a command with `redis-cli`. @returns what it prints. */
+  cli(...command: readonly string[]): string {
+    return execFileSync('redis-cli', ['-p', String(this.port), ...command], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+    }).trim();
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#process?.kill(signal);
+  }
+
+  /** Ends it at once, with all it holds. */
+  async kill(): Promise<void> {
+    const running = this.#process;
+    this.#process = undefined;
+    if (!running || running.exitCode !== null) return;
+    const ended = once(running, 'exit');
+    running.kill('SIGKILL');
+    await ended;
+  }
+
+  async dispose(): Promise<void> {
+    await this.kill();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+const slots = 16_384;
+
+/** Starts a cluster of `masters` nodes, which share the slots, and waits until it works. */
+export async function startCluster(masters: number, ...more: readonly string[]): Promise<RedisServer[]> {
+  const nodes = await Promise.all(
+    Array.from({ length: masters }, async () =>
+      RedisServer.start('--cluster-enabled', 'yes', '--cluster-port', String(await freePort()), ...more),
+    ),
+  );
+  for (const [i, node] of nodes.entries()) {
+    const first = Math.floor((i * slots) / masters);
+    const last = Math.floor(((i + 1) * slots) / masters) - 1;
+    node.cli('CLUSTER', 'ADDSLOTSRANGE', String(first), String(last));
+    node.cli('CLUSTER', 'SET-CONFIG-EPOCH', String(i + 1));
+  }
+  for (const node of nodes.slice(1)) meet(nodes[0]!, node);
+  await clusterWorks(nodes);
+  return nodes;
+}
+
+/** Adds a node to a cluster, as a replica of one of its masters. */
+export async function addReplica(master: RedisServer, ...more: readonly string[]): Promise<RedisServer> {
+  const busPort = String(await freePort());
+  const replica = await RedisServer.start('--cluster-enabled', 'yes', '--cluster-port', busPort, ...more);
+  meet(master, replica);
+  const id = master.cli('CLUSTER', 'MYID');
+  while (!replica.cli('CLUSTER', 'NODES').includes(id)) await delay(50);
+  replica.cli('CLUSTER', 'REPLICATE', id);
+  while (!replica.cli('INFO', 'replication').includes('master_link_status:up')) await delay(50);
+  return replica;
+}
+
+/** Waits until each node thinks that the whole cluster works. */
+export async function clusterWorks(nodes: readonly RedisServer[]): Promise<void> {
+  for (const node of nodes) {
+    while (!node.cli('CLUSTER', 'INFO').includes('cluster_state:ok')) await delay(50);
+  }
+}
+
+function meet(known: RedisServer, other: RedisServer): void {
+  const busPort = /^cluster-port\n(\d+)$/.exec(other.cli('CONFIG', 'GET', 'cluster-port'))![1]!;
+  known.cli('CLUSTER', 'MEET', '127.0.0.1', String(other.port), busPort);
+}
