@@ -9,6 +9,10 @@ import { startKamailio } from './servers/kamailio.js';
 import { startParley } from './servers/parley.js';
 import type { RunningServer } from './servers/server.js';
 
+/** Milliseconds without a request before memory is read: Node.js gives back what it can when it is idle. */
+const SETTLE_MS = 20_000;
+const settle = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(0)} MB`;
 
 /** Registers `bindings` users with one device each, and tells what that takes in memory and, for Parley, at start. */
@@ -40,6 +44,8 @@ export async function measureBindings(bindings: number, told: (line: string) => 
     const filled = memory(empty.processes());
     const onDisk = statSync(join(folder, 'data', 'data.mdb')).size;
     rows.push(row('Parley, after they registered', before, filled, `${megabytes(onDisk)} on disk`));
+    await settle();
+    rows.push(row('Parley, idle after that', before, memory(empty.processes()), ''));
     await empty.stop();
 
     const again = await startParley({ folder });
@@ -47,6 +53,9 @@ export async function measureBindings(bindings: number, told: (line: string) => 
     rows.push(
       row('Parley, started again', before, after, `ready after ${(again.readyAfter / 1000).toFixed(2)} s`),
     );
+    await fill(again);
+    await settle();
+    rows.push(row('Parley, all refreshed after that', before, memory(again.processes()), ''));
     await again.stop();
   } finally {
     await rm(folder, { recursive: true, force: true });

@@ -85,6 +85,9 @@ const parts: Record<string, () => Promise<void>> = {
   },
 };
 
+// leaving by exit() ends the servers and SIPp too
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
+
 const unknown = positionals.filter((part) => !(part in parts));
 if (values.help || unknown.length > 0) {
   process.stderr.write(USAGE);

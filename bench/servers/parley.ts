@@ -62,7 +62,8 @@ async function ready(url: string): Promise<void> {
 }
 
 function configuration(subscribers: number): string {
-  const lines = ['domain: ims.test'];
+  // SIPp 3.6 knows MD5 only, and ends when another algorithm is offered before it
+  const lines = ['domain: ims.test', 'digest: { algorithms: [MD5] }'];
   if (subscribers > 0) lines.push('subscribers:');
   for (let user = 1; user <= subscribers; user++) {
     lines.push(

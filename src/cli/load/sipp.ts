@@ -59,6 +59,8 @@ export function startSipp(options: SippOptions): Sipp {
     ],
     { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] },
   );
+  const kill = (): boolean => child.kill('SIGKILL');
+  process.once('exit', kill); // SIPp that waits for calls would outlive us
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr = (stderr + text).slice(-STDERR_KEPT);
@@ -103,7 +105,10 @@ export function startSipp(options: SippOptions): Sipp {
   }
 
   const finished = exited
-    .finally(() => watcher.close())
+    .finally(() => {
+      process.off('exit', kill);
+      watcher.close();
+    })
     .then(async (): Promise<SippResult> => {
       const counters = parseStatistics(await readFile(join(folder, statistics), 'utf8'));
       if (!counters) throw new ParleyError('load-sipp-failed', 'it wrote no statistics');
