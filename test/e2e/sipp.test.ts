@@ -1,0 +1,121 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startApp, type App } from '../../src/app.js';
+import { silentLogger } from '../../src/base/log.js';
+import { runLoad, type LoadOptions } from '../../src/cli/load.js';
+import { configSchema } from '../../src/config/schema.js';
+import { missing } from '../tools/install.js';
+
+const lacking = missing('sipp');
+
+interface Running {
+  readonly app: App;
+  /** host:port of its UDP listener. */
+  readonly target: string;
+  stop(): Promise<void>;
+}
+
+async function start(settings: object): Promise<Running> {
+  const folder = await mkdtemp(join(tmpdir(), 'parley-sipp-'));
+  const config = configSchema.parse({
+    store: `lmdb:${join(folder, 'data')}`,
+    sip: { listen: ['udp:127.0.0.1:0', 'tcp:127.0.0.1:0'] },
+    http: { listen: '127.0.0.1:0' },
+    drainSeconds: 0.1,
+    ...settings,
+  });
+  const app = await startApp(config, silentLogger);
+  const udp = app.stack.listeners.find(({ protocol }) => protocol === 'udp')!;
+  return {
+    app,
+    target: `127.0.0.1:${udp.port}`,
+    async stop() {
+      await app.stop();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+const options = (
+  server: Running,
+  more: Pick<LoadOptions, 'scenario'> & Partial<LoadOptions>,
+): LoadOptions => ({
+  target: server.target,
+  calls: 40,
+  rate: 0,
+  users: 20,
+  concurrency: 8,
+  ...more,
+});
+
+describe.skipIf(lacking)(`SIPp with open authentication ${lacking ?? ''}`, () => {
+  let server: Running;
+  beforeAll(async () => {
+    server = await start({ auth: 'none' });
+  });
+  afterAll(() => server.stop());
+
+  it.each([
+    'register',
+    'register-refresh',
+    'register-devices',
+    'register-wildcard',
+    'invite-aor',
+    'invite-public-gruu',
+    'invite-temporary-gruu',
+    'message',
+  ] as const)('%s: every call succeeds', async (scenario) => {
+    expect(await runLoad(options(server, { scenario }))).toMatchObject({
+      successful: 40,
+      failed: 0,
+      firstError: undefined,
+    });
+  });
+
+  it('devices register over one TCP connection', async () => {
+    const tcp = server.app.stack.listeners.find(({ protocol }) => protocol === 'tcp')!;
+    const target = `127.0.0.1:${tcp.port}`;
+    expect(await runLoad(options(server, { scenario: 'register', transport: 'tcp', target }))).toMatchObject({
+      successful: 40,
+      failed: 0,
+    });
+  });
+});
+
+describe.skipIf(lacking)(`SIPp with digest ${lacking ?? ''}`, () => {
+  let server: Running;
+  beforeAll(async () => {
+    server = await start({
+      digest: { algorithms: ['MD5', 'SHA-256', 'SHA-512-256'] },
+      subscribers: ['alice', 'bob', 'carol', 'dave'].map((name) => ({
+        privateId: `${name}@ims.test`,
+        password: `${name}-secret`,
+        identities: [`sip:${name}@ims.test`],
+      })),
+    });
+  });
+  afterAll(() => server.stop());
+
+  it.each([
+    'register-digest',
+    'register-refresh',
+    'register-devices',
+    'register-wildcard',
+    'invite-aor',
+    'invite-public-gruu',
+    'invite-temporary-gruu',
+    'message',
+  ] as const)('%s: every call of the demo users succeeds', async (scenario) => {
+    expect(
+      await runLoad(options(server, { scenario, users: 'demo', calls: 8, concurrency: 2 })),
+    ).toMatchObject({ successful: 8, failed: 0, firstError: undefined });
+  });
+
+  it('a user that nobody provisioned fails to register, and the summary says so', async () => {
+    const summary = await runLoad(options(server, { scenario: 'register', users: 1, calls: 1 }));
+    expect(summary).toMatchObject({ successful: 0, failed: 1, failures: { UnexpectedMessage: 1 } });
+    expect(summary.firstError).toMatch(/received 'SIP\/2\.0 40[13] /);
+  });
+});
