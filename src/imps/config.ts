@@ -77,8 +77,8 @@ export const impsConfig = z.object({
       repeatAfter: seconds.default(60),
       /** Server requests that may wait for an answer of one session. */
       inFlight: z.number().int().positive().default(10),
-      /** Lets an otherwise empty reply carry the next server request. */
-      piggyBack: z.boolean().default(true),
+      /** Lets an otherwise empty reply carry the next server request; clients in the field only look for Poll T. */
+      piggyBack: z.boolean().default(false),
     })
     .prefault({}),
   messages: z

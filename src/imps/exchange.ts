@@ -24,6 +24,8 @@ interface Work {
   session: SessionRecord | undefined;
   readonly answers: Transaction[];
   polled: boolean;
+  /** Transaction-ID of a MessageDelivered in response mode: it may be answered, to say that more waits. */
+  acknowledged: string | undefined;
 }
 
 /**
@@ -39,7 +41,16 @@ export async function exchange(
   const { message } = read;
   const session =
     message.sessionId === undefined ? undefined : await context.sessions.find(message.sessionId);
-  const work: Work = { context, replies, message, origin, session, answers: [], polled: false };
+  const work: Work = {
+    context,
+    replies,
+    message,
+    origin,
+    session,
+    answers: [],
+    polled: false,
+    acknowledged: undefined,
+  };
   if (session) await context.sessions.touch(session);
   let count = 0;
   for (const transaction of message.transactions) {
@@ -71,6 +82,7 @@ async function one(work: Work, transaction: Transaction): Promise<void> {
   if (transaction.mode === 'Response') {
     const more = session && (await guarded(context, () => answered(context, session, transaction)));
     if (more) answer(work, id, more);
+    if (primitive.name === 'MessageDelivered') work.acknowledged = id;
     return;
   }
   switch (primitive.name) {
@@ -202,6 +214,8 @@ async function finish(work: Work): Promise<CspMessage | undefined> {
     }
     poll = ready.length > carried || (limit === 0 && session.backlog !== undefined && takesMessages(session));
   }
+  if (answers.length === 0 && poll && work.acknowledged !== undefined)
+    answer(work, work.acknowledged, status(200));
   if (answers.length === 0) return undefined;
   return {
     version: message.version,

@@ -17,6 +17,14 @@ interface Sent {
   readonly whole: boolean;
 }
 
+/** What is known to wait for a session. */
+interface Known {
+  readonly at: number;
+  readonly ids: string[];
+  /** Resolves when the store was read. */
+  readonly read: Promise<void>;
+}
+
 export interface OutboxTimes {
   /** Milliseconds after which an unanswered request is sent again. */
   readonly repeatAfter: number;
@@ -28,6 +36,8 @@ export interface OutboxTimes {
 const WAITING = 'imps-waiting';
 /** A request that is no message and was not answered so often is dropped. */
 const TIMES = 4;
+/** After so long what waits for a session is read from the store again. */
+const READ_AGAIN_MS = 300_000;
 
 /**
  * Requests of the server that wait for their sessions, in order. They are committed before anything is acknowledged
@@ -41,6 +51,7 @@ export class Outbox {
   readonly #times: OutboxTimes;
   readonly #node = unguessable();
   readonly #sent = new Map<string, Map<string, Sent>>();
+  readonly #waiting = new Map<string, Known>();
 
   constructor(store: Store, clock: Clock, ids: Sequence, times: OutboxTimes) {
     this.#store = store;
@@ -61,7 +72,8 @@ export class Outbox {
 
   async #put(session: string, id: string, value: OutboxRecord): Promise<string> {
     await this.#store.update(outbox, keyOf(session, id), () => ({ kind: 'put', value, result: undefined }));
-    await this.#store.publish(WAITING, `${session}\t${this.#node}`);
+    insert(this.#waiting.get(session)?.ids, id);
+    await this.#store.publish(WAITING, keyOf(session, this.#node, id));
     return id;
   }
 
@@ -71,8 +83,10 @@ export class Outbox {
    */
   onWaiting(listener: (session: string, own: boolean) => void): () => void {
     return this.#store.subscribe(WAITING, (payload) => {
-      const [session = '', node] = payload.split('\t');
-      listener(session, node === this.#node);
+      const [session = '', node, id = ''] = payload.split('\t');
+      const own = node === this.#node;
+      if (!own) insert(this.#waiting.get(session)?.ids, id);
+      listener(session, own);
     });
   }
 
@@ -86,18 +100,55 @@ export class Outbox {
     const now = this.#clock.now();
     const found: Waiting[] = [];
     let unanswered = 0;
-    const range = { prefix: keyOf(session, ''), limit: inFlight + limit };
-    for await (const { key, value } of this.#store.scan(outbox, range)) {
-      const id = lastPart(key);
+    for (const id of await this.#order(session, inFlight + limit)) {
       const last = sent?.get(id);
       if (last !== undefined && now - last.at < repeatAfter) {
         if (++unanswered >= inFlight) break;
+        continue;
+      }
+      const value = await this.#store.get(outbox, keyOf(session, id));
+      if (!value) {
+        this.#forget(session, id); // another node took it away
         continue;
       }
       found.push({ ...value, id });
       if (found.length >= limit) break;
     }
     return found;
+  }
+
+  /**
+   * The first Transaction-IDs that wait for a session, in order. They are read once and then kept up with what is put
+   * and removed; now and then they are read again, since an event of another node may be lost.
+   */
+  async #order(session: string, limit: number): Promise<readonly string[]> {
+    const now = this.#clock.now();
+    let known = this.#waiting.get(session);
+    if (!known || now - known.at > READ_AGAIN_MS) {
+      // what is put while the scan runs is inserted into this very list
+      const ids: string[] = [];
+      known = { at: now, ids, read: this.#read(session, ids) };
+      this.#waiting.set(session, known);
+    }
+    try {
+      await known.read;
+    } catch (error) {
+      this.#waiting.delete(session);
+      throw error;
+    }
+    return known.ids.slice(0, limit);
+  }
+
+  async #read(session: string, ids: string[]): Promise<void> {
+    for await (const { key } of this.#store.scan(outbox, { prefix: keyOf(session, '') })) {
+      insert(ids, lastPart(key));
+    }
+  }
+
+  #forget(session: string, id: string): void {
+    const ids = this.#waiting.get(session)?.ids;
+    const at = ids === undefined ? -1 : ids.indexOf(id);
+    if (at >= 0) ids!.splice(at, 1);
   }
 
   /** The message went out whole, and not as an announcement. */
@@ -130,6 +181,7 @@ export class Outbox {
     const sent = this.#sent.get(session);
     sent?.delete(id);
     if (sent?.size === 0) this.#sent.delete(session);
+    this.#forget(session, id);
     return this.#store.update(outbox, keyOf(session, id), (current) =>
       current ? { kind: 'remove', result: current } : { kind: 'keep', result: undefined },
     );
@@ -138,8 +190,17 @@ export class Outbox {
   /** Takes everything away that waits for a session that ended. */
   async clear(session: string): Promise<void> {
     this.#sent.delete(session);
+    this.#waiting.delete(session);
     for await (const { key } of this.#store.scan(outbox, { prefix: keyOf(session, '') })) {
       await this.#store.update(outbox, key, () => ({ kind: 'remove', result: undefined }));
     }
   }
+}
+
+/** Puts an ID in its place, unless it is there; most come at the end. */
+function insert(ids: string[] | undefined, id: string): void {
+  if (!ids || id === '') return;
+  let at = ids.length;
+  while (at > 0 && ids[at - 1]! > id) at--;
+  if (ids[at - 1] !== id) ids.splice(at, 0, id);
 }

@@ -139,7 +139,23 @@ describe('CSP over HTTP', () => {
     expect(await poll('1.3')).toBe(false);
   });
 
-  it('carries the next server request in an otherwise empty answer, unless the operator does not want it', async () => {
+  it('answers an acknowledgement only to say that more waits', async () => {
+    const bob = await here.phone('bob').start();
+    for (const text of ['1', '2']) await bob.request(message(text, [userId('alice')]));
+    const acknowledge = async (): Promise<CspMessage | undefined> => {
+      const [waiting] = await alice.poll();
+      const id = textOf(child(waiting?.primitive, 'MessageInfo'), 'MessageID') ?? '';
+      return alice.respond(waiting!.id, element('MessageDelivered', element('MessageID', id)));
+    };
+    const first = await acknowledge();
+    expect([first?.transactions[0]?.primitive?.name, first?.poll]).toEqual(['Status', true]);
+    expect(await acknowledge()).toBeUndefined();
+  });
+
+  it('carries the next server request in an otherwise empty answer where the operator wants that', async () => {
+    await here.close();
+    here = await world({ polling: { piggyBack: true } });
+    alice = await here.phone('alice').start();
     const bob = await here.phone('bob').start();
     for (const text of ['1', '2']) await bob.request(message(text, [userId('alice')]));
     const [first] = await alice.poll();

@@ -1,0 +1,24 @@
+import { writeSync } from 'node:fs';
+import { SystemClock } from '../../src/base/clock.js';
+import { silentLogger } from '../../src/base/log.js';
+import { MemoryTrail } from '../../src/base/trail.js';
+import type { UserId } from '../../src/imps/address/wv-address.js';
+import { createImpsServer } from '../../src/imps/server.js';
+import { LmdbStore } from '../../src/store/lmdb/lmdb-store.js';
+
+/* An IMPS server on LMDB with as many users as asked: `node imps.js FOLDER USERS`. Says `url http://…`. */
+const clock = new SystemClock((error) => {
+  throw error;
+});
+const server = createImpsServer({
+  store: new LmdbStore(process.argv[2]!, { clock, log: silentLogger }),
+  clock,
+  trail: new MemoryTrail(() => clock.now()),
+  log: silentLogger,
+  config: { listen: '127.0.0.1:0', cirListen: '127.0.0.1:0' },
+});
+for (let number = 0; number < Number(process.argv[3]); number++) {
+  const user = `wv:user${number}@ims.test` as UserId;
+  await server.users.create({ user, password: 'secret', state: 'active', createdAt: 0 });
+}
+writeSync(1, `url ${(await server.start()).http}\n`);
