@@ -54,6 +54,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     const wire = createNetwork({
       listen: config.sip.listen,
       timers: config.sip.timers,
+      overload: { delayMs: config.sip.overloadDelay },
       clock,
       log: log.child({ part: 'sip' }),
       trail,
@@ -66,7 +67,6 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       domain: config.domain,
       aliases: config.domains,
       timers: config.sip.timers,
-      overloadDelay: config.sip.overloadDelay,
     });
     disposers.push(() => stack.close());
     const authenticator = await makeAuthenticator(config, { clock, store, trail, subscribers });

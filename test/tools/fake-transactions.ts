@@ -178,7 +178,6 @@ export class FakeWire implements Wire {
   readonly servers = new Map<string, NextHop[]>();
   onFlowClosed: (flow: string) => void = () => {};
   closed = false;
-  queueingDelay = 0;
 
   async start(): Promise<void> {}
 

@@ -14,7 +14,6 @@ import type { TransportLimits } from '../transport/limits.js';
 import { parseListeners } from '../transport/listener-spec.js';
 import type { TlsOptions } from '../transport/tls-options.js';
 import { Transports } from '../transport/transports.js';
-import { QueueingDelay, stunProbe } from './queueing-delay.js';
 import type { LocalEnd, Wire } from './wire.js';
 
 export interface NetworkOptions extends Omit<TransactionLayerOptions, 'transports' | 'limits'> {
@@ -42,12 +41,8 @@ export class Network implements Wire {
   onFlowClosed: (flow: string) => void = () => {};
   readonly #transports: Transports;
   readonly #resolver: Resolver;
-  readonly #options: NetworkOptions;
-  #delay: QueueingDelay | undefined;
-  #closeProbe: () => void = () => {};
 
   constructor(options: NetworkOptions) {
-    this.#options = options;
     const { listen, clock, dns = new DnsResolver(DNS_PATIENCE) } = options;
     this.#transports = new Transports({ ...options, listeners: parseListeners(listen.join(',')) });
     this.transactions = createTransactionLayer({ ...options, transports: this.#transports });
@@ -60,27 +55,12 @@ export class Network implements Wire {
     return this.#transports.listeners;
   }
 
-  async start(): Promise<void> {
-    await this.#transports.start();
-    const udp = this.listeners.find((listener) => listener.protocol === 'udp');
-    if (!udp) return; // connections push back on their own
-    const { clock, log } = this.#options;
-    const { probe, close } = stunProbe(udp, (error) =>
-      log.warn({ err: error }, 'queueing delay not measured'),
-    );
-    this.#closeProbe = close;
-    this.#delay = new QueueingDelay(clock, probe);
-    this.#delay.start();
+  start(): Promise<void> {
+    return this.#transports.start();
   }
 
   close(): Promise<void> {
-    this.#delay?.stop();
-    this.#closeProbe();
     return this.#transports.close();
-  }
-
-  get queueingDelay(): number {
-    return this.#delay?.milliseconds ?? 0;
   }
 
   /** Serves SIP over WebSocket on an HTTP server that others use too, at `/sip` unless said otherwise (RFC 7118 §4). */

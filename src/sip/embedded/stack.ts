@@ -37,7 +37,6 @@ import { buildRequest, nextAttempt } from './client-request.js';
 import { Authorizations, sendAuthenticated } from './authenticated.js';
 import { Dispatcher } from './dispatcher.js';
 import './errors.js';
-import { Gate } from './gate.js';
 import { InboundRequest, InboundResponse } from './inbound.js';
 import { LocalNames } from './local-names.js';
 import type { Wire } from './wire.js';
@@ -58,8 +57,6 @@ export interface EmbeddedOptions {
   readonly supported?: readonly string[];
   /** The smallest Session-Expires taken in a dialog, in seconds; at least 90 (RFC 4028 §9). */
   readonly minSe?: number;
-  /** Milliseconds of queueing above which new requests get 503 with Retry-After while running ones go on; no limit when absent. */
-  readonly overloadDelay?: number;
 }
 
 /** Option tags of what the stack's user agents do by themselves. */
@@ -85,7 +82,7 @@ class EmbeddedStack implements SipStack {
   readonly #dispatcher: Dispatcher;
   readonly #environment: DialogEnvironment;
   readonly #from: string;
-  readonly #gate: Gate;
+  #draining = false;
   #closed = false;
   readonly #flowListeners: ((flow: string) => void)[] = [];
 
@@ -95,8 +92,6 @@ class EmbeddedStack implements SipStack {
     this.#from = `sip:${domain}`;
     this.#wire = wire;
     this.#dispatcher = new Dispatcher(log, trail);
-    const { overloadDelay = Infinity } = options;
-    this.#gate = new Gate(() => wire.queueingDelay > overloadDelay);
     this.#environment = {
       wire,
       clock,
@@ -194,7 +189,7 @@ class EmbeddedStack implements SipStack {
   }
 
   async drain(ms: number): Promise<void> {
-    this.#gate.close();
+    this.#draining = true;
     const { clock } = this.#environment;
     const end = clock.now() + ms;
     while (this.#wire.transactions.running > 0 && clock.now() < end)
@@ -202,7 +197,7 @@ class EmbeddedStack implements SipStack {
   }
 
   async close(): Promise<void> {
-    this.#gate.close();
+    this.#draining = true;
     this.#closed = true;
     this.#environment.dialogs.close();
     await this.#wire.close();
@@ -221,7 +216,7 @@ class EmbeddedStack implements SipStack {
       if (request.has('Route') || request.uri.includes('maddr')) preprocessRoutes(request, this.#environment);
       const dialog = this.#environment.dialogs.find(request);
       if (dialog) dialog.receive(request, response);
-      else if (this.#gate.refuses(request)) this.#refuse(request, response);
+      else if (this.#draining && request.toTag === undefined) this.#refuse(request, response);
       else if (!this.#environment.dialogs.expectation(request)?.receiveFirst(request, response))
         this.#dispatcher.dispatch(request, response);
     } catch (error) {
@@ -229,16 +224,16 @@ class EmbeddedStack implements SipStack {
     }
   }
 
+  /** While draining nothing new begins. Clients are told to come back at different times. */
   #refuse(request: InboundRequest, response: InboundResponse): void {
-    const { reason, retryAfter } = this.#gate;
     this.#options.trail.record({
-      code: `sip.refused-${reason}`,
+      code: 'sip.refused-draining',
       outcome: 'refused',
       clause: 'RFC 3261 §21.5.4',
       trace: request.callId,
       detail: request.method,
     });
-    response.send(503, { headers: { 'Retry-After': retryAfter } });
+    response.send(503, { headers: { 'Retry-After': 30 + Math.trunc(Math.random() * 31) } });
   }
 
   #prepareInvite(transaction: ServerTransaction, request: InboundRequest, response: InboundResponse): void {

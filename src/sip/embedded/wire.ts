@@ -27,8 +27,6 @@ export interface Wire {
   /** The listener that a request to that hop is seen to come from. */
   localEnd(hop: NextHop): LocalEnd;
   onFlowClosed: (flow: string) => void;
-  /** Milliseconds that a request which arrives now waits before it is looked at. */
-  readonly queueingDelay: number;
   /** Undefined when the wire can send and receive, else why not. */
   trouble(): string | undefined;
 }

@@ -23,8 +23,8 @@ export function stampVia(request: SipRequest, via: Via, source: Source): void {
     request.headers.replaceFirst('Via', writeVia({ ...via, params }));
   } else if (asked) {
     const stamp = `;rport=${source.port};received=${source.address}`;
-    request.headers.set('Via', line.replace(EMPTY_RPORT, stamp));
+    request.headers.replaceFirst('Via', line.replace(EMPTY_RPORT, stamp));
   } else {
-    request.headers.set('Via', `${line};received=${source.address}`);
+    request.headers.replaceFirst('Via', `${line};received=${source.address}`);
   }
 }

@@ -58,20 +58,3 @@ describe('a stack that is closed', () => {
     });
   });
 });
-
-describe('a stack that is overloaded', () => {
-  it('answers new requests 503 with a short Retry-After while running calls go on', async () => {
-    const { stack, wire, transactions, peer, ack } = await answeredCall('', {}, { overloadDelay: 250 });
-    stack.on('MESSAGE', (_request, response) => {
-      response.send(200);
-    });
-    wire.queueingDelay = 300;
-    const refused = transactions.receive(message('MESSAGE', 'sip:bob@ims.test'));
-    expect(refused.statuses).toEqual([503]);
-    expect(Number(refused.last.get('Retry-After'))).toBeLessThanOrEqual(5);
-    ack();
-    expect(peer('INFO', 8).statuses).toEqual([200]);
-    wire.queueingDelay = 0;
-    expect(transactions.receive(message('MESSAGE', 'sip:bob@ims.test')).statuses).toEqual([200]);
-  });
-});
