@@ -5,11 +5,8 @@ import type { SipUri } from '../message/uri.js';
 import type { Dns } from '../resolver/dns-cache.js';
 import { Resolver } from '../resolver/resolver.js';
 import type { NextHop } from '../transaction/layer.js';
-import {
-  createTransactionLayer,
-  type TransactionLayerOptions,
-  type TransactionLimits,
-} from '../transaction/transaction-layer.js';
+import type { TransactionLimits } from '../transaction/limits.js';
+import { createTransactionLayer, type TransactionLayerOptions } from '../transaction/transaction-layer.js';
 import type { TransportLimits } from '../transport/limits.js';
 import { parseListeners } from '../transport/listener-spec.js';
 import type { TlsOptions } from '../transport/tls-options.js';

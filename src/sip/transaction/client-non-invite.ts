@@ -2,7 +2,7 @@ import type { Timer } from '../../base/clock.js';
 import type { SipRequest, SipResponse } from '../message/message.js';
 import type { Source } from '../stack.js';
 import type { SendDone } from '../transport/way.js';
-import { longTime, type Environment } from './environment.js';
+import { longTime, type TransactionEnvironment } from './environment.js';
 import type { ClientFailure, ClientTransaction, ClientUser, NextHop } from './layer.js';
 import type { Machine } from './machine.js';
 import type { Outbound } from './outbound.js';
@@ -12,11 +12,10 @@ type Event = 'provisional' | 'final' | 'transport-error' | 'timer-e' | 'timer-f'
 type Received = { readonly response: SipResponse; readonly source: Source } | undefined;
 
 /** What a client transaction needs from its layer. */
-export interface ClientOwner extends Environment {
+export interface ClientOwner extends TransactionEnvironment {
   clientEnded(key: string): void;
   /** A final response came, or none will. */
   settled(): void;
-  readonly sent: SendDone;
 }
 
 /** The non-INVITE client transaction (RFC 3261 §17.1.2). */

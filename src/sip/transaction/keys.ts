@@ -1,5 +1,5 @@
 import { randomFillSync } from 'node:crypto';
-import type { SipMessage, SipRequest } from '../message/message.js';
+import type { SipRequest } from '../message/message.js';
 import { MAGIC_COOKIE, type Via } from '../message/via.js';
 
 /**
@@ -19,12 +19,6 @@ export function serverKey(request: SipRequest, via: Via, method: string = reques
 /** What tells one client transaction from all others (RFC 3261 §17.1.3): branch and method of CSeq. */
 export function clientKey(branch: string, method: string): string {
   return `${method} ${branch}`;
-}
-
-/** Where a request stands that came over several paths (RFC 3261 §8.2.2.2). */
-export function mergeKey(message: SipMessage): string {
-  const { cseq } = message;
-  return `${message.fromTag ?? ''} ${message.callId} ${cseq.number} ${cseq.method}`;
 }
 
 const pool = Buffer.alloc(4096);
