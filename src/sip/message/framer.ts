@@ -125,12 +125,12 @@ export class StreamFramer {
 
   #readHead(data: Buffer, pos: number, frames: Frame[]): number {
     this.#halfPing = false;
+    // a TLS hello or other noise is known by its first octet; waiting for the rest would only hold memory
+    if (!isTokenStart(data[pos]!)) return this.#fail(frames, 'not SIP', data.length);
     const end = findHeadEnd(data, pos + this.#searched);
     const size = (end < 0 ? data.length : end) - pos;
     if (size > this.#limits.headBytes) return this.#fail(frames, 'header fields too large', data.length, 513);
     if (end < 0) {
-      // a TLS hello or other noise is known by its first octet; waiting for the rest would only hold memory
-      if (!isTokenStart(data[pos]!)) return this.#fail(frames, 'not SIP', data.length);
       this.#searched = Math.max(0, size - 3);
       return pos;
     }
