@@ -35,11 +35,17 @@ export type Parsed =
 
 const malformed = (why: string, request?: SipRequest, status = 400, headers = request?.headers): Parsed => ({
   kind: 'malformed',
-  why,
+  why: asReason(why),
   status,
   request,
   headers,
 });
+
+/** Words that may quote the message, short and fit for a reason phrase. */
+function asReason(words: string): string {
+  const clean = words.replace(/\p{Cc}/gu, ' ');
+  return clean.length > 120 ? `${clean.slice(0, 117)}...` : clean;
+}
 
 const HEAD_END = Buffer.from('\r\n\r\n');
 

@@ -159,6 +159,13 @@ describe('the parser', () => {
     expect(refusal(register.replace(/^.*/, 'SIP/2.0 99 x'))[2]).toBeUndefined();
   });
 
+  it('gives reasons that are short and printable, whatever they quote', () => {
+    const long = refusal(register.replace('tag=1', `${'x'.repeat(500)};${'x'.repeat(500)}`))[1];
+    expect(long).toMatch(/^bad header field: From: parameter x{10,}\.\.\.$/);
+    expect(long).toHaveLength(120);
+    expect(refusal(register.replace('sip:ims.test', 'sip:\x07\x1b'))[1]).toBe('bad URI: bad host in sip:  ');
+  });
+
   it('hands on no line break in a malformed message: what is copied into the answer is clean', () => {
     const parsed = parseDatagram(Buffer.from(register.replace('Call-ID: a@b', 'Call-ID: a\nEvil: 1')));
     if (parsed.kind !== 'malformed') throw new Error('not malformed');
