@@ -3,7 +3,7 @@
  * to the socket, beside a bare socket that echoes. Server and load are processes of their own; the load keeps a fixed
  * number of requests in flight.
  *
- *     npx tsc -p bench/tsconfig.json && node .cache/bench/bench/micro/wire.js [requests] [in flight]
+ *     npx tsc -p bench/tsconfig.json && node dist/bench/micro/wire.js [requests] [in flight]
  */
 import { fork, type ChildProcess } from 'node:child_process';
 import { createSocket } from 'node:dgram';

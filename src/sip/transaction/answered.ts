@@ -9,6 +9,8 @@ export interface AnsweredLimits {
 }
 
 const CHUNK_BYTES = 1 << 20;
+/** Chunks kept for use again. */
+const SPARE_CHUNKS = 8;
 const FIRST_SLOTS = 1 << 12;
 
 interface Chunk {
@@ -34,6 +36,7 @@ export class AnsweredRequests {
   #text = '';
   #hash = 0;
   readonly #chunks: Chunk[] = [];
+  readonly #spare: Chunk[] = [];
   /** Sequence number of chunks[0]. */
   #firstChunk = 0;
   #table = new SlotTable(FIRST_SLOTS);
@@ -127,18 +130,17 @@ export class AnsweredRequests {
     this.#size--;
     const chunk = this.#chunks[0]!;
     if (--chunk.live > 0) return;
-    if (this.#chunks.length === 1) {
-      chunk.used = 0;
-      return;
-    }
     this.#chunks.shift();
     this.#firstChunk++;
+    // under steady load as many chunks are needed as become free, and memory fresh from the system costs page faults
+    if (this.#spare.length < SPARE_CHUNKS) this.#spare.push(chunk);
   }
 
   #chunkFor(total: number): Chunk {
     const last = this.#chunks.at(-1);
     if (last && last.used + total <= CHUNK_BYTES) return last;
-    const chunk: Chunk = { octets: Buffer.allocUnsafeSlow(CHUNK_BYTES), used: 0, live: 0 };
+    const chunk = this.#spare.pop() ?? { octets: Buffer.allocUnsafeSlow(CHUNK_BYTES), used: 0, live: 0 };
+    chunk.used = 0;
     this.#chunks.push(chunk);
     return chunk;
   }

@@ -54,7 +54,7 @@ export class NonInviteServer implements ServerTransaction {
     const octets = serialize(response);
     if (response.status < 200) this.#provisional = octets;
     else this.#finalStatus = response.status;
-    this.source.reply(octets, this.#via, this.onFailure ? this.#sent : this.#owner.sent);
+    this.source.reply(octets, this.#via, this.onFailure ? (error) => this.#sent(error) : this.#owner.sent);
     if (this.#finalStatus !== undefined) this.#owner.answered(this, octets);
     return true;
   }
@@ -69,8 +69,8 @@ export class NonInviteServer implements ServerTransaction {
     if (this.#provisional) way.reply(this.#provisional, this.#via, this.#owner.sent);
   }
 
-  readonly #sent: SendDone = (error) => {
+  #sent(error: Error | null | undefined): void {
     this.#owner.sent(error);
     if (error) this.onFailure?.('transport');
-  };
+  }
 }
