@@ -48,6 +48,7 @@ export interface ServerResponse {
   /**
    * Sends a response: Via, From, To (with a tag), Call-ID, CSeq and Record-Route are copied from the request.
    * Several provisional ones may precede the final one; what comes after that is dropped and false is given back.
+   * A provisional response to INVITE with `Require: 100rel` is sent until its PRACK comes, where the client can do that (RFC 3262).
    */
   send(status: number, options?: SendOptions): boolean;
 }
@@ -158,7 +159,11 @@ export interface Dialog {
   modify(body: Uint8Array | string, headers?: HeaderMap): Promise<SipResponse>;
   /** BYE, or SUBSCRIBE with Expires 0, or NOTIFY terminated, as the dialog's kind and role ask. */
   destroy(headers?: HeaderMap): Promise<void>;
-  /** Requests of the peer inside the dialog other than ACK and BYE: re-INVITE (`modify`), session refresh, INFO, MESSAGE, NOTIFY, REFER... Unhandled ones get 200 or 501 by method. */
+  /**
+   * Gets the requests of the peer inside the dialog other than ACK, BYE and an empty PRACK: re-INVITE, UPDATE, INFO, MESSAGE, NOTIFY, REFER...
+   * The last listener set counts. Without one, a refresh that changes nothing, OPTIONS and an INFO without package get 200, an offer 488,
+   * the others 501: nothing is accepted that nobody reads.
+   */
   onRequest(listener: Handler): void;
   onAck(listener: (ack: SipRequest) => void): void;
   /** Called once, when the dialog has ended by either side or by a failure; `cause` is the request that ended it, or the reason in words. */
@@ -208,7 +213,10 @@ export interface SipStack {
 
   /** Sends a request and gives its final response; a timeout gives 408 and an unreachable peer 503, as RFC 3261 §8.1.3.1 says. */
   request(uri: string, options: RequestOptions & ClientHooks): Promise<SipResponse>;
-  /** Answers an INVITE or SUBSCRIBE with a 2xx and becomes the dialog's UAS. */
+  /**
+   * Answers an INVITE or SUBSCRIBE with a 2xx and becomes the dialog's UAS. Resolves when the 2xx has been sent.
+   * Rejects when the request was cancelled, or has been refused instead: 420 (Require), 422 (Session-Expires), 482 (merged).
+   */
   createUAS(request: ServerRequest, response: ServerResponse, options?: UasOptions): Promise<Dialog>;
   /** Sends an INVITE or SUBSCRIBE and becomes the dialog's UAC. Rejects with {@link FinalResponseError} on a final response that is not 2xx. */
   createUAC(uri: string, options: UacOptions): Promise<Dialog>;

@@ -2,14 +2,15 @@ import { ParleyError } from '../../base/errors.js';
 import type { Exchange } from '../embedded/authenticated.js';
 import type { InboundRequest, InboundResponse } from '../embedded/inbound.js';
 import type { HeaderMap } from '../message/headers.js';
-import type { SipMessage, SipRequest, SipResponse } from '../message/message.js';
+import type { SipRequest, SipResponse } from '../message/message.js';
 import type { Handler } from '../stack.js';
+import { Confirmation } from './confirmation.js';
+import { Descriptions } from './descriptions.js';
 import { BaseDialog, type DialogParts, type InDialogRequest } from './base.js';
 import type { DialogEnvironment } from './environment.js';
-import { answerUnhandled, retryLater, UA_METHODS } from './defaults.js';
+import { answerUnhandled, credentialsOf, glareDelay, retryLater, UA_METHODS } from './defaults.js';
 import type { ReliableProvisionals } from './reliable.js';
-import { Repeated } from './repeated.js';
-import { answerTimer, sessionExpiresOf, SessionTimer, type SessionTimerUser } from './session-timer.js';
+import { answerTimer, SessionTimer, type SessionTimerUser } from './session-timer.js';
 
 /** The body of the ACK, for an INVITE that made no offer (RFC 3261 §13.2.2.4). */
 export type AckBody = (response: SipResponse) => Promise<InDialogRequest> | InDialogRequest;
@@ -18,12 +19,6 @@ export type AckBody = (response: SipResponse) => Promise<InDialogRequest> | InDi
 export interface Offer extends InDialogRequest {
   /** Whether a 491 and a 422 are answered by another try; true unless given. */
   readonly tryAgain?: boolean;
-}
-
-/** A session description with its Content-Type. */
-interface Description {
-  readonly body: Uint8Array;
-  readonly type: string;
 }
 
 /** A dialog made by INVITE (RFC 3261 §12 to §15, RFC 3311, RFC 4028). */
@@ -37,25 +32,23 @@ export class InviteDialog extends BaseDialog implements SessionTimerUser {
   rejectEarly: ((status: number) => void) | undefined;
   /** We have sent an INVITE, or an UPDATE with an offer, that has no final response. */
   #offering = false;
+  #refreshing = false;
   /** The peer's INVITE or UPDATE that we have not answered. */
   #asked: InboundRequest | undefined;
   #askedResponse: InboundResponse | undefined;
-  /** Our 2xx that waits for its ACK. */
-  #unconfirmed: { readonly sequence: number; readonly repeated: Repeated } | undefined;
-  readonly #whenConfirmed: (() => void)[] = [];
+  readonly #confirmation: Confirmation;
+  readonly #descriptions = new Descriptions();
   readonly #decided: (() => void)[] = [];
   #ack: SipRequest | undefined;
   /** Our INVITE whose 2xx we have not acknowledged. */
   #unacknowledged: SipRequest | undefined;
-  #localDescription: Description | undefined;
-  #remoteDescription: Description | undefined;
-  #peerAllows = '';
 
   constructor(environment: DialogEnvironment, parts: DialogParts) {
     super(environment, parts);
     this.timer = new SessionTimer(environment.clock, this);
-    if (parts.role === 'uas') this.#heard(parts.request);
-    else this.#said(parts.request);
+    this.#confirmation = new Confirmation(environment.clock, environment.timers);
+    if (parts.role === 'uas') this.#descriptions.heard(parts.request);
+    else this.#descriptions.said(parts.request);
   }
 
   /** As client: the 2xx to our INVITE came. */
@@ -64,8 +57,8 @@ export class InviteDialog extends BaseDialog implements SessionTimerUser {
     this.response = response;
     this.values.routeSet = response.headers.list('Record-Route').reverse();
     this.values.refreshTarget(response);
-    this.#heard(response);
-    this.#startTimerAsClient(request, response);
+    this.#descriptions.heard(response);
+    this.timer.startAsClient(request, response);
     this.#unacknowledged = request;
   }
 
@@ -76,22 +69,11 @@ export class InviteDialog extends BaseDialog implements SessionTimerUser {
     if (this.state === 'early') this.response = built;
     this.state = 'confirmed';
     for (const fn of this.#decided.splice(0)) fn();
-    const { clock, timers } = this.environment;
-    let first = true;
-    const repeated = new Repeated(
-      clock,
-      { first: timers.t1, cap: timers.t2, total: 64 * timers.t1 },
-      () => {
-        if (!first) response.sendMessage(built);
-        first = false;
-      },
-      () => {
-        this.#settleConfirmation();
-        this.background(this.#hangUp('no ACK came'));
-      },
+    this.#confirmation.start(
+      request.cseq.number,
+      () => response.sendMessage(built),
+      () => this.background(this.#hangUp('no ACK came')),
     );
-    this.#unconfirmed = { sequence: request.cseq.number, repeated };
-    repeated.start();
     return true;
   }
 
@@ -107,10 +89,10 @@ export class InviteDialog extends BaseDialog implements SessionTimerUser {
   }
 
   override receiveAck(ack: SipRequest): void {
-    if (this.#unconfirmed?.sequence !== ack.cseq.number) return;
-    this.#heard(ack);
+    if (!this.#confirmation.isFor(ack.cseq.number)) return;
+    this.#descriptions.heard(ack);
     super.receiveAck(ack);
-    this.#settleConfirmation();
+    this.#confirmation.settle();
   }
 
   async modify(body: Uint8Array | string, headers: HeaderMap = {}): Promise<SipResponse> {
@@ -125,11 +107,11 @@ export class InviteDialog extends BaseDialog implements SessionTimerUser {
 
   /** re-INVITE; a 491 is tried again once, after the time of RFC 3261 §14.1, and a 422 with the interval asked for. */
   async reinvite(options: Offer, ackBody?: AckBody): Promise<SipResponse> {
-    if (this.#unconfirmed) await this.#confirmation();
+    if (this.#confirmation.pending) await this.#confirmation.settled();
     const exchange = await this.#offer('INVITE', options);
     const { request, response } = exchange;
     if (response.status >= 300) return response;
-    this.#heard(response);
+    this.#descriptions.heard(response);
     this.#unacknowledged = request;
     this.sendAck(request, ackBody ? await ackBody(response) : {});
     return response;
@@ -138,7 +120,7 @@ export class InviteDialog extends BaseDialog implements SessionTimerUser {
   /** UPDATE (RFC 3311 §5.1). */
   async update(options: InDialogRequest): Promise<SipResponse> {
     const { response } = await this.#offer('UPDATE', options);
-    if (response.status < 300) this.#heard(response);
+    if (response.status < 300) this.#descriptions.heard(response);
     return response;
   }
 
@@ -146,15 +128,9 @@ export class InviteDialog extends BaseDialog implements SessionTimerUser {
   sendAck(invite: SipRequest, options: InDialogRequest): void {
     if (this.#unacknowledged !== invite) return;
     this.#unacknowledged = undefined;
-    const headers: Record<string, string[]> = {};
-    for (const name of ['Authorization', 'Proxy-Authorization'])
-      if (invite.has(name)) headers[name] = invite.headers.lines(name);
-    this.#ack = this.build(
-      'ACK',
-      { ...options, headers: { ...headers, ...options.headers } },
-      invite.cseq.number,
-    );
-    this.#said(this.#ack);
+    const headers = { ...credentialsOf(invite), ...options.headers };
+    this.#ack = this.build('ACK', { ...options, headers }, invite.cseq.number);
+    this.#descriptions.said(this.#ack);
     this.sendStateless(this.#ack);
   }
 
@@ -165,7 +141,7 @@ export class InviteDialog extends BaseDialog implements SessionTimerUser {
       this.end('destroyed');
       return;
     }
-    if (this.#unconfirmed) await this.#confirmation();
+    if (this.#confirmation.pending) await this.#confirmation.settled();
     await this.#hangUp('destroyed', headers);
   }
 
@@ -234,7 +210,7 @@ export class InviteDialog extends BaseDialog implements SessionTimerUser {
   protected override end(cause: SipRequest | string): void {
     this.timer.stop();
     this.reliable?.stop();
-    this.#settleConfirmation();
+    this.#confirmation.settle();
     super.end(cause);
     for (const fn of this.#decided.splice(0)) fn();
   }
@@ -244,7 +220,8 @@ export class InviteDialog extends BaseDialog implements SessionTimerUser {
     const invite = request.method === 'INVITE';
     const offers = invite || request.body.length > 0;
     if (offers && this.#offering) response.send(491);
-    else if (offers && (this.#asked ?? (invite && this.#unconfirmed))) response.send(500, retryLater());
+    else if (offers && (this.#asked !== undefined || (invite && this.#confirmation.pending)))
+      response.send(500, retryLater());
     else if (answerTimer(request, this.environment.minSe).kind === 'too-small')
       response.send(422, { headers: { 'Min-SE': this.environment.minSe } });
     else {
@@ -256,13 +233,9 @@ export class InviteDialog extends BaseDialog implements SessionTimerUser {
 
   /** Without a listener only a refresh that changes nothing is accepted. */
   #answerOffer(request: InboundRequest, response: InboundResponse): void {
-    const same =
-      request.body.length === 0 ||
-      (this.#remoteDescription !== undefined &&
-        Buffer.compare(request.body, this.#remoteDescription.body) === 0);
-    if (!same) response.send(488);
-    else if (request.method === 'INVITE' && this.#localDescription) {
-      const { body, type } = this.#localDescription;
+    if (!this.#descriptions.isUnchanged(request)) response.send(488);
+    else if (request.method === 'INVITE' && this.#descriptions.local) {
+      const { body, type } = this.#descriptions.local;
       response.send(200, { body, headers: { 'Content-Type': type } });
     } else response.send(200);
   }
@@ -292,37 +265,28 @@ export class InviteDialog extends BaseDialog implements SessionTimerUser {
     const { request, response } = exchange;
     if (response.status === 422) this.timer.noteMinSe(response);
     if (options.tryAgain !== false && (response.status === 422 || response.status === 491)) {
-      if (response.status === 491) await this.#afterGlare();
+      if (response.status === 491)
+        await new Promise<void>((resolve) => this.environment.clock.after(glareDelay(this.role), resolve));
       return this.#offer(method, { ...options, tryAgain: false });
     }
     if (response.status < 300) {
-      this.#said(request);
-      this.#startTimerAsClient(request, response);
+      this.#descriptions.said(request);
+      this.timer.startAsClient(request, response);
     }
     return exchange;
   }
 
-  /** RFC 3261 §14.1: who made the Call-ID waits 2.1 to 4 s, the other up to 2 s, in steps of 10 ms. */
-  #afterGlare(): Promise<void> {
-    const steps = this.role === 'uac' ? 210 + Math.random() * 190 : Math.random() * 200;
-    return new Promise((resolve) => this.environment.clock.after(Math.trunc(steps) * 10, resolve));
-  }
-
+  /** By UPDATE where the peer allows it, else by a re-INVITE with the same description (RFC 4028 §7.4). */
   async #refresh(): Promise<void> {
-    if (this.state !== 'confirmed' || this.#offering || this.#asked) return;
-    if (/\bUPDATE\b/i.test(this.#peerAllows)) await this.update({});
-    else {
-      const { body, type } = this.#localDescription ?? {};
-      await this.reinvite(body && type ? { body, headers: { 'Content-Type': type } } : {});
+    if (this.state !== 'confirmed' || this.#refreshing || this.#offering || this.#asked) return;
+    this.#refreshing = true;
+    const { body, type } = this.#descriptions.local ?? {};
+    const same = body && type ? { body, headers: { 'Content-Type': type } } : {};
+    try {
+      await (this.#descriptions.peerAllows('UPDATE') ? this.update({}) : this.reinvite(same));
+    } finally {
+      this.#refreshing = false;
     }
-  }
-
-  #startTimerAsClient(request: SipRequest, response: SipResponse): void {
-    const answered = sessionExpiresOf(response);
-    const asked = sessionExpiresOf(request);
-    if (answered) this.timer.start(answered.seconds, answered.refresher === 'uas' ? 'peer' : 'we');
-    else if (asked) this.timer.start(asked.seconds, 'we');
-    else this.timer.stop();
   }
 
   #finishSuccess(request: InboundRequest, built: SipResponse): void {
@@ -330,29 +294,9 @@ export class InviteDialog extends BaseDialog implements SessionTimerUser {
     this.addOwnContact(request, built);
     if (!built.has('Allow')) built.headers.append('Allow', UA_METHODS);
     if (!built.has('Supported')) built.headers.append('Supported', this.environment.supported.join(', '));
-    this.#heard(request);
-    this.#said(built);
-    const { seconds, refresher } = this.timer;
-    const answer = answerTimer(request, 0, seconds, refresher);
-    if (answer.kind !== 'timer') {
-      this.timer.stop();
-      return;
-    }
-    built.headers.set('Session-Expires', `${answer.seconds};refresher=${answer.refresher}`);
-    if (answer.require && !built.headers.hasToken('Require', 'timer'))
-      built.headers.append('Require', 'timer');
-    this.timer.start(answer.seconds, answer.refresher === 'uas' ? 'we' : 'peer');
-  }
-
-  /** Resolves when our 2xx has its ACK: neither BYE nor INVITE may be sent before (RFC 3261 §14.1, §15). */
-  #confirmation(): Promise<void> {
-    return new Promise((resolve) => this.#whenConfirmed.push(resolve));
-  }
-
-  #settleConfirmation(): void {
-    this.#unconfirmed?.repeated.stop();
-    this.#unconfirmed = undefined;
-    for (const resolve of this.#whenConfirmed.splice(0)) resolve();
+    this.#descriptions.heard(request);
+    this.#descriptions.said(built);
+    this.timer.startAsServer(request, built);
   }
 
   /** Sends BYE; the dialog has ended from then on. */
@@ -363,18 +307,4 @@ export class InviteDialog extends BaseDialog implements SessionTimerUser {
     this.end(cause);
     await bye;
   }
-
-  #said(message: SipMessage): void {
-    this.#localDescription = descriptionOf(message) ?? this.#localDescription;
-  }
-
-  #heard(message: SipMessage): void {
-    this.#remoteDescription = descriptionOf(message) ?? this.#remoteDescription;
-    if (message.has('Allow')) this.#peerAllows = message.headers.list('Allow').join(',');
-  }
-}
-
-function descriptionOf(message: SipMessage): Description | undefined {
-  const type = message.get('Content-Type');
-  return message.body.length > 0 && type !== undefined ? { body: message.body, type } : undefined;
 }

@@ -93,6 +93,7 @@ export class ReliableProvisionals {
       this.#onTimeout,
     );
     this.#current = { number, response, repeated };
+    this.#send(response);
     repeated.start();
   }
 }

@@ -15,21 +15,20 @@ export interface Repetition {
 export class Repeated {
   readonly #clock: Clock;
   readonly #repetition: Repetition;
-  readonly #send: () => void;
+  readonly #sendAgain: () => void;
   readonly #onTimeout: () => void;
   #again: Timer | undefined;
   #end: Timer | undefined;
 
-  constructor(clock: Clock, repetition: Repetition, send: () => void, onTimeout: () => void) {
+  constructor(clock: Clock, repetition: Repetition, sendAgain: () => void, onTimeout: () => void) {
     this.#clock = clock;
     this.#repetition = repetition;
-    this.#send = send;
+    this.#sendAgain = sendAgain;
     this.#onTimeout = onTimeout;
   }
 
-  /** Sends for the first time. */
+  /** It has been sent for the first time. */
   start(): void {
-    this.#send();
     this.#wait(this.#repetition.first);
     this.#end = this.#clock.after(this.#repetition.total, () => {
       this.stop();
@@ -45,7 +44,7 @@ export class Repeated {
 
   #wait(ms: number): void {
     this.#again = this.#clock.after(ms, () => {
-      this.#send();
+      this.#sendAgain();
       this.#wait(Math.min(ms * 2, this.#repetition.cap));
     });
   }

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../../base/clock.js';
 import { parseNumber, parseParams } from '../message/lexer.js';
-import type { SipMessage, SipRequest } from '../message/message.js';
+import type { SipMessage, SipRequest, SipResponse } from '../message/message.js';
 
 export type Refresher = 'uac' | 'uas';
 
@@ -12,6 +12,9 @@ export interface SessionExpires {
 
 /** RFC 4028 §5: the smallest Session-Expires that anybody may insist on. */
 export const MIN_SE_SECONDS = 90;
+
+/** A request without answer takes that long to fail: 64·T1 of RFC 3261. */
+const ANSWER_MS = 32_000;
 
 /** Reads Session-Expires; undefined when it is absent or cannot be read. */
 export function sessionExpiresOf(message: SipMessage): SessionExpires | undefined {
@@ -95,10 +98,17 @@ export class SessionTimer {
     this.stop();
     this.seconds = seconds;
     this.refresher = refresher;
-    if (refresher === 'we')
-      this.#refresh = this.#clock.after(seconds * 500, () => this.#user.refreshSession());
+    if (refresher === 'we') this.#refreshWithin(seconds * 1_000);
     const margin = refresher === 'we' ? 0 : Math.min(32, seconds / 3);
     this.#expiry = this.#clock.after((seconds - margin) * 1_000, () => this.#user.sessionExpired());
+  }
+
+  /** Half of what is left, and once more while it stays without effect and enough is left for an answer. */
+  #refreshWithin(ms: number): void {
+    this.#refresh = this.#clock.after(ms / 2, () => {
+      if (ms / 4 > ANSWER_MS) this.#refreshWithin(ms / 2);
+      this.#user.refreshSession();
+    });
   }
 
   /** A 2xx without Session-Expires turns the timer off (RFC 4028 §7.2). */
@@ -106,6 +116,28 @@ export class SessionTimer {
     this.#refresh?.cancel();
     this.#expiry?.cancel();
     this.seconds = undefined;
+  }
+
+  /** As client: a 2xx came. A server that does not know timers leaves them to us (RFC 4028 §7.2). */
+  startAsClient(request: SipRequest, response: SipResponse): void {
+    const answered = sessionExpiresOf(response);
+    const asked = sessionExpiresOf(request);
+    if (answered) this.start(answered.seconds, answered.refresher === 'uas' ? 'peer' : 'we');
+    else if (asked) this.start(asked.seconds, 'we');
+    else this.stop();
+  }
+
+  /** As server: a 2xx is about to go out, and gets its Session-Expires (RFC 4028 §9). */
+  startAsServer(request: SipRequest, built: SipResponse): void {
+    const answer = answerTimer(request, 0, this.seconds, this.refresher);
+    if (answer.kind !== 'timer') {
+      this.stop();
+      return;
+    }
+    built.headers.set('Session-Expires', `${answer.seconds};refresher=${answer.refresher}`);
+    if (answer.require && !built.headers.hasToken('Require', 'timer'))
+      built.headers.append('Require', 'timer');
+    this.start(answer.seconds, answer.refresher === 'uas' ? 'we' : 'peer');
   }
 
   noteMinSe(message: SipMessage): void {

@@ -1,3 +1,4 @@
+import type { Timer } from '../../base/clock.js';
 import { ParleyError } from '../../base/errors.js';
 import { needsFlow } from '../embedded/contact.js';
 import type { InboundRequest, InboundResponse } from '../embedded/inbound.js';
@@ -10,6 +11,10 @@ import { ReliableProvisionals } from './reliable.js';
 import { answerTimer } from './session-timer.js';
 import { DialogState } from './state.js';
 
+/** RFC 3261 §13.3.1.1 and, for responses that are known to arrive, RFC 3262 §3. */
+const EXTENSION_MS = 60_000;
+const RELIABLE_EXTENSION_MS = 150_000;
+
 /**
  * The server's side of an INVITE outside dialogs, from its first response with a tag on: the early dialog, provisional
  * responses (reliable where they carry `Require: 100rel`), and the 2xx until its ACK.
@@ -20,6 +25,7 @@ export class UasInvite {
   readonly #response: InboundResponse;
   #dialog: InviteDialog | undefined;
   #finished = false;
+  #extension: Timer | undefined;
 
   constructor(environment: DialogEnvironment, request: InboundRequest, response: InboundResponse) {
     this.#environment = environment;
@@ -37,6 +43,7 @@ export class UasInvite {
     const { status } = built;
     if (this.#finished) return false;
     if (status === 100) return this.#response.sendMessage(built);
+    if (status >= 200) this.#extension?.cancel();
     if (status >= 300) return this.#reject(built);
     const dialog = this.#establish(built);
     if (status >= 200) {
@@ -46,10 +53,25 @@ export class UasInvite {
       dialog.reliable.whenSettled(accept);
       return true;
     }
-    if (!this.#isReliable(built)) return this.#response.sendMessage(built);
+    const reliable = this.#isReliable(built);
+    this.#extendAfter(built, reliable ? RELIABLE_EXTENSION_MS : EXTENSION_MS);
+    if (!reliable) return this.#response.sendMessage(built);
     dialog.reliable ??= this.#provisionals();
     dialog.reliable.send(built);
     return true;
+  }
+
+  /** Proxies give an INVITE up that stays silent for three minutes: the last provisional response is said again (§13.3.1.1). */
+  #extendAfter(built: SipResponse, ms: number): void {
+    this.#extension?.cancel();
+    this.#extension = this.#environment.clock.after(ms, () => {
+      if (this.#finished || this.#dialog?.state !== 'early') return;
+      const again = built.clone();
+      again.headers.remove('RSeq');
+      again.headers.remove('Content-Type');
+      again.body = new Uint8Array(0);
+      this.#send(again);
+    });
   }
 
   #reject(built: SipResponse): boolean {

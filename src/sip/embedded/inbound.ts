@@ -29,7 +29,7 @@ export class InboundRequest extends SipRequest implements ServerRequest {
     (this.#cancelListeners ??= []).push(listener);
   }
 
-  /** Tells the listeners. @returns how many there were. */
+  /** Tells the listeners that the CANCEL came. */
   cancelled(cancel: SipRequest): void {
     for (const listener of this.#cancelListeners ?? []) listener(cancel);
   }

@@ -110,6 +110,39 @@ describe('a reliable provisional response (RFC 3262 §3)', () => {
   });
 });
 
+describe('an INVITE that its user lets ring (RFC 3261 §13.3.1.1)', () => {
+  it('repeats its last provisional response every minute, so that no proxy gives it up', async () => {
+    const { response, incoming, clock } = await ringing('');
+    response.send(183, { body: 'v=0', headers: { 'Content-Type': 'application/sdp' } });
+    response.send(180);
+    clock.advance(59_990);
+    expect(incoming.statuses).toEqual([183, 180]);
+    clock.advance(60_010);
+    expect(incoming.statuses).toEqual([183, 180, 180, 180]);
+    response.send(486);
+    expect(clock.pending).toBe(0);
+  });
+
+  it('sends a further reliable one after two and a half minutes where the last was reliable', async () => {
+    const { response, incoming, clock, prack } = await ringing();
+    response.send(183, { body: 'v=0', headers: { ...reliable, 'Content-Type': 'application/sdp' } });
+    const first = Number(incoming.last.get('RSeq'));
+    prack(8, `${first} 7 INVITE`);
+    clock.advance(150_000);
+    expect(incoming.statuses).toEqual([183, 183]);
+    expect(Number(incoming.last.get('RSeq'))).toBe(first + 1);
+    expect(incoming.last.body).toHaveLength(0);
+  });
+
+  it('says nothing more once it was cancelled', async () => {
+    const { response, incoming, clock } = await ringing('');
+    response.send(180);
+    incoming.cancel();
+    expect(incoming.statuses).toEqual([180, 487]);
+    expect(clock.pending).toBe(0);
+  });
+});
+
 describe('a reliable provisional response that we get (RFC 3262 §4)', () => {
   it('is acknowledged by PRACK in its early dialog, once', async () => {
     const statuses: number[] = [];
