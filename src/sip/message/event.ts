@@ -1,4 +1,5 @@
-import { bad, parseParams, skipToken, unquote, writeParams, type Params } from './lexer.js';
+import { bad, parseParams, quote, skipToken, unquote, writeParams, type Params } from './lexer.js';
+import { TOKEN } from './names.js';
 import { deltaSeconds } from './times.js';
 
 /** An Event value (RFC 6665 §8.2.1). */
@@ -51,7 +52,7 @@ export function parseSubscriptionState(text: string): SubscriptionState {
 export function writeSubscriptionState({ state, expires, reason, retryAfter }: SubscriptionState): string {
   const params: Params = new Map();
   if (expires !== undefined) params.set('expires', String(expires));
-  if (reason !== undefined) params.set('reason', reason);
+  if (reason !== undefined) params.set('reason', TOKEN.test(reason) ? reason : quote(reason));
   if (retryAfter !== undefined) params.set('retry-after', String(retryAfter));
   return state + writeParams(params);
 }

@@ -1,3 +1,4 @@
+import type { Headers } from './headers.js';
 import {
   contentLength,
   defaultLimits,
@@ -61,9 +62,9 @@ export class StreamFramer {
     this.#limits = limits;
   }
 
-  /** Octets held of an incomplete message: when it stays above zero for long, the peer is stalling. */
+  /** Octets held of an incomplete message, at least 1 in the midst of one: above zero for long, the peer is stalling. */
   get pendingBytes(): number {
-    return this.#held;
+    return this.#awaiting || this.#skip > 0 ? Math.max(1, this.#held) : this.#held;
   }
 
   /**
@@ -142,9 +143,7 @@ export class StreamFramer {
   /** Decides by Content-Length where the message ends; when that is unknown the stream is lost. */
   #finishHead(parsed: Parsed, frames: Frame[]): void {
     if (parsed.kind === 'malformed') {
-      // two lengths are as good as none: each end of a chain might believe another one
-      const lengths = parsed.headers?.lines('Content-Length') ?? [];
-      const announced = lengths.length === 1 ? contentLength(parsed.headers!) : undefined;
+      const announced = parsed.headers && this.#trustedLength(parsed.headers);
       if (typeof announced === 'number') this.#skip = announced;
       else this.#closed = true;
       frames.push({ ...parsed, close: this.#closed });
@@ -164,6 +163,16 @@ export class StreamFramer {
       this.#awaiting = parsed;
       this.#bodyBytes = announced;
     }
+  }
+
+  /**
+   * The length of a malformed message by which the next one is found. It is not believed when it is there twice or may
+   * be, since each element of a chain might believe another one; nor from what is not SIP at all.
+   */
+  #trustedLength(headers: Headers): number | string | undefined {
+    const wholeHead = headers.length < this.#limits.headerCount;
+    if (!wholeHead || !headers.has('Via') || headers.lines('Content-Length').length !== 1) return undefined;
+    return contentLength(headers);
   }
 
   #fail(frames: Frame[], why: string, pos: number, status = 400): number {

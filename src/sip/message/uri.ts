@@ -148,9 +148,10 @@ export function checkHost(host: string, text: string): string {
 function parseUriParams(text: string, params: Map<string, string | null>, whole: string): void {
   for (const part of text.split(';')) {
     const equals = part.indexOf('=');
-    const name = normalizeEscapes(equals < 0 ? part : part.slice(0, equals)).toLowerCase();
+    const raw = equals < 0 ? part : part.slice(0, equals);
     const value = equals < 0 ? null : part.slice(equals + 1);
-    if (!PARAM.test(name) || (value !== null && !PARAM.test(value))) fail(whole, 'bad URI parameter');
+    if (!PARAM.test(raw) || (value !== null && !PARAM.test(value))) fail(whole, 'bad URI parameter');
+    const name = normalizeEscapes(raw).toLowerCase();
     if (params.has(name)) fail(whole, `URI parameter ${name} twice`);
     params.set(name, value);
   }

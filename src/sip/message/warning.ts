@@ -22,5 +22,5 @@ export function parseWarning(value: string): Warning {
 }
 
 export function writeWarning({ code, agent, text }: Warning): string {
-  return `${code} ${agent} ${quote(text)}`;
+  return `${String(code).padStart(3, '0')} ${agent} ${quote(text)}`;
 }

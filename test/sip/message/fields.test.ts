@@ -81,6 +81,7 @@ describe('Warning', () => {
       text: 'Incompatible "network" address type \'E.164\'',
     });
     expect(writeWarning(parseWarning(text))).toBe(text);
+    expect(writeWarning({ code: 9, agent: 'a', text: 'x' })).toBe('009 a "x"');
   });
 
   it.each(['1812 a "x"', '30 a "x"', '399 a', '399 a x', '399 a "x', '399 a "x" y', '399  "x"', ''])(
@@ -192,6 +193,8 @@ describe('Event and Subscription-State', () => {
     });
     const text = 'active;expires=3600';
     expect(writeSubscriptionState(parseSubscriptionState(text))).toBe(text);
+    const quoted = 'terminated;reason="a;b"';
+    expect(writeSubscriptionState(parseSubscriptionState(quoted))).toBe(quoted);
     expect(() => parseSubscriptionState('active;expires=soon')).toThrow('expires is not a number of seconds');
     expect(() => parseSubscriptionState(';expires=1')).toThrow('no state');
   });

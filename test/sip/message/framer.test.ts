@@ -105,7 +105,29 @@ describe('the stream framer', () => {
     },
   );
 
+  it('closes when a message has more header fields than are read: another Content-Length may be among them', () => {
+    const framer = new StreamFramer({ ...defaultFramerLimits, headerCount: 8 });
+    const many = message('a', 'x').replace('Content', 'l: 1\r\nSubject: x\r\nContent');
+    expect(feed(many + message('b', 'y'), 10_000, framer)).toEqual(['400 too many header fields, close']);
+  });
+
+  it('tells when it is in the midst of a message', () => {
+    const framer = new StreamFramer({ ...defaultFramerLimits, bodyBytes: 10 });
+    const head = (length: number): Buffer => Buffer.from(message('a', '', String(length)));
+    const pending = (octets: Buffer): boolean => framer.push(octets) !== undefined && framer.pendingBytes > 0;
+    expect(pending(head(3))).toBe(true);
+    expect(pending(Buffer.from('xyz'))).toBe(false);
+    expect(pending(head(11))).toBe(true);
+    expect(pending(Buffer.alloc(10))).toBe(true);
+    expect(pending(Buffer.alloc(1))).toBe(false);
+    expect(pending(head(0).subarray(0, 9))).toBe(true);
+    expect(pending(head(0).subarray(9))).toBe(false);
+  });
+
   it('closes on another protocol', () => {
+    expect(feed('POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello', 10_000)).toEqual([
+      '400 not a SIP request, close',
+    ]);
     expect(feed('GET / HTTP/1.1\r\nHost: x\r\n\r\n', 10_000)).toEqual(['400 not a SIP request, close']);
   });
 

@@ -76,6 +76,7 @@ describe('a SIP URI', () => {
     ['sip:example.com;x=', 'bad URI parameter'],
     ['sip:example.com;lr;LR', 'URI parameter lr twice'],
     ['sip:example.com;lr;%6C%72', 'URI parameter lr twice'],
+    ['sip:example.com;n%6%61=x', 'bad URI parameter'],
     ['sip:example.com?Subject=<x>', 'bad URI header'],
     ['sip:example.com\r\nEvil: 1', 'bad host'],
     ['tel:+1 2', 'character not allowed'],
