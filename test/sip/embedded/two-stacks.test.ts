@@ -1,61 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type AddressInfo } from 'node:net';
-import { afterEach, describe, expect, it } from 'vitest';
-import { SystemClock } from '../../../src/base/clock.js';
+import { describe, expect, it } from 'vitest';
 import { ParleyError } from '../../../src/base/errors.js';
-import { silentLogger } from '../../../src/base/log.js';
-import { MemoryTrail } from '../../../src/base/trail.js';
-import { createNetwork } from '../../../src/sip/embedded/network.js';
-import { createEmbeddedStack } from '../../../src/sip/embedded/stack.js';
 import type { SipRequest } from '../../../src/sip/message/message.js';
-import type { Dialog, Protocol, SipStack } from '../../../src/sip/stack.js';
+import type { Dialog } from '../../../src/sip/stack.js';
+import { afterThisTest, node, type Node } from './nodes.js';
 import { LossyLink } from '../../tools/lossy-link.js';
-
-const cleanups: (() => Promise<void> | void)[] = [];
-
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
-interface Node {
-  readonly stack: SipStack;
-  /** URI of a user here. */
-  readonly uri: (protocol?: Protocol) => string;
-}
-
-/** A stack of its own, with timers that are short enough for a test that loses messages. */
-async function node(
-  listen: readonly string[] = ['udp:127.0.0.1:0', 'tcp:127.0.0.1:0'],
-  t1 = 500,
-): Promise<Node> {
-  const clock = new SystemClock((error) => {
-    throw error;
-  });
-  const common = {
-    clock,
-    log: silentLogger,
-    trail: new MemoryTrail(() => clock.now()),
-    timers: { t1, t2: 8 * t1, t4: 10 * t1 },
-  };
-  const stack = createEmbeddedStack({
-    ...common,
-    wire: createNetwork({ ...common, listen }),
-    domain: 'ims.test',
-  });
-  await stack.start();
-  cleanups.push(async () => {
-    await stack.close();
-    clock.close();
-  });
-  return {
-    stack,
-    uri: (protocol = 'udp') => {
-      const listener = stack.listeners.find((candidate) => candidate.protocol === protocol)!;
-      const host = listener.address.includes(':') ? `[${listener.address}]` : listener.address;
-      return `sip:user@${host}:${listener.port}${protocol === 'udp' ? '' : `;transport=${protocol}`}`;
-    },
-  };
-}
 
 /** A stack with UDP and TCP on one port: the system gives one that is free over TCP, and another one when it is not over UDP. */
 async function nodeOnOnePort(): Promise<Node> {
@@ -180,7 +130,7 @@ describe('two stacks', () => {
         return again;
       },
     );
-    cleanups.push(() => link.close());
+    afterThisTest(() => link.close());
     await wholeCall(alice, bob, `sip:bob@127.0.0.1:${link.rightAsSeen}`, [
       { Contact: `<sip:alice@127.0.0.1:${link.leftAsSeen}>` },
       { Contact: `<sip:bob@127.0.0.1:${link.rightAsSeen}>` },
