@@ -5,7 +5,7 @@ import type { InviteDialog } from '../dialog/invite-dialog.js';
 import { sessionExpiresOf } from '../dialog/session-timer.js';
 import { UacInvite, type SendPrack } from '../dialog/uac-invite.js';
 import type { UasInvite } from '../dialog/uas-invite.js';
-import { contactValue } from '../embedded/contact.js';
+import { contactInAnswer } from '../embedded/contact.js';
 import type { InboundRequest, InboundResponse } from '../embedded/inbound.js';
 import type { SipResponse } from '../message/message.js';
 import type { B2buaOptions, SendOptions } from '../stack.js';
@@ -180,6 +180,6 @@ class B2bua {
   #contact(response: SipResponse): string {
     const { protocol, address, port, flow } = this.#request.source;
     const end = this.#environment.wire.localEnd({ protocol, address, port, flow });
-    return contactValue(end, this.#request.to.uri.user) + contactFeatures(response);
+    return contactInAnswer(this.#request, end, this.#request.to.uri.user) + contactFeatures(response);
   }
 }

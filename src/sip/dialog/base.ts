@@ -1,6 +1,6 @@
 import { ParleyError } from '../../base/errors.js';
 import { sendAuthenticated, type Exchange } from '../embedded/authenticated.js';
-import { contactValue } from '../embedded/contact.js';
+import { contactFor, contactInAnswer } from '../embedded/contact.js';
 import type { InboundRequest, InboundResponse } from '../embedded/inbound.js';
 import { locate } from '../embedded/outgoing.js';
 import type { HeaderMap } from '../message/headers.js';
@@ -168,7 +168,7 @@ export abstract class BaseDialog implements Dialog, DialogUser {
     if (!targetRefresh.has(request.method) || request.has('Contact')) return;
     request.headers.append(
       'Contact',
-      this.contact ?? contactValue(this.environment.wire.localEnd(hop), this.#user),
+      this.contact ?? contactFor(request, this.environment.wire.localEnd(hop), this.#user),
     );
   }
 
@@ -195,7 +195,11 @@ export abstract class BaseDialog implements Dialog, DialogUser {
 
   protected addOwnContact(request: InboundRequest, built: SipResponse): void {
     if (built.has('Contact')) this.contact = built.get('Contact');
-    else built.headers.append('Contact', this.contact ?? contactValue(this.#endOf(request), this.#user));
+    else
+      built.headers.append(
+        'Contact',
+        this.contact ?? contactInAnswer(request, this.#endOf(request), this.#user),
+      );
   }
 
   /** Hands a request to the listener. @returns false when there is none. */

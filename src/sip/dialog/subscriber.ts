@@ -1,7 +1,7 @@
 import type { Timer } from '../../base/clock.js';
 import { sendAuthenticated } from '../embedded/authenticated.js';
 import { buildRequest, nextAttempt } from '../embedded/client-request.js';
-import { contactValue } from '../embedded/contact.js';
+import { contactFor } from '../embedded/contact.js';
 import type { InboundRequest, InboundResponse } from '../embedded/inbound.js';
 import { FinalResponseError } from '../final-response-error.js';
 import type { HeaderMap } from '../message/headers.js';
@@ -154,7 +154,7 @@ export class UacSubscribe implements Expectation {
           if (!copy.has('Contact'))
             copy.headers.append(
               'Contact',
-              contactValue(this.#environment.wire.localEnd(hop), copy.from.uri.user),
+              contactFor(copy, this.#environment.wire.localEnd(hop), copy.from.uri.user),
             );
         },
       },

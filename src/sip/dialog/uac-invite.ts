@@ -1,6 +1,6 @@
 import { sendAuthenticated } from '../embedded/authenticated.js';
 import { buildRequest, nextAttempt } from '../embedded/client-request.js';
-import { contactValue } from '../embedded/contact.js';
+import { contactFor } from '../embedded/contact.js';
 import { buildResponse } from '../embedded/respond.js';
 import { FinalResponseError } from '../final-response-error.js';
 import type { SipRequest, SipResponse } from '../message/message.js';
@@ -124,7 +124,7 @@ export class UacInvite {
   #prepare(request: SipRequest, hop: NextHop): void {
     if (request.has('Contact')) return;
     const { user } = request.from.uri;
-    const contact = contactValue(this.#environment.wire.localEnd(hop), user);
+    const contact = contactFor(request, this.#environment.wire.localEnd(hop), user);
     request.headers.append('Contact', contact + (this.#options.contactFeatures ?? ''));
   }
 

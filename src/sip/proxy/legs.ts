@@ -38,17 +38,18 @@ export function recordRoute(
 ): void {
   const { recordRoutes, wire } = environment;
   const { callId } = request;
+  const secure = /^sips:/i.test(request.uri) || /^\s*<sips:/i.test(request.get('Route') ?? '');
   const end = wire.localEnd(hop);
   const flow = hop.flow !== undefined && calleeNeedsFlow(request, hop) ? hop.flow : undefined;
   const same =
     end.protocol === caller.end.protocol && end.host === caller.end.host && end.port === caller.end.port;
   if (same && flow === undefined && caller.flow === undefined) {
-    request.headers.prepend('Record-Route', recordRoutes.value(end, callId));
+    request.headers.prepend('Record-Route', recordRoutes.value(end, secure, callId));
     return;
   }
   request.headers.prepend('Record-Route', [
-    recordRoutes.value(end, callId, flow),
-    recordRoutes.value(caller.end, callId, caller.flow),
+    recordRoutes.value(end, secure, callId, flow),
+    recordRoutes.value(caller.end, secure, callId, caller.flow),
   ]);
 }
 

@@ -1,4 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
+import { ownUri } from '../embedded/contact.js';
 import type { LocalEnd } from '../embedded/wire.js';
 import type { SipUri } from '../message/uri.js';
 
@@ -25,12 +26,10 @@ export class RecordRoutes {
   }
 
   /** A Record-Route value (`<sip:…;lr>`) for the side of the proxy that `end` is on. */
-  value(end: LocalEnd, callId: string, flow?: string): string {
+  value(end: LocalEnd, secure: boolean, callId: string, flow?: string): string {
     const mac = this.#mac(callId, flow ?? '').toString('base64url');
-    const user =
-      flow === undefined ? PREFIX + mac : `${PREFIX}${mac}.${Buffer.from(flow).toString('base64url')}`;
-    const transport = end.protocol === 'udp' ? '' : `;transport=${end.protocol}`;
-    return `<sip:${user}@${end.host}:${end.port}${transport};lr>`;
+    const token = flow === undefined ? mac : `${mac}.${Buffer.from(flow).toString('base64url')}`;
+    return `<${ownUri(end, PREFIX + token, secure)};lr>`;
   }
 
   /** Reads a URI that came in a Route or Request-URI; undefined when this proxy did not make it for that Call-ID. */

@@ -147,6 +147,13 @@ describe('a dialog as UAC', () => {
     expect(ack.get('Content-Type')).toBe('application/sdp');
   });
 
+  it('has a SIPS Contact when it is made by a SIPS URI', async () => {
+    const { stack, transactions } = await callingBob();
+    void stack.createUAC('sips:bob@127.0.0.1:6001', { method: 'INVITE' }).catch(() => {});
+    expect(transactions.lastSent().hop.protocol).toBe('tls');
+    expect(transactions.lastSent().request.get('Contact')).toBe('<sips:127.0.0.1:5060>');
+  });
+
   it('uses the flow it was given while no Record-Route leads to the peer', async () => {
     const { stack, wire, transactions } = await callingBob();
     const flow = { protocol: 'tcp', address: '127.0.0.1', port: 40_000, flow: 'tcp|7' } as const;

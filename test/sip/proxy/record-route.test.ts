@@ -55,4 +55,11 @@ describe('Record-Route (RFC 3261 §16.6 step 4)', () => {
     expect(values[0]).toContain(Buffer.from('tcp|9').toString('base64url'));
     expect(values[0]).toContain(';transport=tcp');
   });
+
+  it('is a SIPS URI on a secured side when the target is one, and a SIP URI on any other side', async () => {
+    const values = await recordRoutes({ uri: 'sips:bob@127.0.0.1:6001' });
+    expect(values[0]).toMatch(/^<sips:rr\.[\w-]{12}@127\.0\.0\.1:5060;lr>$/);
+    expect(values[1]).toMatch(/^<sip:/);
+    expect((await recordRoutes({ ...udpTarget, route: ['<sips:127.0.0.1:6001;lr>'] }))[0]).toMatch(/^<sips:/);
+  });
 });

@@ -14,7 +14,7 @@ const recordRoutes = new RecordRoutes('secret');
 const self = { names, recordRoutes };
 const end = { protocol: 'udp', host: '127.0.0.1', port: 5060 } as const;
 const tcpEnd = { protocol: 'tcp', host: '127.0.0.1', port: 5060 } as const;
-const mine = (callId = 'c', flow?: string): string => recordRoutes.value(end, callId, flow);
+const mine = (callId = 'c', flow?: string): string => recordRoutes.value(end, false, callId, flow);
 const uriOf = (value: string): string => value.slice(1, -1);
 
 function arrived(uri: string, routes: readonly string[] = [], source: Partial<Source> = {}): InboundRequest {
@@ -44,7 +44,7 @@ describe('route preprocessing (RFC 3261 §16.4)', () => {
     expect(arrived('sip:b@x', ['<sip:a@ims.test;lr>', '<sip:b@ims.test;lr>']).headers.list('Route')).toEqual([
       '<sip:b@ims.test;lr>',
     ]);
-    const double = arrived('sip:b@x', [mine(), recordRoutes.value(tcpEnd, 'c'), '<sip:p;lr>']);
+    const double = arrived('sip:b@x', [mine(), recordRoutes.value(tcpEnd, false, 'c'), '<sip:p;lr>']);
     expect(double.headers.list('Route')).toEqual(['<sip:p;lr>']);
     expect(double.recordRouted).toBe(true);
   });
@@ -81,7 +81,7 @@ describe('route preprocessing (RFC 3261 §16.4)', () => {
     expect(arrived('sip:b@x', [mine('c', 'tcp|1')]).routeFlow).toBe('tcp|1');
     const forged = mine('c', 'tcp|1').replace(/\.[^.@]+@/, `.${Buffer.from('tcp|2').toString('base64url')}@`);
     expect(arrived('sip:b@x', [forged])).toMatchObject({ recordRouted: false, routeFlow: undefined });
-    const stranger = new RecordRoutes('another secret').value(end, 'c');
+    const stranger = new RecordRoutes('another secret').value(end, false, 'c');
     expect(arrived('sip:b@x', [stranger]).recordRouted).toBe(false);
   });
 
