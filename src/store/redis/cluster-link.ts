@@ -11,7 +11,8 @@ import {
   type RedisLink,
 } from './link.js';
 
-const asBuffers = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } };
+/** `timeout`: `Health` has one for the answer; the client's own makes an AbortSignal for every command. */
+const asBuffers = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer }, timeout: 0 };
 /** How soon after a node was lost the cluster is asked who has its slots now. */
 const rediscoverMs = 500;
 
@@ -38,6 +39,7 @@ function newCluster(urls: readonly string[]) {
 
 /** A Redis Cluster, found through any of its nodes. */
 export class ClusterLink implements RedisLink {
+  readonly isCluster = true;
   readonly #cluster: ReturnType<typeof newCluster>;
   readonly #listener: LinkListener;
   readonly #clock: Clock;

@@ -16,6 +16,8 @@ export interface LinkListener {
 export interface RedisLink {
   /** @param name a key that the command is about: it decides which node of a cluster gets it. */
   send(name: string, command: readonly Argument[]): Promise<unknown>;
+  /** True when names of different shards may not be in one command. */
+  readonly isCluster: boolean;
   /** True when a command would be sent. */
   readonly isUp: boolean;
   subscribe(channel: string, listener: (message: string) => void): Promise<void>;

@@ -13,7 +13,6 @@ import {
   beatName,
   channelName,
   deadlinesName,
-  indexName,
   recordName,
   shardCount,
   shardOf,
@@ -22,9 +21,9 @@ import type { Argument, LinkListener, RedisLink } from './link.js';
 import { LossWatch } from './loss-watch.js';
 import { noRecord, readRecord, Stamps, type Known } from './record.js';
 import { scanShards } from './scan.js';
-import { putScript, removeScript, type Script } from './scripts.js';
 import { SingleLink } from './single-link.js';
 import { Turns } from './turns.js';
+import { Writes, type Answer, type Place } from './writes.js';
 
 const knownRecords = 10_000;
 const beatEveryMs = 1000;
@@ -32,14 +31,6 @@ const beatEveryMs = 1000;
 const shardsPerBeat = 8;
 /** An update that is overtaken so often by others gives up. */
 const mostTries = 200;
-
-/** Where a record is. */
-interface Place {
-  readonly shard: number;
-  readonly table: string;
-  readonly key: string;
-  readonly name: string;
-}
 
 /**
  * The Redis backend, on one Redis or a cluster. An update runs its function on the record as this node last knew it
@@ -56,6 +47,7 @@ export class RedisStore implements Store {
   readonly #known = new KnownRecords(knownRecords);
   readonly #turns = new Turns();
   #link: RedisLink | undefined;
+  #writes: Writes | undefined;
   #beat: Timer | undefined;
   #nextBeat = 0;
   #closed: Promise<void> | undefined;
@@ -74,6 +66,7 @@ export class RedisStore implements Store {
       urls.length === 1
         ? await SingleLink.open(urls[0]!, listener)
         : await ClusterLink.open(urls, listener, context.clock);
+    store.#writes = new Writes(store.#link, store.#health);
     store.#connectionMade();
     store.#scheduleBeat();
     return store;
@@ -180,28 +173,23 @@ export class RedisStore implements Store {
 
   /** @returns undefined when the change is made, else the record as it is. */
   async #write<T, R>(place: Place, before: Known, change: Change<T, R>): Promise<Known | undefined> {
-    const { shard, table, key, name } = place;
-    const keys = [name, indexName(shard, table), deadlinesName(shard, table)];
+    const { key, name, shard } = place;
     let after = noRecord;
-    let call: () => Promise<unknown>;
+    let answer: Promise<Answer>;
     if (change.kind === 'put') {
       const { octets, known } = this.#stamps.stamp(before.version + 1, change.value);
       checkRecordSize(octets.length, key);
-      const deadline = asDeadline(change.deadline);
-      const until = deadline === Infinity ? '' : String(deadline);
       after = known;
-      call = () => this.#run(shard, putScript, [...keys, before.token, key, octets, until]);
+      answer = this.#writes!.put(place, before.token, octets, asDeadline(change.deadline));
     } else {
-      call = () => this.#run(shard, removeScript, [...keys, before.token, key]);
+      answer = this.#writes!.remove(place, before.token);
     }
     // until it is known how this ends, nothing is known of the record
     this.#known.delete(name);
-    const answer = await call();
-    const isDone = answer === 1;
-    const now = isDone ? after : readRecord(answer as Buffer | null);
+    const found = await answer;
+    const now = found === 1 ? after : readRecord(found);
     this.#known.set(name, now);
-    if (!isDone) return now;
-    this.#health.worked(shard);
+    if (found !== 1) return now;
     this.#losses.acknowledged(shard, name, after.version);
     return undefined;
   }
@@ -210,20 +198,6 @@ export class RedisStore implements Store {
     const known = readRecord((await this.#send(shard, name, ['GET', name])) as Buffer | null);
     this.#known.set(name, known);
     return known;
-  }
-
-  async #run(shard: number, script: Script, args: readonly Argument[]): Promise<unknown> {
-    const name = args[0] as string;
-    const rest = [String(script.keys), ...args];
-    return this.#health.answer(shard, async () => {
-      try {
-        return await this.#link!.send(name, ['EVALSHA', script.sha, ...rest]);
-      } catch (error) {
-        // a Redis that was started again does not know it, and has done nothing
-        if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
-        return this.#link!.send(name, ['EVAL', script.source, ...rest]);
-      }
-    });
   }
 
   readonly #send = (shard: number, name: string, command: readonly Argument[]): Promise<unknown> =>

@@ -10,7 +10,8 @@ import {
   type RedisLink,
 } from './link.js';
 
-const asBuffers = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } };
+/** `timeout`: `Health` has one for the answer; the client's own makes an AbortSignal for every command. */
+const asBuffers = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer }, timeout: 0 };
 
 function newClient(url: string) {
   return createClient({
@@ -26,6 +27,7 @@ function newClient(url: string) {
 
 /** A Redis by its URL. */
 export class SingleLink implements RedisLink {
+  readonly isCluster = false;
   readonly #client: ReturnType<typeof newClient>;
 
   /** Resolves when the first connection is there or has failed; a failed one is tried again and again. */
