@@ -112,7 +112,7 @@ describe.skipIf(missing('redis-server'))('a store whose Redis', () => {
     await expect(put(store, 'a', 2)).rejects.toMatchObject(unavailable);
     const since = performance.now();
     await expect(put(store, 'b', 2)).rejects.toMatchObject(unavailable);
-    expect(performance.now() - since).toBeLessThan(500);
+    expect(performance.now() - since).toBeLessThan(1500);
     expect(store.trouble()).toMatch(/^redis: /);
     await redis.start();
     expect(await recovered(store, 'b')).toBeLessThan(5000);
@@ -132,7 +132,7 @@ describe.skipIf(missing('redis-server'))('a store whose Redis', () => {
     expect(store.trouble()).toMatch(/no answer within 2000 ms/);
     const refused = performance.now();
     await expect(put(store, 'a', 3)).rejects.toMatchObject(unavailable);
-    expect(performance.now() - refused).toBeLessThan(500);
+    expect(performance.now() - refused).toBeLessThan(1500);
     redis.signal('SIGCONT');
     expect(await untroubled(store)).toBeLessThan(5000);
     // the first update was sent and may have been done; the second never was
@@ -165,7 +165,7 @@ describe.skipIf(missing('redis-server'))('a store whose Redis', () => {
     const since = performance.now();
     await Promise.all(Array.from({ length: 500 }, (_, i) => put(store, `k${i}`, i)));
     expect(performance.now() - since).toBeGreaterThan(400);
-    expect(performance.now() - since).toBeLessThan(2500);
+    expect(performance.now() - since).toBeLessThan(5000);
     expect(store.trouble()).toBeUndefined();
     expect((await store.get(notes, 'k499'))?.count).toBe(499);
   });
