@@ -83,11 +83,11 @@ async function killUpdaters(times: number, options: Partial<LmdbOptions>): Promi
 }
 
 describe('SIGKILL under load', () => {
-  it('loses no acknowledged update and no deadline in 50 kills', { timeout: 90_000 }, async () => {
+  it('loses no acknowledged update and no deadline in 50 kills', { timeout: 180_000 }, async () => {
     expect(await killUpdaters(50, {})).toBeGreaterThan(5000);
   });
 
-  it('loses none in 50 kills in the midst of checkpoints', { timeout: 90_000 }, async () => {
+  it('loses none in 50 kills in the midst of checkpoints', { timeout: 180_000 }, async () => {
     expect(await killUpdaters(50, { memoryOctets: 100_000, decodedRecords: 16 })).toBeGreaterThan(5000);
   });
 });

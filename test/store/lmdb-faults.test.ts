@@ -63,6 +63,15 @@ async function fill(store: LmdbStore, octets: number): Promise<string[]> {
   throw new Error('the disk never became full');
 }
 
+/** Lets time pass until the store says that it works; what the disk does takes real time. */
+async function heal(store: LmdbStore, clock: VirtualClock): Promise<void> {
+  const since = performance.now();
+  while (store.trouble() !== undefined) {
+    if (performance.now() - since > 10_000) throw new Error(`it still has ${store.trouble()}`);
+    await clock.advanceAsync(1000, 1000);
+  }
+}
+
 async function keys(store: LmdbStore): Promise<string[]> {
   const found: string[] = [];
   for await (const { key } of store.scan(notes)) found.push(key);
@@ -95,10 +104,9 @@ describe.runIf(isRoot)('a full disk', () => {
 
     // the probe finds that there is room again, although nobody updates anything
     unlinkSync(ballast);
-    await clock.advanceAsync(5000, 1000);
+    await heal(store, clock);
     await put(store, 'k-after', 100);
-    await clock.advanceAsync(5000, 1000);
-    expect(store.trouble()).toBeUndefined();
+    await heal(store, clock);
     await store.close();
 
     const again = open(folder);
@@ -158,8 +166,7 @@ describe.runIf(isRoot)('a folder on a full or read-only disk', () => {
     expect(await keys(store)).toEqual(['a']);
     await expect(put(store, 'b', 100)).rejects.toMatchObject({ code: 'store-unavailable' });
     unlinkSync(ballast);
-    await clock.advanceAsync(5000, 1000);
-    expect(store.trouble()).toBeUndefined();
+    await heal(store, clock);
     await put(store, 'b', 100);
     expect(await keys(store)).toEqual(['a', 'b']);
     await store.close();

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../../base/clock.js';
 import type { Logger } from '../../base/log.js';
-import { committed, reasonOf, type LmdbFiles } from './files.js';
+import { reasonOf, type LmdbFiles } from './files.js';
 import { removeSegments } from './journal-files.js';
 import type { LmdbTable } from './lmdb-table.js';
 import type { SyncMode } from './options.js';
@@ -69,7 +69,7 @@ export class Checkpoint {
     const { files, folder, sync, log } = this.#options;
     try {
       for (const table of tables) await this.#writeTable(table);
-      await this.#persist(() => [files.putAppliedSegment(last)]);
+      await this.#persist(() => files.putAppliedSegment(last));
       if (sync !== 'none') await files.flushed();
     } catch (error) {
       log.warn({ err: error }, 'the journal keeps what could not be written to the files');
@@ -88,7 +88,7 @@ export class Checkpoint {
     const dirty: string[] = [];
     for (const slot of table.frozen.values()) if (slot.dirty) dirty.push(slot.key);
     if (dirty.length === 0) return;
-    await this.#persist(() => [this.#options.files.putStructures(table.name, table.codec.structures)]);
+    await this.#persist(() => this.#options.files.putStructures(table.name, table.codec.structures));
     let keys: string[] = [];
     for (const key of await sortedKeys(dirty)) {
       if (keys.push(key) < recordsPerTransaction) continue;
@@ -100,23 +100,22 @@ export class Checkpoint {
 
   #writeRecords(table: LmdbTable, keys: readonly string[]): Promise<void> {
     return this.#persist(() =>
-      keys.flatMap((key) => {
-        const slot = table.frozen.get(key)!;
-        const write = slot.removed
-          ? table.files.remove(key)
-          : table.files.put(key, slot.bytes.subarray(slot.start, slot.end));
-        return slot.unfiledHint < Infinity
-          ? [write, table.files.putHint({ time: slot.unfiledHint, key })]
-          : write;
+      table.files.transact((writer) => {
+        for (const key of keys) {
+          const slot = table.frozen.get(key)!;
+          if (slot.removed) writer.remove(key);
+          else writer.put(key, slot.bytes.subarray(slot.start, slot.end));
+          if (slot.unfiledHint < Infinity) writer.putHint({ time: slot.unfiledHint, key });
+        }
       }),
     );
   }
 
   /** Does a write until it succeeds: what it writes was acknowledged. @throws only when closing. */
-  async #persist(write: () => Promise<unknown>[]): Promise<void> {
+  async #persist(write: () => Promise<void>): Promise<void> {
     for (;;) {
       try {
-        await committed(write());
+        await write();
         if (this.#trouble !== undefined) this.#options.log.info({}, 'the store writes its files again');
         this.#trouble = undefined;
         this.#progressed();

@@ -1,5 +1,5 @@
 import { compareKeys } from '../keys.js';
-import { committed, type Hint, type TableFiles } from './files.js';
+import type { Hint, TableFiles } from './files.js';
 import { Heap } from '../heap.js';
 import type { Slot } from './slot.js';
 
@@ -51,23 +51,29 @@ export class DueIndex {
     const count = Math.max(limit, 64);
     for (;;) {
       const ripe = new Map<string, Hint>();
-      const moves: Promise<unknown>[] = [];
       let moved = this.#judgeMemory(this.#active, time, count, ripe);
       moved = this.#judgeMemory(this.#frozen, time, count, ripe) || moved;
+      const early: { readonly hint: Hint; readonly deadline: number }[] = [];
       for (const hint of this.#files.hints(time, count)) {
         const deadline = this.#judge(hint, ripe);
-        if (deadline === hint.time) continue;
-        moves.push(this.#files.removeHint(hint));
-        if (deadline > hint.time && deadline < Infinity)
-          moves.push(this.#files.putHint({ time: deadline, key: hint.key }));
+        if (deadline !== hint.time) early.push({ hint, deadline });
       }
-      await committed(moves);
-      if (!moved && moves.length === 0) {
+      if (early.length > 0) await this.#move(early);
+      else if (!moved) {
         const inOrder = [...ripe.values()].sort((a, b) => (earlier(a, b) ? -1 : 1));
         return inOrder.slice(0, limit).map((hint) => hint.key);
       }
-      this.#files.refresh();
     }
+  }
+
+  async #move(early: readonly { readonly hint: Hint; readonly deadline: number }[]): Promise<void> {
+    await this.#files.transact((writer) => {
+      for (const { hint, deadline } of early) {
+        writer.removeHint(hint);
+        if (deadline > hint.time && deadline < Infinity) writer.putHint({ time: deadline, key: hint.key });
+      }
+    });
+    this.#files.refresh();
   }
 
   /** @returns whether a hint was moved or dropped. */

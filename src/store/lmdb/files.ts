@@ -41,7 +41,14 @@ export class LmdbFiles {
       accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
       checkDataFile(folder);
       // noSubdir: a dot in the name of the folder must not make it a file
-      this.#env = open<Buffer, Buffer>({ path: folder, noSubdir: false, maxDbs: 256, ...encodings });
+      this.#env = open<Buffer, Buffer>({
+        path: folder,
+        noSubdir: false,
+        maxDbs: 256,
+        // a failed commit of what it collects by itself rejects a promise that nobody has
+        eventTurnBatching: false,
+        ...encodings,
+      });
       this.#meta = this.#env.openDB<Buffer, Buffer>({ name: 'meta', ...encodings });
     } catch (error) {
       if (error instanceof ParleyError) throw error;
@@ -59,17 +66,22 @@ export class LmdbFiles {
     checkTableName(name);
     const records = this.#env.openDB<Buffer, Buffer>({ name: `records:${name}`, ...encodings });
     const due = this.#env.openDB<Buffer, Buffer>({ name: `due:${name}`, ...encodings });
-    return new TableFiles(records, due, new Codec(this.#meta.get(Buffer.from(`structures:${name}`))));
+    return new TableFiles(
+      this.#env,
+      records,
+      due,
+      new Codec(this.#meta.get(Buffer.from(`structures:${name}`))),
+    );
   }
 
-  putStructures(name: string, structures: Buffer): Promise<boolean> {
-    return this.#meta.put(Buffer.from(`structures:${name}`), structures);
+  async putStructures(name: string, structures: Buffer): Promise<void> {
+    await transact(this.#env, () => this.#meta.put(Buffer.from(`structures:${name}`), structures));
   }
 
-  putAppliedSegment(segment: number): Promise<boolean> {
+  async putAppliedSegment(segment: number): Promise<void> {
     const value = Buffer.alloc(8);
     value.writeDoubleLE(segment);
-    return this.#meta.put(Buffer.from('applied'), value);
+    await transact(this.#env, () => this.#meta.put(Buffer.from('applied'), value));
   }
 
   /** Resolves when all that was committed is on the disk itself. */
@@ -108,13 +120,23 @@ export class LmdbFiles {
 /** One table in the files. */
 export class TableFiles {
   readonly codec: Codec;
+  readonly #env: RootDatabase<Buffer, Buffer>;
   readonly #records: Octets;
   readonly #due: Octets;
+  readonly #writer: TableWriter;
 
-  constructor(records: Octets, due: Octets, codec: Codec) {
+  constructor(env: RootDatabase<Buffer, Buffer>, records: Octets, due: Octets, codec: Codec) {
+    this.#env = env;
     this.#records = records;
     this.#due = due;
     this.codec = codec;
+    // within a batch the promises that LMDB gives are of no use
+    this.#writer = {
+      put: (key, stored) => void records.put(Buffer.from(key), stored),
+      remove: (key) => void records.remove(Buffer.from(key)),
+      putHint: ({ time, key }) => void due.put(hintKey(time, key), nothing),
+      removeHint: ({ time, key }) => void due.remove(hintKey(time, key)),
+    };
   }
 
   read(key: string): Version | undefined {
@@ -157,33 +179,26 @@ export class TableFiles {
     this.#records.resetReadTxn();
   }
 
-  /* The writes are queued; those of one turn of the event loop are one transaction, and share its promise. */
-
-  put(key: string, stored: Buffer): Promise<boolean> {
-    return this.#records.put(Buffer.from(key), stored);
-  }
-
-  remove(key: string): Promise<boolean> {
-    return this.#records.remove(Buffer.from(key));
-  }
-
-  putHint({ time, key }: Hint): Promise<boolean> {
-    return this.#due.put(hintKey(time, key), nothing);
-  }
-
-  removeHint({ time, key }: Hint): Promise<boolean> {
-    return this.#due.remove(hintKey(time, key));
+  /**
+   * Commits what `writes` writes, all or nothing; the work is done by LMDB's own thread.
+   * @throws ParleyError `store-unavailable` when it was not committed.
+   */
+  transact(writes: (writer: TableWriter) => void): Promise<void> {
+    return transact(this.#env, () => writes(this.#writer));
   }
 }
 
-/**
- * Waits for queued writes.
- * @throws ParleyError `store-unavailable` when they were not committed.
- */
-export async function committed(writes: Iterable<Promise<unknown>>): Promise<void> {
+/** Within {@link TableFiles.transact}: what it may do. */
+export interface TableWriter {
+  readonly put: (key: string, stored: Buffer) => void;
+  readonly remove: (key: string) => void;
+  readonly putHint: (hint: Hint) => void;
+  readonly removeHint: (hint: Hint) => void;
+}
+
+async function transact(env: RootDatabase<Buffer, Buffer>, writes: () => unknown): Promise<void> {
   try {
-    // those of one transaction share a promise
-    await Promise.all(new Set(writes));
+    await env.batch(writes);
   } catch (error) {
     const { commitError } = error as { readonly commitError?: Promise<unknown> };
     const cause = await Promise.resolve(commitError).then(
