@@ -12,9 +12,6 @@ export interface OverloadLimits {
 
 export const defaultOverloadLimits: OverloadLimits = { delayMs: 250, calmReadings: 5, retryAfter: [1, 5] };
 
-/** Requests that start nothing new: refusing them would only make the load that already runs last longer. */
-const continuing = new Set(['ACK', 'CANCEL', 'BYE', 'PRACK', 'UPDATE', 'INFO']);
-
 /**
  * Decides from readings of the queueing delay whether new requests are let in. Between the two thresholds nothing
  * changes, so that a server at its limit does not flap.
@@ -63,11 +60,11 @@ export class Overload {
     return this.#active;
   }
 
-  /** Whether this request, which belongs to no transaction yet, is refused; counts it if so. */
+  /** Whether this request, which belongs to no transaction yet and is neither ACK nor CANCEL, is refused; counts it if so. */
   refuses(request: SipRequest): boolean {
-    if (!this.#active || continuing.has(request.method)) return false;
-    // a request inside a dialog goes on, and nobody is kept from an emergency call (RFC 5031)
-    if (request.toTag !== undefined || request.uri.startsWith('urn:service:sos')) return false;
+    // what belongs to a dialog goes on, and nobody is kept from an emergency call (RFC 5031)
+    if (!this.#active || request.toTag !== undefined || request.uri.startsWith('urn:service:sos'))
+      return false;
     this.#refused++;
     return true;
   }

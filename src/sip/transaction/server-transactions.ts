@@ -1,4 +1,5 @@
 import type { SipRequest } from '../message/message.js';
+import { reasonPhrase } from '../message/reason-phrases.js';
 import { MAGIC_COOKIE, type Via } from '../message/via.js';
 import type { Source } from '../stack.js';
 import { stampVia } from '../transport/stamp.js';
@@ -101,6 +102,11 @@ export class ServerTransactions implements InviteServerOwner, NonInviteServerOwn
   }
 
   #isRefused(request: SipRequest, way: Way): boolean {
+    if (this.#stateless.answeredWith(request.toTag)) {
+      // some clients end with a BYE what was refused without a transaction: there is no such dialog
+      this.#stateless.answer(request, way, 481, reasonPhrase(481));
+      return true;
+    }
     if (this.#stateless.refusesOverload(request, way)) return true;
     if (this.#requests.size + this.#invites.size < this.#limits.running) return false;
     this.#note('sip.too-many-transactions', 'RFC 3261 §21.5.4', request);

@@ -53,16 +53,14 @@ describe('overload', () => {
     expect([layer.load, trail.counts().get('sip.overload-began')]).toEqual([{ refused: 4, delay: 101 }, 1]);
   });
 
-  it('lets requests inside dialogs go on, and those that only end or settle something', () => {
+  it('lets requests inside dialogs go on', () => {
     wire.onDelay(500);
-    expect([
-      offer('INVITE', 'a', 'dialog'),
-      offer('MESSAGE', 'b', 'dialog'),
-      offer('BYE', 'c'),
-      offer('PRACK', 'd'),
-      offer('UPDATE', 'e'),
-    ]).toEqual(Array(5).fill('in'));
-    wire.receive(fresh('ACK', 'f', 'dialog'));
+    expect([offer('INVITE', 'a', 'dialog'), offer('BYE', 'b', 'dialog'), offer('BYE', 'c')]).toEqual([
+      'in',
+      'in',
+      '503',
+    ]);
+    wire.receive(fresh('ACK', 'd', 'dialog'));
     expect(acks).toBe(1);
   });
 
@@ -115,6 +113,13 @@ describe('overload', () => {
     const toTag = /^To: .*;tag=(.*)$/m.exec(wire.octets[0]!.toString())![1]!.trim();
     wire.receive(fresh('ACK', 'a', toTag));
     expect(acks).toBe(0);
+  });
+
+  it('answers 481 to a BYE for the dialog that a refused INVITE did not make', () => {
+    wire.onDelay(500);
+    wire.receive(fresh('INVITE', 'a'));
+    const toTag = /^To: .*;tag=(.*)$/m.exec(wire.octets[0]!.toString())![1]!.trim();
+    expect(offer('BYE', 'b', toTag)).toBe('481');
   });
 
   it('spreads Retry-After over the whole range', () => {
