@@ -19,6 +19,7 @@ export class InboundRequest extends SipRequest implements ServerRequest {
 
   constructor(request: SipRequest, source: Source, transaction?: ServerTransaction) {
     super(request.method, request.uri, request.headers, request.body, request.charset);
+    this.adopt(request);
     this.source = source;
     this.transaction = transaction;
     this.ownRoute = undefined;

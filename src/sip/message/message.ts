@@ -40,6 +40,14 @@ export abstract class SipMessage {
     this.charset = charset;
   }
 
+  /** Takes over what another message with the same header fields has decoded already. */
+  protected adopt(other: SipMessage): void {
+    this.#from = other.#from;
+    this.#to = other.#to;
+    this.#via = other.#via;
+    this.#cseq = other.#cseq;
+  }
+
   /** The first line, without CRLF. */
   abstract startLine(): string;
 
