@@ -1,3 +1,4 @@
+import type { VirtualClock } from '../../src/base/clock.js';
 import { buildResponse } from '../../src/sip/embedded/respond.js';
 import type { LocalEnd, Wire } from '../../src/sip/embedded/wire.js';
 import type { HeaderMap } from '../../src/sip/message/headers.js';
@@ -117,12 +118,17 @@ export class FakeTransactions implements TransactionLayer {
   running = 0;
   /** Answers what is sent at once: a status, a failure, or nothing. */
   script: (request: SipRequest, hop: NextHop) => number | ClientFailure | undefined = () => undefined;
+  /** With a clock, what is not answered at all times out after 64·T1 (Timers B and F). */
+  clock: VirtualClock | undefined;
   #branches = 0;
 
   send(request: SipRequest, hop: NextHop, user: ClientUser, branch?: string): ClientTransaction {
     this.#addVia(request, branch);
     const transaction = new FakeClientTransaction(request, hop, user);
     this.sent.push(transaction);
+    this.clock?.after(32_000, () => {
+      if (transaction.state === 'calling') transaction.fail('timeout');
+    });
     const outcome = this.script(request, hop);
     if (outcome !== undefined)
       queueMicrotask(() =>

@@ -119,6 +119,9 @@ export class SubscriberDialog extends BaseDialog {
   }
 }
 
+/** Dialogs of one SUBSCRIBE: a little more than Max-Breadth lets it be forked (RFC 5393 §5.3.3). */
+const MAX_FORKS = 64;
+
 /** A SUBSCRIBE on its way: makes one dialog for every notifier that answers it (RFC 6665 §4.1.4, §4.4.1). */
 export class UacSubscribe implements Expectation {
   readonly #environment: DialogEnvironment;
@@ -178,6 +181,7 @@ export class UacSubscribe implements Expectation {
     const tag = request.fromTag;
     if (!this.#open || request.method !== 'NOTIFY' || tag === undefined || this.#dialogs.has(tag))
       return false;
+    if (this.#dialogs.size >= MAX_FORKS) return false;
     const dialog = this.#add(tag, DialogState.ofNotify(this.#request, request, this.#options.flow));
     dialog.receive(request, response);
     this.#options.onEarlyDialog?.(dialog);

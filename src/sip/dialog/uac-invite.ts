@@ -36,6 +36,8 @@ interface Early {
 
 /** Attempts of one INVITE: the first, one with credentials, one with a longer session interval. */
 const MAX_ATTEMPTS = 3;
+/** Early dialogs of one INVITE: a little more than Max-Breadth lets it be forked (RFC 5393 §5.3.3). */
+const MAX_FORKS = 64;
 
 /** The client's side of an INVITE that is to make a dialog: provisional responses, forks, ACK (RFC 3261 §13.2). */
 export class UacInvite {
@@ -94,6 +96,7 @@ export class UacInvite {
             }, request),
         },
         onFurtherSuccess: (further) => this.#onFurtherSuccess(further),
+        stopped: () => this.#cancelled,
       },
       this.#options.auth,
     );
@@ -129,8 +132,10 @@ export class UacInvite {
   }
 
   #onProvisional(response: SipResponse): void {
-    if (response.status > 100 && response.toTag !== undefined && !this.#cancelled) {
-      const { dialog, receiver } = this.#earlyOf(response, response.toTag);
+    const { toTag } = response;
+    if (toTag !== undefined && this.#early.size >= MAX_FORKS && !this.#early.has(toTag)) return;
+    if (response.status > 100 && toTag !== undefined && !this.#cancelled) {
+      const { dialog, receiver } = this.#earlyOf(response, toTag);
       const rack = receiver.accept(response);
       if (rack !== undefined && this.#onReliable(dialog, response, rack)) return;
       // a reliable response that is not new, or not yet in order, is as if it had not come

@@ -24,7 +24,10 @@ export class UasInvite {
   readonly #request: InboundRequest;
   readonly #response: InboundResponse;
   #dialog: InviteDialog | undefined;
+  /** The final response has been sent. */
   #finished = false;
+  /** A 2xx is to be sent, and may wait for a PRACK. */
+  #accepting = false;
   #extension: Timer | undefined;
 
   constructor(environment: DialogEnvironment, request: InboundRequest, response: InboundResponse) {
@@ -47,7 +50,8 @@ export class UasInvite {
     if (status >= 300) return this.#reject(built);
     const dialog = this.#establish(built);
     if (status >= 200) {
-      this.#finished = true;
+      if (this.#accepting) return false;
+      this.#accepting = true;
       const accept = (): boolean => this.#accept(dialog, built);
       if (!dialog.reliable) return accept();
       dialog.reliable.whenSettled(accept);
@@ -82,8 +86,11 @@ export class UasInvite {
 
   #accept(dialog: InviteDialog, built: SipResponse): boolean {
     if (dialog.state === 'terminated') return false;
+    this.#finished = true;
     dialog.reliable?.stop();
-    return dialog.confirmAsServer(this.#request, this.#response, built);
+    const sent = dialog.confirmAsServer(this.#request, this.#response, built);
+    if (!sent) dialog.abandon('the INVITE could not be answered');
+    return sent;
   }
 
   /** Makes the early dialog with the first response that has a tag (RFC 3261 §12.1.1). */

@@ -74,8 +74,8 @@ export async function sendAuthenticated(
     const response = await sendRequest(sending, request, send);
     const asked = response.status === 401 || response.status === 407;
     if (!asked) followInfo(sending, request, response, realms);
-    if (!asked || attempt === MAX_ATTEMPTS || !takeUp(response, realms, credentials))
-      return { request, response };
+    const over = !asked || attempt === MAX_ATTEMPTS || send.stopped?.() === true;
+    if (over || !takeUp(response, realms, credentials)) return { request, response };
     request = make();
   }
 }

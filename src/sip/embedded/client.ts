@@ -13,6 +13,8 @@ export interface Send {
   readonly hooks?: ClientHooks | undefined;
   /** Finishes the copy for one hop: Contact. */
   prepare?(request: SipRequest, hop: NextHop): void;
+  /** True when the request is not to be tried again after a challenge: it was cancelled. */
+  stopped?(): boolean;
   /** Gets each 2xx to an INVITE after the first: other branches of a fork, and retransmissions. */
   onFurtherSuccess?(response: SipResponse): void;
 }

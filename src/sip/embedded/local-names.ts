@@ -1,4 +1,5 @@
 import { networkInterfaces } from 'node:os';
+import type { LocalEnd } from './wire.js';
 import type { Listener } from '../stack.js';
 
 const defaultPort = (protocol: Listener['protocol']): number =>
@@ -12,6 +13,11 @@ export class LocalNames {
   /** @param names domains and aliases: `host` (any port) or `host:port`. */
   constructor(names: readonly string[]) {
     for (const name of names) this.#names.add(name.toLowerCase());
+  }
+
+  /** What peers are told instead of a listener's address. */
+  addEnd({ host, port }: LocalEnd): void {
+    this.#names.add(`${host.toLowerCase()}:${port}`);
   }
 
   addListeners(listeners: readonly Listener[]): void {

@@ -127,7 +127,9 @@ class EmbeddedStack implements SipStack {
 
   async start(): Promise<void> {
     await this.#wire.start();
-    this.#environment.names.addListeners(this.#wire.listeners);
+    const { names } = this.#environment;
+    names.addListeners(this.#wire.listeners);
+    for (const listener of this.#wire.listeners) names.addEnd(this.#wire.localEnd(listener));
   }
 
   async request(uri: string, options: RequestOptions & ClientHooks): Promise<SipResponse> {

@@ -65,7 +65,7 @@ export class ResponseContext implements BranchOwner {
     const copy = response.clone();
     copy.headers.shift('Via');
     if (!copy.headers.has('Via')) return;
-    this.#options.onResponse?.(copy, branch.target);
+    if (!this.#show(copy, branch)) return;
     const { status } = copy;
     if (status < 200) {
       if (status > 100 && !this.#finished) this.#response.sendMessage(copy);
@@ -77,6 +77,22 @@ export class ResponseContext implements BranchOwner {
     }
     if (status === 430 || status === 408) this.#onFlowLost(branch, { response: copy, target: branch.target });
     else this.#onFinal(branch, { response: copy, target: branch.target });
+  }
+
+  /** @returns false when the user failed on it: then it must not go upstream, for what he wanted to take out is still in it. */
+  #show(response: SipResponse, branch: Branch): boolean {
+    try {
+      this.#options.onResponse?.(response, branch.target);
+      return true;
+    } catch (error) {
+      this.environment.log.error(
+        { err: error, callId: this.base.callId },
+        'a response could not be forwarded',
+      );
+      if (response.status >= 200)
+        this.#onFinal(branch, { response: this.#response.build(502), target: branch.target });
+      return false;
+    }
   }
 
   branchFailed(branch: Branch, status: 408 | 430 | 503): void {

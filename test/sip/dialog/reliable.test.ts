@@ -81,6 +81,17 @@ describe('a reliable provisional response (RFC 3262 §3)', () => {
     expect(dialog.localTag).toBe(incoming.responses[0]!.toTag);
   });
 
+  it('whose PRACK the 2xx waits for can still be overtaken by a CANCEL', async () => {
+    const { stack, request, response, incoming } = await ringing();
+    response.send(183, { headers: { ...reliable, 'Content-Type': 'application/sdp' }, body: 'v=0' });
+    const made = stack.createUAS(request, response);
+    made.catch(() => {});
+    expect(response.send(200)).toBe(false);
+    incoming.cancel();
+    expect(incoming.statuses).toEqual([183, 487]);
+    await expect(made).rejects.toMatchObject({ code: 'sip-cancelled' });
+  });
+
   it('without PRACK for 64·T1 ends the INVITE with 504', async () => {
     const { response, incoming, clock } = await ringing();
     response.send(183, { headers: reliable });

@@ -197,6 +197,15 @@ describe('digest towards others', () => {
     );
   });
 
+  it('does not answer the challenge of an INVITE that was cancelled', async () => {
+    let cancel = (): void => {};
+    const { sent, transactions, made } = await callingBob({ auth, onStarted: (fn) => (cancel = fn) });
+    cancel();
+    sent.respond(407, challenge('n1'));
+    await expect(made).rejects.toMatchObject({ status: 407 });
+    expect(transactions.sent).toHaveLength(1);
+  });
+
   it('gives up when the credentials are refused', async () => {
     const { sent, transactions, made } = await callingBob({ auth });
     sent.respond(407, challenge('n1'));

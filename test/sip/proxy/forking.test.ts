@@ -120,6 +120,17 @@ describe('forking (RFC 3261 §16.6, §16.7)', () => {
       'sip:bob@127.0.0.1:1',
     ]);
   });
+
+  it('keeps a response back whose header fields its user could not clean', async () => {
+    const { transactions, incoming } = await forked([[target(1)]], 'INVITE', '', {
+      onResponse: () => {
+        throw new Error('cannot read Contact');
+      },
+    });
+    transactions.sent[0]!.respond(180);
+    transactions.sent[0]!.respond(200);
+    expect(incoming.statuses).toEqual([100, 502]);
+  });
 });
 
 describe('Timer C (RFC 3261 §16.8)', () => {
