@@ -9,13 +9,17 @@ import type { SendDone } from './way.js';
 
 /** A peer that was sent nothing for so long may lose its socket to another. */
 const IDLE_MS = 60_000;
+/** A socket whose peer has been heard closes when it was quiet for so long, and at the latest after that. */
+const QUIET_MS = 50;
+const LINGER_MS = 1_000;
 /** Sends to one peer whose fate an ICMP error can still tell. */
 const REMEMBERED_SENDS = 256;
 
 /**
  * Sockets connected to the servers that requests are sent to. They share the listener's port, so peers see no
  * difference, but a connected socket is told when a peer's host answers "port unreachable": a dead server is known
- * at once and not after 64·T1 (RFC 3261 §18.4), and the next one is tried.
+ * at once and not after 64·T1 (RFC 3261 §18.4), and the next one is tried. A peer that has been heard is alive and goes
+ * back to the listener's own socket: there its traffic stands in the queue whose delay is measured.
  */
 export class UdpPeers {
   readonly #listener: Listener;
@@ -24,6 +28,8 @@ export class UdpPeers {
   readonly #onDatagram: (data: Buffer, remote: RemoteInfo) => void;
   /** Least recently used first. */
   readonly #peers = new Map<string, UdpPeer>();
+  /** Those that were heard and are about to close. */
+  readonly #heard = new Set<UdpPeer>();
 
   /** @param capacity sockets at most. */
   constructor(
@@ -55,8 +61,9 @@ export class UdpPeers {
   }
 
   close(): void {
-    for (const peer of this.#peers.values()) peer.close();
+    for (const peer of [...this.#peers.values(), ...this.#heard]) peer.close();
     this.#peers.clear();
+    this.#heard.clear();
   }
 
   /** Makes room if the least recently used peer has been idle for long; opening sockets all the time costs more than they give. */
@@ -72,34 +79,63 @@ export class UdpPeers {
   }
 
   #open(key: string, address: string, port: number): UdpPeer {
-    return new UdpPeer(this.#listener, address, port, this.#onDatagram, () => this.#peers.delete(key));
+    const peer = new UdpPeer(this.#listener, address, port, {
+      broken: () => this.#peers.delete(key),
+      received: (data, remote) => {
+        if (this.#peers.get(key) === peer) {
+          this.#peers.delete(key);
+          this.#retire(peer);
+        }
+        this.#onDatagram(data, remote);
+      },
+    });
+    return peer;
   }
+
+  /** What is in the socket's queue would be lost with it, so it closes once nothing comes any more. */
+  #retire(peer: UdpPeer): void {
+    this.#heard.add(peer);
+    const end = this.#clock.now() + LINGER_MS;
+    const look = (seen: number): void => {
+      if (peer.received === seen || this.#clock.now() >= end) {
+        this.#heard.delete(peer);
+        peer.close();
+      } else {
+        const count = peer.received;
+        this.#clock.after(QUIET_MS, () => look(count));
+      }
+    };
+    look(-1);
+  }
+}
+
+interface UdpPeerOwner {
+  /** The socket could not be set up. */
+  broken(): void;
+  received(data: Buffer, remote: RemoteInfo): void;
 }
 
 class UdpPeer {
   usedAt = 0;
+  /** Datagrams so far. */
+  received = 0;
   readonly #socket: Socket;
-  readonly #onBroken: () => void;
+  readonly #owner: UdpPeerOwner;
   #closed = false;
   /** What waits for the socket to be connected. */
   #waiting: { readonly octets: Buffer; readonly done: SendDone }[] | undefined = [];
   /** Who sent since the peer was last heard. */
   #unheard: SendDone[] = [];
 
-  constructor(
-    listener: Listener,
-    address: string,
-    port: number,
-    onDatagram: (data: Buffer, remote: RemoteInfo) => void,
-    onBroken: () => void,
-  ) {
-    this.#onBroken = onBroken;
+  constructor(listener: Listener, address: string, port: number, owner: UdpPeerOwner) {
+    this.#owner = owner;
     this.#socket = createUdpSocket(listener.address, true);
     this.#socket.on('error', (error) => this.#failed(error));
     this.#socket.once('connect', () => this.#connected());
     this.#socket.on('message', (data, remote) => {
       this.#unheard = [];
-      onDatagram(data, remote);
+      this.received++;
+      owner.received(data, remote);
     });
     this.#socket.bind({ address: listener.address, port: listener.port, exclusive: true }, () => {
       if (!this.#closed) this.#socket.connect(port, address);
@@ -134,7 +170,7 @@ class UdpPeer {
     if (waiting) {
       this.#waiting = [];
       for (const { done } of waiting) done(error);
-      this.#onBroken();
+      this.#owner.broken();
       this.close();
     }
     for (const done of unheard) done(error);

@@ -5,6 +5,7 @@ import { parseDatagram } from '../message/parse.js';
 import type { Via } from '../message/via.js';
 import type { Listener, Protocol } from '../stack.js';
 import type { TransportLimits } from './limits.js';
+import { HeardPeers } from './heard-peers.js';
 import { defaultPort, hostPort } from './listener-spec.js';
 import { answerStun, isStun } from './stun.js';
 import { PROBE_BYTES, type QueueMeter } from './queue-meter.js';
@@ -71,6 +72,7 @@ export class UdpTransport {
   readonly #options: UdpOptions;
   readonly #flowPrefix: string;
   readonly #peers: UdpPeers;
+  readonly #heard = new HeardPeers();
   readonly #probed: (data: Buffer) => void;
 
   private constructor(listener: Listener, socket: Socket, options: UdpOptions) {
@@ -116,9 +118,10 @@ export class UdpTransport {
     }
   }
 
-  /** Sends a request to a server, of which an ICMP error tells that it is not there. */
+  /** Sends a request to a server. If it was not heard lately, an ICMP error will tell that it is not there. */
   sendRequest(octets: Buffer, address: string, port: number, done: SendDone): void {
-    if (port === 0 || !this.#peers.send(octets, address, port, done)) this.send(octets, address, port, done);
+    const alive = port === 0 || this.#heard.has(address, port, this.#options.clock.now());
+    if (alive || !this.#peers.send(octets, address, port, done)) this.send(octets, address, port, done);
   }
 
   async close(): Promise<void> {
@@ -127,6 +130,7 @@ export class UdpTransport {
   }
 
   #onDatagram(data: Buffer, remote: RemoteInfo): void {
+    this.#heard.note(remote);
     if (data.length <= PROBE_BYTES) this.#onShort(data, remote);
     else if (isStun(data)) this.#onStun(data, remote);
     else this.#options.receive(parseDatagram(data, this.#options.limits), new UdpWay(this, remote));
