@@ -61,6 +61,21 @@ describe('answered requests', () => {
     expect(answered.find('branch \u{1F601}')?.toString()).toBe('grin');
   });
 
+  it('are all found however many there are', () => {
+    const clock = new VirtualClock();
+    const answered = new AnsweredRequests(clock, lifetime, roomy);
+    const count = 30_000;
+    for (let i = 0; i < count; i++) answered.add(`key ${i}`, Buffer.from(`response ${i}`));
+    const missing = Array.from({ length: count }, (_, i) => i).filter(
+      (i) => answered.find(`key ${i}`)?.toString() !== `response ${i}`,
+    );
+    expect([answered.size, missing]).toEqual([count, []]);
+    clock.advance(2 * lifetime);
+    expect([answered.size, answered.bytes, clock.pending]).toEqual([0, 0, 0]);
+    answered.add('key 0', Buffer.from('again'));
+    expect(answered.find('key 0')?.toString()).toBe('again');
+  });
+
   it('behave as a map whose entries leave in order, whatever is added and however time goes', () => {
     const step = fc.oneof(
       fc.record({ add: fc.integer({ min: 0, max: 200 }), size: fc.integer({ min: 0, max: 60_000 }) }),
