@@ -13,6 +13,7 @@ export interface Sample {
   readonly failed: number;
   readonly retransmissions: number;
   readonly failures: Readonly<Record<string, number>>;
+  readonly firstError: string | undefined;
 }
 
 export interface Contender {
@@ -42,7 +43,7 @@ export async function alternate(
         told(
           `${work.scenario} at ${work.rate || 'saturation'}, round ${round}: ${name}: ` +
             `${sample.rate.toFixed(0)}/s, ${sample.cpu.toFixed(1)} µs, ${sample.failed} failed` +
-            (sample.failed > 0 ? ` ${JSON.stringify(sample.failures)}` : ''),
+            (sample.failed > 0 ? ` ${JSON.stringify(sample.failures)} ${sample.firstError}` : ''),
         );
       } finally {
         await server.stop();
@@ -53,25 +54,19 @@ export async function alternate(
 }
 
 async function measure(server: RunningServer, work: Work): Promise<Sample> {
-  const { scenario, users, rate, calls, warmUp } = work;
+  const { scenario, users, calls, warmUp } = work;
   const target = `127.0.0.1:${server.port}`;
   const warming = await prepareLoad({ scenario, target, users, calls: warmUp, rate: 0 });
   await warming.run();
   await warming.close();
-  const load = await prepareLoad({ scenario, target, users, calls, rate });
+  const load = await prepareLoad({ scenario, target, users, calls, rate: work.rate });
   try {
     const processes = server.processes();
     const before = cpuSeconds(processes);
-    const { successful, seconds, failed, retransmissions, rate: reached, failures } = await load.run();
+    const { successful, seconds, failed, retransmissions, rate, failures, firstError } = await load.run();
     const used = cpuSeconds(processes) - before;
-    return {
-      rate: reached,
-      cpu: (used / successful) * 1e6,
-      busy: used / seconds,
-      failed,
-      retransmissions,
-      failures,
-    };
+    const cpu = (used / successful) * 1e6;
+    return { rate, cpu, busy: used / seconds, failed, retransmissions, failures, firstError };
   } finally {
     await load.close();
   }
