@@ -3,6 +3,7 @@ import type { ParleyError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import { storeError } from './errors.js';
 import { LmdbStore } from './lmdb/lmdb-store.js';
+import { syncModes, type SyncMode } from './lmdb/options.js';
 import { RedisStore } from './redis/redis-store.js';
 import type { Store } from './store.js';
 
@@ -14,25 +15,30 @@ export interface StoreContext {
 
 /** A store URL taken apart. */
 export type StoreAddress =
-  | { readonly backend: 'lmdb'; readonly path: string }
+  | { readonly backend: 'lmdb'; readonly path: string; readonly sync: SyncMode | undefined }
   | { readonly backend: 'redis'; readonly urls: readonly string[] };
 
 const invalid = (why: string): ParleyError => storeError('store-url-invalid', why);
 
 /**
- * Takes `lmdb:PATH`, `redis://[user[:password]@]host[:port][/db]`, `rediss://…` apart; several Redis URLs with
+ * Takes `lmdb:PATH[?sync=none|interval|commit]`, `redis://[user[:password]@]host[:port][/db]`, `rediss://…` apart; several Redis URLs with
  * commas between them are nodes of one cluster. The password of a URL appears in no message.
  * @throws ParleyError `store-url-invalid`.
  */
 export function parseStoreUrl(url: string): StoreAddress {
-  if (url.startsWith('lmdb:')) {
-    const path = url.slice('lmdb:'.length).replace(/^\/\/(?=\/)/, '');
-    if (path === '') throw invalid('lmdb: needs a folder, as in lmdb:./data');
-    return { backend: 'lmdb', path };
-  }
+  if (url.startsWith('lmdb:')) return parseLmdbUrl(url.slice('lmdb:'.length));
   const urls = url.split(',').map((part) => part.trim());
   for (const part of urls) checkRedisUrl(part, urls.length > 1);
   return { backend: 'redis', urls };
+}
+
+function parseLmdbUrl(rest: string): StoreAddress {
+  const [, path = '', query] = /^([^?]*)(?:\?(.*))?$/s.exec(rest)!;
+  if (path === '') throw invalid('lmdb: needs a folder, as in lmdb:./data');
+  const sync = syncModes.find((mode) => query === `sync=${mode}`);
+  if (query !== undefined && !sync)
+    throw invalid(`only ?sync= may follow the folder, with ${syncModes.join(', ')}`);
+  return { backend: 'lmdb', path: path.replace(/^\/\/(?=\/)/, ''), sync };
 }
 
 function checkRedisUrl(text: string, inCluster: boolean): void {
@@ -54,7 +60,7 @@ export async function openStore(url: string, context: StoreContext): Promise<Sto
   const address = parseStoreUrl(url);
   switch (address.backend) {
     case 'lmdb':
-      return new LmdbStore(address.path, context);
+      return new LmdbStore(address.path, context, address.sync && { sync: address.sync });
     case 'redis':
       return RedisStore.open(address.urls, context);
   }

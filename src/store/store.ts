@@ -3,14 +3,18 @@
  * Redis Cluster when there are several nodes. One contract suite (`test/contract/`) holds for both.
  */
 
-/** A table by name, with the type of its records. A record is plain data (no class instances) and is never mutated. */
+/**
+ * A table by name, with the type of its records. A record is plain data: objects, arrays, strings, numbers, booleans,
+ * null and `Uint8Array`, no class instances; at most 8 MiB encoded. It is never mutated: stores hand out what they
+ * keep. Objects whose property names are data (a map by instance ID) cost more than arrays of objects.
+ */
 export interface Table<T> {
   readonly name: string;
   /** Only a mark for the compiler; never set. */
   readonly record?: T;
 }
 
-/** Names a table. Names are `a-z` and `-`. */
+/** Names a table. Names are `a-z` and `-`, at most 48. */
 export function table<T>(name: string): Table<T> {
   return { name };
 }
@@ -40,6 +44,7 @@ export interface StoredRecord<T> {
   readonly value: T;
 }
 
+/** A key is 1 to 1024 octets of well-formed UTF-8; else the calls that take one reject with `store-key-invalid`. */
 export interface Store {
   /** The record as last committed or as a pending update of this node will leave it, or undefined. */
   get<T>(table: Table<T>, key: string): Promise<T | undefined>;
@@ -47,8 +52,8 @@ export interface Store {
   /**
    * Atomic read-modify-write of one record. `fn` must be pure: it may run again on conflict.
    * Resolves with the change's result once the change is committed, that is, once `kill -9` cannot undo it.
-   * What `fn` throws is thrown, and nothing changes.
-   * @throws ParleyError `store-unavailable` when it cannot be known that the change happened.
+   * Updates of one record take effect in the order of the calls. What `fn` throws is thrown, and nothing changes.
+   * @throws ParleyError `store-unavailable` when it cannot be known that the change happened, `store-record-too-large`.
    */
   update<T, R>(table: Table<T>, key: string, fn: (current: T | undefined) => Change<T, R>): Promise<R>;
 
@@ -56,7 +61,8 @@ export interface Store {
   scan<T>(table: Table<T>, range?: ScanRange): AsyncIterable<StoredRecord<T>>;
 
   /**
-   * Keys of records whose deadline is `time` or earlier, earliest first, at most `limit`.
+   * Keys of records whose deadline is `time` or earlier, earliest first (those of one time in order of keys), at most
+   * `limit`.
    * A key stays due until an update gives its record a later deadline, none, or removes it.
    */
   due<T>(table: Table<T>, time: number, limit: number): Promise<string[]>;
