@@ -1,3 +1,4 @@
+import type { Timer } from '../../base/clock.js';
 import type { SipRequest, SipResponse } from '../message/message.js';
 import { postprocessRoutes } from '../proxy/route.js';
 import type { ClientHooks } from '../stack.js';
@@ -19,6 +20,9 @@ export interface Send {
   onFurtherSuccess?(response: SipResponse): void;
 }
 
+/** As Timer C of proxies: more than the three minutes of RFC 3261 §13.3.1.1. */
+const SILENCE_MS = 181_000;
+
 const statusOf = { timeout: 408, transport: 503, 'flow-failed': 430 } as const;
 
 /**
@@ -38,6 +42,7 @@ class Run implements OutgoingUser {
   #outgoing: Outgoing | undefined;
   #cancelled = false;
   #settled = false;
+  #patience: Timer | undefined;
 
   constructor(sending: Sending, request: SipRequest, send: Send, resolve: (response: SipResponse) => void) {
     this.#sending = sending;
@@ -57,8 +62,10 @@ class Run implements OutgoingUser {
   }
 
   onResponse(response: SipResponse): void {
-    if (response.status < 200) this.#send.hooks?.onProvisional?.(response);
-    else if (this.#settled) this.#send.onFurtherSuccess?.(response);
+    if (response.status < 200) {
+      if (response.status > 100) this.#waitFor();
+      this.#send.hooks?.onProvisional?.(response);
+    } else if (this.#settled) this.#send.onFurtherSuccess?.(response);
     else this.#settle(response);
   }
 
@@ -71,8 +78,16 @@ class Run implements OutgoingUser {
     else if (typeof hops === 'string') this.onFailure(hops);
     else {
       this.#outgoing = new Outgoing(this.#sending, this.#request, hops, this);
+      this.#waitFor();
       this.#outgoing.start();
     }
+  }
+
+  /** An INVITE that has rung stays so for ever if its final response is lost (RFC 3261 §17.1.1.2): a server that lives says so every minute. */
+  #waitFor(): void {
+    if (this.#request.method !== 'INVITE') return;
+    this.#patience?.cancel();
+    this.#patience = this.#sending.clock.after(SILENCE_MS, () => this.#cancel(undefined));
   }
 
   #cancel(reason: string | undefined): void {
@@ -82,6 +97,7 @@ class Run implements OutgoingUser {
 
   #settle(response: SipResponse): void {
     this.#settled = true;
+    this.#patience?.cancel();
     this.#resolve(response);
   }
 }

@@ -105,6 +105,19 @@ describe('a dialog as UAC', () => {
     expect(transactions.lastSent('BYE').request.toTag).toBe('bob');
   });
 
+  it('is given up by CANCEL when the INVITE has rung without a word for three minutes', async () => {
+    const { sent, made, clock } = await callingBob();
+    clock.advance(100_000);
+    sent.respond(180, bobsContact, 'bob');
+    clock.advance(180_990);
+    expect(sent.cancels).toEqual([]);
+    clock.advance(10);
+    expect(sent.cancels).toEqual(['']);
+    sent.respond(487, {}, 'bob');
+    await expect(made).rejects.toMatchObject({ status: 487 });
+    expect(clock.pending).toBe(0);
+  });
+
   it('tries the next server when the first cannot be reached or says 503', async () => {
     const { stack, wire, transactions } = await callingBob();
     const hop = (port: number): { protocol: 'udp'; address: string; port: number } => ({
