@@ -23,11 +23,15 @@ describe('a feature set', () => {
     ]);
   });
 
-  it('names its tags in lower case and keeps the first of two', () => {
-    expect([...features(';AUDIO;+SIP.Instance="<urn:x-a:1>";audio="FALSE"')]).toEqual([
+  it('names its tags in lower case', () => {
+    expect([...features(';AUDIO;+SIP.Instance="<urn:x-a:1>"')]).toEqual([
       ['audio', true],
       ['+sip.instance', '<urn:x-a:1>'],
     ]);
+  });
+
+  it('is not read from a field that has a tag twice (RFC 3261 §7.3.1)', () => {
+    expect(() => features(';audio;AUDIO="FALSE"')).toThrow('parameter audio twice');
   });
 
   it('lets a base tag hide its double with a plus sign', () => {

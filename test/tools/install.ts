@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 
 /** Programs that tests run and npm does not bring, by the Debian package that holds each. */
 const tools: Record<string, string> = {
+  kamailio: 'kamailio',
   'osmo-auc-gen': 'libosmocore-utils',
   prlimit: 'util-linux',
   'redis-server': 'redis-server',
