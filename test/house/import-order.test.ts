@@ -18,6 +18,7 @@ const rows: Record<string, number> = {
   http: 5,
   cli: 5,
   config: 5,
+  app: 6,
   'app.ts': 6,
   'main.ts': 6,
 };

@@ -1,0 +1,53 @@
+import type { Binding, Registration } from '../registrar/registration.js';
+import type { Headers } from '../sip/message/headers.js';
+import type { SipResponse } from '../sip/message/message.js';
+import type { ProxyResult, ServerRequest, ServerResponse } from '../sip/stack.js';
+
+/** Whose turn it is in the chain: the caller's services first, then the callee's (3GPP TS 24.229 §5.4.3.2, §5.4.3.3). */
+export type SessionCase = 'originating' | 'terminating-registered' | 'terminating-unregistered';
+
+/** A request on its way through the services of one user. */
+export interface ServiceCall {
+  readonly request: ServerRequest;
+  readonly response: ServerResponse;
+  readonly sessionCase: SessionCase;
+  /** The user served: the asserted caller, or the called identity; canonical. */
+  readonly servedUser: string;
+  /** Key of the served user's registration set. */
+  readonly set: string;
+  /** The device of the served user that sent the request, when it is known (originating only). */
+  readonly device?: { readonly registration: Registration; readonly binding: Binding } | undefined;
+  /**
+   * Route values, topmost first, that bring a request which the service makes itself (the second leg of a B2BUA) to what comes
+   * after it in the chain: the original dialog identifier (3GPP TS 24.229 §5.4.3.2).
+   */
+  readonly onward: readonly string[];
+}
+
+export interface NextOptions {
+  /** Changes each copy of the request before it is sent. */
+  edit?(headers: Headers): void;
+  /** Sees every response before it is judged and may change the header fields of its copy. */
+  onResponse?(response: SipResponse): void;
+  /** Stays in the dialog with a Record-Route of its own kind; off unless asked for. */
+  readonly recordRoute?: boolean;
+  /**
+   * Decides what becomes of the final response: true when the service answers the request itself (a stored message: 202).
+   * Without it every final response goes back to the caller.
+   */
+  takesOver?(result: ProxyResult): boolean | Promise<boolean>;
+}
+
+/** Hands the request to what comes after the service and gives what became of it. Called at most once. */
+export type Next = (options?: NextOptions) => Promise<ProxyResult>;
+
+/**
+ * A service that the core puts into a request's way, as middleware is in a Node server. It ends the request with
+ * `call.response`, or hands it on with `next`, or makes a second leg over `call.onward`. What it throws as ParleyError is
+ * answered with the error's SIP status.
+ */
+export interface Service {
+  /** Stable name for triggers, the decision trail and metrics. */
+  readonly name: string;
+  handle(call: ServiceCall, next: Next): Promise<void>;
+}
