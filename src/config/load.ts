@@ -23,6 +23,9 @@ const variables: Record<string, { path: readonly string[]; list?: boolean }> = {
   PARLEY_CONFERENCE_FACTORY: { path: ['conferenceFactory'] },
 };
 
+/** Names of all variables that a configuration is read from. */
+export const variableNames: readonly string[] = Object.keys(variables);
+
 export interface ConfigSource {
   /** Name shown in errors. */
   readonly name: string;
