@@ -9,7 +9,7 @@ const grValues = new GrValues('3f1c9d52-7e0a-4b6e-9c1d-2f5a8e7b6c40');
 const codec = new TemporaryGruuCodec(Buffer.alloc(16, 1));
 const alice = parseAor('sip:alice@ims.test');
 const instance = InstanceId.parse('<urn:gsma:imei:35824005-111111-0>');
-const minted = codec.mint(1);
+const minted = codec.mint({ index: 1, generation: 0 });
 const gruu = publicGruu(alice, grValues.of(instance));
 
 measure('parse an address of record', (run) => parseAor(`sip:user${run % 1000}@ims.test`));
@@ -21,5 +21,5 @@ measure('parse an instance ID, IMEI', (run) =>
 );
 measure('hide an IMEI in a gr value', () => grValues.of(instance));
 measure('take a public GRUU apart', () => parseGruu(gruu));
-measure('mint a temporary GRUU', (run) => codec.mint(run));
+measure('mint a temporary GRUU', (run) => codec.mint({ index: run, generation: 0 }));
 measure('open a temporary GRUU', () => codec.open(minted));

@@ -27,6 +27,7 @@ export type Gruu =
     };
 
 const PARAMETER_CHARACTER = /[a-z0-9\-_.!~*'()[\]/:&+$]/i;
+const PARAMETER_VALUE = /^[a-z0-9\-_.!~*'()[\]/:&+$]*$/i;
 const ASCII = /\p{ASCII}/u;
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const UUID_URN = /^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
@@ -122,6 +123,7 @@ function normalGrValue(value: string): string {
 }
 
 function escapeParameter(value: string): string {
+  if (PARAMETER_VALUE.test(value)) return value;
   let escaped = '';
   for (const character of value) {
     escaped += PARAMETER_CHARACTER.test(character) ? character : encodeURIComponent(character);

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { ParleyError } from '../base/errors.js';
 import type { InstanceId } from '../identity/instance-id.js';
+import { TEMPORARY_GRUU_GENERATIONS } from '../identity/temporary-gruu.js';
 import { parseUri, sameUri } from '../sip/message/uri.js';
 import './errors.js';
 import type { ContactRequest, RegisterCommand } from './register-command.js';
-import type { Binding, BindingChange, InstanceState, Registration } from './registration.js';
+import type { Binding, BindingChange, FlowCallId, InstanceState, Registration } from './registration.js';
 
 /** What the state function needs to know beside record and command. */
 export interface ApplyContext {
@@ -16,21 +17,23 @@ export interface ApplyContext {
   readonly matching: 'instance' | 'contact';
   /** `gr` value of an instance of this identity. */
   gr(instance: InstanceId): string;
-  /** Index for a new generation of temporary GRUUs of an instance, allocated before; undefined when none was. */
+  /** Index for the temporary GRUUs of an instance that was not there, allocated before; undefined when none was. */
   freshIndex(instanceKey: string): number | undefined;
 }
 
 export interface Applied {
   readonly registration: Registration;
   readonly changes: readonly BindingChange[];
+  /** Instances that have no binding any more: their indexes are free again. */
+  readonly gone: readonly InstanceState[];
 }
 
-/** A new generation of temporary GRUUs begins for which no index was allocated: allocate these and apply again. */
+/** Instances register for which no index was allocated: allocate these and apply again. */
 export interface IndexesNeeded {
   readonly indexesNeeded: readonly string[];
 }
 
-export const emptyRegistration: Registration = { bindings: [], instances: [] };
+export const emptyRegistration: Registration = { bindings: [], instances: [], away: [] };
 
 /**
  * RFC 3261 §10.3 steps 6 to 8 with RFC 5626 §6 and RFC 5627 §5: what a REGISTER makes of a registration.
@@ -74,13 +77,14 @@ export function applyRegister(
   if (bindings.length > context.maxContacts && bindings.length > before.bindings.length)
     throw new ParleyError('register-too-many-contacts');
   if (indexesNeeded.length > 0) return { indexesNeeded };
-  return { registration: compose(before, instances, bindings), changes };
+  const { registration, gone } = compose(lapsed.registration, instances, bindings);
+  return { registration, changes, gone: lapsed.gone.length === 0 ? gone : [...lapsed.gone, ...gone] };
 }
 
 /** Takes out what has expired; an instance without bindings loses its temporary GRUUs (RFC 5627 §5.4). */
 export function removeExpired(before: Registration, now: number): Applied {
   const expired = before.bindings.filter((binding) => binding.expiresAt <= now);
-  if (expired.length === 0) return { registration: before, changes: [] };
+  if (expired.length === 0) return { registration: before, changes: [], gone: [] };
   return removeBindings(before, expired, 'expired');
 }
 
@@ -91,9 +95,11 @@ export function removeBindings(
   event: BindingChange['event'],
 ): Applied {
   const bindings = before.bindings.filter((binding) => !gone.includes(binding));
+  const composed = compose(before, before.instances, bindings);
   return {
-    registration: compose(before, before.instances, bindings),
+    registration: composed.registration,
     changes: gone.map((binding) => ({ event, binding })),
+    gone: composed.gone,
   };
 }
 
@@ -105,15 +111,28 @@ function compose(
   before: Registration,
   instances: readonly InstanceState[],
   bindings: readonly Binding[],
-): Registration {
+): Pick<Applied, 'registration' | 'gone'> {
   const here = (state: InstanceState): boolean =>
     bindings.some((binding) => binding.instanceKey === state.instanceKey && binding.aor === state.aor);
+  const away = before.away ?? nobody;
+  // nearly always: who was here is here, and nobody is away
+  if (away.length === 0 && instances.every(here))
+    return { registration: { bindings, instances, away }, gone: none };
   const gone = instances.filter((state) => !here(state));
-  const living = gone.length === 0 ? instances : instances.filter(here);
-  const returned = before.away?.filter((gr) => !living.some((state) => state.gr === gr)) ?? [];
-  const away = [...new Set([...returned, ...gone.map((state) => state.gr)])].slice(-MAX_AWAY);
-  return away.length === 0 ? { bindings, instances: living } : { bindings, instances: living, away };
+  const living = instances.filter(here);
+  const remain = away.filter((gr) => !living.some((state) => state.gr === gr));
+  return {
+    registration: {
+      bindings,
+      instances: living,
+      away: [...new Set([...remain, ...gone.map((state) => state.gr)])].slice(-MAX_AWAY),
+    },
+    gone,
+  };
 }
+
+const nobody: readonly string[] = [];
+const none: readonly InstanceState[] = [];
 
 /** RFC 3261 §10.3 step 6 and 7: within one Call-ID only a higher CSeq counts. */
 function checkOrder(binding: Binding, command: RegisterCommand): void {
@@ -138,22 +157,24 @@ function makeBinding(
   context: ApplyContext,
   existing: Binding | undefined,
 ): Binding {
+  // one shape for all bindings: what is absent is undefined
   return {
     id: existing?.id ?? randomUUID(),
     aor: context.aor,
     contact: contact.uri,
     params: contact.params,
-    ...(contact.deviceName === undefined ? {} : { deviceName: contact.deviceName }),
-    ...(contact.instance ? { instance: contact.instance.urn, instanceKey: contact.instance.key } : {}),
-    ...(contact.regId === undefined ? {} : { regId: contact.regId }),
+    deviceName: contact.deviceName,
+    instance: contact.instance?.urn,
+    instanceKey: contact.instance?.key,
+    regId: contact.regId,
     q: contact.q,
     callId: command.callId,
     cseq: command.cseq,
     path: command.path,
-    ...(command.flow === undefined ? {} : { flow: command.flow }),
+    flow: command.flow,
     flowOnly: command.flowOnly,
     privateId: context.privateId,
-    ...(command.userAgent === undefined ? {} : { userAgent: command.userAgent }),
+    userAgent: command.userAgent,
     registeredAt: existing?.registeredAt ?? context.now,
     refreshedAt: context.now,
     expiresAt: context.now + contact.expires * 1000,
@@ -172,13 +193,13 @@ function nextGeneration(
   indexesNeeded: string[],
 ): readonly InstanceState[] {
   const key = contact.instance!.key;
-  const flow = contact.regId === undefined ? '' : String(contact.regId);
+  const { regId } = contact;
   const position = instances.findIndex((state) => state.instanceKey === key && state.aor === context.aor);
   const state = instances[position];
-  const last = state?.callIds[flow];
+  const last = state?.callIds.find((flow) => flow.regId === regId)?.callId;
   if (state && last === command.callId) return instances;
   const sameGeneration = state !== undefined && last === undefined; // one more flow of a device that is there
-  const index = sameGeneration ? state.index : context.freshIndex(key);
+  const index = state?.index ?? context.freshIndex(key);
   if (index === undefined) {
     indexesNeeded.push(key);
     return instances;
@@ -188,8 +209,19 @@ function nextGeneration(
     instanceKey: key,
     gr: state?.gr ?? context.gr(contact.instance!),
     index,
+    generation: sameGeneration
+      ? state.generation
+      : state
+        ? (state.generation + 1) % TEMPORARY_GRUU_GENERATIONS
+        : 0,
     firstCSeq: sameGeneration ? state.firstCSeq : command.cseq,
-    callIds: { ...state?.callIds, [flow]: command.callId },
+    callIds: withCallId(state?.callIds, { regId, callId: command.callId }),
   };
+  if (instances.length <= 1 && position === instances.length - 1) return [next];
   return position < 0 ? [...instances, next] : instances.with(position, next);
+}
+
+function withCallId(known: readonly FlowCallId[] = [], flow: FlowCallId): readonly FlowCallId[] {
+  if (known.length <= 1 && known[0]?.regId === flow.regId) return [flow];
+  return [...known.filter(({ regId }) => regId !== flow.regId), flow];
 }

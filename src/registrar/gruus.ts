@@ -19,7 +19,7 @@ export type GruuTarget =
       readonly kind: 'instance';
       readonly set: string;
       readonly aor: string;
-      readonly matches: (state: { instanceKey?: string }) => boolean;
+      readonly matches: (state: { readonly instanceKey?: string | undefined }) => boolean;
     }
   | { readonly kind: 'invalid' };
 
@@ -60,12 +60,12 @@ export class Gruus {
     return publicGruu(state.aor as Aor, state.gr);
   }
 
-  /** A fresh temporary GRUU; it stays valid until its generation ends. */
+  /** A fresh temporary GRUU; it stays valid until the instance goes on to its next generation or away. */
   mint(state: InstanceState): string {
-    return temporaryGruu(state.aor as Aor, this.#codec.mint(state.index));
+    return temporaryGruu(state.aor as Aor, this.#codec.mint(state));
   }
 
-  /** Reserves the index of a new generation. Committed before any GRUU that holds it is shown to anybody. */
+  /** Reserves an index for an instance that registers. Committed before any GRUU that holds it is shown to anybody. */
   async allocateIndex(row: GruuIndexRow): Promise<number> {
     for (;;) {
       const index = randomInt(TEMPORARY_GRUU_INDEXES);
@@ -76,7 +76,7 @@ export class Gruus {
     }
   }
 
-  /** Forgets an ended generation; its GRUUs were invalid already, since no instance has the index any more. */
+  /** Forgets the index of an instance that went away; its GRUUs are invalid already, since no instance has it any more. */
   async releaseIndex(index: number): Promise<void> {
     await this.#store.update(gruuIndex, indexKey(index), () => ({ kind: 'remove', result: undefined }));
   }
@@ -116,11 +116,13 @@ export class Gruus {
   }
 
   async #resolveTemporary(user: string, aor: Aor): Promise<GruuTarget> {
-    const index = this.#codec.open(user);
-    const row = index === undefined ? undefined : await this.#store.get(gruuIndex, indexKey(index));
+    const opened = this.#codec.open(user);
+    const row = opened && (await this.#store.get(gruuIndex, indexKey(opened.index)));
     if (!row || domain(row.aor) !== domain(aor)) return { kind: 'invalid' };
     const record = await this.#store.get(registrations, row.set);
-    const state = record?.instances.find((candidate) => candidate.index === index);
+    const state = record?.instances.find(
+      ({ index, generation }) => index === opened.index && generation === opened.generation,
+    );
     if (!state) return { kind: 'invalid' };
     return {
       kind: 'instance',

@@ -50,39 +50,43 @@ const MAX_EXPIRES = 0xffff_ffff;
 
 /** Decodes a REGISTER. @throws ParleyError with the status of RFC 3261 §10.3, 5626 §6 or 5627 §5.1 that applies. */
 export function decodeRegister(request: ServerRequest, policy: ExpiryPolicy): RegisterCommand {
-  const path = request.headers.list('Path');
-  const direct = path.length === 0 && request.headers.list('Via').length === 1;
-  const common = {
+  const { headers } = request;
+  const path = headers.list('Path');
+  const direct = path.length === 0 && headers.list('Via').length === 1;
+  const lines = headers.lines('Contact');
+  const addresses = lines.includes('*') ? undefined : request.contacts;
+  const kind = addresses === undefined ? 'remove-all' : addresses.length === 0 ? 'query' : 'update';
+  let contacts: readonly ContactRequest[] = none;
+  let outbound = false;
+  let flowOnly = false;
+  if (addresses === undefined) {
+    if (lines.length > 1 || request.number('Expires') !== 0) throw new ParleyError('register-wildcard');
+  } else if (addresses.length > 0) {
+    const defaultExpires = expiresHeader(request) ?? policy.standard;
+    const supportsOutbound = headers.hasToken('Supported', 'outbound');
+    contacts = addresses.map((address) =>
+      decodeContact(address, request, defaultExpires, policy, supportsOutbound),
+    );
+    outbound = contacts.some((contact) => contact.regId !== undefined);
+    if (outbound) checkOutbound(contacts, path, direct, request);
+    flowOnly = direct && needsFlow(request, addresses, outbound);
+  }
+  return {
+    kind,
+    contacts,
     callId: request.callId,
     cseq: request.cseq.number,
     path,
-    wantsGruu: request.headers.hasToken('Supported', 'gruu') || request.headers.hasToken('Require', 'gruu'),
+    wantsGruu: headers.hasToken('Supported', 'gruu') || headers.hasToken('Require', 'gruu'),
+    outbound,
     direct,
     flow: direct ? request.source.flow : undefined,
+    flowOnly,
     userAgent: request.get('User-Agent')?.slice(0, 128),
   };
-  const addresses = request.contacts;
-  if (request.hasWildcardContact) {
-    if (addresses.length > 0 || request.number('Expires') !== 0) throw new ParleyError('register-wildcard');
-    return { ...common, kind: 'remove-all', contacts: [], outbound: false, flowOnly: false };
-  }
-  if (addresses.length === 0)
-    return { ...common, kind: 'query', contacts: [], outbound: false, flowOnly: false };
-  const defaultExpires = expiresHeader(request) ?? policy.standard;
-  const supportsOutbound = request.headers.hasToken('Supported', 'outbound');
-  const contacts = addresses.map((address) =>
-    decodeContact(address, request, defaultExpires, policy, supportsOutbound),
-  );
-  const outbound = contacts.some((contact) => contact.regId !== undefined);
-  if (outbound) checkOutbound(contacts, path, direct, request);
-  return {
-    ...common,
-    kind: 'update',
-    contacts,
-    outbound,
-    flowOnly: direct && needsFlow(request, addresses, outbound),
-  };
 }
+
+const none: readonly ContactRequest[] = [];
 
 /** A malformed Expires counts as the default (RFC 3261 §10.2.1.1 gives 3600 the same way). */
 function expiresHeader(request: ServerRequest): number | undefined {

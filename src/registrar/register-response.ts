@@ -12,6 +12,7 @@ export interface ResponseContext {
   readonly now: number;
   /** Undefined when GRUUs are switched off. */
   readonly gruus: Gruus | undefined;
+  readonly serviceRoute: readonly string[];
 }
 
 /** Header fields of the 200: all bindings of the identity, each complete (RFC 3261 §10.3 step 8, RFC 5627 §5.3). */
@@ -37,9 +38,14 @@ export function registerResponse(
     Contact: contacts.length > 0 ? contacts : undefined,
     Expires: command.kind === 'query' ? undefined : longest,
     Path: command.path.length > 0 ? command.path : undefined,
-    'P-Associated-URI': context.set.map((aor) => `<${aor}>`).join(', '),
+    'P-Associated-URI': associatedUris(context.set),
     Require: command.outbound ? 'outbound' : undefined,
+    'Service-Route': command.kind === 'query' ? undefined : context.serviceRoute,
   };
+}
+
+function associatedUris(set: readonly Aor[]): string {
+  return set.length === 1 ? `<${set[0]!}>` : set.map((aor) => `<${aor}>`).join(', ');
 }
 
 function instanceOf(registration: Registration, binding: Binding): InstanceState | undefined {

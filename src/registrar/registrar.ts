@@ -88,17 +88,18 @@ export class Registrar {
     const registrant = await this.#registrant(request, authentication.privateId);
     const command = this.#decode(request, response);
     if (!command) return;
-    const { registration, changes } = await this.#commit(registrant, command);
+    const applied = await this.#commit(registrant, command);
+    const { registration, changes } = applied;
+    const { clock, gruu, gruus } = this.#options;
+    const headers = registerResponse(registration, command, {
+      aor: registrant.aor,
+      set: registrant.set,
+      now: clock.now(),
+      gruus: gruu ? gruus : undefined,
+      serviceRoute: this.#options.serviceRoute(request),
+    });
     response.send(200, {
-      headers: {
-        ...registerResponse(registration, command, {
-          ...registrant,
-          now: this.#options.clock.now(),
-          gruus: this.#options.gruu ? this.#options.gruus : undefined,
-        }),
-        'Service-Route': command.kind === 'query' ? undefined : this.#options.serviceRoute(request),
-        ...authentication.headers,
-      },
+      headers: authentication.headers ? { ...headers, ...authentication.headers } : headers,
     });
     trail.record({
       code:
@@ -112,7 +113,7 @@ export class Registrar {
       subject: registrant.aor,
       trace: request.callId,
     });
-    this.#announce({ set: registrant.set[0]!, changes, registration });
+    this.#announce(registrant.set[0]!, applied);
   }
 
   /** The registration of an identity's set, without what has expired, or undefined when there is none. */
@@ -153,7 +154,7 @@ export class Registrar {
     const applied = await this.#update(set, (before) =>
       removeBindings(before, before.bindings.filter(chosen), event),
     );
-    this.#announce({ set, ...applied });
+    this.#announce(set, applied);
     return applied.changes.map((change) => change.binding);
   }
 
@@ -231,7 +232,7 @@ export class Registrar {
       freshIndex: (instanceKey: string) => indexes.get(instanceKey),
     };
     if (command.kind === 'query')
-      return { registration: (await this.lookup(set)) ?? emptyRegistration, changes: [] };
+      return { registration: (await this.lookup(set)) ?? emptyRegistration, changes: [], gone: [] };
     for (;;) {
       const applied = await this.#update(set, (before) => applyRegister(before, command, context));
       if (!('indexesNeeded' in applied)) return applied;
@@ -246,7 +247,8 @@ export class Registrar {
       const result = change(current ?? emptyRegistration);
       if ('indexesNeeded' in result || result.changes.length === 0) return { kind: 'keep', result };
       const { registration } = result;
-      if (registration.bindings.length === 0 && !registration.away) return { kind: 'remove', result };
+      if (registration.bindings.length === 0 && (registration.away ?? []).length === 0)
+        return { kind: 'remove', result };
       let deadline: number | undefined;
       for (const { expiresAt } of registration.bindings)
         deadline = Math.min(deadline ?? expiresAt, expiresAt);
@@ -254,8 +256,10 @@ export class Registrar {
     });
   }
 
-  #announce(event: RegistrationEvent): void {
-    if (event.changes.length === 0) return;
+  #announce(set: string, { changes, registration, gone }: Applied): void {
+    if (changes.length === 0) return;
+    for (const { index } of gone) this.#release(index);
+    const event: RegistrationEvent = { set, changes, registration };
     for (const { binding } of event.changes) this.#watchFlow(event.set, binding);
     for (const listener of this.#listeners) {
       try {
@@ -264,6 +268,14 @@ export class Registrar {
         this.#options.log.error({ err: error, set: event.set }, 'a listener of registration changes failed');
       }
     }
+  }
+
+  /** A row that stays because the store failed leads to nothing and only takes room. */
+  #release(index: number): void {
+    const { gruus, log } = this.#options;
+    gruus
+      .releaseIndex(index)
+      .catch((error: unknown) => log.warn({ err: error }, 'the index of a gone instance stays in the store'));
   }
 
   #watchFlow(set: string, binding: Binding): void {
@@ -300,7 +312,7 @@ export class Registrar {
             trace: binding.callId,
           });
         }
-        this.#announce({ set, ...applied });
+        this.#announce(set, applied);
       }
       if (due.length < SWEEP_BATCH || this.#closed) return;
     }

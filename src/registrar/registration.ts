@@ -14,23 +14,23 @@ export interface Binding {
   /** Contact parameters as received, each with its semicolon, without `expires`, `pub-gruu` and `temp-gruu`. */
   readonly params: string;
   /** The name that the user gave to the device: the display name of its Contact. */
-  readonly deviceName?: string;
+  readonly deviceName?: string | undefined;
   /** Instance ID as received, without brackets; its key is {@link instanceKey}. */
-  readonly instance?: string;
-  readonly instanceKey?: string;
+  readonly instance?: string | undefined;
+  readonly instanceKey?: string | undefined;
   /** Only when RFC 5626 was in force for this registration. */
-  readonly regId?: number;
+  readonly regId?: number | undefined;
   readonly q: number;
   readonly callId: string;
   readonly cseq: number;
   /** Path values as received, topmost first (RFC 3327). */
   readonly path: readonly string[];
   /** The way back to a device that registered directly, without an edge proxy. */
-  readonly flow?: string;
+  readonly flow?: string | undefined;
   /** Requests must use {@link flow}: the contact alone does not lead to the device. */
   readonly flowOnly: boolean;
   readonly privateId: string;
-  readonly userAgent?: string;
+  readonly userAgent?: string | undefined;
   readonly registeredAt: number;
   readonly refreshedAt: number;
   readonly expiresAt: number;
@@ -42,12 +42,20 @@ export interface InstanceState {
   readonly instanceKey: string;
   /** Value of `gr` in the public GRUU. */
   readonly gr: string;
-  /** Index inside the temporary GRUUs of this generation; a new generation gets a new one, which kills the earlier. */
+  /** Index inside its temporary GRUUs, reserved when the instance registered and released when it goes away. */
   readonly index: number;
+  /** Generation inside its temporary GRUUs; the next one kills those of the one before. */
+  readonly generation: number;
   /** CSeq of the REGISTER that made the oldest temporary GRUU still valid (RFC 5628 §5). */
   readonly firstCSeq: number;
-  /** Last Call-ID by reg-id (empty without): a new one starts a new generation. */
-  readonly callIds: Readonly<Record<string, string>>;
+  /** Last Call-ID of each of its flows: a new one starts a new generation. */
+  readonly callIds: readonly FlowCallId[];
+}
+
+export interface FlowCallId {
+  /** Undefined for a device that registers without RFC 5626. */
+  readonly regId: number | undefined;
+  readonly callId: string;
 }
 
 /** All bindings of one implicit registration set; the record's key is the set's default identity. */

@@ -137,37 +137,40 @@ describe('a temporary GRUU', () => {
   const codec = new TemporaryGruuCodec(key);
 
   it('hides user and instance, and leads back to its row', () => {
-    const uri = temporaryGruu(alice, codec.mint(7));
+    const uri = temporaryGruu(alice, codec.mint({ index: 7, generation: 3 }));
     expect(uri).toMatch(/^sip:tgruu\.[A-Za-z0-9_-]{35}@ims\.test;gr$/);
     const found = parseGruu(`${uri};transport=udp`);
-    expect(found?.kind === 'temporary' && codec.open(found.user)).toBe(7);
+    expect(found?.kind === 'temporary' && codec.open(found.user)).toEqual({ index: 7, generation: 3 });
   });
 
   it('is new each time for one row, and all lead to it', () => {
-    const minted = Array.from({ length: 10_000 }, () => codec.mint(2 ** 47 - 1));
+    const last = { index: 2 ** 47 - 1, generation: 2 ** 32 - 1 };
+    const minted = Array.from({ length: 10_000 }, () => codec.mint(last));
     expect(new Set(minted).size).toBe(minted.length);
-    expect(new Set(minted.map((user) => codec.open(user)))).toEqual(new Set([2 ** 47 - 1]));
+    for (const user of minted) expect(codec.open(user)).toEqual(last);
   });
 
   it('is understood by another node that holds the same key, and by no other', () => {
-    const user = codec.mint(123_456);
-    expect(new TemporaryGruuCodec(Buffer.from(key)).open(user)).toBe(123_456);
+    const user = codec.mint({ index: 123_456, generation: 1 });
+    expect(new TemporaryGruuCodec(Buffer.from(key)).open(user)).toEqual({ index: 123_456, generation: 1 });
     expect(new TemporaryGruuCodec(Buffer.alloc(16, 2)).open(user)).toBeUndefined();
   });
 
-  it('holds the index in one AES block and a MAC of 80 bits made from a block of the other domain', () => {
-    const token = Buffer.from(codec.mint(0x0102_0304_0506).slice('tgruu.'.length), 'base64url');
+  it('holds generation and index in one AES block and a MAC of 80 bits made from a block of the other domain', () => {
+    const user = codec.mint({ index: 0x0102_0304_0506, generation: 0xa1b2_c3d4 });
+    const token = Buffer.from(user.slice('tgruu.'.length), 'base64url');
     const plain = createDecipheriv('aes-128-ecb', key, null)
       .setAutoPadding(false)
       .update(token.subarray(0, 16));
     expect(plain.toString('hex', 10)).toBe('010203040506');
+    expect(plain.toString('hex', 6, 10)).toBe('a1b2c3d4');
     plain[10]! |= 0x80;
     const mac = createCipheriv('aes-128-ecb', key, null).update(plain);
     expect(token.subarray(16)).toEqual(mac.subarray(0, 10));
   });
 
   it('cannot be made from the MAC block of another, even if that leaked whole', () => {
-    const token = Buffer.from(codec.mint(5).slice('tgruu.'.length), 'base64url');
+    const token = Buffer.from(codec.mint({ index: 5, generation: 0 }).slice('tgruu.'.length), 'base64url');
     const plain = createDecipheriv('aes-128-ecb', key, null)
       .setAutoPadding(false)
       .update(token.subarray(0, 16));
@@ -178,7 +181,7 @@ describe('a temporary GRUU', () => {
   });
 
   it('with any one character changed is a forgery', () => {
-    const user = codec.mint(42);
+    const user = codec.mint({ index: 42, generation: 0 });
     const digits = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
     for (let at = 0; at < user.length; at++) {
       for (const digit of digits) {
@@ -199,16 +202,19 @@ describe('a temporary GRUU', () => {
     expect(codec.open(user)).toBeUndefined();
   });
 
-  it('keeps any index of 47 bits', () => {
+  it('keeps any index of 47 bits and any generation of 32', () => {
     fc.assert(
-      fc.property(fc.nat({ max: 2 ** 47 - 1 }), (index) => {
-        expect(codec.open(codec.mint(index))).toBe(index);
+      fc.property(fc.nat({ max: 2 ** 47 - 1 }), fc.nat({ max: 2 ** 32 - 1 }), (index, generation) => {
+        expect(codec.open(codec.mint({ index, generation }))).toEqual({ index, generation });
       }),
     );
   });
 
   it('is not minted for an index that does not fit', () => {
-    for (const index of [-1, 2 ** 47, 1.5, NaN]) expect(codeOf(() => codec.mint(index))).toBe('gruu-index');
+    for (const index of [-1, 2 ** 47, 1.5, NaN])
+      expect(codeOf(() => codec.mint({ index, generation: 0 }))).toBe('gruu-index');
+    for (const generation of [-1, 2 ** 32, 1.5, NaN])
+      expect(codeOf(() => codec.mint({ index: 0, generation }))).toBe('gruu-index');
   });
 
   it('needs a key of 16 octets', () => {
