@@ -25,6 +25,8 @@ export interface App {
   readonly stack: SipStack;
   readonly store: Store;
   readonly registrar: Registrar;
+  /** Services are added with `use` before the first request. */
+  readonly core: Core;
   readonly subscribers: Subscribers;
   readonly trail: MemoryTrail;
   readonly http: HttpServer;
@@ -90,6 +92,8 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     disposers.push(() => registrar.close());
     const core = new Core({
       stack,
+      clock,
+      originalDialogKey: await domainKey(store, 'original-dialogs'),
       registrar,
       subscribers,
       gruus,
@@ -125,6 +129,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       stack,
       store,
       registrar,
+      core,
       subscribers,
       trail,
       http,

@@ -1,22 +1,22 @@
-import { ParleyError } from '../base/errors.js';
+import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import type { Trail } from '../base/trail.js';
-import { parseAor } from '../identity/aor.js';
-import { parseGruu } from '../identity/gruu.js';
 import type { Gruus } from '../registrar/gruus.js';
-import type { Binding, Registration } from '../registrar/registration.js';
-import type { Headers } from '../sip/message/headers.js';
-import type { SipResponse } from '../sip/message/message.js';
-import type { ProxyTarget, ServerRequest, ServerResponse, SipStack } from '../sip/stack.js';
+import type { ProxyResult, ServerRequest, ServerResponse, SipStack } from '../sip/stack.js';
+import { deviceOf, prepareCaller } from './caller.js';
+import { DefaultTriggers, FROM_START, ServiceChain, serviceAt } from './chain.js';
 import { isCpmInvitation } from './cpm-invitation.js';
-import { hideDevice, type Device } from './device-hiding.js';
+import { Delivery, type Passage } from './delivery.js';
+import { findDestination } from './destination.js';
 import './errors.js';
-import { identifySender, type Sender, type SenderOptions } from './sender.js';
-import { bindingTarget, callerPreferences, chooseDevices, devices, type DeviceTarget } from './targets.js';
-import { assertIdentity, distrust, wantsPrivacy, withholdFromUser } from './trust-domain.js';
+import { noLayers, type Layers } from './layers.js';
+import { OriginalDialogs, type ChainPosition } from './original-dialog.js';
+import { identifySender, servedBy, userOf, type SenderOptions, type User } from './sender.js';
+import type { Service, SessionCase } from './service.js';
 
 export interface CoreOptions extends SenderOptions {
   readonly stack: SipStack;
+  readonly clock: Clock;
   readonly gruus: Gruus;
   readonly trail: Trail;
   readonly log: Logger;
@@ -24,22 +24,55 @@ export interface CoreOptions extends SenderOptions {
   readonly domains: readonly string[];
   /** Milliseconds of Timer C. */
   readonly timerC: number;
+  /** Signs original dialog identifiers; the same on all nodes of the domain. */
+  readonly originalDialogKey: Uint8Array;
 }
 
-/** What a Request-URI of the home domain stands for. */
-interface Destination {
-  readonly kind: 'aor' | 'gruu';
+/** Where a request enters its chain: at the start, or after the service that it comes back from. */
+interface Entry {
   readonly set: string;
-  readonly registration: Registration | undefined;
-  readonly bindings: readonly Binding[];
+  readonly after: number;
 }
 
-/** What an S-CSCF does with a request: who sent it, whom it is for, which devices get it (3GPP TS 24.229 §5.4.3). */
+/**
+ * What an S-CSCF does with a request (3GPP TS 24.229 §5.4.3): who sent it, the caller's services, whom it is for, the
+ * callee's services, the devices that get it. Requests inside dialogs follow their Route sets past all services.
+ */
 export class Core {
   readonly #options: CoreOptions;
+  readonly #services: Service[] = [];
+  readonly #originalDialogs: OriginalDialogs;
+  readonly #chain: ServiceChain;
+  readonly #delivery: Delivery;
 
   constructor(options: CoreOptions) {
     this.#options = options;
+    const { stack, clock, trail, originalDialogKey } = options;
+    this.#originalDialogs = new OriginalDialogs(originalDialogKey, clock, () => stack.listeners);
+    this.#chain = new ServiceChain({
+      triggers: new DefaultTriggers(this.#services),
+      originalDialogs: this.#originalDialogs,
+      trail,
+    });
+    this.#delivery = new Delivery(options);
+  }
+
+  /** Puts a service into the way of requests, after those that are there. Services are added before the stack starts. */
+  use(service: Service): void {
+    this.#services.push(service);
+  }
+
+  /**
+   * Route values for a request that a service starts itself for a user, such as the delivery of a deferred message: it passes
+   * the services that come after it, as if it had been triggered.
+   */
+  onward(
+    service: Service,
+    sessionCase: SessionCase,
+    user: { servedUser: string; set: string },
+  ): readonly string[] {
+    const after = this.#services.indexOf(service);
+    return [this.#originalDialogs.route({ ...user, sessionCase, after })];
   }
 
   /** Takes over every method but REGISTER. */
@@ -53,28 +86,25 @@ export class Core {
       response.send(200, { headers: { Accept: 'application/sdp', Supported: 'path, gruu, outbound' } });
       return;
     }
+    const position = this.#originalDialogs.read(request.ownRoute);
+    if (position && !inDialog) {
+      await this.#resume(request, response, position);
+      return;
+    }
     const sender = await identifySender(request, this.#options);
     if (sender.kind === 'challenge') {
       response.send(sender.status, { headers: sender.headers });
       return;
     }
-    const cpm = isCpmInvitation(request);
-    const caller = await this.#prepareCaller(request, sender);
-    const editRequest = (headers: Headers): void => {
-      hideDevice(headers, caller, this.#options.gruus, {
-        asGruu: cpm,
-        anonymous: wantsPrivacy(request.headers),
-      });
-    };
-    const destination = await this.#destination(request);
-    if (!destination) {
-      await this.#forwardOut(request, response, sender, editRequest);
-      return;
+    const caller = await prepareCaller(request, sender, this.#options);
+    const user = sender.kind === 'user' ? sender : undefined;
+    const passage = this.#passage(request, response, user, caller);
+    if (inDialog) await this.#inDialog(passage);
+    else {
+      const served = user ?? (sender.kind === 'peer' ? await servedBy(request, this.#options) : undefined);
+      if (served) await this.#originate(passage, served, FROM_START);
+      else await this.#terminate(passage, noLayers);
     }
-    const targets = inDialog
-      ? this.#dialogTargets(request, destination)
-      : this.#deviceTargets(request, destination, cpm);
-    await this.#forward(request, response, destination, targets, editRequest, cpm);
   }
 
   #isForServer(request: ServerRequest): boolean {
@@ -84,170 +114,77 @@ export class Core {
     );
   }
 
-  /** Asserts the caller's identity and finds the device that sent the request. @throws ParleyError `core-foreign-gruu` */
-  async #prepareCaller(
-    request: ServerRequest,
-    sender: Exclude<Sender, { kind: 'challenge' }>,
-  ): Promise<Device | undefined> {
-    if (sender.kind === 'peer') return undefined;
-    if (sender.kind === 'participant') {
-      distrust(request.headers);
-      if (!sender.user) return undefined;
-    }
-    const user = sender.kind === 'participant' ? sender.user! : sender;
-    assertIdentity(request.headers, user);
-    const contact = request.contacts[0];
-    const gruu = contact?.uri.isSip ? parseGruu(contact.uriText) : undefined;
-    if (contact && gruu && this.#options.domains.includes(contact.uri.host)) {
-      // RFC 5627 §6.1: a user may only put its own GRUUs into Contact
-      const target = await this.#options.gruus.resolve(contact.uriText, (aor) =>
-        this.#options.registrar.setOf(aor),
-      );
-      if (target?.kind !== 'instance' || target.set !== user.setKey)
-        throw new ParleyError('core-foreign-gruu');
-    }
-    const { registration } = user;
-    const binding =
-      user.binding ?? registration?.bindings.find((candidate) => candidate.contact === contact?.uriText);
-    return registration && binding ? { registration, binding } : undefined;
-  }
-
-  /** @returns undefined when the Request-URI belongs to another domain. @throws ParleyError 404 */
-  async #destination(request: ServerRequest): Promise<Destination | undefined> {
-    const { requestUri, uri } = request;
-    const { registrar, gruus, domains } = this.#options;
-    if (requestUri.isSip) {
-      const local = domains.includes(requestUri.host);
-      if (!local && !this.#isOwnAddress(request)) return undefined;
-      const target = local ? await gruus.resolve(uri, (aor) => registrar.setOf(aor)) : undefined;
-      if (target?.kind === 'invalid') throw new ParleyError('core-gruu-invalid');
-      if (target) {
-        const registration = await registrar.lookup(target.set);
-        return {
-          kind: 'gruu',
-          set: target.set,
-          registration,
-          bindings: registration?.bindings.filter(target.matches) ?? [],
-        };
-      }
-    } else if (requestUri.scheme !== 'tel') {
-      throw new ParleyError('core-unknown-user', `scheme ${requestUri.scheme}`);
-    }
-    const set = await registrar.setOf(this.#aorOf(request));
-    if (set === undefined) throw new ParleyError('core-unknown-user');
-    const registration = await registrar.lookup(set);
-    return { kind: 'aor', set, registration, bindings: registration?.bindings ?? [] };
-  }
-
-  /** A user of this server addressed by the server's own address instead of the domain, as test tools do. */
-  #isOwnAddress(request: ServerRequest): boolean {
-    const { user, host, port } = request.requestUri;
-    return user !== undefined && this.#options.stack.isLocal(host, port);
-  }
-
-  #aorOf(request: ServerRequest): string {
-    if (!request.requestUri.isSip || this.#options.domains.includes(request.requestUri.host))
-      return parseAor(request.uri);
-    return parseAor(`sip:${request.requestUri.user ?? ''}@${this.#options.domains[0]!}`);
-  }
-
-  /** The devices that a request outside a dialog goes to. @throws ParleyError 480 */
-  #deviceTargets(
-    request: ServerRequest,
-    destination: Destination,
-    cpm: boolean,
-  ): readonly (readonly DeviceTarget[])[] {
-    const { registration, bindings, kind } = destination;
-    if (!registration || bindings.length === 0)
-      throw new ParleyError(kind === 'gruu' ? 'core-device-not-registered' : 'core-not-registered');
-    const groups = chooseDevices(devices(bindings), registration, callerPreferences(request, cpm));
-    if (groups.length === 0) throw new ParleyError('core-no-device-matches');
-    return groups;
-  }
-
-  /** The device that a request inside a dialog goes to: the caller chose it when the dialog began. @throws ParleyError 480 */
-  #dialogTargets(
-    request: ServerRequest,
-    { kind, bindings }: Destination,
-  ): readonly (readonly DeviceTarget[])[] {
-    const found = devices(bindings);
-    if (found.length === 0)
-      throw new ParleyError(kind === 'gruu' ? 'core-device-not-registered' : 'core-not-registered');
-    return [found.slice(0, kind === 'gruu' ? 1 : found.length)];
-  }
-
-  async #forward(
+  #passage(
     request: ServerRequest,
     response: ServerResponse,
-    destination: Destination,
-    groups: readonly (readonly DeviceTarget[])[],
-    editRequest: (headers: Headers) => void,
-    cpm: boolean,
-  ): Promise<void> {
-    const { stack, trail, gruus, timerC } = this.#options;
-    // a request inside a dialog that still has a Route set takes that way, not the Path (RFC 5627 §6.1)
-    const keepPath = !(request.toTag !== undefined && request.has('Route'));
-    const calledParty = destination.kind === 'gruu' ? request.uri : undefined;
-    const edit = (headers: Headers): void => {
-      editRequest(headers);
-      withholdFromUser(headers);
-      if (calledParty !== undefined) headers.set('P-Called-Party-ID', `<${calledParty}>`);
-    };
-    const bindings = new Map<ProxyTarget, Binding>();
-    const target = (binding: Binding, others: readonly Binding[] = []): ProxyTarget => {
-      const made: ProxyTarget = {
-        ...bindingTarget(binding, edit, keepPath),
-        alternatives: others.map((other) => target(other)),
-      };
-      bindings.set(made, binding);
-      return made;
-    };
-    const result = await stack.proxyRequest(request, response, {
-      groups: groups.map((group) => group.map((device) => target(device.binding, device.others))),
-      recordRoute: true,
-      timerC,
-      onResponse: (answer: SipResponse, from: ProxyTarget) => {
-        const binding = bindings.get(from);
-        const device =
-          destination.registration && binding
-            ? { registration: destination.registration, binding }
-            : undefined;
-        hideDevice(answer.headers, device, gruus, { asGruu: cpm, anonymous: wantsPrivacy(answer.headers) });
-        withholdFromUser(answer.headers);
+    user: User | undefined,
+    caller: Passage['caller'],
+  ): Passage {
+    return { request, response, caller, callerAor: user?.aor, cpm: isCpmInvitation(request) };
+  }
+
+  /** A request that a service sends back or makes anew: it goes on where the chain was left. */
+  async #resume(request: ServerRequest, response: ServerResponse, position: ChainPosition): Promise<void> {
+    const { sessionCase, servedUser, after, set } = position;
+    this.#options.trail.record({
+      code: 'core.chain-resumed',
+      outcome: 'noted',
+      clause: '3GPP TS 24.229 §5.4.3.2',
+      subject: servedUser,
+      trace: request.callId,
+      detail: sessionCase,
+    });
+    if (sessionCase !== 'originating') {
+      await this.#terminate(this.#passage(request, response, undefined, undefined), noLayers, { set, after });
+      return;
+    }
+    const user = await userOf(servedUser, this.#options);
+    const passage = this.#passage(request, response, user, user && deviceOf(request, user));
+    if (user) await this.#originate(passage, user, after);
+    else await this.#terminate(passage, noLayers);
+  }
+
+  #originate(passage: Passage, user: User, after: number): Promise<ProxyResult> {
+    const { request, response, caller } = passage;
+    return this.#chain.run(
+      { request, sessionCase: 'originating', servedUser: user.aor, set: user.setKey, device: caller },
+      response,
+      after,
+      noLayers,
+      (layers) => this.#terminate(passage, layers),
+    );
+  }
+
+  async #terminate(passage: Passage, layers: Layers, entry?: Entry): Promise<ProxyResult> {
+    const { request, response } = passage;
+    const service = serviceAt(this.#services, request);
+    if (service) {
+      const { uri } = request;
+      const subject = { request, sessionCase: 'terminating-registered', servedUser: uri, set: uri } as const;
+      return this.#chain.serve(service, subject, response);
+    }
+    const destination = await findDestination(request, this.#options);
+    if (!destination) return this.#delivery.out(passage, layers);
+    const { aor, set, registration } = destination;
+    const registered = registration !== undefined && registration.bindings.length > 0;
+    return this.#chain.run(
+      {
+        request,
+        sessionCase: registered ? 'terminating-registered' : 'terminating-unregistered',
+        servedUser: aor,
+        set,
       },
-    });
-    trail.record({
-      code: destination.kind === 'gruu' ? 'core.routed-to-gruu' : 'core.routed-to-aor',
-      outcome: result.status < 300 ? 'accepted' : 'refused',
-      clause: destination.kind === 'gruu' ? 'RFC 5627 §6.1' : 'RFC 3261 §16.5',
-      subject: destination.set,
-      trace: request.callId,
-      detail: `${request.method} ${result.status}`,
-    });
+      response,
+      // a service that sends the request to somebody else starts that user's chain
+      entry?.set === set ? entry.after : FROM_START,
+      layers,
+      (all) => this.#delivery.toDevices(passage, destination, all),
+    );
   }
 
-  /** A request to another domain, or to a peer's contact inside a dialog. Only for our users and peers: no open relay. */
-  async #forwardOut(
-    request: ServerRequest,
-    response: ServerResponse,
-    sender: Sender,
-    edit: (headers: Headers) => void,
-  ): Promise<void> {
-    const { stack, trail, timerC } = this.#options;
-    const flow = request.has('Route') ? undefined : request.routeFlow;
-    const target = { uri: request.uri, edit, ...(flow === undefined ? {} : { flow }) };
-    const result = await stack.proxyRequest(request, response, {
-      groups: [[target]],
-      recordRoute: true,
-      timerC,
-    });
-    trail.record({
-      code: 'core.forwarded-out',
-      outcome: result.status < 300 ? 'accepted' : 'refused',
-      clause: 'RFC 3261 §16.5',
-      subject: sender.kind === 'user' ? sender.aor : undefined,
-      trace: request.callId,
-      detail: `${request.method} ${result.status}`,
-    });
+  async #inDialog(passage: Passage): Promise<void> {
+    const destination = await findDestination(passage.request, this.#options);
+    if (destination) await this.#delivery.toDevices(passage, destination, noLayers);
+    else await this.#delivery.out(passage, noLayers);
   }
 }

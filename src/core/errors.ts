@@ -14,4 +14,9 @@ export const coreErrors = defineErrors({
   'core-from-not-yours': { sip: 403, http: 403, text: 'From names an identity of somebody else' },
   'core-unknown-sender': { sip: 403, http: 403, text: 'not a registered user of this domain' },
   'core-foreign-domain': { sip: 403, http: 403, text: 'requests to other domains are not forwarded' },
+  'core-handed-on-twice': {
+    sip: 500,
+    http: 500,
+    text: 'a service handed a request on that it no longer had',
+  },
 });

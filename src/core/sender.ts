@@ -5,6 +5,7 @@ import type { Registrar } from '../registrar/registrar.js';
 import type { Binding, Registration } from '../registrar/registration.js';
 import type { Subscribers } from '../registrar/subscribers.js';
 import type { HeaderMap } from '../sip/message/headers.js';
+import { parseUri } from '../sip/message/uri.js';
 import type { ServerRequest } from '../sip/stack.js';
 import './errors.js';
 
@@ -74,7 +75,8 @@ function canonical(uri: string): Aor | undefined {
   }
 }
 
-async function userOf(aor: string, options: SenderOptions): Promise<User | undefined> {
+/** A user by one of its identities, undefined for strangers. */
+export async function userOf(aor: string, options: SenderOptions): Promise<User | undefined> {
   const row = await options.subscribers.identity(aor);
   const setKey = row?.set[0] ?? (await options.registrar.setOf(aor));
   if (setKey === undefined) return undefined;
@@ -103,4 +105,22 @@ async function authenticatedUser(
   const user = claimed && own.some((aor) => aor === claimed.aor) ? claimed : await userOf(own[0]!, options);
   if (!user) throw new ParleyError('core-unknown-sender');
   return user;
+}
+
+/**
+ * The user of this domain whose originating services a request of a trusted peer gets: the peer sent it to the Service-Route
+ * that the registrar gave out, or an application server to a Route with `orig` (3GPP TS 24.229 §5.4.3.2).
+ * Named by P-Served-User (RFC 5502 §5.1), else by P-Asserted-Identity.
+ */
+export async function servedBy(request: ServerRequest, options: SenderOptions): Promise<User | undefined> {
+  if (request.ownRoute === undefined || !isOriginating(request.ownRoute)) return undefined;
+  const address = request.addresses('P-Served-User')[0] ?? request.addresses('P-Asserted-Identity')[0];
+  const aor = address && canonical(address.uriText);
+  return aor === undefined ? undefined : userOf(aor, options);
+}
+
+function isOriginating(route: string): boolean {
+  if (!route.includes('orig')) return false;
+  const { user, params } = parseUri(route);
+  return user === 'orig' || params.has('orig');
 }

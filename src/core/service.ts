@@ -6,10 +6,9 @@ import type { ProxyResult, ServerRequest, ServerResponse } from '../sip/stack.js
 /** Whose turn it is in the chain: the caller's services first, then the callee's (3GPP TS 24.229 §5.4.3.2, §5.4.3.3). */
 export type SessionCase = 'originating' | 'terminating-registered' | 'terminating-unregistered';
 
-/** A request on its way through the services of one user. */
-export interface ServiceCall {
+/** What decides whether a service gets a request. */
+export interface ServiceSubject {
   readonly request: ServerRequest;
-  readonly response: ServerResponse;
   readonly sessionCase: SessionCase;
   /** The user served: the asserted caller, or the called identity; canonical. */
   readonly servedUser: string;
@@ -17,9 +16,14 @@ export interface ServiceCall {
   readonly set: string;
   /** The device of the served user that sent the request, when it is known (originating only). */
   readonly device?: { readonly registration: Registration; readonly binding: Binding } | undefined;
+}
+
+/** A request on its way through the services of one user. */
+export interface ServiceCall extends ServiceSubject {
+  readonly response: ServerResponse;
   /**
    * Route values, topmost first, that bring a request which the service makes itself (the second leg of a B2BUA) to what comes
-   * after it in the chain: the original dialog identifier (3GPP TS 24.229 §5.4.3.2).
+   * after it in the chain: the original dialog identifier (3GPP TS 24.229 §5.4.3.2). What such a request asserts is believed.
    */
   readonly onward: readonly string[];
 }
@@ -33,7 +37,7 @@ export interface NextOptions {
   readonly recordRoute?: boolean;
   /**
    * Decides what becomes of the final response: true when the service answers the request itself (a stored message: 202).
-   * Without it every final response goes back to the caller.
+   * Without it every final response goes back to the caller. A 2xx to INVITE and what follows a CANCEL cannot be taken over.
    */
   takesOver?(result: ProxyResult): boolean | Promise<boolean>;
 }
@@ -49,5 +53,12 @@ export type Next = (options?: NextOptions) => Promise<ProxyResult>;
 export interface Service {
   /** Stable name for triggers, the decision trail and metrics. */
   readonly name: string;
+  /** Default trigger, for users without filter criteria: which requests the service wants. Without it, none but those it {@link serves}. */
+  matches?(call: ServiceSubject): boolean;
+  /**
+   * Whether the Request-URI is a public service identity of this service (3GPP TS 23.228 §5.4.12), such as a conference factory:
+   * such a request comes as `terminating-registered` with that identity as served user, and has no `next`.
+   */
+  serves?(request: ServerRequest): boolean;
   handle(call: ServiceCall, next: Next): Promise<void>;
 }

@@ -104,12 +104,17 @@ export interface ProxyOptions {
   readonly cancelReason?: string;
   /** Sees every response before it is judged and may change the header fields of its copy. */
   onResponse?(response: SipResponse, target: ProxyTarget): void;
+  /**
+   * Asked with the best final response before it goes upstream: true withholds it, and the caller of `proxyRequest` answers the
+   * request itself. Not asked for a 2xx to INVITE, whose dialog exists already, nor after a CANCEL. A rejection withholds nothing.
+   */
+  takesOver?(result: ProxyResult): boolean | Promise<boolean>;
 }
 
 /** What became of a proxied request. */
 export interface ProxyResult {
   readonly status: number;
-  /** The target whose response was forwarded. */
+  /** The target whose response was forwarded, or withheld. */
   readonly target: ProxyTarget | undefined;
   readonly response: SipResponse | undefined;
 }

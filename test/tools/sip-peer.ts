@@ -45,6 +45,11 @@ export class SipPeer {
     this.#socket.send(octets, port, '127.0.0.1');
   }
 
+  /** Sends octets as they are. */
+  sendOctets(octets: string | Uint8Array, port: number): void {
+    this.#socket.send(octets, port, '127.0.0.1');
+  }
+
   /** The next message that arrives, or has arrived. */
   async next(): Promise<SipMessage> {
     return this.#arrived.shift() ?? new Promise((resolve) => this.#waiting.push(resolve));

@@ -1,6 +1,7 @@
 import type { InboundRequest, InboundResponse } from '../embedded/inbound.js';
 import type { SipRequest, SipResponse } from '../message/message.js';
 import type { ProxyOptions, ProxyResult, ProxyTarget } from '../stack.js';
+import type { ServerTransaction } from '../transaction/layer.js';
 import { aggregateChallenges, bestOf, type Candidate } from './best-response.js';
 import { Branch, type BranchOwner } from './branch.js';
 import type { ProxyEnvironment } from './environment.js';
@@ -30,7 +31,11 @@ export class ResponseContext implements BranchOwner {
   /** Set when no new branch may be started: a 2xx, a 6xx or a CANCEL came. */
   #closed = false;
   #cancelled = false;
+  /** The user of the proxy is being asked whether it answers itself. */
+  #deciding = false;
   #finished = false;
+  /** What a CANCEL does when nothing is proxied. */
+  readonly #onCancelBefore: ServerTransaction['onCancel'];
 
   constructor(
     environment: ProxyEnvironment,
@@ -53,6 +58,7 @@ export class ResponseContext implements BranchOwner {
     this.legs = options.recordRoute === true ? callerLeg(request, environment) : undefined;
     this.base = request.clone();
     this.base.headers.set('Max-Forwards', (request.number('Max-Forwards', 255) ?? 71) - 1);
+    this.#onCancelBefore = request.transaction?.onCancel;
     if (invite && request.transaction) request.transaction.onCancel = (cancel) => this.#onCancel(cancel);
   }
 
@@ -105,9 +111,12 @@ export class ResponseContext implements BranchOwner {
   #onSuccess(branch: Branch, response: SipResponse): void {
     this.#remove(branch);
     this.#closed = true;
+    const invite = this.#request.method === 'INVITE';
+    const result = { status: response.status, target: branch.target, response };
     // several 2xx to INVITE all go upstream (RFC 3261 §16.7 step 5); to other requests only the first
-    if (this.#request.method === 'INVITE' || !this.#finished) this.#response.sendMessage(response);
-    this.#finish({ status: response.status, target: branch.target, response });
+    if (invite) this.#response.sendMessage(response);
+    if (invite) this.#finish(result);
+    else this.#conclude(result, true);
     this.#cancelRunning(this.#options.cancelReason ?? COMPLETED_ELSEWHERE);
   }
 
@@ -171,8 +180,42 @@ export class ResponseContext implements BranchOwner {
       this.#finals.map((candidate) => candidate.response),
     );
     // RFC 4320 §4.2: a 408 to another method than INVITE comes too late for everybody
-    if (response.status !== 408 || this.#request.method === 'INVITE') this.#response.sendMessage(response);
-    this.#finish({ status: response.status, target: best?.target, response });
+    const send = response.status !== 408 || this.#request.method === 'INVITE';
+    this.#conclude({ status: response.status, target: best?.target, response }, send);
+  }
+
+  /** Sends the final response upstream, unless the user of the proxy answers in its place. */
+  #conclude(result: ProxyResult & { readonly response: SipResponse }, send: boolean): void {
+    if (this.#deciding || this.#finished) return;
+    const forward = (): void => {
+      if (send) this.#response.sendMessage(result.response);
+      this.#finish(result);
+    };
+    if (!this.#options.takesOver || this.#cancelled) {
+      forward();
+      return;
+    }
+    this.#deciding = true;
+    void this.#takenOver(result).then((taken) => {
+      if (this.#cancelled) this.#response.sendMessage(this.#response.build(487));
+      else if (!taken) {
+        forward();
+        return;
+      } else if (this.#request.transaction) this.#request.transaction.onCancel = this.#onCancelBefore;
+      this.#finish(result);
+    });
+  }
+
+  async #takenOver(result: ProxyResult): Promise<boolean> {
+    try {
+      return (await this.#options.takesOver?.(result)) ?? false;
+    } catch (error) {
+      this.environment.log.error(
+        { err: error, callId: this.base.callId },
+        'who answers could not be decided',
+      );
+      return false;
+    }
   }
 
   /** What the best response becomes on its way upstream. */

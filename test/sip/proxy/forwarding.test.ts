@@ -118,3 +118,50 @@ describe('a forked INVITE', () => {
     expect(transactions.sent).toHaveLength(1);
   });
 });
+
+describe('a proxied request whose final response may be withheld', () => {
+  const withholding = async (taken: boolean): Promise<Fixture & { readonly results: ProxyResult[] }> =>
+    proxying({ groups: [[{ uri: bob1 }]], takesOver: () => Promise.resolve(taken) });
+
+  it('sends nothing upstream when its final response is taken over, and a later CANCEL gets 487', async () => {
+    const { transactions, results } = await withholding(true);
+    const incoming = transactions.receive(message('INVITE', 'sip:bob@ims.test'));
+    transactions.lastSent().respond(480);
+    await settle();
+    expect(incoming.statuses).toEqual([100]);
+    expect(results).toMatchObject([{ status: 480, response: { status: 480 } }]);
+    incoming.cancel();
+    expect(incoming.statuses).toEqual([100, 487]);
+  });
+
+  it('sends the final response when it is not taken over', async () => {
+    const { transactions } = await withholding(false);
+    const incoming = transactions.receive(message('MESSAGE', 'sip:bob@ims.test'));
+    transactions.lastSent().respond(480);
+    await settle();
+    expect(incoming.statuses).toEqual([480]);
+  });
+
+  it('sends a 2xx to INVITE without asking, for its dialog exists', async () => {
+    const { transactions } = await withholding(true);
+    const incoming = transactions.receive(message('INVITE', 'sip:bob@ims.test'));
+    transactions.lastSent().respond(200);
+    await settle();
+    expect(incoming.statuses).toEqual([100, 200]);
+  });
+
+  it('is answered 487 when its CANCEL comes while somebody still decides', async () => {
+    let decide: (taken: boolean) => void = () => {};
+    const { transactions, results } = await proxying({
+      groups: [[{ uri: bob1 }]],
+      takesOver: () => new Promise((resolve) => (decide = resolve)),
+    });
+    const incoming = transactions.receive(message('INVITE', 'sip:bob@ims.test'));
+    transactions.lastSent().respond(480);
+    incoming.cancel();
+    decide(true);
+    await settle();
+    expect(incoming.statuses).toEqual([100, 487]);
+    expect(results).toHaveLength(1);
+  });
+});

@@ -1,0 +1,123 @@
+import { ParleyError } from '../base/errors.js';
+import type { Trail } from '../base/trail.js';
+import type { ProxyResult, ServerRequest, ServerResponse } from '../sip/stack.js';
+import './errors.js';
+import { settle, type Layers } from './layers.js';
+import type { OriginalDialogs } from './original-dialog.js';
+import type { Next, Service, ServiceCall, ServiceSubject } from './service.js';
+
+/** One service whose turn it is; `position` is its place in the order, and grows along the chain. */
+export interface Step {
+  readonly service: Service;
+  readonly position: number;
+}
+
+/** Chooses services for requests. */
+export interface Triggers {
+  /** The first service after `after` that gets this request, undefined when none is left. */
+  next(subject: ServiceSubject, after: number): Step | undefined | Promise<Step | undefined>;
+}
+
+/** Before the first criterion. */
+export const FROM_START = -1;
+
+/** What comes after the last service. */
+export type Onward = (layers: Layers) => Promise<ProxyResult>;
+
+export interface ChainOptions {
+  readonly triggers: Triggers;
+  readonly originalDialogs: OriginalDialogs;
+  readonly trail: Trail;
+}
+
+/** Leads requests through the services of a user, one after the other (3GPP TS 24.229 §5.4.3.2, §5.4.3.3). */
+export class ServiceChain {
+  readonly #options: ChainOptions;
+
+  constructor(options: ChainOptions) {
+    this.#options = options;
+  }
+
+  /** @param after position of the last service that had the request. @param layers what services before asked of its way. */
+  async run(
+    subject: ServiceSubject,
+    response: ServerResponse,
+    after: number,
+    layers: Layers,
+    onward: Onward,
+  ): Promise<ProxyResult> {
+    const found = this.#options.triggers.next(subject, after);
+    const step = found instanceof Promise ? await found : found;
+    if (!step) return onward(layers);
+    this.#options.trail.record({
+      code: 'core.service-triggered',
+      outcome: 'noted',
+      clause: subject.sessionCase === 'originating' ? '3GPP TS 24.229 §5.4.3.2' : '3GPP TS 24.229 §5.4.3.3',
+      subject: subject.servedUser,
+      trace: subject.request.callId,
+      detail: `${subject.request.method} ${step.service.name}`,
+    });
+    let handedOn: Promise<ProxyResult> | undefined;
+    const next: Next = (options) => {
+      if (handedOn) throw new ParleyError('core-handed-on-twice');
+      const all = options ? [...layers, options] : layers;
+      handedOn = settle(response, all, this.run(subject, response, step.position, all, onward));
+      return handedOn;
+    };
+    await step.service.handle(this.#call(subject, response, step.position), next);
+    return (await handedOn) ?? ownAnswer(response);
+  }
+
+  /** The same for a service that is itself what the request is for. */
+  async serve(service: Service, subject: ServiceSubject, response: ServerResponse): Promise<ProxyResult> {
+    await service.handle(this.#call(subject, response, Number.MAX_SAFE_INTEGER), () => {
+      throw new ParleyError('core-handed-on-twice');
+    });
+    return ownAnswer(response);
+  }
+
+  #call(subject: ServiceSubject, response: ServerResponse, position: number): ServiceCall {
+    const { originalDialogs } = this.#options;
+    const { request, sessionCase, servedUser, set, device } = subject;
+    return {
+      request,
+      response,
+      sessionCase,
+      servedUser,
+      set,
+      device,
+      get onward() {
+        return [originalDialogs.route({ sessionCase, servedUser, set, after: position }, request.source)];
+      },
+    };
+  }
+}
+
+/** What became of a request that a service ended itself. */
+function ownAnswer(response: ServerResponse): ProxyResult {
+  return { status: response.finalStatus ?? 0, target: undefined, response: undefined };
+}
+
+/** Services by their default triggers, in the order in which they were registered. */
+export class DefaultTriggers implements Triggers {
+  readonly #services: readonly Service[];
+
+  /** @param services read at every request: it may grow. */
+  constructor(services: readonly Service[]) {
+    this.#services = services;
+  }
+
+  next(subject: ServiceSubject, after: number): Step | undefined {
+    for (let position = after + 1; position < this.#services.length; position++) {
+      const service = this.#services[position]!;
+      if (service.matches?.(subject) === true) return { service, position };
+    }
+    return undefined;
+  }
+}
+
+/** The service whose public service identity the Request-URI is. */
+export function serviceAt(services: readonly Service[], request: ServerRequest): Service | undefined {
+  for (const service of services) if (service.serves?.(request) === true) return service;
+  return undefined;
+}

@@ -1,0 +1,144 @@
+import { ParleyError } from '../base/errors.js';
+import type { Trail } from '../base/trail.js';
+import type { Gruus } from '../registrar/gruus.js';
+import type { Binding } from '../registrar/registration.js';
+import type { Headers } from '../sip/message/headers.js';
+import type { SipResponse } from '../sip/message/message.js';
+import type { ProxyResult, ProxyTarget, ServerRequest, ServerResponse, SipStack } from '../sip/stack.js';
+import type { Destination } from './destination.js';
+import { hideDevice, type Device } from './device-hiding.js';
+import './errors.js';
+import { editThrough, showThrough, takingOver, type Layers } from './layers.js';
+import { bindingTarget, callerPreferences, chooseDevices, devices, type DeviceTarget } from './targets.js';
+import { wantsPrivacy, withholdFromUser } from './trust-domain.js';
+
+export interface DeliveryOptions {
+  readonly stack: SipStack;
+  readonly gruus: Gruus;
+  readonly trail: Trail;
+  /** Milliseconds of Timer C. */
+  readonly timerC: number;
+}
+
+/** A request that has been judged, on its way. */
+export interface Passage {
+  readonly request: ServerRequest;
+  readonly response: ServerResponse;
+  /** The caller's device, where it is one of ours. */
+  readonly caller: Device | undefined;
+  /** The caller's identity, for the trail. */
+  readonly callerAor: string | undefined;
+  /** A CPM Session Invitation. */
+  readonly cpm: boolean;
+}
+
+/** The last step: to the devices of a user, or out of the domain. */
+export class Delivery {
+  readonly #options: DeliveryOptions;
+
+  constructor(options: DeliveryOptions) {
+    this.#options = options;
+  }
+
+  /** To the devices that the caller chose. @throws ParleyError 480 */
+  async toDevices(passage: Passage, destination: Destination, layers: Layers): Promise<ProxyResult> {
+    const { stack, trail, gruus, timerC } = this.#options;
+    const { request, response, cpm } = passage;
+    const groups =
+      request.toTag === undefined ? deviceTargets(passage, destination) : dialogTargets(destination);
+    // a request inside a dialog that still has a Route set takes that way, not the Path (RFC 5627 §6.1)
+    const keepPath = !(request.toTag !== undefined && request.has('Route'));
+    const calledParty = destination.kind === 'gruu' ? request.uri : undefined;
+    const edit = (headers: Headers): void => {
+      this.#editForCallee(passage, layers, headers);
+      withholdFromUser(headers);
+      if (calledParty !== undefined) headers.set('P-Called-Party-ID', `<${calledParty}>`);
+    };
+    const bindings = new Map<ProxyTarget, Binding>();
+    const target = (binding: Binding, others: readonly Binding[] = []): ProxyTarget => {
+      const made: ProxyTarget = {
+        ...bindingTarget(binding, edit, keepPath),
+        alternatives: others.map((other) => target(other)),
+      };
+      bindings.set(made, binding);
+      return made;
+    };
+    const result = await stack.proxyRequest(request, response, {
+      groups: groups.map((group) => group.map((device) => target(device.binding, device.others))),
+      recordRoute: true,
+      timerC,
+      ...takingOver(layers),
+      onResponse: (answer: SipResponse, from: ProxyTarget) => {
+        const binding = bindings.get(from);
+        const device =
+          destination.registration && binding
+            ? { registration: destination.registration, binding }
+            : undefined;
+        hideDevice(answer.headers, device, gruus, { asGruu: cpm, anonymous: wantsPrivacy(answer.headers) });
+        withholdFromUser(answer.headers);
+        showThrough(layers, answer);
+      },
+    });
+    trail.record({
+      code: destination.kind === 'gruu' ? 'core.routed-to-gruu' : 'core.routed-to-aor',
+      outcome: result.status < 300 ? 'accepted' : 'refused',
+      clause: destination.kind === 'gruu' ? 'RFC 5627 §6.1' : 'RFC 3261 §16.5',
+      subject: destination.set,
+      trace: request.callId,
+      detail: `${request.method} ${result.status}`,
+    });
+    return result;
+  }
+
+  /** To another domain, or to a peer's contact inside a dialog. */
+  async out(passage: Passage, layers: Layers): Promise<ProxyResult> {
+    const { stack, trail, timerC } = this.#options;
+    const { request, response } = passage;
+    const flow = request.has('Route') ? undefined : request.routeFlow;
+    const edit = (headers: Headers): void => this.#editForCallee(passage, layers, headers);
+    const result = await stack.proxyRequest(request, response, {
+      groups: [[{ uri: request.uri, edit, ...(flow === undefined ? {} : { flow }) }]],
+      recordRoute: true,
+      timerC,
+      ...takingOver(layers),
+      ...(layers.length > 0 ? { onResponse: (answer: SipResponse) => showThrough(layers, answer) } : {}),
+    });
+    trail.record({
+      code: 'core.forwarded-out',
+      outcome: result.status < 300 ? 'accepted' : 'refused',
+      clause: 'RFC 3261 §16.5',
+      subject: passage.callerAor,
+      trace: request.callId,
+      detail: `${request.method} ${result.status}`,
+    });
+    return result;
+  }
+
+  #editForCallee({ request, caller, cpm }: Passage, layers: Layers, headers: Headers): void {
+    editThrough(layers, headers);
+    hideDevice(headers, caller, this.#options.gruus, {
+      asGruu: cpm,
+      anonymous: wantsPrivacy(request.headers),
+    });
+  }
+}
+
+/** The devices that a request outside a dialog goes to. @throws ParleyError 480 */
+function deviceTargets(
+  { request, cpm }: Passage,
+  { registration, bindings, kind }: Destination,
+): readonly (readonly DeviceTarget[])[] {
+  if (!registration || bindings.length === 0)
+    throw new ParleyError(kind === 'gruu' ? 'core-device-not-registered' : 'core-not-registered');
+  const groups = chooseDevices(devices(bindings), registration, callerPreferences(request, cpm));
+  if (groups.length === 0) throw new ParleyError('core-no-device-matches');
+  return groups;
+}
+
+/** The device that a request inside a dialog goes to: the caller chose it when the dialog began. @throws ParleyError 480 */
+function dialogTargets({ kind, bindings }: Destination): readonly (readonly DeviceTarget[])[] {
+  const found = devices(bindings);
+  if (found.length === 0)
+    throw new ParleyError(kind === 'gruu' ? 'core-device-not-registered' : 'core-not-registered');
+  return [found.slice(0, kind === 'gruu' ? 1 : found.length)];
+}

@@ -1,0 +1,90 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import type { Clock } from '../base/clock.js';
+import { parseUri } from '../sip/message/uri.js';
+import type { Source } from '../sip/stack.js';
+import type { Listener } from '../sip/stack.js';
+import type { SessionCase } from './service.js';
+
+/** Where a request stands in a chain of services. */
+export interface ChainPosition {
+  readonly sessionCase: SessionCase;
+  readonly servedUser: string;
+  /** Key of the served user's registration set. */
+  readonly set: string;
+  /** Priority of the last criterion that was done; the next one has a higher value. */
+  readonly after: number;
+}
+
+const PREFIX = 'odi.';
+const MAC_BYTES = 12;
+/** Long enough for a service that rings somebody first; a request that is sent later starts a chain of its own. */
+const LIFETIME_MS = 15 * 60_000;
+const cases: readonly SessionCase[] = ['originating', 'terminating-registered', 'terminating-unregistered'];
+
+/**
+ * Makes and knows original dialog identifiers (3GPP TS 24.229 §5.4.3.2): the Route by which a request comes back from a
+ * service. They hold the position in the chain, signed and with an end, so that nothing has to be remembered; each
+ * one leads strictly further down the chain, which ends every loop.
+ */
+export class OriginalDialogs {
+  readonly #key: Uint8Array;
+  readonly #clock: Clock;
+  readonly #listeners: () => readonly Listener[];
+
+  /** @param key shared by all nodes of the domain. @param listeners where the server is reached. */
+  constructor(key: Uint8Array, clock: Clock, listeners: () => readonly Listener[]) {
+    this.#key = key;
+    this.#clock = clock;
+    this.#listeners = listeners;
+  }
+
+  /** A Route value (`<sip:odi.…@host:port;lr>`) that leads back to this server. @param near the peer's side, if known. */
+  route(position: ChainPosition, near?: Source): string {
+    const { sessionCase, servedUser, set, after } = position;
+    const end = Math.ceil((this.#clock.now() + LIFETIME_MS) / 1000);
+    const fields = [cases.indexOf(sessionCase), after, end.toString(36), set];
+    if (servedUser !== set) fields.push(servedUser);
+    const body = Buffer.from(fields.join('\n')).toString('base64url');
+    return `<sip:${PREFIX}${body}.${this.#mac(body).toString('base64url')}@${this.#place(near)};lr>`;
+  }
+
+  /** Reads our own Route; undefined when it is no identifier, forged, or too old. */
+  read(ownRoute: string | undefined): ChainPosition | undefined {
+    if (ownRoute?.includes(`:${PREFIX}`) !== true) return undefined;
+    const [body = '', given = ''] = (parseUri(ownRoute).user ?? '').slice(PREFIX.length).split('.');
+    const mac = Buffer.from(given, 'base64url');
+    const right = this.#mac(body);
+    if (mac.length !== right.length || !timingSafeEqual(mac, right)) return undefined;
+    const [which = '', after = '', end = '', set = '', servedUser = set] = Buffer.from(body, 'base64url')
+      .toString()
+      .split('\n');
+    if (parseInt(end, 36) * 1000 < this.#clock.now()) return undefined;
+    return { sessionCase: cases[Number(which)]!, after: Number(after), set, servedUser };
+  }
+
+  /** UDP before TCP: the loop needs no connection whose end would be the end of a dialog. */
+  #place(near: Source | undefined): string {
+    const listeners = this.#listeners();
+    const found = (['udp', 'tcp', 'tls'] as const)
+      .map((protocol) => listeners.find((listener) => listener.protocol === protocol))
+      .find((listener) => listener !== undefined);
+    if (!found) return 'localhost';
+    const { protocol, port } = found;
+    const address = concrete(found.address, near);
+    const host = address.includes(':') ? `[${address}]` : address;
+    return `${host}:${port}${protocol === 'udp' ? '' : `;transport=${protocol}`}`;
+  }
+
+  #mac(body: string): Buffer {
+    return createHmac('sha256', this.#key).update(body).digest().subarray(0, MAC_BYTES);
+  }
+}
+
+const wildcards = ['0.0.0.0', '::'];
+
+/** A listener on all addresses is named by the one that the peer reached, else by loopback. */
+function concrete(address: string, near: Source | undefined): string {
+  if (!wildcards.includes(address)) return address;
+  if (near && !wildcards.includes(near.localAddress)) return near.localAddress;
+  return address === '::' ? '::1' : '127.0.0.1';
+}
