@@ -5,15 +5,20 @@ import { parseDatagram } from '../../src/sip/message/parse.js';
 import { serialize } from '../../src/sip/message/serialize.js';
 import { buildResponse } from '../../src/sip/embedded/respond.js';
 
+/** Hears all octets that a peer sends to, or gets from, a port. */
+export type Tap = (direction: 'in' | 'out', port: number, octets: Uint8Array) => void;
+
 /** A SIP peer of a few lines over loopback UDP: sends what it is told to and hands out what arrives, in order. */
 export class SipPeer {
   readonly #socket: Socket;
   readonly #arrived: SipMessage[] = [];
+  readonly #taps: Tap[] = [];
   readonly #waiting: ((message: SipMessage) => void)[] = [];
 
   private constructor(socket: Socket) {
     this.#socket = socket;
-    socket.on('message', (data) => {
+    socket.on('message', (data, { port }) => {
+      for (const tap of this.#taps) tap('in', port, data);
       const parsed = parseDatagram(data);
       if (parsed.kind === 'malformed') throw new Error(`the server sent something malformed: ${parsed.why}`);
       const next = this.#waiting.shift();
@@ -32,6 +37,10 @@ export class SipPeer {
     return this.#socket.address().port;
   }
 
+  tap(tap: Tap): void {
+    this.#taps.push(tap);
+  }
+
   close(): void {
     this.#socket.close();
   }
@@ -42,11 +51,12 @@ export class SipPeer {
       typeof message === 'string'
         ? message.trim().replace(/\n[ ]*/g, '\r\n') + '\r\n\r\n'
         : serialize(message);
-    this.#socket.send(octets, port, '127.0.0.1');
+    this.sendOctets(octets, port);
   }
 
   /** Sends octets as they are. */
   sendOctets(octets: string | Uint8Array, port: number): void {
+    for (const tap of this.#taps) tap('out', port, Buffer.from(octets));
     this.#socket.send(octets, port, '127.0.0.1');
   }
 
