@@ -1,3 +1,5 @@
+import { TrailRing } from './trail-ring.js';
+
 /**
  * The decision trail: every accept and every refusal is one event with a stable code and the clause it
  * rests on. The counters of `/metrics`, the log, the API and the `parley` command all come from the same call.
@@ -30,33 +32,24 @@ export interface Trail {
 
 /** Keeps the newest events in a ring, counts all of them by code, and hands each to the listeners. */
 export class MemoryTrail implements Trail {
-  readonly #ring: RecordedEvent[] = [];
   readonly #counts = new Map<string, number>();
   readonly #listeners = new Set<(event: RecordedEvent) => void>();
   readonly #now: () => number;
-  readonly #capacity: number;
+  readonly #ring: TrailRing;
   #sequence = 0;
 
   /** @param capacity how many events are kept; older ones are only counted. */
   constructor(now: () => number, capacity = 10_000) {
     this.#now = now;
-    this.#capacity = capacity;
+    this.#ring = new TrailRing(capacity);
   }
 
   record(event: TrailEvent): void {
     this.#counts.set(event.code, (this.#counts.get(event.code) ?? 0) + 1);
     const sequence = this.#sequence++;
-    const recorded: RecordedEvent = {
-      sequence,
-      at: this.#now(),
-      code: event.code,
-      outcome: event.outcome,
-      clause: event.clause,
-      subject: event.subject,
-      trace: event.trace,
-      detail: event.detail,
-    };
-    this.#ring[sequence % this.#capacity] = recorded;
+    this.#ring.put(sequence, this.#now(), event);
+    if (this.#listeners.size === 0) return;
+    const recorded = this.#ring.get(sequence);
     for (const listener of this.#listeners) listener(recorded);
   }
 
@@ -69,9 +62,9 @@ export class MemoryTrail implements Trail {
   recent(filter: { subject?: string; trace?: string; code?: string; limit?: number } = {}): RecordedEvent[] {
     const limit = filter.limit ?? 100;
     const found: RecordedEvent[] = [];
-    const oldest = Math.max(0, this.#sequence - this.#capacity);
+    const oldest = Math.max(0, this.#sequence - this.#ring.capacity);
     for (let sequence = this.#sequence - 1; sequence >= oldest && found.length < limit; sequence--) {
-      const event = this.#ring[sequence % this.#capacity]!;
+      const event = this.#ring.get(sequence);
       if (filter.subject !== undefined && event.subject !== filter.subject) continue;
       if (filter.trace !== undefined && event.trace !== filter.trace) continue;
       if (filter.code !== undefined && event.code !== filter.code) continue;
