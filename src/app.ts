@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { SystemClock, type Clock } from './base/clock.js';
 import type { Logger } from './base/log.js';
+import { makeSip } from './app/sip.js';
+import { logTrail } from './app/trail-log.js';
 import { MemoryTrail, type Trail } from './base/trail.js';
 import type { Config } from './config/schema.js';
 import { Core } from './core/core.js';
@@ -13,8 +15,6 @@ import { Subscribers } from './registrar/subscribers.js';
 import { DigestServer } from './sip/auth/digest-server.js';
 import { GuessLock } from './sip/auth/guess-lock.js';
 import { ServerNonces } from './sip/auth/nonce.js';
-import { createEmbeddedStack } from './sip/embedded/stack.js';
-import { createNetwork } from './sip/embedded/network.js';
 import type { ServerRequest, SipStack } from './sip/stack.js';
 import { openStore } from './store/open.js';
 import { table, type Store } from './store/store.js';
@@ -48,28 +48,16 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     const clock = new SystemClock((error) => log.error({ err: error }, 'a timer failed'));
     disposers.push(() => clock.close());
     const trail = new MemoryTrail(() => clock.now());
+    logTrail(trail, clock, log.child({ part: 'trail' }));
     const store = await openStore(config.store, { clock, log: log.child({ part: 'store' }) });
     disposers.push(() => store.close());
     const domains = [config.domain, ...config.domains];
     const subscribers = new Subscribers(store, config.domain);
     await provision(subscribers, config, log);
-    const wire = createNetwork({
-      listen: config.sip.listen,
-      timers: config.sip.timers,
-      overload: { delayMs: config.sip.overloadDelay },
-      clock,
-      log: log.child({ part: 'sip' }),
-      trail,
-    });
-    const stack = createEmbeddedStack({
-      wire,
-      clock,
-      log: log.child({ part: 'sip' }),
-      trail,
-      domain: config.domain,
-      aliases: config.domains,
-      timers: config.sip.timers,
-    });
+    // the HTTP server ends when the WebSocket connections of the stack have
+    let closeHttp = async (): Promise<void> => {};
+    disposers.push(() => closeHttp());
+    const { stack, attachTo } = makeSip(config, { clock, trail, log: log.child({ part: 'sip' }) });
     disposers.push(() => stack.close());
     const authenticator = await makeAuthenticator(config, { clock, store, trail, subscribers });
     const gruus = await Gruus.open(store, config.registrar.gruuNameSpace);
@@ -122,7 +110,8 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       trail,
       log: log.child({ part: 'http' }),
     });
-    disposers.push(() => http.close());
+    closeHttp = () => http.close();
+    attachTo(http.server);
     await stack.start();
     return {
       config,

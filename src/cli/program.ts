@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { loadConfig, readConfigFile, type ConfigSource } from '../config/load.js';
 import { ApiClient } from './api-client.js';
+import { loadCommand } from './load-command.js';
 import { deregisterCommand, registrationsCommand } from './registrations.js';
 import { readSecret } from './secret.js';
 import { subscriberCommand } from './subscribers.js';
@@ -37,6 +38,19 @@ export function makeProgram(serve: (options: ServeOptions) => Promise<void>): Co
       'admin API of the server that commands talk to (PARLEY_API)',
       process.env['PARLEY_API'] ?? 'http://127.0.0.1:8080',
     )
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ parley serve --config parley.yaml
+  $ parley check-config parley.yaml
+  $ parley subscriber add erin@ims.test sip:erin@ims.test
+  $ parley registrations sip:alice@ims.test
+  $ parley trail --subject sip:alice@ims.test
+  $ parley load register-digest --calls 100
+
+Exit codes: 0 done, 1 failed, 2 bad configuration, 3 an address is taken.`,
+    )
     .showHelpAfterError();
   const context: CommandContext = {
     api: () => new ApiClient(program.opts<{ api: string }>().api, process.env['PARLEY_API_TOKEN']),
@@ -63,5 +77,6 @@ export function makeProgram(serve: (options: ServeOptions) => Promise<void>): Co
   program.addCommand(registrationsCommand(context));
   program.addCommand(deregisterCommand(context));
   program.addCommand(trailCommand(context));
+  program.addCommand(loadCommand());
   return program;
 }

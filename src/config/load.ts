@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { createSecureContext } from 'node:tls';
 import { LineCounter, parseDocument, type Document } from 'yaml';
 import { ConfigError } from './errors.js';
 import { configSchema, type Config } from './schema.js';
@@ -10,6 +11,8 @@ const variables: Record<string, { path: readonly string[]; list?: boolean }> = {
   PARLEY_SIP_LISTEN: { path: ['sip', 'listen'], list: true },
   PARLEY_SIP_STACK: { path: ['sip', 'stack'] },
   PARLEY_SIP_TRUSTED: { path: ['sip', 'trusted'], list: true },
+  PARLEY_TLS_CERT: { path: ['sip', 'tls', 'cert'] },
+  PARLEY_TLS_KEY: { path: ['sip', 'tls', 'key'] },
   PARLEY_HTTP_LISTEN: { path: ['http', 'listen'] },
   PARLEY_API_TOKEN: { path: ['http', 'token'] },
   PARLEY_IMPS_LISTEN: { path: ['imps', 'listen'] },
@@ -148,7 +151,23 @@ function safetyProblems(config: Config): { path: readonly string[]; why: string 
   if (config.sip.listen.some((listener) => /^(?:tls|wss):/.test(listener)) && !config.sip.tls) {
     problems.push({ path: ['sip', 'tls'], why: 'needed for tls and wss listeners' });
   }
+  const tls = config.sip.tls && tlsProblem(config.sip.tls);
+  if (tls !== undefined) problems.push({ path: ['sip', 'tls', 'cert'], why: tls });
   return problems;
+}
+
+/** Why the certificate files cannot be used; better said now than by the first handshake. */
+function tlsProblem({ cert, key, ca }: NonNullable<Config['sip']['tls']>): string | undefined {
+  try {
+    createSecureContext({
+      cert: readFileSync(cert),
+      key: readFileSync(key),
+      ...(ca === undefined ? {} : { ca: readFileSync(ca) }),
+    });
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
 }
 
 function hostOf(listener: string): string {

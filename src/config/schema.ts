@@ -84,7 +84,17 @@ export const configSchema = z.strictObject({
       listen: z.array(listener).min(1).default(['udp:127.0.0.1:5060', 'tcp:127.0.0.1:5060']),
       /** IP addresses whose requests are believed as they come: P-Asserted-Identity and the other headers of the trust domain. */
       trusted: z.array(z.union([z.ipv4(), z.ipv6()])).default([]),
-      tls: z.strictObject({ cert: z.string(), key: z.string() }).optional(),
+      /** PEM files of the `tls` and `wss` listeners, and how peers' certificates are judged. */
+      tls: z
+        .strictObject({
+          cert: z.string(),
+          key: z.string(),
+          /** Authorities that peers' certificates may come from; the system's when absent. */
+          ca: z.string().optional(),
+          /** False connects to servers whose certificate does not prove their name: for labs. */
+          verify: z.boolean().default(true),
+        })
+        .optional(),
       /** RFC 3261 §17.1.1.1, milliseconds. */
       timers: z
         .strictObject({ t1: milliseconds(500), t2: milliseconds(4_000), t4: milliseconds(5_000) })

@@ -187,7 +187,7 @@ class EmbeddedStack implements SipStack {
   }
 
   trouble(): string | undefined {
-    return this.#wire.trouble();
+    return this.#wire.trouble() ?? (this.#draining ? 'draining' : undefined);
   }
 
   async drain(ms: number): Promise<void> {

@@ -1,0 +1,49 @@
+import { readFileSync } from 'node:fs';
+import type { Server } from 'node:http';
+import type { Clock } from '../base/clock.js';
+import type { Logger } from '../base/log.js';
+import type { Trail } from '../base/trail.js';
+import type { Config } from '../config/schema.js';
+import { createNetwork } from '../sip/embedded/network.js';
+import { createEmbeddedStack } from '../sip/embedded/stack.js';
+import type { SipStack } from '../sip/stack.js';
+
+export interface Sip {
+  readonly stack: SipStack;
+  /** Serves SIP over WebSocket at `/sip` of the HTTP listener (RFC 7118 §4). */
+  readonly attachTo: (http: Server) => void;
+}
+
+/** The SIP stack that the configuration asks for, not yet started. */
+export function makeSip(config: Config, parts: { clock: Clock; log: Logger; trail: Trail }): Sip {
+  const { listen, timers, overloadDelay, tls } = config.sip;
+  const wire = createNetwork({
+    ...parts,
+    listen,
+    timers,
+    overload: { delayMs: overloadDelay },
+    ...(tls && { tls: readTls(tls) }),
+  });
+  const stack = createEmbeddedStack({
+    ...parts,
+    wire,
+    domain: config.domain,
+    aliases: config.domains,
+    timers,
+  });
+  return { stack, attachTo: (http) => wire.attachWebSocket(http) };
+}
+
+function readTls({ cert, key, ca, verify }: NonNullable<Config['sip']['tls']>): {
+  cert: Buffer;
+  key: Buffer;
+  ca?: Buffer;
+  verify: boolean;
+} {
+  return {
+    cert: readFileSync(cert),
+    key: readFileSync(key),
+    ...(ca === undefined ? {} : { ca: readFileSync(ca) }),
+    verify,
+  };
+}
