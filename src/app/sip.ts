@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import type { Server } from 'node:http';
 import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
@@ -7,6 +6,7 @@ import type { Config } from '../config/schema.js';
 import { createNetwork } from '../sip/embedded/network.js';
 import { createEmbeddedStack } from '../sip/embedded/stack.js';
 import type { SipStack } from '../sip/stack.js';
+import { readTls } from '../sip/transport/tls-options.js';
 
 export interface Sip {
   readonly stack: SipStack;
@@ -32,18 +32,4 @@ export function makeSip(config: Config, parts: { clock: Clock; log: Logger; trai
     timers,
   });
   return { stack, attachTo: (http) => wire.attachWebSocket(http) };
-}
-
-function readTls({ cert, key, ca, verify }: NonNullable<Config['sip']['tls']>): {
-  cert: Buffer;
-  key: Buffer;
-  ca?: Buffer;
-  verify: boolean;
-} {
-  return {
-    cert: readFileSync(cert),
-    key: readFileSync(key),
-    ...(ca === undefined ? {} : { ca: readFileSync(ca) }),
-    verify,
-  };
 }

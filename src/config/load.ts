@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { createSecureContext } from 'node:tls';
 import { LineCounter, parseDocument, type Document } from 'yaml';
+import { readTls } from '../sip/transport/tls-options.js';
 import { ConfigError } from './errors.js';
 import { configSchema, type Config } from './schema.js';
 
@@ -157,13 +157,9 @@ function safetyProblems(config: Config): { path: readonly string[]; why: string 
 }
 
 /** Why the certificate files cannot be used; better said now than by the first handshake. */
-function tlsProblem({ cert, key, ca }: NonNullable<Config['sip']['tls']>): string | undefined {
+function tlsProblem(files: NonNullable<Config['sip']['tls']>): string | undefined {
   try {
-    createSecureContext({
-      cert: readFileSync(cert),
-      key: readFileSync(key),
-      ...(ca === undefined ? {} : { ca: readFileSync(ca) }),
-    });
+    readTls(files);
     return undefined;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
