@@ -24,17 +24,22 @@ export async function startParley(options: ParleyOptions = {}): Promise<RunningP
   await writeFile(config, configuration(options.digest ? (options.subscribers ?? 0) : 0));
   const startedAt = performance.now();
   const main = join(packageFolder(), 'dist/src/main.js');
-  const parley = spawnServer(process.execPath, [main, 'serve', '--config', config], {
-    cwd: folder,
-    env: {
-      ...process.env,
-      PARLEY_AUTH: options.digest ? 'digest' : 'none',
-      PARLEY_SIP_LISTEN: 'udp:127.0.0.1:0',
-      PARLEY_HTTP_LISTEN: '127.0.0.1:0',
-      PARLEY_STORE: `lmdb:${join(folder, 'data')}`,
-      PARLEY_LOG_LEVEL: 'info',
+  // the heap that `npm start` and the command ask for
+  const parley = spawnServer(
+    process.execPath,
+    ['--max-semi-space-size=64', main, 'serve', '--config', config],
+    {
+      cwd: folder,
+      env: {
+        ...process.env,
+        PARLEY_AUTH: options.digest ? 'digest' : 'none',
+        PARLEY_SIP_LISTEN: 'udp:127.0.0.1:0',
+        PARLEY_HTTP_LISTEN: '127.0.0.1:0',
+        PARLEY_STORE: `lmdb:${join(folder, 'data')}`,
+        PARLEY_LOG_LEVEL: 'info',
+      },
     },
-  });
+  );
   const [, port, http] = await parley.until(
     parley.says(/"sip":\["udp:127\.0\.0\.1:(\d+)"\],"http":"([^"]+)".*"msg":"ready"/),
   );

@@ -57,9 +57,7 @@ export function applyRegister(
     bindings = bindings.filter((binding) => binding.aor !== context.aor);
   }
   for (const contact of command.contacts) {
-    const index = bindings.findIndex(
-      (binding) => binding.aor === context.aor && matches(binding, contact, context.matching),
-    );
+    const index = indexOfBinding(bindings, contact, context);
     const existing = bindings[index];
     if (existing) checkOrder(existing, command);
     if (contact.expires === 0) {
@@ -138,6 +136,18 @@ const none: readonly InstanceState[] = [];
 function checkOrder(binding: Binding, command: RegisterCommand): void {
   if (binding.callId === command.callId && command.cseq <= binding.cseq)
     throw new ParleyError('register-out-of-order');
+}
+
+function indexOfBinding(
+  bindings: readonly Binding[],
+  contact: ContactRequest,
+  context: ApplyContext,
+): number {
+  for (let i = 0; i < bindings.length; i++) {
+    const binding = bindings[i]!;
+    if (binding.aor === context.aor && matches(binding, contact, context.matching)) return i;
+  }
+  return -1;
 }
 
 function matches(binding: Binding, contact: ContactRequest, matching: ApplyContext['matching']): boolean {

@@ -184,8 +184,8 @@ function needsFlow(request: ServerRequest, addresses: readonly Address[], outbou
   const { protocol, address, port } = request.source;
   if (outbound || protocol === 'ws' || protocol === 'wss') return true;
   if (protocol !== 'udp') return false;
-  const { uri } = addresses[0]!;
   const { via } = request;
-  const knowsItself = via.host === address && (via.port ?? 5060) === port;
-  return !knowsItself && uri.host === via.host && (uri.port ?? 5060) === (via.port ?? 5060);
+  if (via.host === address && (via.port ?? 5060) === port) return false;
+  const { uri } = addresses[0]!;
+  return uri.host === via.host && (uri.port ?? 5060) === (via.port ?? 5060);
 }

@@ -73,7 +73,8 @@ export class LmdbStore implements Store {
 
   async get<T>(table: Table<T>, key: string): Promise<T | undefined> {
     const from = this.#table(table.name);
-    const slot = from.slot(key);
+    const slot = from.find(key);
+    if (!slot) return undefined;
     return (slot.staged ? slot.staged.value : from.valueOf(slot)) as T | undefined;
   }
 

@@ -8,6 +8,8 @@ import { reasonOf, type TableFiles } from './files.js';
 import type { Slabs, Slice } from './slabs.js';
 import { deadlineOctets, Slot, type Version } from './slot.js';
 
+const absentKeys = 16_384;
+
 /** One table: a map of what is in memory, over the frozen one that a checkpoint writes, over the files. */
 export class LmdbTable {
   readonly name: string;
@@ -21,6 +23,8 @@ export class LmdbTable {
   #slots = new Map<string, Slot>();
   #frozen = new Map<string, Slot>();
   readonly #decoded: DecodedRing;
+  /** Keys that were looked for and have no record, so that asking again costs no look into the files. */
+  readonly #absent = new Set<string>();
 
   /** @param decodedRecords how many records are kept decoded. */
   constructor(name: string, id: number, files: TableFiles, decodedRecords: number) {
@@ -45,7 +49,22 @@ export class LmdbTable {
    * @throws ParleyError `store-key-invalid`, `store-unavailable` when the files cannot be read.
    */
   slot(key: string): Slot {
-    return this.#slots.get(key) ?? this.#newSlot(key);
+    return this.#slots.get(key) ?? this.#keep(this.#load(key));
+  }
+
+  /**
+   * The slot of a record to be read; undefined when there is none.
+   * @throws ParleyError as {@link slot}.
+   */
+  find(key: string): Slot | undefined {
+    const known = this.#slots.get(key);
+    if (known) return known;
+    if (this.#absent.has(key)) return undefined;
+    const slot = this.#load(key);
+    if (!slot.removed || slot.staged) return this.#keep(slot);
+    if (this.#absent.size >= absentKeys) this.#absent.clear();
+    this.#absent.add(key);
+    return undefined;
   }
 
   /** The slot that knows the record's newest committed version, if there is one. */
@@ -118,7 +137,7 @@ export class LmdbTable {
     this.dueIndex.dropFrozen();
   }
 
-  #newSlot(key: string): Slot {
+  #load(key: string): Slot {
     checkKey(key);
     const slot = new Slot(key, this.#generation);
     const frozen = this.#frozen.get(key);
@@ -131,7 +150,12 @@ export class LmdbTable {
     } else {
       slot.load(this.#read(key));
     }
-    this.#slots.set(key, slot);
+    return slot;
+  }
+
+  #keep(slot: Slot): Slot {
+    this.#absent.delete(slot.key);
+    this.#slots.set(slot.key, slot);
     this.#keepDecoded(slot);
     return slot;
   }
