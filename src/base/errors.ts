@@ -9,6 +9,8 @@ export interface ErrorEntry {
   readonly http: number;
   /** What went wrong, for a reason phrase or a log; never holds a secret. */
   readonly text: string;
+  /** The clause that a refusal with this code rests on, for the decision trail: `RFC 5627 §6.1`. */
+  readonly clause?: string;
 }
 
 const catalogue = new Map<string, ErrorEntry>();
@@ -36,6 +38,7 @@ export class ParleyError extends Error {
   readonly code: string;
   readonly sip: number;
   readonly http: number;
+  readonly clause: string | undefined;
 
   /**
    * @param code a code of the catalogue.
@@ -48,5 +51,6 @@ export class ParleyError extends Error {
     this.code = code;
     this.sip = entry.sip;
     this.http = entry.http;
+    this.clause = entry.clause;
   }
 }

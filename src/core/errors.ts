@@ -1,19 +1,45 @@
 import { defineErrors } from '../base/errors.js';
 
 export const coreErrors = defineErrors({
-  'core-unknown-user': { sip: 404, http: 404, text: 'no such user' },
-  'core-gruu-invalid': { sip: 404, http: 404, text: 'not a valid GRUU' },
-  'core-not-registered': { sip: 480, http: 404, text: 'no device is registered' },
-  'core-device-not-registered': { sip: 480, http: 404, text: 'that device is not registered' },
+  'core-unknown-user': { sip: 404, http: 404, text: 'no such user', clause: 'RFC 3261 §16.5' },
+  'core-gruu-invalid': { sip: 404, http: 404, text: 'not a valid GRUU', clause: 'RFC 5627 §6.1' },
+  'core-not-registered': { sip: 480, http: 404, text: 'no device is registered', clause: 'RFC 3261 §16.5' },
+  'core-device-not-registered': {
+    sip: 480,
+    http: 404,
+    text: 'that device is not registered',
+    clause: 'RFC 5627 §6.1',
+  },
   'core-no-device-matches': {
     sip: 480,
     http: 404,
     text: 'no registered device has what the caller asks for',
+    clause: 'RFC 3841 §7.2.4',
   },
-  'core-foreign-gruu': { sip: 403, http: 403, text: 'the GRUU in Contact belongs to somebody else' },
-  'core-from-not-yours': { sip: 403, http: 403, text: 'From names an identity of somebody else' },
-  'core-unknown-sender': { sip: 403, http: 403, text: 'not a registered user of this domain' },
-  'core-foreign-domain': { sip: 403, http: 403, text: 'requests to other domains are not forwarded' },
+  'core-foreign-gruu': {
+    sip: 403,
+    http: 403,
+    text: 'the GRUU in Contact belongs to somebody else',
+    clause: 'RFC 5627 §6.1',
+  },
+  'core-from-not-yours': {
+    sip: 403,
+    http: 403,
+    text: 'From names an identity of somebody else',
+    clause: 'RFC 3325 §5',
+  },
+  'core-unknown-sender': {
+    sip: 403,
+    http: 403,
+    text: 'not a registered user of this domain',
+    clause: '3GPP TS 24.229 §5.4.3.2',
+  },
+  'core-foreign-domain': {
+    sip: 403,
+    http: 403,
+    text: 'requests to other domains are not forwarded',
+    clause: 'RFC 3261 §16.3',
+  },
   'core-handed-on-twice': {
     sip: 500,
     http: 500,

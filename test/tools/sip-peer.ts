@@ -14,6 +14,8 @@ export class SipPeer {
   readonly #arrived: SipMessage[] = [];
   readonly #taps: Tap[] = [];
   readonly #waiting: ((message: SipMessage) => void)[] = [];
+  /** Every datagram that arrived, as it was. */
+  readonly datagrams: Buffer[] = [];
 
   private constructor(socket: Socket) {
     this.#socket = socket;
@@ -39,6 +41,11 @@ export class SipPeer {
 
   tap(tap: Tap): void {
     this.#taps.push(tap);
+  }
+
+  /** Messages that have arrived and nobody asked for. */
+  get unread(): readonly SipMessage[] {
+    return this.#arrived;
   }
 
   close(): void {

@@ -62,11 +62,12 @@ export class Dispatcher {
         'request handler failed',
       );
     this.#trail.record({
-      code: known ? 'sip.request-refused' : 'sip.handler-failed',
+      code: known ? error.code : 'sip.handler-failed',
       outcome: 'refused',
-      clause: 'RFC 3261 §8.2',
+      clause: (known ? error.clause : undefined) ?? 'RFC 3261 §8.2',
+      subject: subjectOf(request),
       trace: request.callId,
-      detail: known ? `${error.code}: ${error.message}` : undefined,
+      detail: known ? `${request.method}: ${error.message}` : request.method,
     });
     if (response.finalStatus !== undefined) return;
     if (known) response.send(error.sip, { reason: shortReason(error.message) });
@@ -83,5 +84,15 @@ export class Dispatcher {
       detail: request.method,
     });
     response.send(status, status === 481 ? undefined : { headers: { Allow: this.#allow } });
+  }
+}
+
+/** Whom a refusal is about: the identity to be registered, else who asks. */
+function subjectOf(request: InboundRequest): string | undefined {
+  try {
+    const { uri } = request.method === 'REGISTER' ? request.to : request.from;
+    return uri.isSip && uri.user !== undefined ? `sip:${uri.user}@${uri.host}` : undefined;
+  } catch {
+    return undefined; // a field that cannot be read may be why the request was refused
   }
 }

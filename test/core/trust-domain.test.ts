@@ -1,0 +1,89 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { startParley, type RunningParley } from '../tools/parley.js';
+import { Devices } from './devices.js';
+
+const subscribers = [
+  { privateId: 'alice@ims.test', password: 'x', identities: ['sip:alice@ims.test', 'tel:+15550100001'] },
+  { privateId: 'bob@ims.test', password: 'x', identities: ['sip:bob@ims.test', 'tel:+15550100002'] },
+];
+
+const FORGED = {
+  'P-Asserted-Identity': '<sip:carol@ims.test>',
+  'P-Served-User': '<sip:carol@ims.test>;sescase=orig',
+  'P-Charging-Vector': 'icid-value=1',
+  'P-Asserted-Service': 'urn:urn-7:3gpp-service.ims.icsi.mmtel',
+};
+
+describe('the edge of the trust domain', () => {
+  let parley: RunningParley;
+  const devices = new Devices(() => parley);
+  beforeAll(async () => {
+    parley = await startParley({ auth: 'none', subscribers });
+  });
+  afterAll(() => parley.stop());
+  afterEach(() => devices.close());
+
+  it('asserts the identities of a registered flow in place of what its user says', async () => {
+    const [alice, bob] = [await devices.register('alice'), await devices.register('bob')];
+    bob.send('MESSAGE', 'sip:alice@ims.test', { ...FORGED, 'P-Preferred-Identity': '<tel:+15550100002>' });
+    const request = await alice.answer('MESSAGE', 200);
+    expect(request.headers.list('P-Asserted-Identity')).toEqual(['<tel:+15550100002>', '<sip:bob@ims.test>']);
+    for (const name of ['P-Preferred-Identity', 'P-Served-User', 'P-Charging-Vector', 'P-Asserted-Service'])
+      expect([name, request.get(name)]).toEqual([name, undefined]);
+  });
+
+  it('keeps the asserted identity from the callee when the caller wants privacy', async () => {
+    const [alice, bob] = [await devices.register('alice'), await devices.register('bob')];
+    bob.send('MESSAGE', 'sip:alice@ims.test', { Privacy: 'id' });
+    expect((await alice.answer('MESSAGE', 200)).has('P-Asserted-Identity')).toBe(false);
+  });
+
+  it('takes what only the network may say off responses to users', async () => {
+    const [alice, bob] = [await devices.register('alice'), await devices.register('bob')];
+    bob.send('MESSAGE', 'sip:alice@ims.test');
+    await alice.answer('MESSAGE', 200, { 'P-Charging-Vector': 'icid-value=1' });
+    expect((await bob.peer.response(200)).has('P-Charging-Vector')).toBe(false);
+  });
+
+  it('refuses a GRUU of somebody else in Contact with 403', async () => {
+    const alice = await devices.register('alice');
+    await alice.register(';+sip.instance="<urn:uuid:0f8fad5b-d9cb-469f-a165-70867728950e>"', {
+      Supported: 'gruu',
+    });
+    const bob = await devices.register('bob');
+    const Contact = '<sip:alice@ims.test;gr=urn:uuid:0f8fad5b-d9cb-469f-a165-70867728950e>';
+    expect((await bob.ask('INVITE', 'sip:alice@ims.test', { Contact })).status).toBe(403);
+  });
+});
+
+describe('a trusted peer', () => {
+  let parley: RunningParley;
+  const devices = new Devices(() => parley);
+  beforeAll(async () => {
+    parley = await startParley({ auth: 'digest', subscribers, sip: { trusted: ['127.0.0.1'] } });
+  });
+  afterAll(() => parley.stop());
+  afterEach(() => devices.close());
+
+  it('is not challenged, and a user without device gets 480 as from everybody', async () => {
+    const peer = await devices.open('peer');
+    expect((await peer.ask('MESSAGE', 'sip:alice@ims.test', FORGED)).status).toBe(480);
+  });
+});
+
+describe('anybody else', () => {
+  let parley: RunningParley;
+  const devices = new Devices(() => parley);
+  beforeAll(async () => {
+    parley = await startParley({ auth: 'digest', subscribers });
+  });
+  afterAll(() => parley.stop());
+  afterEach(() => devices.close());
+
+  it.each(['MESSAGE', 'INVITE', 'SUBSCRIBE'])('is challenged before a %s goes anywhere', async (method) => {
+    const stranger = await devices.open('stranger');
+    const response = await stranger.ask(method, 'sip:alice@ims.test', { Event: 'reg' });
+    expect(response.status).toBe(407);
+    expect(response.get('Proxy-Authenticate')).toMatch(/^Digest /);
+  });
+});
