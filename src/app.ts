@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { SystemClock, type Clock } from './base/clock.js';
 import type { Logger } from './base/log.js';
+import { startImps, type RunningImps } from './app/imps.js';
 import { makeSip } from './app/sip.js';
 import { logTrail } from './app/trail-log.js';
 import { MemoryTrail, type Trail } from './base/trail.js';
@@ -30,6 +31,8 @@ export interface App {
   readonly subscribers: Subscribers;
   readonly trail: MemoryTrail;
   readonly http: HttpServer;
+  /** Undefined without the role. */
+  readonly imps: RunningImps | undefined;
   /** No new work; running transactions finish within the drain time; then everything is closed, last made first. */
   stop(): Promise<void>;
 }
@@ -99,6 +102,9 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
         .flowClosed(flow)
         .catch((error: unknown) => log.error({ err: error, flow }, 'bindings of a closed connection stay'));
     });
+    const imps = config.roles.includes('imps')
+      ? await startImps(config, { clock, store, trail, log: log.child({ part: 'imps' }) }, disposers)
+      : undefined;
     const http = await startHttp({
       config,
       clock,
@@ -107,6 +113,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       store,
       registrar,
       subscribers,
+      imps: imps?.server,
       trail,
       log: log.child({ part: 'http' }),
     });
@@ -122,6 +129,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       subscribers,
       trail,
       http,
+      imps,
       stop: async () => {
         await stack.drain(config.drainSeconds * 1000);
         await closeAll();

@@ -23,7 +23,8 @@ async function serve(options: ServeOptions): Promise<void> {
   const app = await startApp(config, log);
   const { domain, roles, store, auth } = config;
   const sip = app.stack.listeners.map(({ protocol, address, port }) => `${protocol}:${address}:${port}`);
-  log.info({ domain, roles, sip, http: app.http.url, store, auth }, 'ready');
+  const imps = app.imps && { csp: app.imps.csp, cir: app.imps.cir };
+  log.info({ domain, roles, sip, http: app.http.url, imps, store, auth }, 'ready');
   let stopping = false;
   const stop = (signal: string): void => {
     if (stopping) return;

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { loadConfig, readConfigFile, type ConfigSource } from '../config/load.js';
 import { ApiClient } from './api-client.js';
+import { impsCommand } from './imps.js';
 import { loadCommand } from './load-command.js';
 import { deregisterCommand, registrationsCommand } from './registrations.js';
 import { readSecret } from './secret.js';
@@ -76,6 +77,7 @@ Exit codes: 0 done, 1 failed, 2 bad configuration, 3 an address is taken.`,
   program.addCommand(subscriberCommand(context));
   program.addCommand(registrationsCommand(context));
   program.addCommand(deregisterCommand(context));
+  program.addCommand(impsCommand(context));
   program.addCommand(trailCommand(context));
   program.addCommand(loadCommand());
   return program;

@@ -16,7 +16,7 @@ const variables: Record<string, { path: readonly string[]; list?: boolean }> = {
   PARLEY_HTTP_LISTEN: { path: ['http', 'listen'] },
   PARLEY_API_TOKEN: { path: ['http', 'token'] },
   PARLEY_IMPS_LISTEN: { path: ['imps', 'listen'] },
-  PARLEY_CIR_LISTEN: { path: ['imps', 'cir'] },
+  PARLEY_CIR_LISTEN: { path: ['imps', 'cirListen'] },
   PARLEY_MSRP_LISTEN: { path: ['msrp', 'listen'] },
   PARLEY_DOMAIN: { path: ['domain'] },
   PARLEY_AUTH: { path: ['auth'] },

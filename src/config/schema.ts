@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { impsConfig } from '../imps/index.js';
 
 const port = z.int().min(0).max(65_535);
 const HOST = String.raw`(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)`;
@@ -32,6 +33,11 @@ const subscriber = z.strictObject({
   identities: z.array(aor).min(1),
   barred: z.array(aor).optional(),
   implicitSets: z.array(z.array(aor).min(1)).optional(),
+  /** User-ID under which the subscriber logs in with IMPS phones, with the same password. */
+  imps: z
+    .string()
+    .regex(/^wv:[^@/]+@[^@/]+$/, 'must be wv:USER@DOMAIN')
+    .optional(),
 });
 
 /** The configuration file, every switch with its default. */
@@ -127,7 +133,13 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
   imps: z
-    .strictObject({ listen: hostPort.default('127.0.0.1:8090'), cir: hostPort.default('127.0.0.1:8091') })
+    .strictObject({
+      ...impsConfig.shape,
+      listen: hostPort.default('127.0.0.1:8090'),
+      cirListen: hostPort.default('127.0.0.1:8091'),
+      /** The home domain unless given. */
+      domain: domain.optional(),
+    })
     .prefault({}),
   msrp: z.strictObject({ listen: hostPort.default('127.0.0.1:2855') }).prefault({}),
   /** Subscribers made at start when they do not exist yet. */

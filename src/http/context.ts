@@ -3,6 +3,7 @@ import type { Logger } from '../base/log.js';
 import type { MemoryTrail } from '../base/trail.js';
 import type { Config } from '../config/schema.js';
 import type { Gruus } from '../registrar/gruus.js';
+import type { ImpsServer } from '../imps/index.js';
 import type { Registrar } from '../registrar/registrar.js';
 import type { Subscribers } from '../registrar/subscribers.js';
 import type { SipStack } from '../sip/stack.js';
@@ -17,6 +18,8 @@ export interface HttpContext {
   readonly registrar: Registrar;
   readonly subscribers: Subscribers;
   readonly gruus: Gruus;
+  /** Undefined without the role. */
+  readonly imps: ImpsServer | undefined;
   readonly trail: MemoryTrail;
   readonly log: Logger;
 }

@@ -2,6 +2,7 @@ import swagger from '@fastify/swagger';
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { Server } from 'node:http';
 import { ParleyError } from '../base/errors.js';
+import { impsRoutes } from './api/imps.js';
 import { registrationRoutes } from './api/registrations.js';
 import { subscriberRoutes } from './api/subscribers.js';
 import { trailRoutes } from './api/trail.js';
@@ -51,6 +52,7 @@ export async function startHttp(context: HttpContext): Promise<HttpServer> {
       api.addHook('onRequest', async (request) => guard(request));
       registrationRoutes(api, context);
       subscriberRoutes(api, context);
+      impsRoutes(api, context);
       trailRoutes(api, context);
       api.get('/openapi.json', { schema: { hide: true } }, () => server.swagger());
     },

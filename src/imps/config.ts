@@ -4,11 +4,11 @@ const seconds = z.number().int().nonnegative();
 const endpoint = z.string().regex(/^(\[[^\]]+\]|[^:]+):\d{1,5}$/, 'host:port');
 
 /** Configuration of the IMPS role. Times are seconds, sizes octets. */
-export const impsConfig = z.object({
+export const impsConfig = z.strictObject({
   /** CSP over HTTP (`/csp`) and CIR polls (`/cir`). */
   listen: endpoint.default('127.0.0.1:8090'),
   /** PEM files that turn the HTTP listener into HTTPS; CIR polls then need a listener of their own in front. */
-  tls: z.object({ key: z.string(), cert: z.string() }).optional(),
+  tls: z.strictObject({ key: z.string(), cert: z.string() }).optional(),
   /** CIR over TCP and UDP. */
   cirListen: endpoint.default('127.0.0.1:8091'),
   /** What clients are told instead of the listening addresses, behind a NAT. */
@@ -17,7 +17,7 @@ export const impsConfig = z.object({
   /** Domain of the users of this server. */
   domain: z.string().toLowerCase().default('ims.test'),
   serviceProvider: z
-    .object({
+    .strictObject({
       name: z.string().default('Parley'),
       description: z.string().default('Instant messaging and presence'),
       url: z.string().default('http://127.0.0.1:8080/'),
@@ -31,13 +31,13 @@ export const impsConfig = z.object({
   /** Addresses of proxies whose MSISDN headers are believed. */
   trustedProxies: z.array(z.string()).default([]),
   keepAlive: z
-    .object({
+    .strictObject({
       min: seconds.default(60),
       max: seconds.default(7200),
     })
     .prefault({}),
   login: z
-    .object({
+    .strictObject({
       /** Schemas offered in this order. */
       schemas: z.array(z.enum(['MD5', 'SHA', 'MD4'])).default(['MD5', 'SHA', 'MD4']),
       /** Answers a password in the clear with 401 and a challenge. */
@@ -52,14 +52,14 @@ export const impsConfig = z.object({
     })
     .prefault({}),
   autoRegistration: z
-    .object({
+    .strictObject({
       policy: z.enum(['off', 'network', 'open']).default('off'),
       /** Makes a password and sends it, instead of keeping the one of the first login. */
       makePassword: z.boolean().default(false),
       /** Questions to be answered before the service may be used; each is answered by its first option. */
       questions: z
         .array(
-          z.object({
+          z.strictObject({
             id: z.string(),
             text: z.string(),
             options: z.array(z.string()).min(1),
@@ -71,7 +71,7 @@ export const impsConfig = z.object({
     })
     .prefault({}),
   polling: z
-    .object({
+    .strictObject({
       min: seconds.default(5),
       /** A server request without an answer is sent again after so long. */
       repeatAfter: seconds.default(60),
@@ -82,7 +82,7 @@ export const impsConfig = z.object({
     })
     .prefault({}),
   messages: z
-    .object({
+    .strictObject({
       defaultValidity: seconds.default(7 * 86_400),
       maxValidity: seconds.default(30 * 86_400),
       /** Messages that may wait for one user. */
@@ -94,13 +94,13 @@ export const impsConfig = z.object({
   /** Which of two sessions comes first: the one with the larger or with the smaller priority. */
   priorityOrder: z.enum(['larger-first', 'smaller-first']).default('larger-first'),
   offlineNotification: z
-    .object({
+    .strictObject({
       enabled: z.boolean().default(true),
       repeatAfter: seconds.default(86_400),
     })
     .prefault({}),
   limits: z
-    .object({
+    .strictObject({
       contactLists: z.number().int().positive().default(50),
       contacts: z.number().int().positive().default(500),
       groupsPerUser: z.number().int().positive().default(50),

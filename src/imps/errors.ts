@@ -9,6 +9,7 @@ export const impsErrors = defineErrors({
   'imps-too-large': { sip: 413, http: 413, text: 'the CSP message is over a size limit' },
   'imps-charset-unsupported': { sip: 415, http: 415, text: 'the character set is not supported' },
   'imps-content-type': { sip: 415, http: 415, text: 'the content type is not one of CSP' },
+  'imps-port-taken': { sip: 503, http: 503, text: 'another program listens on the IMPS address' },
   'imps-refused': { sip: 403, http: 403, text: 'refused with a CSP status' },
 });
 

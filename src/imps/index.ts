@@ -11,3 +11,5 @@ export type {
   SessionObserver,
   UserDirectory,
 } from './ports.js';
+export { formatWvAddress, parseUserId, parseWvAddress, type UserId } from './address/wv-address.js';
+export type { SessionRecord, UserRecord } from './state/records.js';

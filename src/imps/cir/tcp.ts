@@ -2,6 +2,7 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import type { Timer } from '../../base/clock.js';
 import type { ImpsContext } from '../context.js';
 import type { SessionRecord } from '../state/records.js';
+import { listening } from '../transport/endpoint.js';
 
 /** Time for HELO after a connection was opened (document 002 §8.1.3). */
 const HELLO_MS = 10_000;
@@ -38,13 +39,7 @@ export class TcpChannels {
 
   /** @returns the port bound */
   async listen(host: string, port: number): Promise<number> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen(port, host, () => {
-        this.#server.off('error', reject);
-        resolve();
-      });
-    });
+    await listening(this.#server, [host, port], (listens) => this.#server.listen(port, host, listens));
     return (this.#server.address() as AddressInfo).port;
   }
 

@@ -2,6 +2,7 @@ import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import type { ImpsContext } from '../context.js';
 import type { SessionRecord } from '../state/records.js';
+import { listening } from '../transport/endpoint.js';
 
 /** Port that a client listens on when it names none (IANA: wv-csp-udp-cir). */
 const CLIENT_PORT = 3717;
@@ -26,13 +27,7 @@ export class UdpChannels {
   async listen(host: string, port: number): Promise<void> {
     const socket = createSocket(isIPv6(host) ? 'udp6' : 'udp4');
     this.#socket = socket;
-    await new Promise<void>((resolve, reject) => {
-      socket.once('error', reject);
-      socket.bind(port, host, () => {
-        socket.off('error', reject);
-        resolve();
-      });
-    });
+    await listening(socket, [host, port], (listens) => socket.bind(port, host, listens));
     socket.on('error', (error) => this.#context.log.warn({ err: error }, 'the CIR socket had an error'));
     socket.on('message', (datagram, from) => {
       this.#datagram(datagram, from).catch((error: unknown) =>

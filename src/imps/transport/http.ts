@@ -12,6 +12,7 @@ import { ParleyError } from '../../base/errors.js';
 import type { ImpsContext, Origin } from '../context.js';
 import { impsError } from '../errors.js';
 import type { Conversation } from './conversation.js';
+import { listening } from './endpoint.js';
 
 /** Answers a CIR poll with its HTTP status. */
 export type PollHandler = (cookie: string) => Promise<200 | 204 | 404 | 429>;
@@ -49,13 +50,7 @@ export class HttpTransport {
 
   /** @returns the address bound, with the port that was chosen for port 0 */
   async listen(host: string, port: number): Promise<AddressInfo> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen(port, host, () => {
-        this.#server.off('error', reject);
-        resolve();
-      });
-    });
+    await listening(this.#server, [host, port], (listens) => this.#server.listen(port, host, listens));
     return this.#server.address() as AddressInfo;
   }
 

@@ -1,8 +1,8 @@
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { child, element, textOf } from '../../../src/imps/codec/element.js';
+import { CirLine } from '../tools/cir-line.js';
 import { message, type Phone } from '../tools/phone.js';
 import { userId, world, type World } from '../tools/world.js';
 
@@ -19,40 +19,10 @@ afterEach(async () => {
   await here.close();
 });
 
-/** A TCP connection as a list of the lines that came. */
-class Line {
-  readonly socket: Socket;
-  readonly lines: string[] = [];
-  closed = false;
-  #rest = '';
-
-  constructor(port: number) {
-    this.socket = connect(port, '127.0.0.1');
-    open.push(this.socket);
-    this.socket.setEncoding('latin1');
-    this.socket.on('data', (text: string) => {
-      this.#rest += text;
-      const parts = this.#rest.split('\r\n');
-      this.#rest = parts.pop() ?? '';
-      this.lines.push(...parts);
-      this.socket.emit('lines');
-    });
-    this.socket.on('error', () => undefined);
-    this.socket.on('close', () => {
-      this.closed = true;
-      this.socket.emit('lines');
-    });
-  }
-
-  async until(count: number): Promise<string[]> {
-    while (this.lines.length < count && !this.closed) await once(this.socket, 'lines');
-    return this.lines;
-  }
-
-  async end(): Promise<string[]> {
-    while (!this.closed) await once(this.socket, 'lines');
-    return this.lines;
-  }
+function connectTo(port: number): CirLine {
+  const opened = new CirLine(port);
+  open.push(opened.socket);
+  return opened;
 }
 
 async function withCir(name: string, method: string): Promise<Phone> {
@@ -74,7 +44,7 @@ describe('CIR over TCP', () => {
       '127.0.0.1',
       String(here.cirPort),
     ]);
-    const line = new Line(here.cirPort);
+    const line = connectTo(here.cirPort);
     line.socket.write(`HELO ${bob.sessionId}\r\n`);
     expect(await line.until(1)).toEqual(['OK']);
     line.socket.write('PING\r\nPING \r\n');
@@ -84,7 +54,7 @@ describe('CIR over TCP', () => {
   });
 
   it('closes a connection without HELO after 10 seconds, and not before', async () => {
-    const line = new Line(here.cirPort);
+    const line = connectTo(here.cirPort);
     await once(line.socket, 'connect');
     await new Promise((resolve) => setImmediate(resolve));
     await waitFor(() => here.clock.pending > 1);
@@ -100,7 +70,7 @@ describe('CIR over TCP', () => {
     ['a line without end', 'x'.repeat(400)],
     ['a long line', `HELO ${'x'.repeat(400)}\r\n`],
   ])('closes a connection that begins with %s, without a word', async (_title, text) => {
-    const line = new Line(here.cirPort);
+    const line = connectTo(here.cirPort);
     line.socket.write(text);
     expect(await line.end()).toEqual([]);
     expect(here.trail.counts().get('imps.cir-refused')).toBe(1);
@@ -109,14 +79,14 @@ describe('CIR over TCP', () => {
   it('tells at once when something waits already', async () => {
     const bob = await withCir('bob', 'STCP');
     await send('early');
-    const line = new Line(here.cirPort);
+    const line = connectTo(here.cirPort);
     line.socket.write(`HELO ${bob.sessionId}\r\n`);
     expect(await line.until(2)).toEqual(['OK', 'WVCI 1.3 cookie-of-bob']);
   });
 
   it('sends one CIR for many messages until the client has come', async () => {
     const bob = await withCir('bob', 'STCP');
-    const line = new Line(here.cirPort);
+    const line = connectTo(here.cirPort);
     line.socket.write(`HELO ${bob.sessionId}\r\n`);
     await line.until(1);
     here.clock.advance(1000);
@@ -133,10 +103,10 @@ describe('CIR over TCP', () => {
 
   it('closes the older connection when the client opens another, and all when the session ends', async () => {
     const bob = await withCir('bob', 'STCP');
-    const first = new Line(here.cirPort);
+    const first = connectTo(here.cirPort);
     first.socket.write(`HELO ${bob.sessionId}\r\n`);
     await first.until(1);
-    const second = new Line(here.cirPort);
+    const second = connectTo(here.cirPort);
     second.socket.write(`HELO ${bob.sessionId}\r\n`);
     await first.end();
     await send('to the newer');
@@ -155,14 +125,14 @@ describe('CIR over TCP', () => {
       )?.cir;
     const keepAlive = element('KeepAlive-Request');
     expect(await cir()).toBeUndefined();
-    const line = new Line(here.cirPort);
+    const line = connectTo(here.cirPort);
     line.socket.write(`HELO ${bob.sessionId}\r\n`);
     await line.until(1);
     line.socket.destroy();
     let told = await cir();
     for (let tries = 0; told === undefined && tries < 100; tries++) told = await cir();
     expect(told).toBe(false);
-    const again = new Line(here.cirPort);
+    const again = connectTo(here.cirPort);
     again.socket.write(`HELO ${bob.sessionId}\r\n`);
     await again.until(1);
     expect(await cir()).toBeUndefined();

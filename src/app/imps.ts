@@ -1,0 +1,53 @@
+import type { Clock } from '../base/clock.js';
+import type { Logger } from '../base/log.js';
+import type { Trail } from '../base/trail.js';
+import type { Config } from '../config/schema.js';
+import { createImpsServer, parseUserId, type ImpsServer } from '../imps/index.js';
+import type { Store } from '../store/store.js';
+
+export interface RunningImps {
+  readonly server: ImpsServer;
+  /** URL of CSP over HTTP. */
+  readonly csp: string;
+  /** `host:port` of CIR over TCP and UDP. */
+  readonly cir: string;
+}
+
+/**
+ * Starts the IMPS server and makes the users that the configuration's subscribers have on the IMPS side.
+ * @param disposers gets what stops it, before anything listens.
+ * @throws ParleyError `imps-port-taken`
+ */
+export async function startImps(
+  config: Config,
+  parts: { clock: Clock; log: Logger; store: Store; trail: Trail },
+  disposers: (() => Promise<void> | void)[],
+): Promise<RunningImps> {
+  const { domain = config.domain, ...settings } = config.imps;
+  const server = createImpsServer({ ...parts, config: { ...settings, domain } });
+  disposers.push(() => server.close());
+  await provision(server, config, domain, parts);
+  const { http, cirHost, cirPort } = await server.start();
+  return { server, csp: `${http}/csp`, cir: `${cirHost}:${cirPort}` };
+}
+
+async function provision(
+  server: ImpsServer,
+  config: Config,
+  domain: string,
+  { clock, log }: { clock: Clock; log: Logger },
+): Promise<void> {
+  for (const { imps, password, identities } of config.subscribers) {
+    const user = parseUserId(imps, domain);
+    if (user === undefined) continue;
+    const msisdn = identities.find((identity) => identity.startsWith('tel:+'))?.slice('tel:'.length);
+    const created = await server.users.create({
+      user,
+      password,
+      msisdn,
+      state: 'active',
+      createdAt: clock.now(),
+    });
+    if (created) log.info({ user }, 'IMPS user of the configuration was added');
+  }
+}

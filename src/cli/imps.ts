@@ -1,0 +1,101 @@
+import { Command } from 'commander';
+import type { CommandContext } from './program.js';
+import { formatTable } from './table.js';
+
+interface SessionView {
+  readonly user: string;
+  readonly clientId: string;
+  readonly applicationId: string;
+  readonly version: string;
+  readonly startedAt: string;
+  readonly seenAt: string;
+}
+
+interface UserView {
+  readonly user: string;
+  readonly msisdn?: string;
+  readonly state: string;
+}
+
+/** `parley imps sessions|disconnect|users|add|remove`. */
+export function impsCommand({ api, print, readSecret }: CommandContext): Command {
+  const command = new Command('imps').description('IMPS phones: sessions and users');
+  command
+    .command('sessions')
+    .description('phones that are logged in')
+    .argument('[user]', 'only this User-ID')
+    .option('--json', 'print what the API gives')
+    .action(async (user: string | undefined, options: { json?: boolean }) => {
+      const filter = user === undefined ? '' : `&user=${encodeURIComponent(user)}`;
+      const { sessions } = await api().call<{ sessions: SessionView[] }>(
+        'GET',
+        `/imps/sessions?limit=1000${filter}`,
+      );
+      print(options.json ? JSON.stringify(sessions, null, 2) : table(sessions));
+    });
+  command
+    .command('disconnect')
+    .description("end a user's sessions from the server's side")
+    .argument('<user>', 'User-ID')
+    .option('--client <id>', 'only the session of this Client-ID')
+    .action(async (user: string, { client }: { client?: string }) => {
+      const query = client === undefined ? '' : `?client=${encodeURIComponent(client)}`;
+      const { sessions } = await api().call<{ sessions: SessionView[] }>(
+        'DELETE',
+        `/imps/sessions/${encodeURIComponent(user)}${query}`,
+      );
+      print(table(sessions));
+    });
+  command
+    .command('users')
+    .description('who may log in')
+    .action(async () => {
+      const { users } = await api().call<{ users: UserView[] }>('GET', '/imps/users?limit=1000');
+      print(
+        formatTable(
+          ['USER', 'MSISDN', 'STATE'],
+          users.map(({ user, msisdn, state }) => [user, msisdn ?? '-', state]),
+          'no IMPS users',
+        ),
+      );
+    });
+  command
+    .command('add')
+    .description(
+      'add a user; the password comes from PARLEY_SUBSCRIBER_PASSWORD or standard input, never from the command line',
+    )
+    .argument('<user>', 'User-ID, wv:USER@DOMAIN')
+    .option('--msisdn <number>', 'telephone number, +DIGITS')
+    .action(async (user: string, { msisdn }: { msisdn?: string }) => {
+      const password = await readSecret();
+      await api().call('POST', '/imps/users', {
+        user,
+        password,
+        ...(msisdn === undefined ? {} : { msisdn }),
+      });
+      print(`added ${user}`);
+    });
+  command
+    .command('remove')
+    .description('remove a user and end its sessions')
+    .argument('<user>', 'User-ID')
+    .action(async (user: string) => {
+      await api().call('DELETE', `/imps/users/${encodeURIComponent(user)}`);
+      print(`removed ${user}`);
+    });
+  return command;
+}
+
+const table = (sessions: readonly SessionView[]): string =>
+  formatTable(
+    ['USER', 'CLIENT-ID', 'APPLICATION', 'CSP', 'SINCE', 'SEEN'],
+    sessions.map(({ user, clientId, applicationId, version, startedAt, seenAt }) => [
+      user,
+      clientId,
+      applicationId || '-',
+      version,
+      startedAt,
+      seenAt,
+    ]),
+    'no IMPS sessions',
+  );
