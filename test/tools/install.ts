@@ -3,6 +3,8 @@ import { existsSync } from 'node:fs';
 
 /** Programs that tests run and npm does not bring, by the Debian package that holds each. */
 const tools: Record<string, string> = {
+  baresip: 'baresip-core',
+  chromium: 'chromium',
   kamailio: 'kamailio',
   'osmo-auc-gen': 'libosmocore-utils',
   prlimit: 'util-linux',

@@ -20,6 +20,7 @@ export class SipPeer {
   private constructor(socket: Socket) {
     this.#socket = socket;
     socket.on('message', (data, { port }) => {
+      this.datagrams.push(data);
       for (const tap of this.#taps) tap('in', port, data);
       const parsed = parseDatagram(data);
       if (parsed.kind === 'malformed') throw new Error(`the server sent something malformed: ${parsed.why}`);
