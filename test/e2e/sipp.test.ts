@@ -1,48 +1,15 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { startApp, type App } from '../../src/app.js';
-import { silentLogger } from '../../src/base/log.js';
 import { runLoad, type LoadOptions } from '../../src/cli/load.js';
-import { configSchema } from '../../src/config/schema.js';
 import { missing } from '../tools/install.js';
+import { startParley, type RunningParley } from '../tools/parley.js';
 
 const lacking = missing('sipp');
 
-interface Running {
-  readonly app: App;
-  /** host:port of its UDP listener. */
-  readonly target: string;
-  stop(): Promise<void>;
-}
-
-async function start(settings: object): Promise<Running> {
-  const folder = await mkdtemp(join(tmpdir(), 'parley-sipp-'));
-  const config = configSchema.parse({
-    store: `lmdb:${join(folder, 'data')}`,
-    sip: { listen: ['udp:127.0.0.1:0', 'tcp:127.0.0.1:0'] },
-    http: { listen: '127.0.0.1:0' },
-    drainSeconds: 0.1,
-    ...settings,
-  });
-  const app = await startApp(config, silentLogger);
-  const udp = app.stack.listeners.find(({ protocol }) => protocol === 'udp')!;
-  return {
-    app,
-    target: `127.0.0.1:${udp.port}`,
-    async stop() {
-      await app.stop();
-      await rm(folder, { recursive: true, force: true });
-    },
-  };
-}
-
 const options = (
-  server: Running,
+  server: RunningParley,
   more: Pick<LoadOptions, 'scenario'> & Partial<LoadOptions>,
 ): LoadOptions => ({
-  target: server.target,
+  target: `127.0.0.1:${server.port}`,
   calls: 40,
   rate: 0,
   users: 20,
@@ -51,9 +18,9 @@ const options = (
 });
 
 describe.skipIf(lacking)(`SIPp with open authentication ${lacking ?? ''}`, () => {
-  let server: Running;
+  let server: RunningParley;
   beforeAll(async () => {
-    server = await start({ auth: 'none' });
+    server = await startParley({ auth: 'none' });
   });
   afterAll(() => server.stop());
 
@@ -85,9 +52,9 @@ describe.skipIf(lacking)(`SIPp with open authentication ${lacking ?? ''}`, () =>
 });
 
 describe.skipIf(lacking)(`SIPp with digest ${lacking ?? ''}`, () => {
-  let server: Running;
+  let server: RunningParley;
   beforeAll(async () => {
-    server = await start({
+    server = await startParley({
       digest: { algorithms: ['MD5', 'SHA-256', 'SHA-512-256'] },
       subscribers: ['alice', 'bob', 'carol', 'dave'].map((name) => ({
         privateId: `${name}@ims.test`,

@@ -22,7 +22,7 @@ export async function startParley(settings: Record<string, unknown> = {}): Promi
   const config = configSchema.parse({
     store: `lmdb:${join(folder, 'data')}`,
     http: { listen: '127.0.0.1:0' },
-    imps: { listen: '127.0.0.1:0', cir: '127.0.0.1:0' },
+    imps: { listen: '127.0.0.1:0', cirListen: '127.0.0.1:0' },
     msrp: { listen: '127.0.0.1:0' },
     drainSeconds: 0.1,
     ...others,
