@@ -47,7 +47,7 @@ export function childText(element: XmlValue, name: string): string | undefined {
   const value = typeof element === 'object' ? element[name] : undefined;
   const text =
     typeof value === 'object' && !Array.isArray(value) ? (value as { '#text'?: XmlValue })['#text'] : value;
-  return typeof text === 'string' ? decode(text) : undefined;
+  return typeof text === 'string' ? unescapeXml(text) : undefined;
 }
 
 /** The first child element with one of the names. */
@@ -57,7 +57,8 @@ export function firstChild<T extends string>(element: XmlValue, names: readonly 
 
 const predefined: Readonly<Record<string, string>> = { lt: '<', gt: '>', amp: '&', quot: '"', apos: "'" };
 
-function decode(text: string): string {
+/** Resolves the predefined entities and character references in text or an attribute value. */
+export function unescapeXml(text: string): string {
   return text.replace(
     /&(?:#(\d{1,7})|#x([0-9A-Fa-f]{1,6})|(lt|gt|amp|quot|apos));/g,
     (all, decimal, hex, name) => {

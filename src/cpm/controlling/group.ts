@@ -1,0 +1,149 @@
+import { groupError } from './errors.js';
+import {
+  holdsMembership,
+  nextState,
+  type Endpoint,
+  type Member,
+  type MemberEvent,
+  type Role,
+} from './member.js';
+import type { Recipient } from './recipient.js';
+
+/** `pre-defined` groups are kept by the operator; `long-lived` ones outlive their sessions, `ad-hoc` ones for a while. */
+export type GroupKind = 'ad-hoc' | 'long-lived' | 'pre-defined';
+/** `open` groups take anyone of the domain who joins, `closed` ones only members. */
+export type GroupAccess = 'open' | 'closed';
+
+/** A group as it is stored. */
+export interface Group {
+  /** User part of the group session identity. */
+  readonly id: string;
+  /** Group session identity without parameters: `sip:gs-7f3c9a@ims.test`. */
+  readonly uri: string;
+  readonly kind: GroupKind;
+  readonly access: GroupAccess;
+  readonly contributionId: string;
+  readonly conversationId: string;
+  readonly subject?: string | undefined;
+  readonly creator: string;
+  readonly maximum: number;
+  /** Members connected or invited below which the session ends. */
+  readonly minimum: number;
+  readonly members: readonly Member[];
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number;
+  /** The process whose sessions the endpoints are. */
+  readonly holder: string;
+}
+
+/** What happened to one member. */
+export interface MemberChange {
+  readonly identity: string;
+  readonly event: MemberEvent;
+  /** The session that came (`connect`) or went (`drop`, `leave`). */
+  readonly endpoint?: Endpoint;
+  readonly disconnection?: Member['disconnection'];
+}
+
+export function findMember(group: Group, identity: string): Member | undefined {
+  return group.members.find((member) => member.identity === identity);
+}
+
+/** The group after a change; the same object when nothing changes. One of several sessions that ends leaves its member connected. */
+export function changeMember(group: Group, change: MemberChange): Group {
+  const index = group.members.findIndex((member) => member.identity === change.identity);
+  const member = group.members[index];
+  const changed = member && changedMember(member, change);
+  return changed === undefined || changed === member
+    ? group
+    : { ...group, members: group.members.with(index, changed) };
+}
+
+function changedMember(member: Member, { event, endpoint, disconnection }: MemberChange): Member | undefined {
+  const others = member.endpoints.filter((one) => one.id !== endpoint?.id);
+  if (event === 'connect') {
+    if (member.state !== 'connected' && nextState(member.state, event) === undefined) return undefined;
+    const endpoints = endpoint ? [...others, endpoint] : others;
+    return { ...member, state: 'connected', endpoints, disconnection: undefined };
+  }
+  if (event === 'drop' && others.length > 0) return { ...member, endpoints: others };
+  const state = nextState(member.state, event);
+  return state && { ...member, state, endpoints: [], disconnection };
+}
+
+/**
+ * Adds those whom the group does not know and invites again those who are out.
+ * @returns the group, and who of them is to be invited.
+ * @throws ParleyError `group-full`.
+ */
+export function inviteAll(
+  group: Group,
+  recipients: readonly Recipient[],
+  alias: () => string,
+): { group: Group; invited: readonly Recipient[] } {
+  const members = [...group.members];
+  const invited: Recipient[] = [];
+  for (const recipient of recipients) {
+    const index = members.findIndex((member) => member.identity === recipient.identity);
+    const known = members[index];
+    if (!known) members.push(newMember(recipient, alias));
+    else {
+      const state = nextState(known.state, 'invite');
+      if (state === undefined) continue;
+      members[index] = { ...known, state, disconnection: undefined };
+    }
+    invited.push(recipient);
+  }
+  if (members.filter(holdsMembership).length > group.maximum)
+    throw groupError('group-full', `${group.maximum}`);
+  return { group: { ...group, members }, invited };
+}
+
+function newMember({ identity, copyControl, anonymize }: Recipient, alias: () => string): Member {
+  return {
+    identity,
+    state: 'invited',
+    role: 'participant',
+    endpoints: [],
+    copyControl,
+    ...(anonymize ? { alias: alias() } : {}),
+  };
+}
+
+/** A member that comes in by itself: the creator, or somebody who joins an open group. */
+export function addMember(group: Group, identity: string, role: Role): Group {
+  if (findMember(group, identity)) return group;
+  if (group.members.filter(holdsMembership).length >= group.maximum)
+    throw groupError('group-full', `${group.maximum}`);
+  const member: Member = { identity, state: 'away', role, endpoints: [], copyControl: 'to' };
+  return { ...group, members: [...group.members, member] };
+}
+
+export function isConnected(group: Group): boolean {
+  return group.members.some((member) => member.state === 'connected');
+}
+
+/** Whether too few are left: nobody rings, and fewer than the minimum are connected. */
+export function isBelowMinimum(group: Group): boolean {
+  const count = (state: Member['state']): number =>
+    group.members.filter((member) => member.state === state).length;
+  return count('invited') === 0 && count('connected') < group.minimum;
+}
+
+/** The group as another process finds it: sessions ended with the process that held them, and nobody rings any more. */
+export function taken(group: Group, holder: string): Group {
+  if (group.holder === holder) return group;
+  const members = group.members.map((member): Member =>
+    member.state === 'connected' || member.state === 'invited'
+      ? { ...member, state: 'away', endpoints: [] }
+      : member,
+  );
+  return { ...group, holder, members };
+}
+
+/** Who may add: every connected member. Who may remove or close: a chairman; everybody may remove itself. @throws ParleyError */
+export function checkRight(group: Group, by: string, action: 'add' | 'remove', whom: string): void {
+  const member = findMember(group, by);
+  if (member?.state !== 'connected') throw groupError('group-not-a-member');
+  if (action === 'remove' && member.role !== 'chairman' && whom !== by) throw groupError('group-not-allowed');
+}

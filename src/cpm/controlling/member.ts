@@ -1,0 +1,76 @@
+import { groupError } from './errors.js';
+import type { CopyControl } from './recipient.js';
+
+/**
+ * Where a user stands in a group. `invited` rings, `away` lost its last session and may come back, `left` went for good,
+ * `refused` did not accept, `removed` was put out.
+ */
+export type MemberState = 'invited' | 'connected' | 'away' | 'left' | 'refused' | 'removed';
+
+/** What happens to a member: with all its devices (`invite`, `refuse`, `leave`, `remove`), or with the first or last of them. */
+export type MemberEvent = 'invite' | 'connect' | 'refuse' | 'drop' | 'leave' | 'remove';
+
+/** Where each event leads; one that is absent cannot happen there and changes nothing. */
+const transitions: Readonly<Record<MemberState, Readonly<Partial<Record<MemberEvent, MemberState>>>>> = {
+  invited: { connect: 'connected', refuse: 'refused', drop: 'away', leave: 'left', remove: 'removed' },
+  connected: { drop: 'away', leave: 'left', remove: 'removed' },
+  away: { invite: 'invited', connect: 'connected', leave: 'left', remove: 'removed' },
+  left: { invite: 'invited', connect: 'connected', remove: 'removed' },
+  refused: { invite: 'invited', connect: 'connected', remove: 'removed' },
+  removed: { invite: 'invited' },
+};
+
+export type Role = 'chairman' | 'participant';
+
+/** One session of a member: one of its devices (RFC 4575 §5.7). */
+export interface Endpoint {
+  /** Opaque: neither GRUU nor Instance ID is shown to others. */
+  readonly id: string;
+  readonly joining: 'dialed-in' | 'dialed-out';
+}
+
+/** How a member's last session ended (RFC 4575 §5.7.4). */
+export type DisconnectionMethod = 'departed' | 'booted' | 'failed' | 'busy';
+
+export interface Member {
+  /** Address of record. */
+  readonly identity: string;
+  readonly state: MemberState;
+  readonly role: Role;
+  /** Its sessions at this node; none of them outlives the process. */
+  readonly endpoints: readonly Endpoint[];
+  readonly copyControl: CopyControl;
+  /** What others see instead of the identity. */
+  readonly alias?: string | undefined;
+  readonly nickname?: string | undefined;
+  readonly disconnection?: { readonly method: DisconnectionMethod; readonly reason: string } | undefined;
+}
+
+/** The state after an event; undefined when it changes nothing there. */
+export function nextState(state: MemberState, event: MemberEvent): MemberState | undefined {
+  return transitions[state][event];
+}
+
+/** Whether messages are kept for the member while it has no session. */
+export function holdsMembership({ state }: Member): boolean {
+  return state === 'connected' || state === 'away' || state === 'invited';
+}
+
+/** What others see of the member. */
+export function shownAs(member: Member): string {
+  return member.alias ?? member.identity;
+}
+
+/** How a final response to the invitation is shown (RFC 4575 §5.7.4). */
+export function refusalOf(status: number, reason: string): NonNullable<Member['disconnection']> {
+  const method = status === 486 || status === 600 ? 'busy' : 'failed';
+  return { method, reason: `SIP;cause=${status};text="${reason.replace(/[\\"\r\n]/g, ' ')}"` };
+}
+
+/** @throws ParleyError `group-not-a-member` unless that user may come in by itself. */
+export function mayJoin(member: Member | undefined): void {
+  if (!member || nextState(member.state, 'connect') === undefined) {
+    if (member?.state === 'connected') return;
+    throw groupError('group-not-a-member', member?.state);
+  }
+}

@@ -1,0 +1,76 @@
+import { ParleyError } from '../../base/errors.js';
+import { parseAor, type Aor } from '../../identity/aor.js';
+import { parseUriHeaders } from '../../sip/message/uri-headers.js';
+import { parseUri } from '../../sip/message/uri.js';
+import { groupError } from './errors.js';
+
+/** How much others learn of a recipient (RFC 5364 §4); in falling order of precedence. */
+export const copyControls = ['to', 'cc', 'bcc'] as const;
+export type CopyControl = (typeof copyControls)[number];
+
+/** The header fields that an INVITE may take from an entry. Everything else would let the list forge or steer (RFC 3261 §19.1.5). */
+export interface EntryFields {
+  /** Contribution-ID, or the dialog target, of the 1-1 session that the group replaces. */
+  readonly sessionReplaces?: string;
+  /** RFC 3891; only of use where nobody between changes dialog identifiers. */
+  readonly replaces?: string;
+  /** Caller preferences that name the device, as written. */
+  readonly acceptContact?: string;
+}
+
+/** One whom a list names. */
+export interface Recipient extends EntryFields {
+  /** Whom: an address of record, or the URI as it is when it is neither `sip` nor `tel` and interworking must reach it. */
+  readonly identity: Aor | string;
+  readonly interworking: boolean;
+  /** Request-URI for this one: the GRUU where the entry has one, without method and header fields. */
+  readonly target: string;
+  readonly method: 'INVITE' | 'BYE';
+  readonly copyControl: CopyControl;
+  readonly anonymize: boolean;
+}
+
+/**
+ * Reads the URI of an entry or of Refer-To.
+ * @throws ParleyError `group-list-malformed`, `group-list-method`.
+ */
+export function parseRecipient(
+  text: string,
+  visibility: { readonly copyControl: CopyControl; readonly anonymize: boolean },
+): Recipient {
+  try {
+    const uri = parseUri(text.trim());
+    if (!uri.isSip) return { ...other(uri.scheme, uri.toString()), method: 'INVITE', ...visibility };
+    const method = (uri.param('method') ?? 'INVITE').toUpperCase();
+    if (method !== 'INVITE' && method !== 'BYE') throw groupError('group-list-method', method);
+    const fields = uri.headers === undefined ? {} : entryFields(uri.headers);
+    uri.params.delete('method');
+    uri.headers = undefined;
+    const target = uri.toString();
+    return { identity: parseAor(target), interworking: false, target, method, ...visibility, ...fields };
+  } catch (error) {
+    if (error instanceof ParleyError && error.code === 'group-list-method') throw error;
+    throw groupError('group-list-malformed', error instanceof Error ? error.message : undefined, {
+      cause: error,
+    });
+  }
+}
+
+function other(scheme: string, text: string): Pick<Recipient, 'identity' | 'interworking' | 'target'> {
+  if (scheme === 'tel') {
+    const identity = parseAor(text);
+    return { identity, interworking: false, target: identity };
+  }
+  return { identity: text, interworking: true, target: text };
+}
+
+function entryFields(raw: string): EntryFields {
+  const fields: { -readonly [key in keyof EntryFields]: EntryFields[key] } = {};
+  for (const { key, value } of parseUriHeaders(raw)) {
+    if (value === '') continue;
+    if (key === 'session-replaces') fields.sessionReplaces ??= value;
+    else if (key === 'replaces') fields.replaces ??= value;
+    else if (key === 'accept-contact') fields.acceptContact ??= value;
+  }
+  return fields;
+}

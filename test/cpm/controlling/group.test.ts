@@ -1,0 +1,167 @@
+import { describe, expect, it } from 'vitest';
+import { formatFullInfo, formatPartialInfo } from '../../../src/cpm/controlling/conference-info.js';
+import {
+  addMember,
+  changeMember,
+  checkRight,
+  findMember,
+  inviteAll,
+  isBelowMinimum,
+  taken,
+  type Group,
+} from '../../../src/cpm/controlling/group.js';
+import { mayJoin, refusalOf } from '../../../src/cpm/controlling/member.js';
+import type { Recipient } from '../../../src/cpm/controlling/recipient.js';
+import { parseSmallXml } from '../../../src/msrp/xml.js';
+
+const ALICE = 'sip:alice@ims.test';
+const BOB = 'sip:bob@ims.test';
+const CAROL = 'sip:carol@ims.test';
+
+const empty: Group = {
+  id: 'gs-1',
+  uri: 'sip:gs-1@ims.test',
+  kind: 'ad-hoc',
+  access: 'closed',
+  contributionId: 'g77',
+  conversationId: 'k2',
+  subject: 'Trip <planning>',
+  creator: ALICE,
+  maximum: 3,
+  minimum: 2,
+  members: [],
+  createdAt: 0,
+  holder: 'one',
+};
+
+const recipient = (identity: string, more: Partial<Recipient> = {}): Recipient => ({
+  identity,
+  interworking: false,
+  target: identity,
+  method: 'INVITE',
+  copyControl: 'to',
+  anonymize: false,
+  ...more,
+});
+
+/** Alice in the chair, bob and carol invited. */
+const created = inviteAll(
+  changeMember(addMember(empty, ALICE, 'chairman'), {
+    identity: ALICE,
+    event: 'connect',
+    endpoint: { id: 'a1', joining: 'dialed-in' },
+  }),
+  [recipient(BOB), recipient(CAROL, { anonymize: true })],
+  () => 'sip:anonymous1@anonymous.invalid',
+).group;
+const connect = (group: Group, identity: string, id: string): Group =>
+  changeMember(group, { identity, event: 'connect', endpoint: { id, joining: 'dialed-out' } });
+
+describe('a group', () => {
+  it('ends when nobody rings and fewer than its minimum are connected', () => {
+    const refused = (group: Group, identity: string) => changeMember(group, { identity, event: 'refuse' });
+    expect(isBelowMinimum(created)).toBe(false);
+    expect(isBelowMinimum(refused(created, BOB))).toBe(false);
+    expect(isBelowMinimum(refused(refused(created, BOB), CAROL))).toBe(true);
+    expect(isBelowMinimum(refused(connect(created, BOB, 'b1'), CAROL))).toBe(false);
+  });
+
+  it('keeps a member connected until the last of its devices has gone', () => {
+    const two = connect(connect(created, BOB, 'b1'), BOB, 'b2');
+    const drop = (group: Group, id: string) =>
+      changeMember(group, { identity: BOB, event: 'drop', endpoint: { id, joining: 'dialed-out' } });
+    expect(findMember(drop(two, 'b1'), BOB)).toMatchObject({ state: 'connected', endpoints: [{ id: 'b2' }] });
+    expect(findMember(drop(drop(two, 'b1'), 'b2'), BOB)).toMatchObject({ state: 'away', endpoints: [] });
+  });
+
+  it('lets nobody in above its maximum', () => {
+    expect(() => inviteAll(created, [recipient('sip:dave@ims.test')], () => '')).toThrow(/full/);
+    expect(() => addMember(created, 'sip:dave@ims.test', 'participant')).toThrow(/full/);
+  });
+
+  it('invites nobody twice who rings or is in', () => {
+    expect(inviteAll(created, [recipient(BOB), recipient(ALICE)], () => '').invited).toEqual([]);
+  });
+
+  it('takes back who is away, left or refused, and never who was removed', () => {
+    const after = (event: 'drop' | 'leave' | 'refuse' | 'remove') =>
+      findMember(changeMember(created, { identity: BOB, event }), BOB);
+    for (const event of ['drop', 'leave', 'refuse'] as const)
+      expect(() => mayJoin(after(event))).not.toThrow();
+    expect(() => mayJoin(after('remove'))).toThrow(/not a member/);
+    expect(() => mayJoin(undefined)).toThrow(/not a member/);
+  });
+
+  it('lets every member add, and only the chairman remove others', () => {
+    const group = connect(created, BOB, 'b1');
+    expect(() => checkRight(group, BOB, 'add', CAROL)).not.toThrow();
+    expect(() => checkRight(group, BOB, 'remove', BOB)).not.toThrow();
+    expect(() => checkRight(group, BOB, 'remove', CAROL)).toThrow(/role/);
+    expect(() => checkRight(group, ALICE, 'remove', CAROL)).not.toThrow();
+    expect(() => checkRight(group, 'sip:mallory@ims.test', 'add', CAROL)).toThrow(/not a member/);
+  });
+
+  it('finds its members away, and none lost, when another process takes it', () => {
+    const after = taken(connect(created, BOB, 'b1'), 'two');
+    expect(after.members.map(({ identity, state }) => [identity, state])).toEqual([
+      [ALICE, 'away'],
+      [BOB, 'away'],
+      [CAROL, 'away'],
+    ]);
+  });
+});
+
+describe('a conference-info document', () => {
+  it('shows everything at first: endpoints by device, roles, and the anonymous by an alias', () => {
+    const text = formatFullInfo(connect(connect(created, BOB, 'b1'), BOB, 'b2'), 0, ALICE);
+    expect(
+      parseSmallXml(Buffer.from(text), 'conference-info', 'urn:ietf:params:xml:ns:conference-info'),
+    ).toMatchObject({
+      '@_entity': 'sip:gs-1@ims.test',
+      '@_state': 'full',
+      '@_version': '0',
+      'conference-description': { subject: 'Trip &lt;planning&gt;', 'maximum-user-count': '3' },
+      'conference-state': { 'user-count': '2', active: 'true' },
+      users: {
+        user: [
+          { '@_entity': ALICE, '@_yourown': 'true', roles: { entry: 'chairman' } },
+          {
+            '@_entity': BOB,
+            endpoint: [
+              { '@_entity': 'b1', status: 'connected', 'joining-method': 'dialed-out' },
+              { '@_entity': 'b2', status: 'connected' },
+            ],
+          },
+          { '@_entity': 'sip:anonymous1@anonymous.invalid', endpoint: { status: 'dialing-out' } },
+        ],
+      },
+    });
+    expect(text).not.toContain('carol');
+  });
+
+  it('shows then only who changed, and why it went', () => {
+    const group = changeMember(created, {
+      identity: BOB,
+      event: 'refuse',
+      disconnection: refusalOf(603, 'Decline'),
+    });
+    const text = formatPartialInfo(group, [findMember(group, BOB)!], 4, ALICE);
+    expect(
+      parseSmallXml(Buffer.from(text), 'conference-info', 'urn:ietf:params:xml:ns:conference-info'),
+    ).toMatchObject({
+      '@_state': 'partial',
+      '@_version': '4',
+      users: {
+        '@_state': 'partial',
+        user: {
+          '@_entity': BOB,
+          endpoint: {
+            status: 'disconnected',
+            'disconnection-method': 'failed',
+            'disconnection-info': { reason: 'Reason: SIP;cause=603;text=&quot;Decline&quot;' },
+          },
+        },
+      },
+    });
+  });
+});
