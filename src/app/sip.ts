@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import type { Trail } from '../base/trail.js';
 import type { Config } from '../config/schema.js';
+import { createDrachtioStack } from '../sip/drachtio/stack.js';
 import { createNetwork } from '../sip/embedded/network.js';
 import { createEmbeddedStack } from '../sip/embedded/stack.js';
 import type { SipStack } from '../sip/stack.js';
@@ -17,6 +18,12 @@ export interface Sip {
 /** The SIP stack that the configuration asks for, not yet started. */
 export function makeSip(config: Config, parts: { clock: Clock; log: Logger; trail: Trail }): Sip {
   const { listen, timers, overloadDelay, tls } = config.sip;
+  const names = { domain: config.domain, aliases: config.domains, timers };
+  if (config.sip.stack !== 'embedded') {
+    const stack = createDrachtioStack({ ...parts, ...names, url: config.sip.stack });
+    // WebSocket clients connect to the drachtio-server
+    return { stack, attachTo: () => {} };
+  }
   const wire = createNetwork({
     ...parts,
     listen,
@@ -24,12 +31,6 @@ export function makeSip(config: Config, parts: { clock: Clock; log: Logger; trai
     overload: { delayMs: overloadDelay },
     ...(tls && { tls: readTls(tls) }),
   });
-  const stack = createEmbeddedStack({
-    ...parts,
-    wire,
-    domain: config.domain,
-    aliases: config.domains,
-    timers,
-  });
+  const stack = createEmbeddedStack({ ...parts, ...names, wire });
   return { stack, attachTo: (http) => wire.attachWebSocket(http) };
 }

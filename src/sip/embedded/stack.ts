@@ -43,6 +43,8 @@ import type { Wire } from './wire.js';
 
 export interface EmbeddedOptions {
   readonly wire: Wire;
+  /** What the wire can do; all when absent. */
+  readonly abilities?: StackAbilities;
   readonly clock: Clock;
   readonly log: Logger;
   readonly trail: Trail;
@@ -70,13 +72,15 @@ export function createEmbeddedStack(options: EmbeddedOptions): SipStack {
   return new EmbeddedStack(options);
 }
 
+const everything: StackAbilities = {
+  name: 'embedded',
+  binaryBodies: true,
+  maxMessageBytes: 1 << 20,
+  flows: true,
+};
+
 class EmbeddedStack implements SipStack {
-  readonly abilities: StackAbilities = {
-    name: 'embedded',
-    binaryBodies: true,
-    maxMessageBytes: 1 << 20,
-    flows: true,
-  };
+  readonly abilities: StackAbilities;
   readonly #options: EmbeddedOptions;
   readonly #wire: Wire;
   readonly #dispatcher: Dispatcher;
@@ -89,6 +93,7 @@ class EmbeddedStack implements SipStack {
   constructor(options: EmbeddedOptions) {
     const { wire, clock, log, trail, domain, aliases = [] } = options;
     this.#options = options;
+    this.abilities = options.abilities ?? everything;
     this.#from = `sip:${domain}`;
     this.#wire = wire;
     this.#dispatcher = new Dispatcher(log, trail);
@@ -126,7 +131,12 @@ class EmbeddedStack implements SipStack {
   }
 
   async start(): Promise<void> {
+    this.#wire.onListeners = () => this.#learnNames();
     await this.#wire.start();
+    this.#learnNames();
+  }
+
+  #learnNames(): void {
     const { names } = this.#environment;
     names.addListeners(this.#wire.listeners);
     for (const listener of this.#wire.listeners) names.addEnd(this.#wire.localEnd(listener));

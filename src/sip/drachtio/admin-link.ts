@@ -1,0 +1,176 @@
+import type { Socket } from 'node:net';
+import type { Clock, Timer } from '../../base/clock.js';
+import type { Logger } from '../../base/log.js';
+import type { Protocol } from '../stack.js';
+import { readEvent, readReply, type AdminEvent, type Reply } from './admin-event.js';
+import { FrameReader, writeFrame, type Frame } from './frames.js';
+import { Pacing } from './pacing.js';
+
+/** A SIP listener of a server. */
+export interface ServerListener {
+  readonly protocol: Protocol;
+  readonly address: string;
+  readonly port: number;
+}
+
+export interface LinkOwner {
+  onEvent(link: AdminLink, event: AdminEvent): void;
+  /** Called once, with why; every command that waits has failed by then. */
+  onClosed(link: AdminLink, why: string): void;
+}
+
+export interface LinkOptions {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly secret: string;
+  readonly tags: readonly string[];
+  /** Verbs that the server is to send us; none on a connection that the server made. */
+  readonly verbs: readonly string[];
+}
+
+type OnReply = (reply: Reply) => void;
+
+const PING_MS = 5_000;
+const HELLO_MS = 5_000;
+const LOST: Reply = { ok: false, reason: 'connection lost', transaction: '', message: undefined, fields: [] };
+
+/**
+ * One connection to a drachtio-server. It proves the secret, asks for requests, and carries commands and their replies.
+ * A server that does not answer a ping within its interval counts as gone.
+ */
+export class AdminLink {
+  /** `host:port` of the first SIP listener: names the server in flow tokens. */
+  name = '';
+  version = '';
+  listeners: readonly ServerListener[] = [];
+  readonly #socket: Socket;
+  readonly #options: LinkOptions;
+  readonly #owner: LinkOwner;
+  readonly #reader = new FrameReader();
+  readonly #pacing: Pacing;
+  readonly #replies = new Map<string, OnReply>();
+  #ping: Timer | undefined;
+  #sequence = 0;
+  #closed = false;
+
+  constructor(socket: Socket, options: LinkOptions, owner: LinkOwner) {
+    this.#socket = socket;
+    this.#options = options;
+    this.#owner = owner;
+    this.#pacing = new Pacing((frame) => socket.write(frame));
+    socket.setNoDelay(true);
+    socket.on('data', (chunk: Buffer) => this.#onData(chunk));
+    socket.on('error', (error) => this.#close(error.message));
+    socket.on('close', () => this.#close('the server closed the connection'));
+  }
+
+  get open(): boolean {
+    return !this.#closed && this.listeners.length > 0;
+  }
+
+  /** Commands that wait for their reply. */
+  get pending(): number {
+    return this.#replies.size;
+  }
+
+  /** Proves the secret. @returns undefined when the server takes it, else why not. */
+  greet(): Promise<string | undefined> {
+    const { secret, tags, verbs, clock } = this.#options;
+    return new Promise((resolve) => {
+      const patience = clock.after(HELLO_MS, () => this.#close('no answer to the secret'));
+      this.command(`authenticate|${secret}|${tags.join(',')}`, undefined, (reply) => {
+        patience.cancel();
+        if (!reply.ok) {
+          resolve(reply.reason);
+          return;
+        }
+        this.listeners = readListeners(reply.fields[0] ?? '');
+        this.version = reply.fields[1] ?? '';
+        const [first] = this.listeners;
+        this.name = first ? `${first.address}:${first.port}` : '';
+        for (const verb of verbs) this.command(`route|${verb}`, undefined, () => {});
+        if (verbs.length > 0) this.#schedulePing();
+        resolve(first ? undefined : 'the server has no SIP listener');
+      });
+    });
+  }
+
+  /** Sends `<id>|<command>` with a SIP message behind it. `onReply` is called once, also when the connection goes. */
+  command(command: string, message: Buffer | undefined, onReply: OnReply): void {
+    if (this.#closed) {
+      queueMicrotask(() => onReply(LOST));
+      return;
+    }
+    const id = `p${this.#sequence++}`;
+    this.#replies.set(id, onReply);
+    this.#pacing.send(id, writeFrame(`${id}|${command}`, message));
+  }
+
+  close(): void {
+    this.#close('closed');
+  }
+
+  #onData(chunk: Buffer): void {
+    try {
+      for (const frame of this.#reader.push(chunk)) this.#onFrame(frame);
+    } catch (error) {
+      this.#options.log.error({ err: error }, 'a drachtio-server sent something that cannot be read');
+      this.#close(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  #onFrame(frame: Frame): void {
+    if (frame.fields[1] === 'response') {
+      const { to, reply } = readReply(frame);
+      const onReply = this.#replies.get(to);
+      this.#replies.delete(to);
+      this.#pacing.replied(to);
+      if (onReply) this.#guarded(() => onReply(reply));
+      return;
+    }
+    const event = frame.fields[1] === 'sip' ? readEvent(frame) : undefined;
+    if (event) this.#guarded(() => this.#owner.onEvent(this, event));
+  }
+
+  /** One message must not stop the others. */
+  #guarded(act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.#options.log.error({ err: error }, 'a message of a drachtio-server was not handled');
+    }
+  }
+
+  #schedulePing(): void {
+    this.#ping = this.#options.clock.after(PING_MS, () => {
+      let answered = false;
+      this.command('ping', undefined, () => (answered = true));
+      this.#ping = this.#options.clock.after(PING_MS, () => {
+        if (answered) this.#schedulePing();
+        else this.#close('no answer to a ping');
+      });
+    });
+  }
+
+  #close(why: string): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#ping?.cancel();
+    this.#socket.destroy();
+    const waiting = [...this.#replies.values()];
+    this.#replies.clear();
+    for (const onReply of waiting) this.#guarded(() => onReply(LOST));
+    this.#owner.onClosed(this, why);
+  }
+}
+
+/** `udp/10.0.0.5:5060,tcp/[::1]:5060`. */
+function readListeners(text: string): ServerListener[] {
+  return text.split(',').flatMap((part) => {
+    const match = /^(udp|tcp|tls|wss|ws)\/(\[?[^/\]]+\]?):(\d{1,5})$/.exec(part);
+    if (!match) return [];
+    return [
+      { protocol: match[1] as Protocol, address: match[2]!.replace(/^\[|\]$/g, ''), port: Number(match[3]) },
+    ];
+  });
+}

@@ -1,0 +1,123 @@
+import type { SipRequest, SipResponse } from '../message/message.js';
+import type { Source } from '../stack.js';
+import type { ServerTransaction } from '../transaction/layer.js';
+import type { AdminLink } from './admin-link.js';
+import { MAX_FRAME_OCTETS } from './pacing.js';
+import { octetsOf } from './outgoing-text.js';
+
+/** What a server transaction needs of the wire. */
+export interface Answering {
+  /** The response as the server is to get it, and what follows for the dialogs. */
+  prepare(transaction: DrachtioServerTransaction, response: SipResponse): SipResponse;
+  /** A 2xx came for an INVITE whose CANCEL the server has answered already. */
+  tooLate(transaction: DrachtioServerTransaction, response: SipResponse): void;
+  answered(transaction: DrachtioServerTransaction): void;
+  refused(transaction: DrachtioServerTransaction, status: number, why: string): void;
+  /** The server has given an RSeq of its own to a reliable provisional response. */
+  numbered(callId: string, ours: number, theirs: number): void;
+}
+
+/** A request that a server has handed over. The server repeats the response itself. */
+export class DrachtioServerTransaction implements ServerTransaction {
+  readonly request: SipRequest;
+  /** As the server knows it: before tags were put back. */
+  readonly received: SipRequest;
+  readonly source: Source;
+  readonly kind: 'invite' | 'non-invite';
+  readonly link: AdminLink;
+  readonly id: string;
+  readonly dialog: string;
+  finalStatus: number | undefined;
+  onCancel: ((cancel: SipRequest) => void) | undefined;
+  onFailure: ((reason: 'transport' | 'no-ack') => void) | undefined;
+  /** Our RSeq of the last reliable provisional response. */
+  #reliable: number | undefined;
+  readonly #answering: Answering;
+  #cancelled = false;
+
+  constructor(
+    parts: {
+      request: SipRequest;
+      received: SipRequest;
+      source: Source;
+      link: AdminLink;
+      id: string;
+      dialog: string;
+    },
+    answering: Answering,
+  ) {
+    this.request = parts.request;
+    this.received = parts.received;
+    this.source = parts.source;
+    this.link = parts.link;
+    this.id = parts.id;
+    this.dialog = parts.dialog;
+    this.kind = parts.request.method === 'INVITE' ? 'invite' : 'non-invite';
+    this.#answering = answering;
+    this.finalStatus = undefined;
+    this.onCancel = undefined;
+    this.onFailure = undefined;
+  }
+
+  /** The server has answered the CANCEL, and the INVITE with 487. */
+  cancelled(cancel: SipRequest): void {
+    if (this.finalStatus !== undefined || this.#cancelled) return;
+    this.#cancelled = true;
+    this.onCancel?.(cancel);
+  }
+
+  respond(response: SipResponse): boolean {
+    const { status } = response;
+    if (this.finalStatus !== undefined) return this.#again(response);
+    if (status === 100) return true; // the server has said so itself
+    if (this.#cancelled) {
+      if (status < 200) return false;
+      this.finalStatus = 487;
+      if (status < 300) this.#answering.tooLate(this, response);
+      this.#answering.answered(this);
+      return true;
+    }
+    const sequence = status < 200 ? response.number('RSeq') : undefined;
+    if (sequence !== undefined) {
+      if (this.#reliable === sequence) return true; // the server sends it again by itself
+      this.#reliable = sequence;
+    }
+    this.#send(this.#answering.prepare(this, response), response);
+    if (status >= 200) {
+      this.finalStatus = status;
+      this.#answering.answered(this);
+    }
+    return true;
+  }
+
+  /** A 2xx to INVITE is sent again until its ACK, which the server does. */
+  #again({ status }: SipResponse): boolean {
+    return this.kind === 'invite' && status === this.finalStatus && status < 300;
+  }
+
+  #send(prepared: SipResponse, response: SipResponse): void {
+    const octets = octetsOf(prepared);
+    const { status } = response;
+    if (octets.length > MAX_FRAME_OCTETS - 100 || prepared.body.includes(0)) {
+      const why = prepared.body.includes(0) ? 'NUL in the body' : 'larger than drachtio-server takes';
+      this.#answering.refused(this, status, why);
+      this.link.command(
+        `sip|${this.id}|`,
+        Buffer.from('SIP/2.0 500 Response cannot be sent through drachtio-server\r\n\r\n'),
+        () => {},
+      );
+      if (status >= 200 && status < 300) this.onFailure?.('transport');
+      return;
+    }
+    const ours = this.#reliable;
+    this.link.command(`sip|${this.id}|`, octets, ({ ok, reason, message }) => {
+      if (!ok) {
+        this.#answering.refused(this, status, reason);
+        this.onFailure?.('transport');
+      } else if (ours !== undefined && message && status < 200) {
+        const sequence = /^RSeq:[ \t]*(\d+)/im.exec(message.toString('latin1'))?.[1];
+        if (sequence !== undefined) this.#answering.numbered(this.request.callId, ours, Number(sequence));
+      }
+    });
+  }
+}

@@ -1,0 +1,519 @@
+import { createSocket } from 'node:dgram';
+import { describe, expect, it } from 'vitest';
+import type { SipRequest, SipResponse } from '../../src/sip/message/message.js';
+import type { Dialog, Protocol, SipStack } from '../../src/sip/stack.js';
+import { FinalResponseError } from '../../src/sip/final-response-error.js';
+import { afterThisTest, node, type Node } from '../sip/embedded/nodes.js';
+import { WebSocketPeer } from '../tools/websocket-peer.js';
+
+/** A stack under test with real listeners; peers talk to it over the network. */
+export interface Subject {
+  readonly stack: SipStack;
+  readonly port: (protocol?: Protocol) => number;
+}
+
+const uriOf = (subject: Subject, protocol: Protocol = 'udp'): string =>
+  `sip:user@127.0.0.1:${subject.port(protocol)}${protocol === 'udp' ? '' : `;transport=${protocol}`}`;
+
+const text = (body: Uint8Array): string => Buffer.from(body).toString('utf8');
+const sdp = 'v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n';
+const withSdp = { headers: { 'Content-Type': 'application/sdp' }, body: sdp };
+
+/** Octets 1 to 255, and with `nul` all of them. */
+const octets = (nul: boolean): Uint8Array =>
+  Uint8Array.from({ length: nul ? 256 : 255 }, (_, i) => (nul ? i : i + 1));
+
+/** Waits for something that happens by itself; bounded by the test's own time. */
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
+/** A node that answers INVITE and gives the dialogs it makes. */
+async function callee(headers: Record<string, string> = {}): Promise<{ peer: Node; dialogs: Dialog[] }> {
+  const peer = await node();
+  const dialogs: Dialog[] = [];
+  peer.stack.on('INVITE', async (request, response) => {
+    dialogs.push(
+      await peer.stack.createUAS(request, response, {
+        ...withSdp,
+        headers: { ...withSdp.headers, ...headers },
+      }),
+    );
+  });
+  return { peer, dialogs };
+}
+
+/** Forwards what comes to `targets`, and what belongs to a dialog along its way, as a core does. */
+function forwarding(
+  subject: Subject,
+  targets: () => { uri: string; route?: string[]; flow?: string }[],
+): void {
+  subject.stack.on('*', async (request, response) => {
+    const group = request.recordRouted ? [{ uri: request.uri }] : targets();
+    await subject.stack.proxyRequest(request, response, { groups: [group], recordRoute: true });
+  });
+}
+
+/**
+ * What a role may expect of a SIP stack, whichever it is.
+ * @param open makes a started stack; it is closed after the test.
+ */
+export function sipStackContract(open: () => Promise<Subject>): void {
+  describe('requests outside dialogs', () => {
+    it('reach the handler of their method, and its answer reaches the sender', async () => {
+      const [subject, peer] = [await open(), await node()];
+      let seen: SipRequest | undefined;
+      subject.stack.on('MESSAGE', (request, response) => {
+        seen = request;
+        response.send(202, { headers: { 'X-Note': 'kept' } });
+      });
+      const answer = await peer.stack.request(uriOf(subject), {
+        method: 'MESSAGE',
+        headers: { 'Content-Type': 'text/plain' },
+        body: 'hello',
+      });
+      expect(answer.status).toBe(202);
+      expect(answer.get('X-Note')).toBe('kept');
+      expect(text(seen!.body)).toBe('hello');
+    });
+
+    it('sent by us come back with their final response', async () => {
+      const [subject, peer] = [await open(), await node()];
+      peer.stack.on('OPTIONS', (_request, response) => void response.send(486, { reason: 'Busy indeed' }));
+      const answer = await subject.stack.request(peer.uri(), { method: 'OPTIONS' });
+      expect([answer.status, answer.reason]).toEqual([486, 'Busy indeed']);
+    });
+
+    it('to a place where nobody is give 503 or 408 and no exception', async () => {
+      const subject = await open();
+      const answer = await subject.stack.request('sip:nobody@127.0.0.1:9;transport=tcp', {
+        method: 'OPTIONS',
+      });
+      expect([503, 408]).toContain(answer.status);
+    });
+
+    it('go where their topmost Route says, which arrives there', async () => {
+      const [subject, edge] = [await open(), await node()];
+      let seen: SipRequest | undefined;
+      edge.stack.on('MESSAGE', (request, response) => {
+        seen = request;
+        response.send(200);
+      });
+      const route = [`<sip:term@127.0.0.1:${edge.port()};lr>`, '<sip:second.example;lr>'];
+      const answer = await subject.stack.request('sip:bob@nowhere.invalid', {
+        method: 'MESSAGE',
+        route,
+        headers: { 'Content-Type': 'text/plain' },
+        body: 'x',
+      });
+      expect(answer.status).toBe(200);
+      expect(seen!.uri).toBe('sip:bob@nowhere.invalid');
+      expect(seen!.headers.list('Route')).toEqual(['<sip:second.example;lr>']);
+    });
+
+    it('keep UTF-8 in header fields', async () => {
+      const [subject, peer] = [await open(), await node()];
+      subject.stack.on(
+        'MESSAGE',
+        (request, response) =>
+          void response.send(200, { headers: { Subject: `${request.get('Subject')} grüßt` } }),
+      );
+      const answer = await peer.stack.request(uriOf(subject), {
+        method: 'MESSAGE',
+        headers: { Subject: 'Дмитрий 中 ü' },
+      });
+      expect(answer.get('Subject')).toBe('Дмитрий 中 ü grüßt');
+    });
+
+    it('keep every octet of a body but NUL, both ways', async () => {
+      const [subject, peer] = [await open(), await node()];
+      let seen: Uint8Array | undefined;
+      subject.stack.on('MESSAGE', (request, response) => {
+        seen = request.body;
+        response.send(200, { headers: { 'Content-Type': 'application/octet-stream' }, body: request.body });
+      });
+      const sent = octets(false);
+      const answer = await peer.stack.request(uriOf(subject), {
+        method: 'MESSAGE',
+        headers: { 'Content-Type': 'application/octet-stream' },
+        body: sent,
+      });
+      expect(Buffer.compare(seen!, sent)).toBe(0);
+      expect(Buffer.compare(answer.body, sent)).toBe(0);
+    });
+
+    it('with NUL in the body arrive unchanged where the stack says that it can, else are refused with 415', async () => {
+      const [subject, peer] = [await open(), await node()];
+      let seen: Uint8Array | undefined;
+      peer.stack.on('MESSAGE', (request, response) => {
+        seen = request.body;
+        response.send(200);
+      });
+      const answer = await subject.stack.request(peer.uri(), {
+        method: 'MESSAGE',
+        headers: { 'Content-Type': 'application/octet-stream' },
+        body: octets(true),
+      });
+      if (subject.stack.abilities.binaryBodies) expect(Buffer.compare(seen!, octets(true))).toBe(0);
+      else expect([answer.status, seen]).toEqual([415, undefined]);
+    });
+
+    it('of 64 kB arrive whole where the stack says that it can, else are refused with 513; the next one arrives', async () => {
+      const [subject, peer] = [await open(), await node()];
+      const sizes: number[] = [];
+      peer.stack.on('MESSAGE', (request, response) => {
+        sizes.push(request.body.length);
+        response.send(200);
+      });
+      const send = (size: number): Promise<SipResponse> =>
+        subject.stack.request(peer.uri('tcp'), {
+          method: 'MESSAGE',
+          headers: { 'Content-Type': 'text/plain' },
+          body: 'x'.repeat(size),
+        });
+      const large = await send(65_536);
+      if (subject.stack.abilities.maxMessageBytes > 65_536) expect(large.status).toBe(200);
+      else expect(large.status).toBe(513);
+      expect((await send(10_000)).status).toBe(200);
+      expect(sizes.at(-1)).toBe(10_000);
+    });
+
+    it('in a burst of large ones all arrive', async () => {
+      const [subject, peer] = [await open(), await node()];
+      peer.stack.on('MESSAGE', (_request, response) => void response.send(200));
+      const sent = Array.from({ length: 20 }, (_, i) =>
+        subject.stack.request(peer.uri('tcp'), {
+          method: 'MESSAGE',
+          headers: { 'Content-Type': 'text/plain' },
+          body: 'y'.repeat(i % 2 === 0 ? 8_000 : 100),
+        }),
+      );
+      expect((await Promise.all(sent)).map((answer) => answer.status)).toEqual(sent.map(() => 200));
+    });
+
+    it('to a tel: URI without a Route fail and harm nothing', async () => {
+      const [subject, peer] = [await open(), await node()];
+      peer.stack.on('OPTIONS', (_request, response) => void response.send(200));
+      const answer = await subject.stack.request('tel:+15550100001', { method: 'OPTIONS' });
+      expect(answer.status).toBeGreaterThanOrEqual(400);
+      expect((await subject.stack.request(peer.uri(), { method: 'OPTIONS' })).status).toBe(200);
+    });
+
+    it('over TCP come back over the connection they came on, by its flow', async () => {
+      const [subject, peer] = [await open(), await node()];
+      let flow = '';
+      subject.stack.on('REGISTER', (request, response) => {
+        flow = request.source.flow;
+        expect(request.source.protocol).toBe('tcp');
+        response.send(200);
+      });
+      peer.stack.on('OPTIONS', (_request, response) => void response.send(200));
+      await peer.stack.request(uriOf(subject, 'tcp'), { method: 'REGISTER' });
+      const answer = await subject.stack.request('sip:bob@unreachable.invalid', { method: 'OPTIONS', flow });
+      expect(answer.status).toBe(200);
+    });
+
+    it('over a WebSocket come back over it, by its flow', async () => {
+      const subject = await open();
+      const alice = await WebSocketPeer.open(subject.port('ws'));
+      afterThisTest(() => alice.close());
+      let flow = '';
+      subject.stack.on('MESSAGE', (request, response) => {
+        flow = request.source.flow;
+        expect(request.source.protocol).toBe('ws');
+        response.send(200);
+      });
+      alice.send(`MESSAGE sip:bob@ims.test SIP/2.0
+        Via: SIP/2.0/WS df7jal23ls0d.invalid;branch=z9hG4bKws1
+        Max-Forwards: 70
+        From: <sip:alice@ims.test>;tag=a
+        To: <sip:bob@ims.test>
+        Call-ID: ws-contract-${Date.now()}
+        CSeq: 1 MESSAGE
+        Content-Length: 0`);
+      expect((await alice.final()).status).toBe(200);
+      const answer = subject.stack.request('sip:alice@df7jal23ls0d.invalid;transport=ws', {
+        method: 'INFO',
+        flow,
+      });
+      alice.answer(await alice.request('INFO'), 200);
+      expect((await answer).status).toBe(200);
+    });
+  });
+
+  describe('dialogs', () => {
+    it('that the peer begins: answer, ACK, request of ours, BYE of the peer', async () => {
+      const [subject, peer] = [await open(), await node()];
+      const made: Dialog[] = [];
+      const ends: unknown[] = [];
+      let acks = 0;
+      subject.stack.on('INVITE', async (request, response) => {
+        const dialog = await subject.stack.createUAS(request, response, withSdp);
+        dialog.onAck(() => acks++);
+        dialog.onEnd((cause) => ends.push(cause));
+        made.push(dialog);
+      });
+      const theirs = await peer.stack.createUAC(uriOf(subject), { method: 'INVITE', ...withSdp });
+      theirs.onRequest((request, response) => void response.send(request.method === 'INFO' ? 200 : 501));
+      await until(() => acks === 1);
+      expect((await made[0]!.send({ method: 'INFO' })).status).toBe(200);
+      await theirs.destroy();
+      expect(ends).toHaveLength(1);
+      expect(made[0]!.state).toBe('terminated');
+    });
+
+    it('that we begin: early dialog, answer, request of the peer, our BYE', async () => {
+      const [subject, { peer, dialogs }] = [await open(), await callee()];
+      const ours = await subject.stack.createUAC(peer.uri(), { method: 'INVITE', ...withSdp });
+      ours.onRequest((_request, response) => void response.send(299));
+      await until(() => dialogs.length === 1);
+      expect((await dialogs[0]!.send({ method: 'INFO' })).status).toBe(299);
+      await ours.destroy();
+      expect(dialogs[0]!.state).toBe('terminated');
+    });
+
+    it('whose INVITE is refused reject with the final response', async () => {
+      const [subject, peer] = [await open(), await node()];
+      peer.stack.on('INVITE', (_request, response) => void response.send(486));
+      const made = subject.stack.createUAC(peer.uri(), { method: 'INVITE', ...withSdp });
+      await expect(made).rejects.toThrow(FinalResponseError);
+    });
+
+    it('can be modified by either side', async () => {
+      const [subject, { peer, dialogs }] = [await open(), await callee()];
+      const ours = await subject.stack.createUAC(peer.uri(), { method: 'INVITE', ...withSdp });
+      await until(() => dialogs.length === 1);
+      for (const [from, to] of [
+        [ours, dialogs[0]!],
+        [dialogs[0]!, ours],
+      ] as const) {
+        to.onRequest(
+          (request, response) =>
+            void response.send(200, { headers: { 'Content-Type': 'application/sdp' }, body: request.body }),
+        );
+        const answer = await from.modify(sdp.replace('1 1 IN', '1 2 IN'), {
+          'Content-Type': 'application/sdp',
+        });
+        expect(answer.status).toBe(200);
+      }
+      await ours.destroy();
+    });
+
+    it('take provisional responses reliably, with PRACK', async () => {
+      const [subject, peer] = [await open(), await node()];
+      const made: Dialog[] = [];
+      subject.stack.on('INVITE', async (request, response) => {
+        response.send(183, { ...withSdp, headers: { ...withSdp.headers, Require: '100rel' } });
+        made.push(await subject.stack.createUAS(request, response));
+      });
+      const provisionals: SipResponse[] = [];
+      const theirs = await peer.stack.createUAC(uriOf(subject), {
+        method: 'INVITE',
+        ...withSdp,
+        onProvisional: (response) => provisionals.push(response),
+      });
+      expect(provisionals.some((response) => response.status === 183 && response.has('RSeq'))).toBe(true);
+      await theirs.destroy();
+    });
+
+    it('send PRACK for the reliable provisional responses of others', async () => {
+      const [subject, peer] = [await open(), await node()];
+      peer.stack.on('INVITE', async (request, response) => {
+        response.send(183, { ...withSdp, headers: { ...withSdp.headers, Require: '100rel' } });
+        await peer.stack.createUAS(request, response);
+      });
+      const ours = await subject.stack.createUAC(peer.uri(), { method: 'INVITE', ...withSdp });
+      expect(ours.state).toBe('confirmed');
+      await ours.destroy();
+    });
+
+    it('are not made of an INVITE that the peer cancels', async () => {
+      const [subject, peer] = [await open(), await node()];
+      let cancelled = 0;
+      subject.stack.on('INVITE', (request, response) => {
+        request.onCancel(() => cancelled++);
+        response.send(180);
+      });
+      const made = peer.stack.createUAC(uriOf(subject), {
+        method: 'INVITE',
+        ...withSdp,
+        onStarted: (cancel) => setTimeout(cancel, 100),
+      });
+      await expect(made).rejects.toMatchObject({ response: { status: 487 } });
+      await until(() => cancelled === 1);
+      expect(cancelled).toBe(1);
+    });
+
+    it('that we cancel while it rings end with 487', async () => {
+      const [subject, peer] = [await open(), await node()];
+      peer.stack.on('INVITE', (_request, response) => {
+        response.send(180);
+      });
+      let cancel = (): void => {};
+      const made = subject.stack.createUAC(peer.uri(), {
+        method: 'INVITE',
+        ...withSdp,
+        onStarted: (stop) => (cancel = stop),
+        onProvisional: (response) => response.status === 180 && cancel(),
+      });
+      await expect(made).rejects.toMatchObject({ response: { status: 487 } });
+    });
+
+    it('by SUBSCRIBE carry NOTIFY until one that terminates', async () => {
+      const [subject, peer] = [await open(), await node()];
+      subject.stack.on('SUBSCRIBE', async (request, response) => {
+        const dialog = await subject.stack.createUAS(request, response, { headers: { Expires: '60' } });
+        await dialog.send({ method: 'NOTIFY', headers: { 'Content-Type': 'text/plain' }, body: 'first' });
+        await dialog.destroy();
+      });
+      const bodies: string[] = [];
+      const theirs = await peer.stack.createUAC(uriOf(subject), {
+        method: 'SUBSCRIBE',
+        headers: { Event: 'reg', Expires: '60' },
+      });
+      theirs.onRequest((request, response) => {
+        bodies.push(text(request.body));
+        response.send(200);
+      });
+      await until(() => theirs.state === 'terminated');
+      expect(theirs.state).toBe('terminated');
+    });
+  });
+
+  describe('the proxy', () => {
+    it('forwards a request with its Path, and the target gets its own URI', async () => {
+      const [subject, edge, caller] = [await open(), await node(), await node()];
+      let seen: SipRequest | undefined;
+      edge.stack.on('MESSAGE', (request, response) => {
+        seen = request;
+        response.send(200);
+      });
+      forwarding(subject, () => [
+        { uri: 'sip:bob@10.1.2.3:5070;gr=urn:uuid:1', route: [`<sip:tok@127.0.0.1:${edge.port()};lr>`] },
+      ]);
+      const answer = await caller.stack.request(uriOf(subject), {
+        method: 'MESSAGE',
+        headers: { 'Content-Type': 'text/plain' },
+        body: 'hi',
+      });
+      expect(answer.status).toBe(200);
+      expect(seen!.uri).toBe('sip:bob@10.1.2.3:5070;gr=urn:uuid:1');
+    });
+
+    it('sets up a call, and its requests cross in both directions until BYE', async () => {
+      const [subject, { peer, dialogs }, caller] = [await open(), await callee(), await node()];
+      forwarding(subject, () => [{ uri: peer.uri() }]);
+      const theirs = await caller.stack.createUAC(uriOf(subject), { method: 'INVITE', ...withSdp });
+      await until(() => dialogs.length === 1);
+      theirs.onRequest((_request, response) => void response.send(298));
+      dialogs[0]!.onRequest((_request, response) => void response.send(299));
+      expect((await theirs.send({ method: 'INFO' })).status).toBe(299);
+      expect((await dialogs[0]!.send({ method: 'INFO' })).status).toBe(298);
+      const ended = new Promise((resolve) => theirs.onEnd(resolve));
+      await dialogs[0]!.destroy();
+      await ended;
+      expect(theirs.state).toBe('terminated');
+    });
+
+    it('rings all targets at once, and the one that answers has the call', async () => {
+      const [subject, { peer, dialogs }, silent, caller] = [
+        await open(),
+        await callee(),
+        await node(),
+        await node(),
+      ];
+      let cancelled = false;
+      silent.stack.on('INVITE', (request, response) => {
+        request.onCancel(() => (cancelled = true));
+        response.send(180);
+      });
+      peer.stack.on('INVITE', async (request, response) => {
+        response.send(180);
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        dialogs.push(await peer.stack.createUAS(request, response, withSdp));
+      });
+      forwarding(subject, () => [{ uri: silent.uri() }, { uri: peer.uri() }]);
+      const theirs = await caller.stack.createUAC(uriOf(subject), { method: 'INVITE', ...withSdp });
+      await until(() => cancelled);
+      dialogs[0]!.onRequest((_request, response) => void response.send(299));
+      expect((await theirs.send({ method: 'INFO' })).status).toBe(299);
+      await theirs.destroy();
+      await until(() => dialogs[0]!.state === 'terminated');
+      expect(dialogs[0]!.state).toBe('terminated');
+    });
+
+    it('gives the best of all refusals to the caller', async () => {
+      const [subject, one, two, caller] = [await open(), await node(), await node(), await node()];
+      one.stack.on('INVITE', (_request, response) => void response.send(500));
+      two.stack.on('INVITE', (_request, response) => void response.send(486));
+      forwarding(subject, () => [{ uri: one.uri() }, { uri: two.uri() }]);
+      const made = caller.stack.createUAC(uriOf(subject), { method: 'INVITE', ...withSdp });
+      await expect(made).rejects.toMatchObject({ response: { status: 486 } });
+    });
+
+    it('passes the caller’s CANCEL on', async () => {
+      const [subject, peer, caller] = [await open(), await node(), await node()];
+      let cancelled = false;
+      peer.stack.on('INVITE', (request, response) => {
+        request.onCancel(() => (cancelled = true));
+        response.send(180);
+      });
+      forwarding(subject, () => [{ uri: peer.uri() }]);
+      let cancel = (): void => {};
+      const made = caller.stack.createUAC(uriOf(subject), {
+        method: 'INVITE',
+        ...withSdp,
+        onStarted: (stop) => (cancel = stop),
+        onProvisional: (response) => response.status === 180 && cancel(),
+      });
+      await expect(made).rejects.toMatchObject({ response: { status: 487 } });
+      await until(() => cancelled);
+    });
+
+    it('answers for a device that is not there, and tries the next group', async () => {
+      const [subject, { peer }, caller] = [await open(), await callee(), await node()];
+      subject.stack.on('*', async (request, response) => {
+        await subject.stack.proxyRequest(request, response, {
+          groups: request.recordRouted
+            ? [[{ uri: request.uri }]]
+            : [[{ uri: 'sip:gone@127.0.0.1:9;transport=tcp' }], [{ uri: peer.uri() }]],
+          recordRoute: true,
+        });
+      });
+      const theirs = await caller.stack.createUAC(uriOf(subject), { method: 'INVITE', ...withSdp });
+      await theirs.destroy();
+      expect(theirs.state).toBe('terminated');
+    });
+  });
+
+  describe('the B2BUA', () => {
+    it('joins two legs, lets requests cross and ends both', async () => {
+      const [subject, { peer, dialogs }, caller] = [await open(), await callee(), await node()];
+      subject.stack.on('INVITE', async (request, response) => {
+        await subject.stack.createB2BUA(request, response, { uri: peer.uri() });
+      });
+      const theirs = await caller.stack.createUAC(uriOf(subject), { method: 'INVITE', ...withSdp });
+      await until(() => dialogs.length === 1);
+      dialogs[0]!.onRequest((_request, response) => void response.send(299));
+      expect((await theirs.send({ method: 'INFO' })).status).toBe(299);
+      expect(dialogs[0]!.callId).not.toBe(theirs.callId);
+      await theirs.destroy();
+      await until(() => dialogs[0]!.state === 'terminated');
+      expect(dialogs[0]!.state).toBe('terminated');
+    });
+  });
+
+  it('answers something that is no SIP request without harm to the next one', async () => {
+    const subject = await open();
+    const socket = createSocket('udp4');
+    afterThisTest(() => void socket.close());
+    subject.stack.on('OPTIONS', (_request, response) => void response.send(200));
+    socket.send(
+      'OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1\r\nnonsense',
+      subject.port(),
+      '127.0.0.1',
+    );
+    const other = await node();
+    expect((await other.stack.request(uriOf(subject), { method: 'OPTIONS' })).status).toBe(200);
+  });
+}

@@ -1,0 +1,121 @@
+import { describe, expect, it } from 'vitest';
+import { SystemClock } from '../../../src/base/clock.js';
+import { silentLogger } from '../../../src/base/log.js';
+import { MemoryTrail } from '../../../src/base/trail.js';
+import { createDrachtioStack } from '../../../src/sip/drachtio/stack.js';
+import type { SipStack } from '../../../src/sip/stack.js';
+import { FakeDrachtio } from '../../tools/fake-drachtio.js';
+import { afterThisTest } from '../embedded/nodes.js';
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
+async function fakeServer(port = 0): Promise<FakeDrachtio> {
+  const fake = await FakeDrachtio.start(port);
+  let stopped = false;
+  const { stop } = fake;
+  fake.stop = async () => {
+    if (!stopped) await stop.call(fake);
+    stopped = true;
+  };
+  afterThisTest(() => fake.stop());
+  return fake;
+}
+
+function stackOn(url: string): { stack: SipStack; started: Promise<void> } {
+  const clock = new SystemClock((error) => {
+    throw error;
+  });
+  const trail = new MemoryTrail(() => clock.now());
+  const stack = createDrachtioStack({ url, clock, log: silentLogger, trail, domain: 'ims.test' });
+  const started = stack.start();
+  started.catch(() => {});
+  afterThisTest(async () => {
+    await stack.close();
+    clock.close();
+  });
+  return { stack, started };
+}
+
+const options = `OPTIONS sip:ims.test SIP/2.0
+  Via: SIP/2.0/UDP 127.0.0.1:5999;branch=z9hG4bKf1
+  From: <sip:a@ims.test>;tag=a
+  To: <sip:ims.test>
+  Call-ID: fake
+  CSeq: 1 OPTIONS
+  Max-Forwards: 70
+  Content-Length: 0`;
+
+describe('when the drachtio-server', () => {
+  it('refuses the secret, the stack says so, lives, and starts when the secret is right', async () => {
+    const fake = await fakeServer();
+    fake.secret = 'other';
+    const { stack, started } = stackOn(fake.url);
+    await until(() => stack.trouble()?.includes('incorrect secret') === true);
+    fake.secret = 'cymru';
+    await started;
+    expect(stack.trouble()).toBeUndefined();
+  });
+
+  it('is not there yet, the stack starts when it comes', async () => {
+    const gone = await fakeServer();
+    const { port, url } = gone;
+    await gone.stop();
+    const { stack, started } = stackOn(url);
+    await until(() => stack.trouble()?.includes('ECONNREFUSED') === true);
+    await fakeServer(port);
+    await started;
+    expect(stack.listeners).toHaveLength(1);
+  });
+
+  it('dies with requests under way, they fail at once and the stack is back within 5 seconds of its return', async () => {
+    const fake = await fakeServer();
+    const { stack, started } = stackOn(fake.url);
+    await started;
+    const running = [1, 2].map(() => stack.request('sip:bob@127.0.0.1:5999', { method: 'OPTIONS' }));
+    await until(() => fake.commands.filter(([, command]) => command === 'sip').length === 2);
+    const { port } = fake;
+    await fake.stop();
+    expect((await Promise.all(running)).map(({ status }) => status)).toEqual([503, 503]);
+    expect(stack.trouble()).toBeDefined();
+    expect((await stack.request('sip:bob@127.0.0.1:5999', { method: 'OPTIONS' })).status).toBe(503);
+    await fakeServer(port);
+    const back = Date.now();
+    await until(() => stack.trouble() === undefined);
+    expect(Date.now() - back).toBeLessThan(5_000);
+  });
+
+  it('sends what is no frame, the connection is made anew and nothing crashes', async () => {
+    const fake = await fakeServer();
+    const { stack, started } = stackOn(fake.url);
+    await started;
+    fake.send(Buffer.from('not a frame#'));
+    await until(() => stack.trouble() !== undefined);
+    await until(() => stack.trouble() === undefined);
+    expect(fake.commands.filter(([, command]) => command === 'authenticate')).toHaveLength(2);
+  });
+
+  it('sends an event of a kind nobody knows, or a message that is none, the next request is answered', async () => {
+    const fake = await fakeServer();
+    const { stack, started } = stackOn(fake.url);
+    await started;
+    stack.on('OPTIONS', (_request, response) => void response.send(200));
+    fake.send('x|brand-new|thing');
+    fake.send('x|sip|network');
+    fake.send('x|response|nobody|OK');
+    fake.request('t0', 'garbage');
+    fake.request('t1', options);
+    await until(() =>
+      fake.commands.some(([, command, transaction]) => command === 'sip' && transaction === 't1'),
+    );
+    expect(fake.commands.filter(([, command]) => command === 'sip')).toHaveLength(1);
+  });
+
+  it('is closed by us while the stack still waits for it, the start ends with an error', async () => {
+    const { stack, started } = stackOn('drachtio://:x@127.0.0.1:1');
+    await until(() => stack.trouble()?.includes('ECONNREFUSED') === true);
+    await stack.close();
+    await expect(started).rejects.toThrow(/closed/);
+  });
+});
