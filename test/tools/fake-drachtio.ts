@@ -52,6 +52,7 @@ export class FakeDrachtio {
   }
 
   async stop(): Promise<void> {
+    if (!this.#server.listening) return;
     for (const socket of this.#sockets) socket.destroy();
     this.#server.close();
     await once(this.#server, 'close');

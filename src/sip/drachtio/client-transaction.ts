@@ -9,6 +9,9 @@ import type { AdminLink } from './admin-link.js';
 /** A CANCEL without a final response: the server forgets the INVITE after 32 seconds. */
 const CANCELLED_MS = 33_000;
 
+/** The server gives up after 32 seconds, and after a provisional response it may say nothing more. */
+const UNANSWERED_MS = 40_000;
+
 export interface ClientParts {
   readonly request: SipRequest;
   readonly hop: NextHop;
@@ -40,6 +43,8 @@ export class DrachtioClientTransaction implements ClientTransaction {
     this.#parts = parts;
     this.state = parts.request.method === 'INVITE' ? 'calling' : 'trying';
     this.id = undefined;
+    if (this.state === 'trying')
+      this.#patience = parts.clock.after(UNANSWERED_MS, () => this.fail('timeout'));
   }
 
   get running(): boolean {

@@ -13,12 +13,6 @@ async function until(condition: () => boolean): Promise<void> {
 
 async function fakeServer(port = 0): Promise<FakeDrachtio> {
   const fake = await FakeDrachtio.start(port);
-  let stopped = false;
-  const { stop } = fake;
-  fake.stop = async () => {
-    if (!stopped) await stop.call(fake);
-    stopped = true;
-  };
   afterThisTest(() => fake.stop());
   return fake;
 }
