@@ -2,12 +2,15 @@ import { randomBytes } from 'node:crypto';
 import { SystemClock, type Clock } from './base/clock.js';
 import type { Logger } from './base/log.js';
 import { startImps, type RunningImps } from './app/imps.js';
+import { startRegEvents } from './app/reg-events.js';
 import { makeSip } from './app/sip.js';
 import { logTrail } from './app/trail-log.js';
 import { MemoryTrail, type Trail } from './base/trail.js';
 import type { Config } from './config/schema.js';
 import { Core } from './core/core.js';
 import { startHttp, type HttpServer } from './http/server.js';
+import type { RegisteredDevices } from './reg-event/devices.js';
+import { LocalDevices } from './reg-event/local-devices.js';
 import { openAuthenticator, type Authenticator } from './registrar/authenticator.js';
 import { DigestAuthenticator } from './registrar/digest-authenticator.js';
 import { Gruus } from './registrar/gruus.js';
@@ -29,6 +32,8 @@ export interface App {
   /** Services are added with `use` before the first request. */
   readonly core: Core;
   readonly subscribers: Subscribers;
+  /** The devices that are registered, as application servers see them. */
+  readonly devices: RegisteredDevices;
   readonly trail: MemoryTrail;
   readonly http: HttpServer;
   /** Undefined without the role. */
@@ -96,6 +101,17 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       timerC: config.sip.timerC * 1000,
     });
     stack.on('REGISTER', (request, response) => registrar.handle(request, response));
+    const regEvents = startRegEvents(config, {
+      stack,
+      clock,
+      trail,
+      log: log.child({ part: 'reg-event' }),
+      registrar,
+      subscribers,
+      gruus,
+      core,
+    });
+    disposers.push(() => regEvents.close());
     core.attach();
     stack.onFlowClosed((flow) => {
       registrar
@@ -127,6 +143,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       registrar,
       core,
       subscribers,
+      devices: new LocalDevices(registrar, config.registrar.gruu ? gruus : undefined),
       trail,
       http,
       imps,

@@ -125,6 +125,22 @@ export const configSchema = z.strictObject({
       gruuNameSpace: z.uuid().optional(),
     })
     .prefault({}),
+  /** Registration events (RFC 3680). */
+  regEvent: z
+    .strictObject({
+      /** Seconds; the standard one is RFC 3680's. */
+      expires: z
+        .strictObject({ minimum: seconds(60), maximum: seconds(600_000), standard: seconds(3_761) })
+        .prefault({}),
+      /** What documents after the first hold: everything, as 3GPP TS 24.229 wants, or what changed. */
+      documents: z.enum(['full', 'partial']).default('full'),
+      /** Seconds between two NOTIFYs of one subscription at least; RFC 3680 recommends 5, IMS tells at once. */
+      interval: z.number().min(0).max(3_600).default(0),
+      /** Subscriptions to one registration set, and altogether. */
+      perSet: z.int().min(1).max(10_000).default(50),
+      total: z.int().min(1).max(10_000_000).default(500_000),
+    })
+    .prefault({}),
   http: z
     .strictObject({
       listen: hostPort.default('127.0.0.1:8080'),

@@ -1,0 +1,53 @@
+import { parseAor } from '../identity/aor.js';
+import type { Gruus } from '../registrar/gruus.js';
+import type { Registrar } from '../registrar/registrar.js';
+import type { Binding, Registration } from '../registrar/registration.js';
+import { parseParams, unquote } from '../sip/message/lexer.js';
+import type { DeviceChange, RegisteredDevice, RegisteredDevices } from './devices.js';
+import { stateOf } from './reginfo.js';
+
+/** The devices of the registrar in the same process. */
+export class LocalDevices implements RegisteredDevices {
+  readonly #registrar: Registrar;
+  readonly #gruus: Gruus | undefined;
+
+  /** @param gruus undefined when GRUUs are switched off. */
+  constructor(registrar: Registrar, gruus: Gruus | undefined) {
+    this.#registrar = registrar;
+    this.#gruus = gruus;
+  }
+
+  async of(aor: string): Promise<readonly RegisteredDevice[]> {
+    const set = await this.#registrar.setOf(parseAor(aor));
+    const registration = set === undefined ? undefined : await this.#registrar.lookup(set);
+    return registration?.bindings.map((binding) => this.#device(binding, registration)) ?? [];
+  }
+
+  onChange(listener: (change: DeviceChange) => void): () => void {
+    return this.#registrar.onChange(({ set, changes, registration }) => {
+      for (const { event, binding } of changes)
+        listener({ set, event, device: this.#device(binding, registration) });
+    });
+  }
+
+  #device(binding: Binding, registration: Registration): RegisteredDevice {
+    const { id, aor, contact, instance, instanceKey, deviceName, q, expiresAt } = binding;
+    const state = stateOf(registration, binding);
+    const hasGruu = state?.aor.startsWith('sip:') === true && this.#gruus !== undefined;
+    const features = new Map<string, string | true>();
+    for (const [name, value] of parseParams(binding.params, 0, 'Contact'))
+      features.set(name, value === null ? true : unquote(value));
+    return {
+      id,
+      aor,
+      contact,
+      ...(instance === undefined ? {} : { instance }),
+      ...(instanceKey === undefined ? {} : { instanceKey }),
+      ...(hasGruu ? { publicGruu: this.#gruus.publicOf(state), temporaryGruu: this.#gruus.mint(state) } : {}),
+      features,
+      ...(deviceName === undefined ? {} : { deviceName }),
+      q,
+      expiresAt,
+    };
+  }
+}

@@ -1,0 +1,306 @@
+import { XMLParser } from 'fast-xml-parser';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { HeaderMap } from '../../src/sip/message/headers.js';
+import type { SipRequest } from '../../src/sip/message/message.js';
+import { startParley, type RunningParley } from '../tools/parley.js';
+import { Phone } from '../tools/phone.js';
+
+const IMEI = 'urn:gsma:imei:35824005-111111-0';
+const UUID = 'urn:uuid:0f8fad5b-d9cb-469f-a165-70867728950e';
+const instance = (urn: string): string => `;+sip.instance="<${urn}>"`;
+const AOR = 'sip:alice@ims.test';
+const REG: HeaderMap = { Event: 'reg', Accept: 'application/reginfo+xml', Expires: '600' };
+
+const alice = {
+  privateId: 'alice@ims.test',
+  password: 'alice-secret',
+  identities: [AOR, 'tel:+15550100001'],
+};
+const bob = { privateId: 'bob@ims.test', password: 'bob-secret', identities: ['sip:bob@ims.test'] };
+
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+async function server(settings: Record<string, unknown> = {}): Promise<RunningParley> {
+  const parley = await startParley({ auth: 'none', subscribers: [alice, bob], ...settings });
+  cleanups.push(() => parley.stop());
+  return parley;
+}
+
+async function device(parley: RunningParley, user: string, params: string): Promise<Phone> {
+  const phone = await Phone.open(user, parley.port);
+  cleanups.push(() => phone.close());
+  await phone.register(params, { Supported: 'gruu' });
+  return phone;
+}
+
+interface Contact {
+  readonly state: string;
+  readonly event: string;
+  readonly uri: string;
+  readonly cseq: string;
+  readonly callid: string;
+  readonly params: Readonly<Record<string, string>>;
+  readonly name: string | undefined;
+  readonly pub: string | undefined;
+  readonly temp: { readonly uri: string; readonly firstCSeq: string } | undefined;
+}
+
+interface Reginfo {
+  readonly version: string;
+  readonly state: string;
+  readonly registrations: Readonly<
+    Record<string, { readonly state: string; readonly contacts: readonly Contact[] }>
+  >;
+}
+
+const parser = new XMLParser({
+  ignoreAttributes: false,
+  attributeNamePrefix: '@',
+  parseTagValue: false,
+  isArray: (name) => ['registration', 'contact', 'unknown-param'].includes(name),
+});
+
+/** An element as the parser gives it. */
+interface Node {
+  readonly '@version': string;
+  readonly '@state': string;
+  readonly '@aor': string;
+  readonly '@event': string;
+  readonly '@callid': string;
+  readonly '@cseq': string;
+  readonly '@name': string;
+  readonly '@uri': string;
+  readonly '@first-cseq': string;
+  readonly '#text'?: string;
+  readonly uri: string;
+  readonly 'display-name'?: string;
+  readonly registration?: readonly Node[];
+  readonly contact?: readonly Node[];
+  readonly 'unknown-param'?: readonly Node[];
+  readonly 'gr:pub-gruu'?: Node;
+  readonly 'gr:temp-gruu'?: Node;
+}
+
+const contactOf = (node: Node): Contact => ({
+  state: node['@state'],
+  event: node['@event'],
+  uri: node.uri,
+  cseq: node['@cseq'],
+  callid: node['@callid'],
+  name: node['display-name'],
+  params: Object.fromEntries(
+    (node['unknown-param'] ?? []).map((param) => [param['@name'], param['#text'] ?? '']),
+  ),
+  pub: node['gr:pub-gruu']?.['@uri'],
+  temp: node['gr:temp-gruu'] && {
+    uri: node['gr:temp-gruu']['@uri'],
+    firstCSeq: node['gr:temp-gruu']['@first-cseq'],
+  },
+});
+
+/** What a watcher reads of a NOTIFY. */
+function reginfo(notify: SipRequest): Reginfo {
+  const { reginfo: root } = parser.parse(Buffer.from(notify.body)) as { reginfo: Node };
+  return {
+    version: root['@version'],
+    state: root['@state'],
+    registrations: Object.fromEntries(
+      (root.registration ?? []).map((node) => [
+        node['@aor'],
+        { state: node['@state'], contacts: (node.contact ?? []).map(contactOf) },
+      ]),
+    ),
+  };
+}
+
+const next = async (phone: Phone): Promise<SipRequest> => phone.answer('NOTIFY', 200);
+
+async function subscribed(phone: Phone, headers: HeaderMap = {}): Promise<SipRequest> {
+  const response = await phone.ask('SUBSCRIBE', AOR, { ...REG, ...headers });
+  expect(response.status).toBe(200);
+  return next(phone);
+}
+
+describe('a user that watches its own registration', () => {
+  it('is told all devices with GRUUs, capabilities and names in full, for each identity of the set', async () => {
+    const parley = await server();
+    const phone = await device(parley, 'alice', `${instance(IMEI)};+g.oma.sip-im;audio`);
+    await device(parley, 'alice', instance(UUID));
+    const notify = await subscribed(phone);
+    expect(notify.get('Event')).toBe('reg');
+    expect(notify.get('Subscription-State')).toMatch(/^active;expires=(600|599)$/);
+    expect(notify.get('Content-Type')).toBe('application/reginfo+xml');
+    const { version, state, registrations } = reginfo(notify);
+    expect([version, state]).toEqual(['0', 'full']);
+    expect(Object.keys(registrations)).toEqual([AOR, 'tel:+15550100001']);
+    const [first, second] = registrations[AOR]!.contacts;
+    expect(first).toMatchObject({
+      state: 'active',
+      event: 'registered',
+      uri: phone.contact,
+      params: { '+sip.instance': `"<${IMEI}>"`, '+g.oma.sip-im': '', audio: '' },
+    });
+    expect(first!.pub).toMatch(/^sip:alice@ims\.test;gr=urn:uuid:/);
+    expect(first!.temp).toMatchObject({ firstCSeq: first!.cseq });
+    expect(second!.pub).toBe(`sip:alice@ims.test;gr=${UUID}`);
+    expect(registrations['tel:+15550100001']!.contacts.map(({ event }) => event)).toEqual([
+      'created',
+      'created',
+    ]);
+    phone.send('MESSAGE', first!.temp!.uri);
+    expect((await phone.answer('MESSAGE', 200)).method).toBe('MESSAGE');
+  });
+
+  it('hears of a registration, a refresh, a device that goes, and at last that nothing is left', async () => {
+    const parley = await server();
+    const phone = await device(parley, 'alice', instance(IMEI));
+    await subscribed(phone);
+    const other = await device(parley, 'alice', instance(UUID));
+    const added = reginfo(await next(phone));
+    expect([added.version, added.registrations[AOR]!.contacts.map(({ event }) => event)]).toEqual([
+      '1',
+      ['registered', 'registered'],
+    ]);
+    await other.register(instance(UUID), { Supported: 'gruu' });
+    const refreshed = reginfo(await next(phone)).registrations[AOR]!.contacts;
+    expect(refreshed.map(({ event }) => event)).toEqual(['registered', 'refreshed']);
+    await other.register(instance(UUID), { Expires: '0' });
+    const gone = reginfo(await next(phone)).registrations[AOR]!;
+    expect(gone.contacts.map(({ state, event }) => [state, event])).toEqual([
+      ['active', 'registered'],
+      ['terminated', 'unregistered'],
+    ]);
+    await fetch(`${parley.api}/api/v1/registrations/${encodeURIComponent(AOR)}`, { method: 'DELETE' });
+    const last = await next(phone);
+    expect(last.get('Subscription-State')).toBe('terminated;reason=deactivated');
+    expect(reginfo(last).registrations[AOR]).toMatchObject({
+      state: 'terminated',
+      contacts: [{ state: 'terminated', event: 'deactivated' }],
+    });
+  });
+
+  it('keeps To, From, Call-ID and a rising CSeq through the dialog', async () => {
+    const parley = await server();
+    const phone = await device(parley, 'alice', instance(IMEI));
+    const answer = await phone.ask('SUBSCRIBE', AOR, REG);
+    const first = await next(phone);
+    await device(parley, 'alice', instance(UUID));
+    const second = await next(phone);
+    for (const notify of [first, second]) {
+      expect(notify.callId).toBe(answer.callId);
+      expect(notify.toTag).toBe(answer.fromTag);
+      expect(notify.fromTag).toBe(answer.toTag);
+      expect(notify.from.uriText).toBe(AOR);
+      expect(notify.uri).toBe(phone.contact);
+    }
+    expect(second.cseq.number).toBe(first.cseq.number + 1);
+  });
+
+  it('with partial documents switched on gets only what changed', async () => {
+    const parley = await server({ regEvent: { documents: 'partial' } });
+    const phone = await device(parley, 'alice', instance(IMEI));
+    expect(reginfo(await subscribed(phone)).state).toBe('full');
+    await device(parley, 'alice', instance(UUID));
+    const { state, registrations } = reginfo(await next(phone));
+    expect(state).toBe('partial');
+    expect(registrations[AOR]!.contacts.map(({ params }) => params['+sip.instance'])).toEqual([
+      `"<${UUID}>"`,
+    ]);
+  });
+
+  it('fetches once with Expires 0', async () => {
+    const parley = await server();
+    const phone = await device(parley, 'alice', instance(IMEI));
+    const notify = await subscribed(phone, { Expires: '0' });
+    expect(notify.get('Subscription-State')).toBe('terminated;reason=timeout');
+    expect(reginfo(notify).registrations[AOR]!.contacts).toHaveLength(1);
+  });
+
+  it('is not told of the registrations of others', async () => {
+    const parley = await server();
+    const phone = await device(parley, 'alice', instance(IMEI));
+    await subscribed(phone);
+    await device(parley, 'bob', instance(UUID));
+    await device(parley, 'alice', instance(UUID));
+    expect(reginfo(await next(phone)).version).toBe('1');
+  });
+
+  it('escapes what a device wrote into its Contact', async () => {
+    const parley = await server();
+    const phone = await device(parley, 'alice', `${instance(IMEI)};+x.note="a<b&c]]>'"`);
+    expect(reginfo(await subscribed(phone)).registrations[AOR]!.contacts[0]!.params['+x.note']).toBe(
+      `"a<b&c]]>'"`,
+    );
+  });
+});
+
+describe('a SUBSCRIBE for registration events', () => {
+  it.each([
+    ['of a stranger', 'bob', {}, 403],
+    ['that accepts other documents only', 'alice', { Accept: 'application/pidf+xml' }, 406],
+    ['without Contact', 'alice', { Contact: undefined }, 400],
+    ['for less than a minute', 'alice', { Expires: '10' }, 423],
+    ['without Event', 'alice', { Event: undefined }, 489],
+  ] as const)('%s gets its status', async (_, user, headers, status) => {
+    const parley = await server();
+    const phone = await device(parley, user, instance(IMEI));
+    const response = await phone.ask('SUBSCRIBE', AOR, { ...REG, ...headers });
+    expect(response.status).toBe(status);
+    expect(response.get('Allow-Events')).toBe(status === 489 ? 'reg' : undefined);
+    expect(response.get('Min-Expires')).toBe(status === 423 ? '60' : undefined);
+  });
+
+  it('for another package gets 489 with Allow-Events when no device could serve it', async () => {
+    const parley = await server();
+    const phone = await device(parley, 'bob', instance(IMEI));
+    const response = await phone.ask('SUBSCRIBE', AOR, { ...REG, Event: 'presence' });
+    expect([response.status, response.get('Allow-Events')]).toEqual([489, 'reg']);
+  });
+
+  it('of a trusted node is accepted, without temporary GRUUs', async () => {
+    const parley = await server({ sip: { trusted: ['127.0.0.1'] } });
+    const phone = await device(parley, 'alice', instance(IMEI));
+    const headers = { 'P-Asserted-Identity': '<sip:pf.ims.test;lr>', From: '<sip:pf.ims.test>;tag=pf' };
+    const contact = reginfo(await subscribed(phone, headers)).registrations[AOR]!.contacts[0]!;
+    expect(contact.pub).toMatch(/;gr=/);
+    expect(contact.temp).toBeUndefined();
+  });
+
+  it('for a user without registration is told the state init, and then the registration', async () => {
+    const parley = await server({ sip: { trusted: ['127.0.0.1'] } });
+    const watcher = await Phone.open('pf', parley.port);
+    cleanups.push(() => watcher.close());
+    expect(reginfo(await subscribed(watcher)).registrations[AOR]).toMatchObject({
+      state: 'init',
+      contacts: [],
+    });
+    await device(parley, 'alice', instance(IMEI));
+    expect(reginfo(await next(watcher)).registrations[AOR]).toMatchObject({ state: 'active' });
+  });
+
+  it('beyond the limit of a registration set gets 503', async () => {
+    const parley = await server({ regEvent: { perSet: 1 } });
+    const phone = await device(parley, 'alice', instance(IMEI));
+    await subscribed(phone);
+    expect((await phone.ask('SUBSCRIBE', AOR, REG)).status).toBe(503);
+  });
+});
+
+describe('the registered devices of a user', () => {
+  it('are those of the registrar, with GRUUs, features and names, and changes are told', async () => {
+    const parley = await server();
+    const { devices } = parley.app;
+    const changes: string[] = [];
+    devices.onChange(({ set, event, device }) => changes.push(`${set} ${event} ${device.instance}`));
+    await device(parley, 'alice', `${instance(UUID)};+g.oma.sip-im`);
+    const [found] = await devices.of('tel:+15550100001');
+    expect(found).toMatchObject({ aor: AOR, instance: UUID, publicGruu: `${AOR};gr=${UUID}`, q: 1 });
+    expect(found!.features.get('+g.oma.sip-im')).toBe(true);
+    expect(found!.temporaryGruu).toMatch(/^sip:tgruu\./);
+    expect(changes).toEqual([`${AOR} registered ${UUID}`]);
+    expect(await devices.of('sip:nobody@ims.test')).toEqual([]);
+  });
+});
