@@ -27,6 +27,17 @@ export default tseslint.config(
     rules: { 'no-console': 'error' },
   },
   {
+    files: ['console/*.js'],
+    languageOptions: {
+      globals: Object.fromEntries(
+        ['document', 'fetch', 'FormData', 'sessionStorage', 'setTimeout', 'URLSearchParams'].map((name) => [
+          name,
+          'readonly',
+        ]),
+      ),
+    },
+  },
+  {
     files: ['**/*.js', '**/*.mjs'],
     languageOptions: { globals: { process: 'readonly', console: 'readonly' } },
   },

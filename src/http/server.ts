@@ -6,6 +6,7 @@ import { impsRoutes } from './api/imps.js';
 import { registrationRoutes } from './api/registrations.js';
 import { subscriberRoutes } from './api/subscribers.js';
 import { trailRoutes } from './api/trail.js';
+import { consoleRoutes } from './console.js';
 import type { HttpContext } from './context.js';
 import './errors.js';
 import { makeGuard } from './guard.js';
@@ -23,7 +24,7 @@ export interface HttpServer {
 }
 
 /**
- * Starts health, metrics and the admin API.
+ * Starts the console, health, metrics and the admin API.
  * @throws ParleyError `http-port-taken`
  */
 export async function startHttp(context: HttpContext): Promise<HttpServer> {
@@ -46,6 +47,7 @@ export async function startHttp(context: HttpContext): Promise<HttpServer> {
   });
   healthRoutes(server, context);
   metricsRoutes(server, context);
+  await consoleRoutes(server);
   const guard = makeGuard(context.config.http.token);
   await server.register(
     async (api: FastifyInstance) => {

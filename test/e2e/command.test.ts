@@ -1,0 +1,94 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Devices, UUID, withInstance } from '../core/devices.js';
+import { missing } from '../tools/install.js';
+import { startParley, type RunningParley } from '../tools/parley.js';
+import { Program } from '../tools/program.js';
+
+let parley: RunningParley;
+const devices = new Devices(() => parley);
+beforeAll(async () => {
+  parley = await startParley({ auth: 'none' });
+});
+afterAll(async () => {
+  await devices.close();
+  await parley.stop();
+});
+
+/** Runs the command against the server of the test. */
+async function parleyCommand(...args: string[]): Promise<{ code: number | null; out: string; err: string }> {
+  const program = new Program(args, {
+    env: { PARLEY_API: parley.api, PARLEY_SUBSCRIBER_PASSWORD: 'erin-secret' },
+  });
+  const code = await program.exit();
+  await program.dispose();
+  return { code, out: program.stdout, err: program.stderr };
+}
+
+describe('the parley command', () => {
+  it('shows registrations and de-registers one device', async () => {
+    await devices.register('alice', withInstance(UUID));
+    expect((await parleyCommand('registrations', 'sip:alice@ims.test')).out).toContain(
+      `sip:alice@ims.test;gr=${UUID}`,
+    );
+    expect(await parleyCommand('deregister', 'sip:alice@ims.test', '--instance', UUID)).toMatchObject({
+      code: 0,
+    });
+    expect((await parleyCommand('registrations')).out).toContain('no device is registered');
+  });
+
+  it('adds, lists and removes a subscriber', async () => {
+    expect(await parleyCommand('subscriber', 'add', 'erin@ims.test', 'sip:erin@ims.test')).toMatchObject({
+      code: 0,
+      out: 'added erin@ims.test\n',
+    });
+    expect((await parleyCommand('subscriber', 'list')).out).toMatch(/erin@ims\.test\s+sip:erin@ims\.test/);
+    expect(await parleyCommand('subscriber', 'remove', 'erin@ims.test')).toMatchObject({ code: 0 });
+  });
+
+  it('says why a request was refused', async () => {
+    const bob = await devices.register('bob');
+    const callId = bob.send('MESSAGE', 'sip:nobody@ims.test');
+    expect((await bob.peer.response(200)).status).toBe(480);
+    const { out } = await parleyCommand('trail', '--call', callId);
+    expect(out).toMatch(/refused\s+core-not-registered\s+RFC 3261 §16\.5\s+sip:bob@ims\.test/);
+  });
+
+  it('without a server says how to start one, and exits 1', async () => {
+    const answer = await parleyCommand('--api', 'http://127.0.0.1:9', 'registrations');
+    expect(answer).toMatchObject({ code: 1 });
+    expect(answer.err).toContain('parley serve');
+  });
+
+  it.each(['serve', 'check-config', 'subscriber', 'registrations', 'deregister', 'trail', 'load'])(
+    'has help for %s',
+    async (command) => {
+      const { code, out } = await parleyCommand(command, '--help');
+      expect(code).toBe(0);
+      expect(out).toMatch(new RegExp(`^Usage: parley ${command} `));
+    },
+  );
+
+  it.skipIf(missing('sipp'))('runs a SIPp scenario and ends with one summary', async () => {
+    const target = `127.0.0.1:${parley.port}`;
+    const { code, out } = await parleyCommand(
+      'load',
+      'register',
+      '-t',
+      target,
+      '-n',
+      '20',
+      '-r',
+      '0',
+      '-u',
+      '5',
+    );
+    expect(code).toBe(0);
+    expect(out).toMatch(/scenario\s+register\ncalls\s+20 successful/);
+    expect(out).toMatch(/failed\s+0\nretransmissions\s+\d+\nREGISTER to 200\s+p50/);
+  });
+
+  it.skipIf(missing('sipp'))('load names the scenarios that there are when asked for another', async () => {
+    const closed = '127.0.0.1:9';
+    expect((await parleyCommand('load', 'nonsense', '-t', closed)).err).toContain('no scenario nonsense');
+  });
+});
