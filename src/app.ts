@@ -3,6 +3,7 @@ import { SystemClock, type Clock } from './base/clock.js';
 import type { Logger } from './base/log.js';
 import { startImps, type RunningImps } from './app/imps.js';
 import { startRegEvents } from './app/reg-events.js';
+import { Nodes } from './app/nodes.js';
 import { makeSip } from './app/sip.js';
 import { logTrail } from './app/trail-log.js';
 import { MemoryTrail, type Trail } from './base/trail.js';
@@ -65,7 +66,16 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     // the HTTP server ends when the WebSocket connections of the stack have
     let closeHttp = async (): Promise<void> => {};
     disposers.push(() => closeHttp());
-    const { stack, attachTo } = makeSip(config, { clock, trail, log: log.child({ part: 'sip' }) });
+    const nodes = new Nodes({ store, clock, log: log.child({ part: 'nodes' }) });
+    const { stack, attachTo } = makeSip(
+      config,
+      { clock, trail, log: log.child({ part: 'sip' }) },
+      {
+        instance: nodes.instance,
+        nodeOfFlow: nodes.nodeOfFlow,
+        recordRouteSecret: await domainKey(store, 'record-routes'),
+      },
+    );
     disposers.push(() => stack.close());
     const authenticator = await makeAuthenticator(config, { clock, store, trail, subscribers });
     const gruus = await Gruus.open(store, config.registrar.gruuNameSpace);
@@ -136,6 +146,10 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     closeHttp = () => http.close();
     attachTo(http.server);
     await stack.start();
+    if (!config.store.startsWith('lmdb:') && config.sip.stack === 'embedded') {
+      await nodes.start(stack.listeners, registrar);
+      disposers.push(() => nodes.close());
+    }
     return {
       config,
       stack,

@@ -7,6 +7,7 @@ import { createDrachtioStack } from '../sip/drachtio/stack.js';
 import { createNetwork } from '../sip/embedded/network.js';
 import { createEmbeddedStack } from '../sip/embedded/stack.js';
 import type { SipStack } from '../sip/stack.js';
+import type { LocalEnd } from '../sip/embedded/wire.js';
 import { readTls } from '../sip/transport/tls-options.js';
 
 export interface Sip {
@@ -15,8 +16,19 @@ export interface Sip {
   readonly attachTo: (http: Server) => void;
 }
 
+/** What the nodes of one server know of each other. */
+export interface SharedByNodes {
+  readonly instance: string;
+  readonly nodeOfFlow: (flow: string) => LocalEnd | undefined;
+  readonly recordRouteSecret: Uint8Array;
+}
+
 /** The SIP stack that the configuration asks for, not yet started. */
-export function makeSip(config: Config, parts: { clock: Clock; log: Logger; trail: Trail }): Sip {
+export function makeSip(
+  config: Config,
+  parts: { clock: Clock; log: Logger; trail: Trail },
+  shared: SharedByNodes,
+): Sip {
   const { listen, timers, overloadDelay, tls } = config.sip;
   const names = { domain: config.domain, aliases: config.domains, timers };
   if (config.sip.stack !== 'embedded') {
@@ -26,11 +38,12 @@ export function makeSip(config: Config, parts: { clock: Clock; log: Logger; trai
   }
   const wire = createNetwork({
     ...parts,
+    instance: shared.instance,
     listen,
     timers,
     overload: { delayMs: overloadDelay },
     ...(tls && { tls: readTls(tls) }),
   });
-  const stack = createEmbeddedStack({ ...parts, ...names, wire });
+  const stack = createEmbeddedStack({ ...parts, ...names, ...shared, wire });
   return { stack, attachTo: (http) => wire.attachWebSocket(http) };
 }

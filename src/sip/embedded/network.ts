@@ -21,6 +21,8 @@ export interface NetworkOptions extends Omit<TransactionLayerOptions, 'transport
   readonly tls?: TlsOptions;
   /** Host name or address that peers are told instead of the listener's address. */
   readonly advertise?: string;
+  /** Named by the flows of this process; random when absent. */
+  readonly instance?: string;
   /** The system's name servers when absent. */
   readonly dns?: Dns;
 }

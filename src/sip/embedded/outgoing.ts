@@ -29,6 +29,8 @@ export interface Sending {
   readonly clock: Clock;
   readonly timers: TransactionTimers;
   readonly log: Logger;
+  /** The way to a flow that lives on another node: a Route that names it there, and that node. */
+  wayToFlow?(flow: string, callId: string): { readonly route: string; readonly hop: NextHop } | undefined;
 }
 
 /**
@@ -45,7 +47,10 @@ export function locate(
   const { wire, log } = sending;
   if (flow !== undefined) {
     const hop = wire.hopOfFlow(flow);
-    found(hop ? [hop] : 'flow-failed');
+    const away = hop ? undefined : sending.wayToFlow?.(flow, request.callId);
+    if (away) request.headers.prepend('Route', away.route);
+    const next = hop ?? away?.hop;
+    found(next ? [next] : 'flow-failed');
     return;
   }
   const hops = wire.resolve(uri, request.uri.startsWith('sips:'));

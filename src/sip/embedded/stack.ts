@@ -39,7 +39,7 @@ import { Dispatcher } from './dispatcher.js';
 import './errors.js';
 import { InboundRequest, InboundResponse } from './inbound.js';
 import { LocalNames } from './local-names.js';
-import type { Wire } from './wire.js';
+import type { LocalEnd, Wire } from './wire.js';
 
 export interface EmbeddedOptions {
   readonly wire: Wire;
@@ -54,7 +54,9 @@ export interface EmbeddedOptions {
   readonly aliases?: readonly string[];
   readonly timers?: TransactionTimers;
   /** Signs Record-Route URIs; the same on all nodes of one server, a random one when absent. */
-  readonly recordRouteSecret?: string;
+  readonly recordRouteSecret?: string | Uint8Array;
+  /** The node that a flow lives on, when it is another one and alive. */
+  readonly nodeOfFlow?: (flow: string) => LocalEnd | undefined;
   /** Option tags that the roles understand as user agents, besides those the stack itself gives. */
   readonly supported?: readonly string[];
   /** The smallest Session-Expires taken in a dialog, in seconds; at least 90 (RFC 4028 §9). */
@@ -97,6 +99,7 @@ class EmbeddedStack implements SipStack {
     this.#from = `sip:${domain}`;
     this.#wire = wire;
     this.#dispatcher = new Dispatcher(log, trail);
+    const recordRoutes = new RecordRoutes(options.recordRouteSecret ?? randomBytes(32));
     this.#environment = {
       wire,
       clock,
@@ -104,7 +107,14 @@ class EmbeddedStack implements SipStack {
       trail,
       timers: options.timers ?? defaultTimers,
       names: new LocalNames([domain, ...aliases]),
-      recordRoutes: new RecordRoutes(options.recordRouteSecret ?? randomBytes(32)),
+      recordRoutes,
+      wayToFlow: (flow, callId) => {
+        const end = options.nodeOfFlow?.(flow);
+        if (!end) return undefined;
+        const { protocol, host, port } = end;
+        const hop = { protocol, address: host.replace(/^\[|\]$/g, ''), port };
+        return { route: recordRoutes.value(end, false, callId, flow), hop };
+      },
       dispatcher: this.#dispatcher,
       dialogs: new DialogTable(),
       authorizations: new Authorizations(),

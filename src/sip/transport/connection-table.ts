@@ -21,12 +21,17 @@ export class ConnectionTable {
   readonly #peerKeys = new Map<Connection, string[]>();
   readonly #perAddress = new Map<string, number>();
   /** Tells flows of this process from those of an earlier one that may be in the store. */
-  readonly #instance = randomBytes(9).toString('base64url');
+  readonly #instance: string;
   #admitted = 0;
   #serial = 0;
   #sweep: Timer | undefined;
 
-  constructor(clock: Clock, limits: TransportLimits) {
+  constructor(
+    clock: Clock,
+    limits: TransportLimits,
+    instance: string = randomBytes(9).toString('base64url'),
+  ) {
+    this.#instance = instance;
     this.#clock = clock;
     this.#limits = limits;
   }

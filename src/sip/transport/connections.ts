@@ -25,6 +25,8 @@ export interface ConnectionsOptions {
   readonly trail: Trail;
   readonly limits: TransportLimits;
   readonly tls: TlsOptions | undefined;
+  /** Named by flows over connections; a random one when absent. */
+  readonly instance: string | undefined;
   readonly receive: Receiver;
   readonly flowClosed: (flow: string) => void;
 }
@@ -38,7 +40,7 @@ export class Connections implements ConnectionOwner {
 
   constructor(options: ConnectionsOptions) {
     this.#options = options;
-    this.#table = new ConnectionTable(options.clock, options.limits);
+    this.#table = new ConnectionTable(options.clock, options.limits, options.instance);
   }
 
   get size(): number {

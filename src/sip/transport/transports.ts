@@ -29,6 +29,8 @@ export interface TransportOptions {
   readonly tls?: TlsOptions;
   /** Host name or address (IPv6 in brackets) that peers are told instead of the listener's address. */
   readonly advertise?: string;
+  /** Tells the flows of this process from those of other nodes and of an earlier life; random when absent. */
+  readonly instance?: string;
 }
 
 /** All transports of one stack: listeners, connections, flows. */
@@ -57,6 +59,7 @@ export class Transports implements Wire {
       trail: options.trail,
       limits: this.limits,
       tls: options.tls,
+      instance: options.instance,
       receive: this.#receive,
       flowClosed: (flow) => this.#flowClosed(flow),
     });

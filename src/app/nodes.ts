@@ -1,0 +1,147 @@
+import { randomBytes } from 'node:crypto';
+import type { Clock, Timer } from '../base/clock.js';
+import type { Logger } from '../base/log.js';
+import type { Registrar } from '../registrar/registrar.js';
+import type { LocalEnd } from '../sip/embedded/wire.js';
+import type { Listener } from '../sip/stack.js';
+import { table, type Store } from '../store/store.js';
+
+/** A running process of this server. The key of its record is the address of its first listener. */
+interface NodeRow {
+  /** Named by the flows of its connections; another one after each start. */
+  readonly instance: string;
+  readonly end: LocalEnd;
+  /** `host:port` of its UDP listeners, which its UDP flows name. */
+  readonly udp: readonly string[];
+}
+
+const nodes = table<NodeRow>('nodes');
+
+/** A node says every 2 seconds that it lives, and counts as dead after 6 without. */
+const BEAT_MS = 2_000;
+const LIFE_MS = 6_000;
+const DEAD_AT_ONCE = 100;
+
+interface Parts {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/**
+ * The nodes that share one store. Each knows which node a flow lives on, so that a request for a device travels through
+ * the node that holds its connection, as through an edge proxy (RFC 5626 §5.3). The flows of a node that dies are removed.
+ */
+export class Nodes {
+  readonly instance = randomBytes(9).toString('base64url');
+  readonly #parts: Parts;
+  #registrar: Registrar | undefined;
+  #own: { readonly key: string; readonly row: NodeRow } | undefined;
+  /** By instance, and by UDP listener. */
+  #ends = new Map<string, LocalEnd>();
+  #timer: Timer | undefined;
+  #closed = false;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /** The other node that a flow lives on; undefined when it is ours, dead or unknown. */
+  readonly nodeOfFlow = (flow: string): LocalEnd | undefined => {
+    const at = flow.split('|', 2)[1];
+    return at === undefined || at === this.instance ? undefined : this.#ends.get(at);
+  };
+
+  /** Joins with the stack's listeners; the flows of this node's life before are removed. */
+  async start(listeners: readonly Listener[], registrar: Registrar): Promise<void> {
+    const [first] = listeners;
+    if (!first) return;
+    this.#registrar = registrar;
+    const end = { protocol: first.protocol, host: bracketed(first.address), port: first.port };
+    const udp = listeners
+      .filter((one) => one.protocol === 'udp')
+      .map((one) => `${bracketed(one.address)}:${one.port}`);
+    this.#own = { key: `${end.host}:${end.port}`, row: { instance: this.instance, end, udp } };
+    const earlier = await this.#beat();
+    if (earlier !== undefined && earlier !== this.instance) await this.#bury(earlier);
+    await this.#look();
+    this.#schedule();
+  }
+
+  /** Leaves; the connections of this node are closed by then. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#timer?.cancel();
+    const own = this.#own;
+    if (!own) return;
+    await this.#parts.store.update(nodes, own.key, (current) =>
+      current?.instance === this.instance
+        ? { kind: 'remove', result: undefined }
+        : { kind: 'keep', result: undefined },
+    );
+    await this.#bury(this.instance);
+  }
+
+  #schedule(): void {
+    const { clock, log } = this.#parts;
+    this.#timer = clock.after(BEAT_MS, () => {
+      void this.#turn()
+        .catch((error: unknown) => log.error({ err: error }, 'this node could not say that it lives'))
+        .finally(() => {
+          if (!this.#closed) this.#schedule();
+        });
+    });
+  }
+
+  async #turn(): Promise<void> {
+    await this.#beat();
+    const { store, clock, log } = this.#parts;
+    for (const key of await store.due(nodes, clock.now(), DEAD_AT_ONCE)) {
+      // only one of the survivors removes the record, and buries the node
+      const dead = await store.update(nodes, key, (current) =>
+        current ? { kind: 'remove', result: current.instance } : { kind: 'keep', result: undefined },
+      );
+      if (dead === undefined) continue;
+      log.warn({ node: key }, 'a node is gone; bindings over its connections are removed');
+      await this.#bury(dead);
+    }
+    await this.#look();
+  }
+
+  /** @returns the instance that the record named before. */
+  #beat(): Promise<string | undefined> {
+    const { key, row } = this.#own!;
+    const deadline = this.#parts.clock.now() + LIFE_MS;
+    return this.#parts.store.update(nodes, key, (current) => ({
+      kind: 'put',
+      value: row,
+      deadline,
+      result: current?.instance,
+    }));
+  }
+
+  async #look(): Promise<void> {
+    const ends = new Map<string, LocalEnd>();
+    for await (const { key, value } of this.#parts.store.scan(nodes)) {
+      if (key === this.#own!.key) continue;
+      ends.set(value.instance, value.end);
+      for (const listener of value.udp) ends.set(listener, value.end);
+    }
+    this.#ends = ends;
+  }
+
+  /** Its connections are gone, and what only they could reach; its UDP flows stay for its next life. */
+  async #bury(instance: string): Promise<void> {
+    const registrar = this.#registrar!;
+    for await (const { set, registration } of registrar.list())
+      if (registration.bindings.some((binding) => livedOn(binding.flow, instance)))
+        await registrar.deregister(
+          set,
+          'expired',
+          (binding) => binding.flowOnly && livedOn(binding.flow, instance),
+        );
+  }
+}
+
+const livedOn = (flow: string | undefined, instance: string): boolean => flow?.split('|', 2)[1] === instance;
+const bracketed = (address: string): string => (address.includes(':') ? `[${address}]` : address);

@@ -1,0 +1,128 @@
+import { describe, expect, it } from 'vitest';
+import { startApp, type App } from '../../src/app.js';
+import { silentLogger } from '../../src/base/log.js';
+import { loadConfig } from '../../src/config/load.js';
+import type { SipRequest } from '../../src/sip/message/message.js';
+import { afterThisTest, node, type Node } from '../sip/embedded/nodes.js';
+import { missing } from '../tools/install.js';
+import { RedisServer } from '../tools/redis.js';
+
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
+async function redis(): Promise<RedisServer> {
+  const server = await RedisServer.start();
+  afterThisTest(() => server.dispose());
+  return server;
+}
+
+async function parley(store: string): Promise<App> {
+  const config = loadConfig(undefined, {
+    PARLEY_STORE: store,
+    PARLEY_AUTH: 'none',
+    PARLEY_ROLES: 'core',
+    PARLEY_SIP_LISTEN: 'udp:127.0.0.1:0,tcp:127.0.0.1:0',
+    PARLEY_SIP_TRUSTED: '127.0.0.1',
+    PARLEY_HTTP_LISTEN: '127.0.0.1:0',
+  });
+  const app = await startApp({ ...config, drainSeconds: 0.01 }, silentLogger);
+  let stopped = false;
+  const stop = (): Promise<void> => app.stop();
+  const once = { ...app, stop: async () => (stopped ? undefined : ((stopped = true), await stop())) };
+  afterThisTest(() => once.stop());
+  return once;
+}
+
+const uriOf = (app: App, protocol: 'udp' | 'tcp'): string => {
+  const { address, port } = app.stack.listeners.find((one) => one.protocol === protocol)!;
+  return `sip:${address}:${port}${protocol === 'udp' ? '' : `;transport=${protocol}`}`;
+};
+
+const instance = '"<urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6>"';
+
+/** Registers a device of alice at one node. */
+async function register(
+  device: Node,
+  app: App,
+  protocol: 'udp' | 'tcp',
+  contact: string,
+  id = 'reg1',
+  cseq = 1,
+): Promise<number> {
+  const route = [`<${uriOf(app, protocol)};lr>`];
+  const answer = await device.stack.request('sip:ims.test', {
+    method: 'REGISTER',
+    route,
+    headers: {
+      From: '<sip:alice@ims.test>;tag=r',
+      To: '<sip:alice@ims.test>',
+      'Call-ID': id,
+      CSeq: `${cseq} REGISTER`,
+      Contact: contact,
+      Supported: 'path, gruu, outbound',
+      Expires: '600',
+    },
+  });
+  return answer.status;
+}
+
+const message = (app: App, from: Node, to: string): Promise<{ status: number }> =>
+  from.stack.request(to, {
+    method: 'MESSAGE',
+    route: [`<${uriOf(app, 'udp')};lr>`],
+    headers: { From: '<sip:bob@ims.test>;tag=m', 'Content-Type': 'text/plain' },
+    body: 'hello',
+  });
+
+describe.skipIf(missing('redis-server'))('two Parleys on one Redis', () => {
+  it('are one registrar: what registers at A over TCP is reached through B, over A', async () => {
+    const { url } = await redis();
+    const [a, b] = [await parley(url), await parley(url)];
+    const [device, sender] = [await node(), await node()];
+    const seen: SipRequest[] = [];
+    device.stack.on('MESSAGE', (request, response) => {
+      seen.push(request);
+      response.send(200);
+    });
+    expect(
+      await register(
+        device,
+        a,
+        'tcp',
+        `<sip:alice@device.invalid;transport=tcp>;+sip.instance=${instance};reg-id=1`,
+      ),
+    ).toBe(200);
+    await until(async () => (await message(b, sender, 'sip:alice@ims.test')).status === 200);
+    expect(seen).toHaveLength(1);
+    expect(seen[0]!.headers.list('Via')).toHaveLength(3);
+    expect((await message(a, sender, 'sip:alice@ims.test')).status).toBe(200);
+  });
+
+  it('route a GRUU minted at A at B', async () => {
+    const { url } = await redis();
+    const [a, b] = [await parley(url), await parley(url)];
+    const [device, sender] = [await node(), await node()];
+    device.stack.on('MESSAGE', (_request, response) => void response.send(200));
+    expect(await register(device, a, 'udp', `<${device.uri()}>;+sip.instance=${instance}`)).toBe(200);
+    const gruu = 'sip:alice@ims.test;gr=urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6';
+    expect((await message(b, sender, gruu)).status).toBe(200);
+  });
+
+  it('lose with a node what its connections reached, and ring the other devices', async () => {
+    const { url } = await redis();
+    const [a, b] = [await parley(url), await parley(url)];
+    const [onTcp, onUdp, sender] = [await node(), await node(), await node()];
+    onUdp.stack.on('MESSAGE', (_request, response) => void response.send(200));
+    await register(
+      onTcp,
+      a,
+      'tcp',
+      `<sip:alice@device.invalid;transport=tcp>;+sip.instance=${instance};reg-id=1`,
+    );
+    await register(onUdp, b, 'udp', `<${onUdp.uri()}>`, 'reg2');
+    await a.stop();
+    await until(async () => (await b.registrar.lookup('sip:alice@ims.test'))?.bindings.length === 1);
+    expect((await message(b, sender, 'sip:alice@ims.test')).status).toBe(200);
+  });
+});
