@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { SystemClock, type Clock } from './base/clock.js';
 import type { Logger } from './base/log.js';
+import { startControlling, type RunningControlling } from './app/controlling.js';
 import { startImps, type RunningImps } from './app/imps.js';
 import { startRegEvents } from './app/reg-events.js';
 import { Nodes } from './app/nodes.js';
@@ -39,6 +40,7 @@ export interface App {
   readonly http: HttpServer;
   /** Undefined without the role. */
   readonly imps: RunningImps | undefined;
+  readonly controlling: RunningControlling | undefined;
   /** No new work; running transactions finish within the drain time; then everything is closed, last made first. */
   stop(): Promise<void>;
 }
@@ -128,6 +130,13 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
         .flowClosed(flow)
         .catch((error: unknown) => log.error({ err: error, flow }, 'bindings of a closed connection stay'));
     });
+    const controlling = config.roles.includes('controlling')
+      ? await startControlling(
+          config,
+          { clock, store, trail, stack, core, log: log.child({ part: 'controlling' }) },
+          disposers,
+        )
+      : undefined;
     const imps = config.roles.includes('imps')
       ? await startImps(config, { clock, store, trail, log: log.child({ part: 'imps' }) }, disposers)
       : undefined;
@@ -161,6 +170,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       trail,
       http,
       imps,
+      controlling,
       stop: async () => {
         await stack.drain(config.drainSeconds * 1000);
         await closeAll();

@@ -44,6 +44,15 @@ export function makeSip(
     overload: { delayMs: overloadDelay },
     ...(tls && { tls: readTls(tls) }),
   });
-  const stack = createEmbeddedStack({ ...parts, ...names, ...shared, wire });
+  const stack = createEmbeddedStack({
+    ...parts,
+    ...names,
+    ...shared,
+    wire,
+    ...(config.roles.includes('controlling') && { supported: groupExtensions }),
+  });
   return { stack, attachTo: (http) => wire.attachWebSocket(http) };
 }
+
+/** What the focus of a group understands (RFC 5366, RFC 5368, RFC 4488). */
+const groupExtensions = ['recipient-list-invite', 'multiple-refer', 'norefersub'];

@@ -119,10 +119,6 @@ export function addMember(group: Group, identity: string, role: Role): Group {
   return { ...group, members: [...group.members, member] };
 }
 
-export function isConnected(group: Group): boolean {
-  return group.members.some((member) => member.state === 'connected');
-}
-
 /** Whether too few are left: nobody rings, and fewer than the minimum are connected. */
 export function isBelowMinimum(group: Group): boolean {
   const count = (state: Member['state']): number =>
