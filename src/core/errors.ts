@@ -40,6 +40,18 @@ export const coreErrors = defineErrors({
     text: 'requests to other domains are not forwarded',
     clause: 'RFC 3261 §16.3',
   },
+  'profile-invalid': {
+    sip: 500,
+    http: 400,
+    text: 'not a valid service profile',
+    clause: '3GPP TS 29.228 §B.2',
+  },
+  'profile-malformed': {
+    sip: 500,
+    http: 400,
+    text: 'not a readable user profile',
+    clause: '3GPP TS 29.228 annex E',
+  },
   'core-handed-on-twice': {
     sip: 500,
     http: 500,
