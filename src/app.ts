@@ -3,6 +3,7 @@ import { SystemClock, type Clock } from './base/clock.js';
 import type { Logger } from './base/log.js';
 import { startControlling, type RunningControlling } from './app/controlling.js';
 import { startImps, type RunningImps } from './app/imps.js';
+import { makeParticipating } from './app/participating.js';
 import { startRegEvents } from './app/reg-events.js';
 import { Nodes } from './app/nodes.js';
 import { makeSip } from './app/sip.js';
@@ -124,6 +125,19 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       core,
     });
     disposers.push(() => regEvents.close());
+    const devices = new LocalDevices(registrar, config.registrar.gruu ? gruus : undefined);
+    const participating = config.roles.includes('participating')
+      ? makeParticipating(config, {
+          stack,
+          clock,
+          trail,
+          log: log.child({ part: 'cpm' }),
+          store,
+          devices,
+          core,
+        })
+      : undefined;
+    if (participating) disposers.push(() => participating.messages.close());
     core.attach();
     stack.onFlowClosed((flow) => {
       registrar
@@ -149,6 +163,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       registrar,
       subscribers,
       imps: imps?.server,
+      deferred: participating?.deferred,
       trail,
       log: log.child({ part: 'http' }),
     });
@@ -159,6 +174,11 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       await nodes.start(stack.listeners, registrar);
       disposers.push(() => nodes.close());
     }
+    participating?.messages
+      .resume()
+      .catch((error: unknown) =>
+        log.error({ err: error }, 'deferred messages wait for the next registration'),
+      );
     return {
       config,
       stack,
@@ -166,7 +186,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       registrar,
       core,
       subscribers,
-      devices: new LocalDevices(registrar, config.registrar.gruu ? gruus : undefined),
+      devices,
       trail,
       http,
       imps,

@@ -31,6 +31,7 @@ export class ApiClient {
         `no server answers at ${this.#base}; start one with "parley serve" or name it with --api`,
       );
     }
+    if (response.status === 204) return undefined as T;
     const answer = (await response.json()) as { error?: string; message?: string };
     if (!response.ok) throw new CommandError(`${answer.error ?? response.status}: ${answer.message ?? ''}`);
     return answer as T;

@@ -6,6 +6,7 @@ import { ApiClient } from './api-client.js';
 import { impsCommand } from './imps.js';
 import { loadCommand } from './load-command.js';
 import { deregisterCommand, registrationsCommand } from './registrations.js';
+import { messagesCommand } from './messages.js';
 import { readSecret } from './secret.js';
 import { subscriberCommand } from './subscribers.js';
 import { trailCommand } from './trail.js';
@@ -77,6 +78,7 @@ Exit codes: 0 done, 1 failed, 2 bad configuration, 3 an address is taken.`,
   program.addCommand(subscriberCommand(context));
   program.addCommand(registrationsCommand(context));
   program.addCommand(deregisterCommand(context));
+  program.addCommand(messagesCommand(context));
   program.addCommand(impsCommand(context));
   program.addCommand(trailCommand(context));
   program.addCommand(loadCommand());

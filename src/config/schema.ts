@@ -125,6 +125,21 @@ export const configSchema = z.strictObject({
       gruuNameSpace: z.uuid().optional(),
     })
     .prefault({}),
+  /** Converged IP messaging. */
+  cpm: z
+    .strictObject({
+      /** Largest body of a pager mode message, in octets (RFC 3428 §8). */
+      pagerBytes: z.int().min(200).max(65_000).default(1_300),
+      deferral: z
+        .strictObject({
+          /** How long a message waits for its recipient, in seconds. */
+          seconds: seconds(7 * 86_400),
+          /** Messages that may wait for one user. */
+          perUser: z.int().min(0).max(1_000_000).default(10_000),
+        })
+        .prefault({}),
+    })
+    .prefault({}),
   /** Registration events (RFC 3680). */
   regEvent: z
     .strictObject({

@@ -3,6 +3,7 @@ import type { Logger } from '../base/log.js';
 import type { MemoryTrail } from '../base/trail.js';
 import type { Config } from '../config/schema.js';
 import type { Gruus } from '../registrar/gruus.js';
+import type { DeferredStore } from '../cpm/messages/deferred-store.js';
 import type { ImpsServer } from '../imps/index.js';
 import type { Registrar } from '../registrar/registrar.js';
 import type { Subscribers } from '../registrar/subscribers.js';
@@ -20,6 +21,8 @@ export interface HttpContext {
   readonly gruus: Gruus;
   /** Undefined without the role. */
   readonly imps: ImpsServer | undefined;
+  /** Undefined without the role `participating`. */
+  readonly deferred: DeferredStore | undefined;
   readonly trail: MemoryTrail;
   readonly log: Logger;
 }

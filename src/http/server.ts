@@ -3,6 +3,7 @@ import Fastify, { type FastifyInstance } from 'fastify';
 import type { Server } from 'node:http';
 import { ParleyError } from '../base/errors.js';
 import { impsRoutes } from './api/imps.js';
+import { messageRoutes } from './api/messages.js';
 import { registrationRoutes } from './api/registrations.js';
 import { subscriberRoutes } from './api/subscribers.js';
 import { trailRoutes } from './api/trail.js';
@@ -54,6 +55,7 @@ export async function startHttp(context: HttpContext): Promise<HttpServer> {
       api.addHook('onRequest', async (request) => guard(request));
       registrationRoutes(api, context);
       subscriberRoutes(api, context);
+      messageRoutes(api, context);
       impsRoutes(api, context);
       trailRoutes(api, context);
       api.get('/openapi.json', { schema: { hide: true } }, () => server.swagger());

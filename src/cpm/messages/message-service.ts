@@ -1,0 +1,321 @@
+import { randomUUID } from 'node:crypto';
+import type { Clock, Timer } from '../../base/clock.js';
+import { ParleyError } from '../../base/errors.js';
+import type { Logger } from '../../base/log.js';
+import type { Trail } from '../../base/trail.js';
+import type { Next, Service, ServiceCall, ServiceSubject, SessionCase } from '../../core/service.js';
+import { parseAor } from '../../identity/aor.js';
+import { cpmServices } from '../../identity/cpm-services.js';
+import { innermostCpim, parseCpim, type CpimMessage } from '../../msrp/cpim/index.js';
+import type { RegisteredDevices } from '../../reg-event/devices.js';
+import { splitList } from '../../sip/message/lexer.js';
+import type { Headers } from '../../sip/message/headers.js';
+import type { SipRequest } from '../../sip/message/message.js';
+import type { ProxyResult, SipStack } from '../../sip/stack.js';
+import type { DeferredMessage, DeferredStore } from './deferred-store.js';
+import './errors.js';
+import { failedNotification } from './notification.js';
+
+export interface MessageServiceOptions {
+  readonly stack: SipStack;
+  readonly clock: Clock;
+  readonly trail: Trail;
+  readonly log: Logger;
+  readonly devices: RegisteredDevices;
+  readonly deferred: DeferredStore;
+  /** Largest body of a pager mode message, in octets (RFC 3428 §8). */
+  readonly largest: number;
+  /** Seconds that a deferred message waits at most, and when its sender names no time. */
+  readonly longestWait: number;
+  /** Route values that lead from this service to the devices of a user. */
+  onward(sessionCase: SessionCase, user: { servedUser: string; set: string }): readonly string[];
+}
+
+/** Header fields that the recipient's device gets as they came; the others are of one hop or of one attempt. */
+const kept = [
+  'From', 'To', 'P-Asserted-Identity', 'Privacy', 'Accept-Contact', 'Reject-Contact', 'Conversation-ID',
+  'Contribution-ID', 'InReplyTo-Contribution-ID', 'Subject', 'Date', 'Content-Type', 'Content-Disposition',
+  'Content-Encoding', 'Content-Language', 'MIME-Version', 'User-Agent',
+]; // prettier-ignore
+
+/** The device is not there, or could not be reached: it is worth trying again when it registers. */
+const away: ReadonlySet<number> = new Set([408, 410, 430, 480, 500, 503, 504]);
+
+const SWEEP_MS = 1_000;
+const SWEEP_BATCH = 200;
+
+/**
+ * CPM standalone messages in pager mode, at both participating functions: the caller's side checks and names the message, the
+ * callee's side keeps it while no device is there and delivers it, in the order sent, when one registers.
+ */
+export class MessageService implements Service {
+  readonly name = 'cpm-messages';
+  readonly #options: MessageServiceOptions;
+  /** Users to whom messages are on their way; true when more came meanwhile. */
+  readonly #delivering = new Map<string, boolean>();
+  readonly #unlisten: () => void;
+  #timer: Timer | undefined;
+  #closed = false;
+
+  constructor(options: MessageServiceOptions) {
+    this.#options = options;
+    this.#unlisten = options.devices.onChange(({ set, event }) => {
+      if (event === 'registered' || event === 'created' || event === 'refreshed') this.#deliver(set);
+    });
+    this.#scheduleSweep();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#timer?.cancel();
+    this.#unlisten();
+  }
+
+  matches({ request }: ServiceSubject): boolean {
+    return request.method === 'MESSAGE' && isPagerMessage(request);
+  }
+
+  async handle(call: ServiceCall, next: Next): Promise<void> {
+    if (call.sessionCase === 'originating') await this.#originate(call, next);
+    else await this.#terminate(call, next);
+  }
+
+  /** Hands out what was kept when the process ended; called once, when messages can be sent. */
+  async resume(): Promise<void> {
+    let last: string | undefined;
+    for await (const { set } of this.#options.deferred.of()) {
+      if (set === last) continue;
+      last = set;
+      const devices = await this.#options.devices.of(set);
+      if (devices.length > 0) this.#deliver(set);
+    }
+  }
+
+  async #originate({ request, servedUser }: ServiceCall, next: Next): Promise<void> {
+    const { largest } = this.#options;
+    if (!request.has('P-Asserted-Identity')) throw this.#refused('cpm-no-identity', request, servedUser);
+    if (request.body.length > largest) throw this.#refused('cpm-message-too-large', request, servedUser);
+    this.#cpim(request, servedUser);
+    const contribution = request.get('Contribution-ID') ?? randomUUID();
+    const conversation = request.get('Conversation-ID') ?? randomUUID();
+    await next({
+      edit: (headers: Headers) => {
+        headers.set('Contribution-ID', contribution);
+        headers.set('Conversation-ID', conversation);
+        headers.remove('P-Preferred-Service');
+        headers.set('P-Asserted-Service', cpmServices.message);
+      },
+    });
+  }
+
+  async #terminate(call: ServiceCall, next: Next): Promise<void> {
+    const { request, response, sessionCase, servedUser, set } = call;
+    this.#cpim(request, servedUser);
+    // a message for one device is for no other (RFC 5627 §3.3)
+    if (request.requestUri.isSip && request.requestUri.params.has('gr')) {
+      await next();
+      return;
+    }
+    const seen = await this.#registered(set);
+    let mustDefer = sessionCase === 'terminating-unregistered';
+    if (!mustDefer) await next({ takesOver: ({ status }: ProxyResult) => (mustDefer = away.has(status)) });
+    if (!mustDefer) return;
+    await this.#defer(request, servedUser, set);
+    response.send(202);
+    // a device may have registered while the message was under way or being stored
+    if ((await this.#registered(set)) !== seen) this.#deliver(set);
+  }
+
+  /** Which devices are there and until when, to be compared. */
+  async #registered(set: string): Promise<string> {
+    const devices = await this.#options.devices.of(set);
+    return devices.map(({ id, expiresAt }) => `${id} ${expiresAt}`).join();
+  }
+
+  /** The parsed body where it is a message/cpim. @throws ParleyError `cpm-message-malformed` */
+  #cpim(request: SipRequest, subject: string): CpimMessage | undefined {
+    if (!isCpim(request)) return undefined;
+    try {
+      const message = parseCpim(request.body);
+      innermostCpim(request.body);
+      return message;
+    } catch (error) {
+      if (error instanceof ParleyError)
+        throw this.#refused('cpm-message-malformed', request, subject, error.message);
+      throw error;
+    }
+  }
+
+  #refused(code: string, request: SipRequest, subject: string, detail?: string): ParleyError {
+    this.#options.trail.record({
+      code: 'cpm.message-refused',
+      outcome: 'refused',
+      clause: 'OMA CPM conversation functions',
+      subject,
+      trace: request.callId,
+      detail: code,
+    });
+    return new ParleyError(code, detail);
+  }
+
+  /** Resolves when the message is committed. */
+  async #defer(request: SipRequest, recipient: string, set: string): Promise<void> {
+    const { clock, deferred, longestWait, trail } = this.#options;
+    const now = clock.now();
+    const wait = Math.min(request.number('Expires') ?? longestWait, longestWait);
+    const headers: [string, string][] = [];
+    for (const name of kept) for (const line of request.headers.lines(name)) headers.push([name, line]);
+    if (!request.has('Date')) headers.push(['Date', new Date(now).toUTCString()]);
+    await deferred.add({
+      set,
+      recipient,
+      sender: senderOf(request),
+      headers,
+      body: Uint8Array.from(request.body),
+      receivedAt: now,
+      expiresAt: now + wait * 1000,
+    });
+    trail.record({
+      code: 'cpm.message-deferred',
+      outcome: 'accepted',
+      clause: 'RFC 3428 §7',
+      subject: recipient,
+      trace: request.callId,
+    });
+  }
+
+  #deliver(set: string): void {
+    if (this.#delivering.has(set)) {
+      this.#delivering.set(set, true);
+      return;
+    }
+    this.#delivering.set(set, false);
+    this.#deliverAll(set)
+      .catch((error: unknown) => this.#options.log.error({ err: error, set }, 'deferred messages wait on'))
+      .finally(() => {
+        const more = this.#delivering.get(set) === true;
+        this.#delivering.delete(set);
+        if (more && !this.#closed) this.#deliver(set);
+      });
+  }
+
+  /** One after the other, so that the order is kept; the first that finds nobody ends it. */
+  async #deliverAll(set: string): Promise<void> {
+    for await (const message of this.#options.deferred.of(set)) {
+      if (this.#closed) return;
+      const status = await this.#send(message);
+      if (away.has(status)) return;
+      if (!(await this.#options.deferred.remove(message))) continue;
+      const delivered = status < 300;
+      this.#options.trail.record({
+        code: delivered ? 'cpm.message-delivered' : 'cpm.message-undeliverable',
+        outcome: delivered ? 'accepted' : 'refused',
+        clause: 'RFC 3428 §7',
+        subject: message.recipient,
+        trace: callIdOf(message),
+        detail: String(status),
+      });
+      if (!delivered) await this.#tellSender(message);
+    }
+  }
+
+  /** Sends with the same Call-ID each time, by which a device that was told before a crash may know it again. */
+  async #send(message: DeferredMessage): Promise<number> {
+    const { stack, clock } = this.#options;
+    // a higher CSeq each time, or the device would take it for a request that came over two ways (RFC 3261 §8.2.2.2)
+    const cseq = 1 + Math.floor((clock.now() - message.receivedAt) / 10);
+    const headers: Record<string, string | string[]> = {
+      'Call-ID': callIdOf(message),
+      CSeq: `${cseq} MESSAGE`,
+    };
+    for (const [name, value] of message.headers) {
+      const known = headers[name];
+      headers[name] = known === undefined ? value : [known, value].flat();
+    }
+    headers['P-Asserted-Service'] = cpmServices.message;
+    const response = await stack.request(message.recipient, {
+      method: 'MESSAGE',
+      headers,
+      body: message.body,
+      route: this.#options.onward('terminating-registered', {
+        servedUser: message.recipient,
+        set: message.set,
+      }),
+    });
+    return response.status;
+  }
+
+  /** A negative delivery notification, if the sender asked for it (RFC 5438 §7.2.1.2). */
+  async #tellSender(message: DeferredMessage): Promise<void> {
+    const { stack, clock, log } = this.#options;
+    const body = failedNotification(message, clock.now());
+    if (body === undefined) return;
+    const response = await stack.request(message.sender, {
+      method: 'MESSAGE',
+      headers: {
+        From: `<${message.recipient}>`,
+        To: `<${message.sender}>`,
+        'P-Asserted-Identity': `<${message.recipient}>`,
+        'P-Asserted-Service': cpmServices.message,
+        'Content-Type': 'message/cpim',
+        'Contribution-ID': randomUUID(),
+      },
+      body,
+      route: this.#options.onward('originating', { servedUser: message.recipient, set: message.set }),
+    });
+    if (response.status >= 300)
+      log.warn({ id: message.id, status: response.status }, 'a sender could not be told of a lost message');
+  }
+
+  #scheduleSweep(): void {
+    this.#timer = this.#options.clock.after(SWEEP_MS, () => {
+      void this.#expire()
+        .catch((error: unknown) =>
+          this.#options.log.error({ err: error }, 'expired messages stay; it is tried again'),
+        )
+        .finally(() => {
+          if (!this.#closed) this.#scheduleSweep();
+        });
+    });
+  }
+
+  async #expire(): Promise<void> {
+    for (const message of await this.#options.deferred.expired(SWEEP_BATCH)) {
+      if (!(await this.#options.deferred.remove(message))) continue;
+      this.#options.trail.record({
+        code: 'cpm.message-expired',
+        outcome: 'noted',
+        clause: 'RFC 3428 §7',
+        subject: message.recipient,
+        trace: callIdOf(message),
+      });
+      await this.#tellSender(message);
+    }
+  }
+}
+
+/** Marked as a CPM message, or a message/cpim that nobody marked (`sessions.md` §1: order of the marks). */
+function isPagerMessage(request: SipRequest): boolean {
+  for (const field of ['P-Asserted-Service', 'P-Preferred-Service']) {
+    const services = request.headers.lines(field).flatMap(splitList);
+    if (services.length > 0)
+      return services.some((service) => service.trim().toLowerCase() === cpmServices.message);
+  }
+  return isCpim(request);
+}
+
+const isCpim = (request: SipRequest): boolean =>
+  /^\s*message\/cpim\s*(?:;|$)/i.test(request.get('Content-Type') ?? '');
+
+const callIdOf = ({ id }: DeferredMessage): string => `deferred-${id}`;
+
+/** The asserted identity, else the From, canonical where it can be. */
+function senderOf(request: SipRequest): string {
+  const uri = (request.addresses('P-Asserted-Identity')[0] ?? request.from).uriText;
+  try {
+    return parseAor(uri);
+  } catch (error) {
+    if (error instanceof ParleyError) return uri;
+    throw error;
+  }
+}

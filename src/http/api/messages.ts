@@ -1,0 +1,83 @@
+import type { FastifyInstance } from 'fastify';
+import { ParleyError } from '../../base/errors.js';
+import { parseAor } from '../../identity/aor.js';
+import type { DeferredMessage } from '../../cpm/messages/deferred-store.js';
+import type { HttpContext } from '../context.js';
+
+const messageSchema = {
+  type: 'object',
+  properties: {
+    id: { type: 'string' },
+    recipient: { type: 'string' },
+    sender: { type: 'string' },
+    bytes: { type: 'integer' },
+    receivedAt: { type: 'string', format: 'date-time' },
+    expiresAt: { type: 'string', format: 'date-time' },
+  },
+} as const;
+
+/** `/messages`: what waits for a device of its recipient. Contents are not shown. */
+export function messageRoutes(api: FastifyInstance, { deferred, registrar }: HttpContext): void {
+  if (!deferred) return;
+  const setOf = async (aor: string): Promise<string> => {
+    const set = await registrar.setOf(parseAor(aor.includes(':') ? aor : `sip:${aor}`));
+    if (set === undefined) throw new ParleyError('registration-unknown');
+    return set;
+  };
+
+  api.get<{ Querystring: { aor?: string; limit: number } }>(
+    '/messages',
+    {
+      schema: {
+        summary: 'Deferred messages, of one recipient or of all, in the order in which they came',
+        querystring: {
+          type: 'object',
+          properties: {
+            aor: { type: 'string' },
+            limit: { type: 'integer', minimum: 1, maximum: 1000, default: 100 },
+          },
+        },
+        response: {
+          200: { type: 'object', properties: { messages: { type: 'array', items: messageSchema } } },
+        },
+      },
+    },
+    async (request) => {
+      const { aor, limit } = request.query;
+      const messages: object[] = [];
+      for await (const message of deferred.of(aor === undefined ? undefined : await setOf(aor))) {
+        if (messages.push(show(message)) === limit) break;
+      }
+      return { messages };
+    },
+  );
+
+  api.delete<{ Params: { aor: string; id: string } }>(
+    '/messages/:aor/:id',
+    {
+      schema: {
+        summary: 'Removes a deferred message; its sender is not told',
+        params: {
+          type: 'object',
+          properties: { aor: { type: 'string' }, id: { type: 'string' } },
+          required: ['aor', 'id'],
+        },
+      },
+    },
+    async (request, reply) => {
+      const { aor, id } = request.params;
+      if (!(await deferred.remove({ set: await setOf(aor), id })))
+        throw new ParleyError('cpm-message-unknown');
+      return reply.code(204).send();
+    },
+  );
+}
+
+const show = ({ id, recipient, sender, body, receivedAt, expiresAt }: DeferredMessage): object => ({
+  id,
+  recipient,
+  sender,
+  bytes: body.length,
+  receivedAt: new Date(receivedAt).toISOString(),
+  expiresAt: new Date(expiresAt).toISOString(),
+});

@@ -1,0 +1,196 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { cpmServices } from '../../../src/identity/cpm-services.js';
+import { parseCpim } from '../../../src/msrp/cpim/index.js';
+import { parseImdn } from '../../../src/msrp/imdn.js';
+import type { HeaderMap } from '../../../src/sip/message/headers.js';
+import type { SipRequest } from '../../../src/sip/message/message.js';
+import { startParley, type RunningParley } from '../../tools/parley.js';
+import { Phone } from '../../tools/phone.js';
+import { Program } from '../../tools/program.js';
+
+const UUID = 'urn:uuid:0f8fad5b-d9cb-469f-a165-70867728950e';
+const DEVICE =
+  `;+sip.instance="<${UUID}>"` + ';+g.3gpp.icsi-ref="urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm.msg"';
+
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+async function server(settings: Record<string, unknown> = {}): Promise<RunningParley> {
+  const parley = await startParley({ auth: 'none', ...settings });
+  cleanups.push(() => parley.stop());
+  return parley;
+}
+
+async function opened(user: string, port: number): Promise<Phone> {
+  const phone = await Phone.open(user, port);
+  cleanups.push(() => phone.close());
+  return phone;
+}
+
+const cpim = (text: string, id: string, asked = 'positive-delivery, negative-delivery'): string =>
+  [
+    'From: <sip:anonymous@anonymous.invalid>',
+    'To: <sip:anonymous@anonymous.invalid>',
+    'DateTime: 2026-11-26T10:00:00Z',
+    'NS: imdn <urn:ietf:params:imdn>',
+    `imdn.Message-ID: ${id}`,
+    `imdn.Disposition-Notification: ${asked}`,
+    '',
+    'Content-Type: text/plain; charset=utf-8',
+    '',
+    text,
+  ].join('\r\n');
+
+const PAGER: HeaderMap = {
+  Contact: undefined,
+  'P-Preferred-Service': cpmServices.message,
+  'Content-Type': 'message/cpim',
+};
+
+const send = async (from: Phone, to: string, body: string, headers: HeaderMap = {}): Promise<number> =>
+  (await from.ask('MESSAGE', to, { ...PAGER, ...headers }, body)).status;
+
+const textOf = (request: SipRequest): string => parseCpim(request.body).content.toString();
+const received = (phone: Phone): Promise<SipRequest> => phone.answer('MESSAGE', 200, { Contact: [] });
+const waiting = async (parley: RunningParley): Promise<unknown[]> =>
+  ((await (await fetch(`${parley.api}/api/v1/messages`)).json()) as { messages: unknown[] }).messages;
+
+describe('a pager mode message', () => {
+  it('reaches a device that is there, octet for octet, with the identifiers that its sender left out', async () => {
+    const parley = await server();
+    const bob = await opened('bob', parley.port);
+    await bob.register(DEVICE);
+    const alice = await opened('alice', parley.port);
+    const body = cpim('grüße \u{1f600}', 'm-1');
+    alice.send('MESSAGE', 'sip:bob@ims.test', PAGER, body);
+    const message = await received(bob);
+    expect((await alice.peer.response(200)).status).toBe(200);
+    expect(Buffer.from(message.body)).toEqual(Buffer.from(body));
+    expect(message.get('Contribution-ID')).toMatch(/^[0-9a-f-]{36}$/);
+    expect(message.get('Conversation-ID')).toMatch(/^[0-9a-f-]{36}$/);
+    expect(message.has('P-Preferred-Service')).toBe(false);
+    expect(await waiting(parley)).toEqual([]);
+  });
+
+  it('to a user without a device is kept with 202 and delivered in the order sent when one registers, once', async () => {
+    const parley = await server();
+    const alice = await opened('alice', parley.port);
+    for (const text of ['one', 'two', 'three'])
+      expect(await send(alice, 'sip:bob@ims.test', cpim(text, text), { 'Conversation-ID': 'c-1' })).toBe(202);
+    expect(await waiting(parley)).toMatchObject([
+      { recipient: 'sip:bob@ims.test', sender: 'sip:alice@ims.test' },
+      {},
+      {},
+    ]);
+    const bob = await opened('bob', parley.port);
+    await bob.register(DEVICE);
+    const texts: string[] = [];
+    for (let i = 0; i < 3; i++) {
+      const message = await received(bob);
+      expect(message.get('Conversation-ID')).toBe('c-1');
+      expect(message.from.uriText).toBe('sip:alice@ims.test');
+      texts.push(textOf(message));
+    }
+    expect(texts).toEqual(['one', 'two', 'three']);
+    await expect.poll(() => waiting(parley)).toEqual([]);
+    await bob.register(DEVICE);
+    expect(bob.peer.unread.filter((message) => 'method' in message)).toEqual([]);
+  });
+
+  it('that a device answers with 480 waits until a device registers again', async () => {
+    const parley = await server();
+    const bob = await opened('bob', parley.port);
+    await bob.register(DEVICE);
+    const alice = await opened('alice', parley.port);
+    alice.send('MESSAGE', 'sip:bob@ims.test', PAGER, cpim('later', 'm-1'));
+    await bob.answer('MESSAGE', 480, { Contact: [] });
+    expect((await alice.peer.response(200)).status).toBe(202);
+    await bob.register(DEVICE);
+    expect(textOf(await received(bob))).toBe('later');
+    await expect.poll(() => waiting(parley)).toEqual([]);
+  });
+
+  it('to a GRUU is for that device alone: it is not kept', async () => {
+    const parley = await server();
+    const bob = await opened('bob', parley.port);
+    await bob.register(DEVICE, { Supported: 'gruu' });
+    await bob.register(DEVICE, { Expires: '0' });
+    const alice = await opened('alice', parley.port);
+    expect(await send(alice, `sip:bob@ims.test;gr=${UUID}`, cpim('x', 'm-1'))).toBe(480);
+    expect(await waiting(parley)).toEqual([]);
+  });
+
+  it.each([
+    ['larger than pager mode allows', 'x'.repeat(1400), 513],
+    ['whose message/cpim has no end of headers', 'From: <sip:a@b>', 400],
+  ] as const)('%s is refused', async (_, body, status) => {
+    const parley = await server();
+    const alice = await opened('alice', parley.port);
+    expect(await send(alice, 'sip:bob@ims.test', body)).toBe(status);
+    expect(await waiting(parley)).toEqual([]);
+  });
+
+  it('beyond the limit of a user is refused with 480', async () => {
+    const parley = await server({ cpm: { deferral: { perUser: 1 } } });
+    const alice = await opened('alice', parley.port);
+    expect(await send(alice, 'sip:bob@ims.test', cpim('one', 'm-1'))).toBe(202);
+    expect(await send(alice, 'sip:bob@ims.test', cpim('two', 'm-2'))).toBe(480);
+    expect(await waiting(parley)).toHaveLength(1);
+  });
+
+  it('that nobody fetched in time goes, and its sender is told when it asked for that', async () => {
+    const parley = await server();
+    const alice = await opened('alice', parley.port);
+    await alice.register(DEVICE);
+    expect(await send(alice, 'sip:bob@ims.test', cpim('too late', 'm-77'), { Expires: '1' })).toBe(202);
+    const notice = await received(alice);
+    const { head, content } = parseCpim(notice.body);
+    expect(head.mediaType).toBe('message/imdn+xml');
+    expect(parseImdn(content)).toMatchObject({
+      messageId: 'm-77',
+      kind: 'delivery',
+      status: 'failed',
+      recipientUri: 'sip:bob@ims.test',
+    });
+    expect(await waiting(parley)).toEqual([]);
+  });
+
+  it('is removed by the API, and by the command', async () => {
+    const parley = await server();
+    const alice = await opened('alice', parley.port);
+    await send(alice, 'sip:bob@ims.test', cpim('one', 'm-1'));
+    await send(alice, 'sip:bob@ims.test', cpim('two', 'm-2'));
+    const [first, second] = (await waiting(parley)) as { id: string }[];
+    const path = `${parley.api}/api/v1/messages/sip%3Abob%40ims.test/${first!.id}`;
+    expect((await fetch(path, { method: 'DELETE' })).status).toBe(204);
+    expect((await fetch(path, { method: 'DELETE' })).status).toBe(404);
+    const command = new Program(['--api', parley.api, 'messages', 'remove', 'sip:bob@ims.test', second!.id]);
+    cleanups.push(() => command.dispose());
+    expect([await command.exit(), command.stderr]).toEqual([0, '']);
+    expect(await waiting(parley)).toEqual([]);
+  });
+});
+
+describe('a message that was acknowledged with 202', () => {
+  it('is delivered by the next process after kill -9', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'parley-deferral-'));
+    cleanups.push(() => rmSync(folder, { recursive: true, force: true }));
+    const env = { PARLEY_AUTH: 'none', PARLEY_STORE: `lmdb:${join(folder, 'data')}` };
+    const first = new Program(['serve'], { env });
+    cleanups.push(() => first.dispose());
+    const alice = await opened('alice', (await first.ready()).port);
+    expect(await send(alice, 'sip:bob@ims.test', cpim('survives', 'm-1'))).toBe(202);
+    first.child.kill('SIGKILL');
+    await first.exit();
+    const second = new Program(['serve'], { env });
+    cleanups.push(() => second.dispose());
+    const bob = await opened('bob', (await second.ready()).port);
+    await bob.register(DEVICE);
+    expect(textOf(await received(bob))).toBe('survives');
+  });
+});
