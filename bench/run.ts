@@ -5,16 +5,17 @@ import { describeMachine } from './machine.js';
 import { startBareNode } from './servers/bare-node.js';
 import { startKamailio } from './servers/kamailio.js';
 import { startParley } from './servers/parley.js';
+import { startParleyOnDrachtio, startParleyOnRedis } from './servers/setups.js';
 
 const USAGE = `npm run bench -- [part ...] [options]
 
-parts: register, digest, invite, bindings (all when none is named)
+parts: register, digest, invite, bindings (all when none is named), setups (LMDB, Redis, drachtio-server side by side)
   --rounds N     runs of each server, one after the other (5)
   --calls N      calls of a run at saturation (100000; invite takes a fifth)
   --rate N       calls a second of the run below saturation (4000; invite takes a quarter)
   --users N      users, one device each (10000)
   --bindings N   for the part of that name (1000000)
-  --without NAME leaves out kamailio, parley or bare; may be repeated
+  --without NAME leaves out kamailio, parley, bare or drachtio; may be repeated
 `;
 
 const { values, positionals } = parseArgs({
@@ -58,7 +59,28 @@ async function compare(
   print(`### ${title}, at ${low} a second\n\n${table(await alternate(who, paced, rounds, told))}`);
 }
 
+/** The same Parley on its own sockets and LMDB, on Redis, and on drachtio-server. */
+const setups: Contender[] = [
+  { name: 'Parley', start: () => startParley() },
+  { name: 'Parley on Redis', start: startParleyOnRedis },
+  ...(without.has('drachtio') ? [] : [{ name: 'Parley on drachtio-server', start: startParleyOnDrachtio }]),
+];
+
+const all = ['register', 'digest', 'invite', 'bindings'];
+
 const parts: Record<string, () => Promise<void>> = {
+  setups: async () => {
+    const registers = { scenario: 'register', users, calls: calls / 4, warmUp: calls / 20, rate: 0 } as const;
+    print(`### REGISTER, at saturation\n\n${table(await alternate(setups, registers, rounds, told))}`);
+    const invites = {
+      scenario: 'invite-public-gruu',
+      users: 100,
+      calls: calls / 20,
+      warmUp: calls / 100,
+      rate: 0,
+    } as const;
+    print(`### INVITE to BYE, at saturation\n\n${table(await alternate(setups, invites, rounds, told))}`);
+  },
   register: () =>
     compare(
       'REGISTER without digest',
@@ -94,6 +116,6 @@ if (values.help || unknown.length > 0) {
   process.exitCode = values.help ? 0 : 2;
 } else {
   print(describeMachine());
-  for (const part of positionals.length > 0 ? positionals : Object.keys(parts)) await parts[part]!();
+  for (const part of positionals.length > 0 ? positionals : all) await parts[part]!();
   print(`\`npm run bench -- ${process.argv.slice(2).join(' ')}\``);
 }

@@ -9,6 +9,20 @@ export interface ParleyOptions {
   readonly subscribers?: number;
   /** Keeps the store over stop and start; by default each start has a new one. */
   readonly folder?: string;
+  /** Name in the tables. */
+  readonly name?: string;
+  /** `redis://...` in place of LMDB. */
+  readonly store?: string;
+  /** `drachtio://...` in place of the embedded stack, and the SIP port of that server. */
+  readonly drachtio?: { readonly url: string; readonly port: number };
+  /** What it stands on, counted with it and stopped after it. */
+  readonly beside?: readonly Beside[];
+}
+
+/** A process that a Parley needs. */
+export interface Beside {
+  readonly pid: number;
+  stop(): Promise<void>;
 }
 
 export interface RunningParley extends RunningServer {
@@ -38,23 +52,25 @@ export async function startParley(options: ParleyOptions = {}): Promise<RunningP
         PARLEY_IMPS_LISTEN: '127.0.0.1:0',
         PARLEY_CIR_LISTEN: '127.0.0.1:0',
         PARLEY_MSRP_LISTEN: '127.0.0.1:0',
-        PARLEY_STORE: `lmdb:${join(folder, 'data')}`,
+        PARLEY_STORE: options.store ?? `lmdb:${join(folder, 'data')}`,
+        ...(options.drachtio && { PARLEY_SIP_STACK: options.drachtio.url }),
         PARLEY_LOG_LEVEL: 'info',
       },
     },
   );
   const [, port, http] = await parley.until(
-    parley.says(/"sip":\["udp:127\.0\.0\.1:(\d+)"\],"http":"([^"]+)".*"msg":"ready"/),
+    parley.says(/"sip":\["udp:127\.0\.0\.1:(\d+)"[^\]]*\],"http":"([^"]+)".*"msg":"ready"/),
   );
   await parley.until(ready(`${http}/readyz`));
   return {
-    name: 'Parley',
+    name: options.name ?? 'Parley',
     port: Number(port),
     folder,
     readyAfter: performance.now() - startedAt,
-    processes: () => [parley.pid],
+    processes: () => [parley.pid, ...(options.beside ?? []).map(({ pid }) => pid)],
     async stop() {
       await parley.stop();
+      for (const process of options.beside ?? []) await process.stop();
       if (options.folder === undefined) await rm(folder, { recursive: true, force: true });
     },
   };
