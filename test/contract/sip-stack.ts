@@ -415,6 +415,19 @@ export function sipStackContract(open: () => Promise<Subject>): void {
       expect(theirs.state).toBe('terminated');
     });
 
+    it('ends a call right after it began, though the role is slow with the ACK', async () => {
+      const [subject, { peer, dialogs }, caller] = [await open(), await callee(), await node()];
+      forwarding(subject, () => [{ uri: peer.uri() }]);
+      subject.stack.on('ACK', async (request, response) => {
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        await subject.stack.proxyRequest(request, response, { groups: [[{ uri: request.uri }]] });
+      });
+      const theirs = await caller.stack.createUAC(uriOf(subject), { method: 'INVITE', ...withSdp });
+      await theirs.destroy();
+      await until(() => dialogs[0]?.state === 'terminated');
+      expect(dialogs[0]!.state).toBe('terminated');
+    });
+
     it('rings all targets at once, and the one that answers has the call', async () => {
       const [subject, { peer, dialogs }, silent, caller] = [
         await open(),

@@ -6,6 +6,8 @@ export interface Leg {
   readonly link: AdminLink;
   /** `<Call-ID>;from-tag=<tag of the From of the request that made it>`. */
   readonly dialog: string;
+  /** Requests that wait for the ACK of the 2xx: one sent before it makes the server drop both. Undefined once it has gone out. */
+  beforeAck?: (() => void)[] | undefined;
 }
 
 /** The callee's side of a relayed request that makes a dialog. */

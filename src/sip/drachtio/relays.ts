@@ -119,6 +119,7 @@ export class Relays implements Answering {
       this.#legs.add(request.callId, request.fromTag ?? '', toTag, {
         link,
         dialog: `${request.callId};from-tag=${dialogTag}`,
+        beforeAck: request.method === 'INVITE' && response.status >= 200 ? [] : undefined,
       });
       if (side) {
         side.toTag = toTag;

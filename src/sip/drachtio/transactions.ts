@@ -19,7 +19,7 @@ import type { AdminEvent, Reply } from './admin-event.js';
 import type { AdminLink } from './admin-link.js';
 import { DrachtioClientTransaction } from './client-transaction.js';
 import { hopUri, localEndOf, sourceOf } from './flows.js';
-import { Legs } from './legs.js';
+import { Legs, type Leg } from './legs.js';
 import { MAX_URI, octetsOf, requestInside, requestOutside } from './outgoing-text.js';
 import { MAX_FRAME_OCTETS } from './pacing.js';
 import { Relays } from './relays.js';
@@ -35,6 +35,8 @@ export interface DrachtioTransactionsOptions {
   /** A connection turned out to be gone. */
   readonly flowFailed: (flow: string) => void;
 }
+
+const ACK_PATIENCE_MS = 2_000;
 
 /** RFC 3261 §17 as drachtio-servers run it for us. */
 export class DrachtioTransactions implements TransactionLayer {
@@ -106,10 +108,18 @@ export class DrachtioTransactions implements TransactionLayer {
       return transaction;
     }
     const next = leg ? '' : this.#nextHop(request, hop);
-    link.command(`sip||${leg?.dialog ?? ''}${next === '' ? '' : `|${next}`}`, octetsOf(outgoing), (reply) =>
-      this.#taken(transaction, reply),
-    );
+    const octets = octetsOf(outgoing);
+    const command = `sip||${leg?.dialog ?? ''}${next === '' ? '' : `|${next}`}`;
+    const pass = (): void => link.command(command, octets, (reply) => this.#taken(transaction, reply));
+    if (leg?.beforeAck) this.#afterAck(leg, pass);
+    else pass();
     return transaction;
+  }
+
+  /** Holds a request of a dialog until the ACK has gone out, but not for ever: its sender may be gone. */
+  #afterAck(leg: Leg, pass: () => void): void {
+    leg.beforeAck!.push(pass);
+    if (leg.beforeAck!.length === 1) this.#options.clock.after(ACK_PATIENCE_MS, () => release(leg));
   }
 
   /** The ACK to a 2xx: only inside a dialog that the server has. */
@@ -128,6 +138,7 @@ export class DrachtioTransactions implements TransactionLayer {
     leg.link.command(`sip||${leg.dialog}`, octetsOf(outgoing), ({ ok, reason }) => {
       if (!ok) this.#note('sip.drachtio-ack-dropped', request, reason);
     });
+    release(leg);
   }
 
   receive(link: AdminLink, event: AdminEvent): void {
@@ -247,6 +258,12 @@ export class DrachtioTransactions implements TransactionLayer {
       detail,
     });
   }
+}
+
+function release(leg: Leg): void {
+  const waiting = leg.beforeAck;
+  leg.beforeAck = undefined;
+  for (const pass of waiting ?? []) pass();
 }
 
 /** What the server cannot carry, with the status that says so. */
