@@ -64,7 +64,8 @@ describe.skipIf(missing('redis-server'))('when one of two nodes is killed', () =
         From: '<sip:alice@ims.test>;tag=t',
         To: '<sip:alice@ims.test>',
         Supported: 'path, outbound',
-        Contact: '<sip:alice@device.invalid;transport=tcp>;reg-id=1;+sip.instance="<urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6>"',
+        Contact:
+          '<sip:alice@device.invalid;transport=tcp>;reg-id=1;+sip.instance="<urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6>"',
       },
     });
     expect(registered.status).toBe(200);
