@@ -213,6 +213,33 @@ export function sipStackContract(open: () => Promise<Subject>): void {
       expect(answer.status).toBe(200);
     });
 
+    it('for two devices behind one contact host reach each over its own connection', async () => {
+      const [subject, one, two] = [await open(), await node(), await node()];
+      const contact = '<sip:bob@192.168.1.5:5060;transport=tcp>';
+      const flows: string[] = [];
+      subject.stack.on('REGISTER', (request, response) => {
+        flows.push(request.source.flow);
+        response.send(200, { headers: { Contact: `${contact};expires=600` } });
+      });
+      const got: string[] = [];
+      for (const [name, device] of [
+        ['one', one],
+        ['two', two],
+      ] as const) {
+        device.stack.on('MESSAGE', (request, response) => {
+          got.push(`${name} ${request.requestUri.user}`);
+          response.send(200);
+        });
+        await device.stack.request(uriOf(subject, 'tcp'), {
+          method: 'REGISTER',
+          headers: { Contact: contact },
+        });
+      }
+      for (const flow of flows)
+        await subject.stack.request('sip:bob@192.168.1.5:5060;transport=tcp', { method: 'MESSAGE', flow });
+      expect(got).toEqual(['one bob', 'two bob']);
+    });
+
     it('over a WebSocket come back over it, by its flow', async () => {
       const subject = await open();
       const alice = await WebSocketPeer.open(subject.port('ws'));

@@ -17,6 +17,7 @@ import type {
 } from '../transaction/layer.js';
 import type { AdminEvent, Reply } from './admin-event.js';
 import type { AdminLink } from './admin-link.js';
+import { ContactHomes } from './contact-homes.js';
 import { DrachtioClientTransaction } from './client-transaction.js';
 import { hopUri, localEndOf, sourceOf } from './flows.js';
 import { Legs, type Leg } from './legs.js';
@@ -48,6 +49,7 @@ export class DrachtioTransactions implements TransactionLayer {
   readonly #untaken = new Set<DrachtioClientTransaction>();
   readonly #legs = new Legs();
   readonly #relays: Relays;
+  readonly #homes = new ContactHomes();
 
   constructor(options: DrachtioTransactionsOptions) {
     this.#options = options;
@@ -100,7 +102,11 @@ export class DrachtioTransactions implements TransactionLayer {
     }
     const outgoing = leg
       ? requestInside(request, end, relayed)
-      : requestOutside(this.#relays.outgoing(request, link, relayed), end, relayed);
+      : requestOutside(
+          this.#homes.readdressed(this.#relays.outgoing(request, link, relayed), hop),
+          end,
+          relayed,
+        );
     const refusal = refusalOf(outgoing);
     if (refusal) {
       this.#note('sip.drachtio-request-refused', request, refusal[1]);
@@ -231,6 +237,7 @@ export class DrachtioTransactions implements TransactionLayer {
   }
 
   #answered(transaction: DrachtioServerTransaction): void {
+    this.#homes.answered(transaction);
     this.#servers.delete(transaction.id);
     if (transaction.request.method === 'BYE') this.#legs.end(transaction.request.callId);
   }
