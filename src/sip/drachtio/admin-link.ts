@@ -68,6 +68,11 @@ export class AdminLink {
     return !this.#closed && this.listeners.length > 0;
   }
 
+  /** The server made the connection, for one new request and what follows from it. */
+  get called(): boolean {
+    return this.#options.verbs.length === 0;
+  }
+
   /** Commands that wait for their reply. */
   get pending(): number {
     return this.#replies.size;

@@ -38,6 +38,8 @@ export interface DrachtioTransactionsOptions {
 }
 
 const ACK_PATIENCE_MS = 2_000;
+/** How long a server's own connection for one request is kept after its end: retransmissions and the other leg's BYE. */
+const SESSION_END_MS = 33_000;
 
 /** RFC 3261 §17 as drachtio-servers run it for us. */
 export class DrachtioTransactions implements TransactionLayer {
@@ -238,6 +240,8 @@ export class DrachtioTransactions implements TransactionLayer {
 
   #answered(transaction: DrachtioServerTransaction): void {
     this.#homes.answered(transaction);
+    if (transaction.link.called && endsSession(transaction))
+      this.#options.clock.after(SESSION_END_MS, () => transaction.link.close());
     this.#servers.delete(transaction.id);
     if (transaction.request.method === 'BYE') this.#legs.end(transaction.request.callId);
   }
@@ -265,6 +269,14 @@ export class DrachtioTransactions implements TransactionLayer {
       detail,
     });
   }
+}
+
+/** True when nothing can follow on a connection that the server made for this request. */
+function endsSession({ request, finalStatus = 0 }: DrachtioServerTransaction): boolean {
+  if (request.method === 'BYE') return true;
+  return (
+    request.toTag === undefined && (finalStatus >= 300 || !['INVITE', 'SUBSCRIBE'].includes(request.method))
+  );
 }
 
 function release(leg: Leg): void {
