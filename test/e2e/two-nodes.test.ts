@@ -26,7 +26,9 @@ async function parley(store: string): Promise<App> {
     PARLEY_SIP_TRUSTED: '127.0.0.1',
     PARLEY_HTTP_LISTEN: '127.0.0.1:0',
   });
-  const app = await startApp({ ...config, drainSeconds: 0.01 }, silentLogger);
+  const { registrar } = config;
+  const brief = { ...registrar, expires: { ...registrar.expires, minimum: 1 } };
+  const app = await startApp({ ...config, registrar: brief, drainSeconds: 0.01 }, silentLogger);
   let stopped = false;
   const stop = (): Promise<void> => app.stop();
   const once = { ...app, stop: async () => (stopped ? undefined : ((stopped = true), await stop())) };
@@ -49,6 +51,7 @@ async function register(
   contact: string,
   id = 'reg1',
   cseq = 1,
+  expires = '600',
 ): Promise<number> {
   const route = [`<${uriOf(app, protocol)};lr>`];
   const answer = await device.stack.request('sip:ims.test', {
@@ -61,7 +64,7 @@ async function register(
       CSeq: `${cseq} REGISTER`,
       Contact: contact,
       Supported: 'path, gruu, outbound',
-      Expires: '600',
+      Expires: expires,
     },
   });
   return answer.status;
@@ -97,6 +100,31 @@ describe.skipIf(missing('redis-server'))('two Parleys on one Redis', () => {
     expect(seen).toHaveLength(1);
     expect(seen[0]!.headers.list('Via')).toHaveLength(3);
     expect((await message(a, sender, 'sip:alice@ims.test')).status).toBe(200);
+  });
+
+  it('take at B the refresh of a flow that lives at A: requests then travel through B', async () => {
+    const { url } = await redis();
+    const [a, b] = [await parley(url), await parley(url)];
+    const [device, sender] = [await node(), await node()];
+    device.stack.on('MESSAGE', (_request, response) => void response.send(200));
+    const contact = `<sip:alice@device.invalid;transport=tcp>;+sip.instance=${instance};reg-id=1`;
+    expect(await register(device, a, 'tcp', contact)).toBe(200);
+    expect(await register(device, b, 'tcp', contact, 'reg1', 2)).toBe(200);
+    expect((await b.registrar.lookup('sip:alice@ims.test'))?.bindings).toHaveLength(1);
+    await a.stop();
+    expect((await message(b, sender, 'sip:alice@ims.test')).status).toBe(200);
+  });
+
+  it('let a binding expire once', async () => {
+    const { url } = await redis();
+    const [a, b] = [await parley(url), await parley(url)];
+    const device = await node();
+    expect(await register(device, a, 'udp', `<${device.uri()}>`, 'brief', 1, '1')).toBe(200);
+    const expired = (): number =>
+      [a, b].reduce((sum, { trail }) => sum + (trail.counts().get('register.expired') ?? 0), 0);
+    await until(() => expired() > 0);
+    await new Promise((resolve) => setTimeout(resolve, 1_200)); // both have looked once more
+    expect(expired()).toBe(1);
   });
 
   it('route a GRUU minted at A at B', async () => {
