@@ -53,11 +53,13 @@ class Subscription {
   readonly dialog: Dialog;
   readonly withTemporary: boolean;
   version = 0;
-  /** Not told yet, oldest first. */
-  pending: BindingChange[] = [];
+  /** Not told yet: the last change of each contact. */
+  pending = new Map<string, BindingChange>();
   /** What the next document is made from. */
   registration: Registration = EMPTY;
   full = true;
+  /** How often the registration changed. */
+  changes = 0;
   sending = false;
   sentAt = -Infinity;
   timer: Timer | undefined;
@@ -95,7 +97,7 @@ export class RegEventNotifier {
 
   /** Answers a SUBSCRIBE outside dialogs and sends the first NOTIFY. @throws ParleyError `reg-event-*` */
   async subscribe({ request, response, set, watcher }: RegSubscribe): Promise<void> {
-    const { stack, registrar, trail, settings } = this.#options;
+    const { stack, trail, settings } = this.#options;
     if (watcher === 'stranger') throw this.#refused('reg-event-forbidden', 'RFC 3680 §4.6', request, set);
     if (request.contacts.length !== 1)
       throw this.#refused('reg-event-no-contact', 'RFC 6665 §4.2.1.1', request, set);
@@ -117,7 +119,15 @@ export class RegEventNotifier {
       trace: request.callId,
       detail: watcher,
     });
-    subscription.registration = (await registrar.lookup(set)) ?? EMPTY;
+    await this.#look(subscription);
+  }
+
+  /** Tells the whole state, as it is in the store unless a change tells it meanwhile. */
+  async #look(subscription: Subscription): Promise<void> {
+    const { changes } = subscription;
+    const found = (await this.#options.registrar.lookup(subscription.set)) ?? EMPTY;
+    if (subscription.changes === changes) subscription.registration = found;
+    subscription.full = true;
     this.#notify(subscription);
   }
 
@@ -157,10 +167,8 @@ export class RegEventNotifier {
     const expires = this.#grant(request, response);
     if (expires === undefined) return;
     response.send(200, { headers: { Expires: expires } });
-    subscription.registration = (await this.#options.registrar.lookup(subscription.set)) ?? EMPTY;
-    subscription.full = true;
     subscription.sentAt = -Infinity;
-    this.#notify(subscription);
+    await this.#look(subscription);
   }
 
   #add(subscription: Subscription): void {
@@ -179,8 +187,9 @@ export class RegEventNotifier {
 
   #changed({ set, changes, registration }: RegistrationEvent): void {
     for (const subscription of this.#bySet.get(set) ?? []) {
-      subscription.pending.push(...changes);
+      for (const change of changes) subscription.pending.set(change.binding.id, change);
       subscription.registration = registration;
+      subscription.changes++;
       this.#notify(subscription);
     }
   }
@@ -205,7 +214,7 @@ export class RegEventNotifier {
       )
       .finally(() => {
         subscription.sending = false;
-        if (subscription.pending.length > 0 && subscription.dialog.state !== 'terminated')
+        if (subscription.pending.size > 0 && subscription.dialog.state !== 'terminated')
           this.#notify(subscription);
       });
   }
@@ -214,14 +223,16 @@ export class RegEventNotifier {
     const { clock, gruus, subscribers, settings } = this.#options;
     const { set, dialog, withTemporary } = subscription;
     const identities = (await subscribers.identity(set))?.set ?? [set];
-    const { pending: changes, registration } = subscription;
+    // taken together, after the last await: the changes are those of this registration
+    const { registration } = subscription;
+    const changes = [...subscription.pending.values()];
     const state = subscription.full ? 'full' : settings.documents;
-    subscription.pending = [];
+    subscription.pending.clear();
     subscription.full = false;
     const body = writeReginfo({
       identities,
       registration,
-      changes: newestOf(changes),
+      changes,
       version: subscription.version++,
       state,
       now: clock.now(),
@@ -239,11 +250,6 @@ export class RegEventNotifier {
       },
     });
   }
-}
-
-/** Of several changes of one contact the last. */
-function newestOf(changes: readonly BindingChange[]): readonly BindingChange[] {
-  return [...new Map(changes.map((change) => [change.binding.id, change])).values()];
 }
 
 /** Without Accept, reginfo is what is meant (RFC 3680 §4.5). */
