@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Clock } from '../../base/clock.js';
+import type { Clock, Timer } from '../../base/clock.js';
 import type { Logger } from '../../base/log.js';
 import type { Trail } from '../../base/trail.js';
 import { FinalResponseError } from '../../sip/final-response-error.js';
@@ -62,6 +62,7 @@ export class Focus {
   readonly #switch: Switch;
   readonly #onIdle: (focus: Focus) => void;
   #lastMessage: number;
+  #inactivity: Timer | undefined;
   #idle = false;
   /** The creator waits for its answer. */
   #creating = false;
@@ -344,6 +345,7 @@ export class Focus {
   #becomeIdle(): void {
     if (this.#idle) return;
     this.#idle = true;
+    this.#inactivity?.cancel();
     this.#subscriptions.end();
     this.#onIdle(this);
   }
@@ -369,7 +371,7 @@ export class Focus {
     const wait = this.#lastMessage + inactivity - clock.now();
     if (this.#idle) return;
     if (wait <= 0) this.#background(this.close('inactive'));
-    else clock.after(wait, () => this.#watchInactivity());
+    else this.#inactivity = clock.after(wait, () => this.#watchInactivity());
   }
 
   #note(code: string, clause: string, detail: string): void {

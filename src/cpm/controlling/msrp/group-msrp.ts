@@ -57,8 +57,10 @@ export class GroupMsrp implements GroupMedia {
   }
 
   async close(): Promise<void> {
-    await this.#listener?.close().catch(() => undefined);
+    // the listener closes when its last connection has gone
+    const closed = this.#listener?.close().catch(() => undefined);
     this.#pool.destroy();
+    await closed;
   }
 
   #session(offer: Uint8Array | undefined): GroupMsrpSession {

@@ -122,8 +122,15 @@ export class GroupMsrpSession implements MediaSession, ConnectionUser {
     const status = this.#judge(connection, head);
     if (status === 200) this.bind(connection);
     if (status !== 200 || !hasBody || head.method !== 'SEND') return refusing(connection, head, status);
+    const start = startOf(head);
+    if (start === undefined) return refusing(connection, head, 400);
     const id = head.messageId ?? '';
     let open = this.#open.get(id);
+    // chunks are put together in the order in which they come; what begins elsewhere would corrupt the message
+    if (start !== (open?.octets ?? 0) + 1) {
+      this.#open.delete(id);
+      return refusing(connection, head, 413);
+    }
     if (!open) {
       if (this.#open.size >= MAX_OPEN_MESSAGES) return refusing(connection, head, 413);
       open = { contentType: head.contentType ?? '', pieces: [], octets: 0 };
@@ -183,6 +190,15 @@ export class GroupMsrpSession implements MediaSession, ConnectionUser {
       },
       lost: () => this.#open.delete(id),
     };
+  }
+}
+
+/** Position of a chunk's first octet, counted from 1 (RFC 4975 §7.1.1); undefined for a Byte-Range that is none. */
+function startOf(head: MessageHead): number | undefined {
+  try {
+    return head.range()?.start ?? 1;
+  } catch {
+    return undefined;
   }
 }
 
