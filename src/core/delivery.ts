@@ -10,12 +10,14 @@ import { hideDevice, type Device } from './device-hiding.js';
 import './errors.js';
 import { editThrough, showThrough, takingOver, type Layers } from './layers.js';
 import { bindingTarget, callerPreferences, chooseDevices, devices, type DeviceTarget } from './targets.js';
-import { wantsPrivacy, withholdFromUser } from './trust-domain.js';
+import { wantsPrivacy, withholdFromUntrusted } from './trust-domain.js';
 
 export interface DeliveryOptions {
   readonly stack: SipStack;
   readonly gruus: Gruus;
   readonly trail: Trail;
+  /** IP addresses of trusted peers. */
+  readonly trusted: ReadonlySet<string>;
   /** Milliseconds of Timer C. */
   readonly timerC: number;
 }
@@ -51,7 +53,7 @@ export class Delivery {
     const calledParty = destination.kind === 'gruu' ? request.uri : undefined;
     const edit = (headers: Headers): void => {
       this.#editForCallee(passage, layers, headers);
-      withholdFromUser(headers);
+      withholdFromUntrusted(headers);
       if (calledParty !== undefined) headers.set('P-Called-Party-ID', `<${calledParty}>`);
     };
     const bindings = new Map<ProxyTarget, Binding>();
@@ -75,7 +77,7 @@ export class Delivery {
             ? { registration: destination.registration, binding }
             : undefined;
         hideDevice(answer.headers, device, gruus, { asGruu: cpm, anonymous: wantsPrivacy(answer.headers) });
-        withholdFromUser(answer.headers);
+        withholdFromUntrusted(answer.headers);
         showThrough(layers, answer);
       },
     });
@@ -90,24 +92,34 @@ export class Delivery {
     return result;
   }
 
-  /** To another domain, or to a peer's contact inside a dialog. */
+  /**
+   * To another domain, or to a peer's contact inside a dialog. What only the trust domain may see goes no further than to peers
+   * that are trusted by address (RFC 3325 §5).
+   */
   async out(passage: Passage, layers: Layers): Promise<ProxyResult> {
-    const { stack, trail, timerC } = this.#options;
-    const { request, response } = passage;
+    const { stack, trail, timerC, trusted } = this.#options;
+    const { request, response, callerAor } = passage;
     const flow = request.has('Route') ? undefined : request.routeFlow;
-    const edit = (headers: Headers): void => this.#editForCallee(passage, layers, headers);
+    const leavesTrust = !trusted.has(nextHost(request));
+    const edit = (headers: Headers): void => {
+      this.#editForCallee(passage, layers, headers);
+      if (leavesTrust) withholdFromUntrusted(headers);
+    };
     const result = await stack.proxyRequest(request, response, {
       groups: [[{ uri: request.uri, edit, ...(flow === undefined ? {} : { flow }) }]],
       recordRoute: true,
       timerC,
       ...takingOver(layers),
-      ...(layers.length > 0 ? { onResponse: (answer: SipResponse) => showThrough(layers, answer) } : {}),
+      onResponse: (answer: SipResponse) => {
+        if (callerAor !== undefined) withholdFromUntrusted(answer.headers);
+        showThrough(layers, answer);
+      },
     });
     trail.record({
       code: 'core.forwarded-out',
       outcome: result.status < 300 ? 'accepted' : 'refused',
       clause: 'RFC 3261 §16.5',
-      subject: passage.callerAor,
+      subject: callerAor,
       trace: request.callId,
       detail: `${request.method} ${result.status}`,
     });
@@ -121,6 +133,12 @@ export class Delivery {
       anonymous: wantsPrivacy(request.headers),
     });
   }
+}
+
+/** The host that a request leaves for: that of its topmost Route, else of its Request-URI; without the brackets of IPv6. */
+function nextHost(request: ServerRequest): string {
+  const { host } = request.addresses('Route')[0]?.uri ?? request.requestUri;
+  return host.startsWith('[') ? host.slice(1, -1) : host;
 }
 
 /** The devices that a request outside a dialog goes to. @throws ParleyError 480 */

@@ -1,7 +1,7 @@
 import { ParleyError } from '../base/errors.js';
 import type { Headers } from '../sip/message/headers.js';
 import type { SipResponse } from '../sip/message/message.js';
-import { shortReason } from '../sip/embedded/respond.js';
+import { shortReason } from '../sip/message/reason-phrases.js';
 import type { ProxyResult, ServerResponse } from '../sip/stack.js';
 import type { NextOptions } from './service.js';
 

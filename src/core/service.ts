@@ -33,8 +33,6 @@ export interface NextOptions {
   edit?(headers: Headers): void;
   /** Sees every response before it is judged and may change the header fields of its copy. */
   onResponse?(response: SipResponse): void;
-  /** Stays in the dialog with a Record-Route of its own kind; off unless asked for. */
-  readonly recordRoute?: boolean;
   /**
    * Decides what becomes of the final response: true when the service answers the request itself (a stored message: 202).
    * Without it every final response goes back to the caller. A 2xx to INVITE and what follows a CANCEL cannot be taken over.

@@ -34,8 +34,11 @@ function assertedIdentities({ aor, set }: User): string[] {
   return (other === undefined ? [aor] : [aor, other]).map((identity) => `<${identity}>`);
 }
 
-/** Prepares a message for a user: nothing of the trust domain is shown, the sender's identity only if it did not ask for privacy (RFC 3325 §7). */
-export function withholdFromUser(headers: Headers): void {
+/**
+ * Prepares a message for a user or another untrusted peer: nothing of the trust domain is shown, the sender's identity only if
+ * it did not ask for privacy (RFC 3325 §5, §7).
+ */
+export function withholdFromUntrusted(headers: Headers): void {
   for (const name of internal) headers.remove(name);
   if (wantsPrivacy(headers)) headers.remove('P-Asserted-Identity');
 }

@@ -45,6 +45,13 @@ describe('the edge of the trust domain', () => {
     expect((await bob.peer.response(200)).has('P-Charging-Vector')).toBe(false);
   });
 
+  it('takes it off responses of other domains as well', async () => {
+    const [foreign, bob] = [await devices.open('foreign'), await devices.register('bob')];
+    bob.send('MESSAGE', `sip:x@localhost:${foreign.peer.port}`);
+    await foreign.answer('MESSAGE', 200, { 'P-Charging-Vector': 'icid-value=1' });
+    expect((await bob.peer.response(200)).has('P-Charging-Vector')).toBe(false);
+  });
+
   it('refuses a GRUU of somebody else in Contact with 403', async () => {
     const alice = await devices.register('alice');
     await alice.register(';+sip.instance="<urn:uuid:0f8fad5b-d9cb-469f-a165-70867728950e>"', {
@@ -68,6 +75,24 @@ describe('a trusted peer', () => {
   it('is not challenged, and a user without device gets 480 as from everybody', async () => {
     const peer = await devices.open('peer');
     expect((await peer.ask('MESSAGE', 'sip:alice@ims.test', FORGED)).status).toBe(480);
+  });
+
+  it.each([
+    ['127.0.0.1', 'is passed on whole to a peer that is trusted too', 'icid-value=1', '<sip:carol@ims.test>'],
+    ['localhost', 'loses what is internal on its way to anybody else', undefined, '<sip:carol@ims.test>'],
+  ])('%s: its request %s', async (host, _, vector, identity) => {
+    const [peer, foreign] = [await devices.open('peer'), await devices.open('foreign')];
+    peer.send('MESSAGE', `sip:x@${host}:${foreign.peer.port}`, FORGED);
+    const request = await foreign.answer('MESSAGE', 200);
+    expect(request.get('P-Charging-Vector')).toBe(vector);
+    expect(request.has('P-Served-User')).toBe(vector !== undefined);
+    expect(request.get('P-Asserted-Identity')).toBe(identity);
+  });
+
+  it('has an identity that wants privacy kept from a peer that is not trusted (RFC 3325 §7)', async () => {
+    const [peer, foreign] = [await devices.open('peer'), await devices.open('foreign')];
+    peer.send('MESSAGE', `sip:x@localhost:${foreign.peer.port}`, { ...FORGED, Privacy: 'id' });
+    expect((await foreign.answer('MESSAGE', 200)).has('P-Asserted-Identity')).toBe(false);
   });
 });
 

@@ -52,9 +52,3 @@ function taggedTo(request: SipRequest, tag: string): string {
   // without angle brackets, what follows a semicolon is a parameter of the field already (RFC 3261 §20.10)
   return `${text};tag=${tag}`;
 }
-
-/** Words of an error as a reason phrase: one line, printable, short. */
-export function shortReason(text: string): string {
-  const clean = text.replace(/[^\x20-\x7e]+/g, ' ').trim();
-  return clean.length > 120 ? `${clean.slice(0, 117)}...` : clean;
-}

@@ -22,3 +22,9 @@ const phrases: Record<number, string> = {
 export function reasonPhrase(status: number): string {
   return phrases[status] ?? 'Unknown';
 }
+
+/** Words of an error as a reason phrase: one line, printable, short. */
+export function shortReason(text: string): string {
+  const clean = text.replace(/[^\x20-\x7e]+/g, ' ').trim();
+  return clean.length > 120 ? `${clean.slice(0, 117)}...` : clean;
+}
