@@ -64,6 +64,11 @@ export class DeferredStore {
     return stored;
   }
 
+  /** How many messages wait for a user; never fewer than there are. */
+  async waiting(set: string): Promise<number> {
+    return (await this.#store.get(counts, set))?.waiting ?? 0;
+  }
+
   /** The messages of a user in the order in which they came; of all users without one. */
   async *of(set?: string): AsyncGenerator<DeferredMessage> {
     const range = set === undefined ? {} : { prefix: `${set}\t` };

@@ -9,7 +9,6 @@ import { cpmServices } from '../../identity/cpm-services.js';
 import { innermostCpim, parseCpim, type CpimMessage } from '../../msrp/cpim/index.js';
 import type { RegisteredDevices } from '../../reg-event/devices.js';
 import { splitList } from '../../sip/message/lexer.js';
-import type { Headers } from '../../sip/message/headers.js';
 import type { SipRequest } from '../../sip/message/message.js';
 import type { ProxyResult, SipStack } from '../../sip/stack.js';
 import type { DeferredMessage, DeferredStore } from './deferred-store.js';
@@ -96,16 +95,13 @@ export class MessageService implements Service {
     if (!request.has('P-Asserted-Identity')) throw this.#refused('cpm-no-identity', request, servedUser);
     if (request.body.length > largest) throw this.#refused('cpm-message-too-large', request, servedUser);
     this.#cpim(request, servedUser);
-    const contribution = request.get('Contribution-ID') ?? randomUUID();
-    const conversation = request.get('Conversation-ID') ?? randomUUID();
-    await next({
-      edit: (headers: Headers) => {
-        headers.set('Contribution-ID', contribution);
-        headers.set('Conversation-ID', conversation);
-        headers.remove('P-Preferred-Service');
-        headers.set('P-Asserted-Service', cpmServices.message);
-      },
-    });
+    // they are the message's from here on, also when it is stored instead of sent
+    const { headers } = request;
+    if (!request.has('Contribution-ID')) headers.set('Contribution-ID', randomUUID());
+    if (!request.has('Conversation-ID')) headers.set('Conversation-ID', randomUUID());
+    headers.remove('P-Preferred-Service');
+    headers.set('P-Asserted-Service', cpmServices.message);
+    await next();
   }
 
   async #terminate(call: ServiceCall, next: Next): Promise<void> {
@@ -117,13 +113,15 @@ export class MessageService implements Service {
       return;
     }
     const seen = await this.#registered(set);
-    let mustDefer = sessionCase === 'terminating-unregistered';
+    // a message does not overtake those that wait
+    const waits = (await this.#options.deferred.waiting(set)) > 0;
+    let mustDefer = sessionCase === 'terminating-unregistered' || waits;
     if (!mustDefer) await next({ takesOver: ({ status }: ProxyResult) => (mustDefer = away.has(status)) });
     if (!mustDefer) return;
     await this.#defer(request, servedUser, set);
     response.send(202);
-    // a device may have registered while the message was under way or being stored
-    if ((await this.#registered(set)) !== seen) this.#deliver(set);
+    // a device may have registered while the message was under way or being stored; behind others it is their next try
+    if (waits || (await this.#registered(set)) !== seen) this.#deliver(set);
   }
 
   /** Which devices are there and until when, to be compared. */
@@ -201,12 +199,15 @@ export class MessageService implements Service {
 
   /** One after the other, so that the order is kept; the first that finds nobody ends it. */
   async #deliverAll(set: string): Promise<void> {
+    if ((await this.#options.deferred.waiting(set)) === 0) return;
     for await (const message of this.#options.deferred.of(set)) {
       if (this.#closed) return;
       const status = await this.#send(message);
       if (away.has(status)) return;
-      if (!(await this.#options.deferred.remove(message))) continue;
       const delivered = status < 300;
+      // told before it goes, so that a crash in between tells twice and not never
+      if (!delivered) await this.#tellSender(message);
+      if (!(await this.#options.deferred.remove(message))) continue;
       this.#options.trail.record({
         code: delivered ? 'cpm.message-delivered' : 'cpm.message-undeliverable',
         outcome: delivered ? 'accepted' : 'refused',
@@ -215,7 +216,6 @@ export class MessageService implements Service {
         trace: callIdOf(message),
         detail: String(status),
       });
-      if (!delivered) await this.#tellSender(message);
     }
   }
 
@@ -281,6 +281,7 @@ export class MessageService implements Service {
 
   async #expire(): Promise<void> {
     for (const message of await this.#options.deferred.expired(SWEEP_BATCH)) {
+      await this.#tellSender(message);
       if (!(await this.#options.deferred.remove(message))) continue;
       this.#options.trail.record({
         code: 'cpm.message-expired',
@@ -289,7 +290,6 @@ export class MessageService implements Service {
         subject: message.recipient,
         trace: callIdOf(message),
       });
-      await this.#tellSender(message);
     }
   }
 }

@@ -93,6 +93,7 @@ describe('a pager mode message', () => {
     for (let i = 0; i < 3; i++) {
       const message = await received(bob);
       expect(message.get('Conversation-ID')).toBe('c-1');
+      expect(message.get('Contribution-ID')).toMatch(/^[0-9a-f-]{36}$/); // made by the sender's side, and kept
       expect(message.from.uriText).toBe('sip:alice@ims.test');
       texts.push(textOf(message));
     }
@@ -112,6 +113,19 @@ describe('a pager mode message', () => {
     expect((await alice.peer.response(200)).status).toBe(202);
     await bob.register(DEVICE);
     expect(textOf(await received(bob))).toBe('later');
+    await expect.poll(() => waiting(parley)).toEqual([]);
+  });
+
+  it('does not overtake those that wait, and is their next try', async () => {
+    const parley = await server();
+    const bob = await opened('bob', parley.port);
+    await bob.register(DEVICE);
+    const alice = await opened('alice', parley.port);
+    alice.send('MESSAGE', 'sip:bob@ims.test', PAGER, cpim('first', 'm-1'));
+    await bob.answer('MESSAGE', 480, { Contact: [] });
+    expect((await alice.peer.response(200)).status).toBe(202);
+    expect(await send(alice, 'sip:bob@ims.test', cpim('second', 'm-2'))).toBe(202);
+    expect([textOf(await received(bob)), textOf(await received(bob))]).toEqual(['first', 'second']);
     await expect.poll(() => waiting(parley)).toEqual([]);
   });
 
