@@ -281,4 +281,30 @@ describe('a group', () => {
     aliceMsrp.say('say00004', 'sip:alice@ims.test', focus, 'x', 'msrp://127.0.0.1:9/mallory;tcp');
     await aliceMsrp.until(/MSRP say00004 481/);
   });
+
+  it('that is closed for good stays away when an invitation that rang is cancelled by it', async () => {
+    const alice = await device('alice', 'aaaaaaaa-0000-4000-8000-000000000001');
+    const bob = await device('bob', 'bbbbbbbb-0000-4000-8000-000000000001');
+    const carol = await device('carol', 'cccccccc-0000-4000-8000-000000000001');
+    createGroup(alice, `${bobEntry(bob.gruu)}${CAROL}`);
+    const ringing = await carol.peer.request('INVITE');
+    carol.peer.answer(ringing, 180, { Contact: `<${carol.contact}>` }, 'carol');
+    accept(bob, await bob.peer.request('INVITE'));
+    acknowledge(alice, await alice.peer.response(200));
+    const { groups, controlling } = parley.app.controlling!;
+    const stored = async (): Promise<string[]> => {
+      const ids: string[] = [];
+      for await (const { id } of groups.all()) ids.push(id);
+      return ids;
+    };
+    const [id] = await stored();
+    await controlling.close(id!);
+    carol.peer.answer(await carol.peer.request('CANCEL'), 200);
+    carol.peer.answer(ringing, 487, {}, 'carol');
+    await carol.peer.request('ACK');
+    await expect
+      .poll(() => parley.app.trail.recent({ code: 'group.invitation-refused' }).map(({ detail }) => detail))
+      .toEqual(['sip:carol@ims.test 487']);
+    expect(await stored()).toEqual([]);
+  });
 });

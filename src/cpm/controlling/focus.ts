@@ -64,6 +64,8 @@ export class Focus {
   #lastMessage: number;
   #inactivity: Timer | undefined;
   #idle = false;
+  /** Closed for good: nothing stores the group any more, whatever still comes of its invitations. */
+  #removed = false;
   /** The creator waits for its answer. */
   #creating = false;
 
@@ -160,6 +162,7 @@ export class Focus {
   /** Ends the session. After `inactive` and `cancelled` members may start it again, after `closed` not. */
   async close(why: 'inactive' | 'closed' | 'cancelled' | 'minimum'): Promise<void> {
     this.#note('group.session-ended', 'RFC 4353 §5.2', why);
+    this.#removed = why === 'closed';
     this.#cancelAll('SIP;cause=487;text="The group ended"');
     const reason = why === 'closed' ? GONE : { Reason: `SIP;cause=200;text="${why}"` };
     for (const leg of [...this.#legs]) this.#hangUp(leg, reason);
@@ -362,6 +365,7 @@ export class Focus {
   }
 
   async #store(identities: readonly string[]): Promise<void> {
+    if (this.#removed) return;
     await this.#options.groups.put(this.#group);
     this.#subscriptions.changed(identities);
   }
