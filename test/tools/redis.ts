@@ -16,6 +16,11 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
+/** An argument of `redis-server` that stands for a port that is free. */
+const FREE_PORT = '<free port>';
+/** Another program may take a port between its being found free and its being used. */
+const PORT_TRIES = 5;
+
 /** A real `redis-server` on loopback that keeps nothing on disk. */
 export class RedisServer {
   readonly port: number;
@@ -25,9 +30,19 @@ export class RedisServer {
 
   /** @param more arguments of `redis-server`. */
   static async start(...more: readonly string[]): Promise<RedisServer> {
-    const server = new RedisServer(await freePort(), more);
-    await server.start();
-    return server;
+    for (let attempt = 1; ; attempt++) {
+      const resolved = await Promise.all(
+        more.map(async (argument) => (argument === FREE_PORT ? String(await freePort()) : argument)),
+      );
+      const server = new RedisServer(await freePort(), resolved);
+      try {
+        await server.start();
+        return server;
+      } catch (error) {
+        await server.dispose();
+        if (attempt === PORT_TRIES) throw error;
+      }
+    }
   }
 
   private constructor(port: number, more: readonly string[]) {
@@ -97,8 +112,8 @@ const slots = 16_384;
 /** Starts a cluster of `masters` nodes, which share the slots, and waits until it works. */
 export async function startCluster(masters: number, ...more: readonly string[]): Promise<RedisServer[]> {
   const nodes = await Promise.all(
-    Array.from({ length: masters }, async () =>
-      RedisServer.start('--cluster-enabled', 'yes', '--cluster-port', String(await freePort()), ...more),
+    Array.from({ length: masters }, () =>
+      RedisServer.start('--cluster-enabled', 'yes', '--cluster-port', FREE_PORT, ...more),
     ),
   );
   for (const [i, node] of nodes.entries()) {
@@ -114,8 +129,7 @@ export async function startCluster(masters: number, ...more: readonly string[]):
 
 /** Adds a node to a cluster, as a replica of one of its masters. */
 export async function addReplica(master: RedisServer, ...more: readonly string[]): Promise<RedisServer> {
-  const busPort = String(await freePort());
-  const replica = await RedisServer.start('--cluster-enabled', 'yes', '--cluster-port', busPort, ...more);
+  const replica = await RedisServer.start('--cluster-enabled', 'yes', '--cluster-port', FREE_PORT, ...more);
   meet(master, replica);
   const id = master.cli('CLUSTER', 'MYID');
   while (!replica.cli('CLUSTER', 'NODES').includes(id)) await delay(50);

@@ -171,7 +171,7 @@ describe('a pager mode message', () => {
       status: 'failed',
       recipientUri: 'sip:bob@ims.test',
     });
-    expect(await waiting(parley)).toEqual([]);
+    await expect.poll(() => waiting(parley)).toEqual([]); // it goes when its sender has answered
   });
 
   it('is removed by the API, and by the command', async () => {
