@@ -6,6 +6,7 @@ import { startImps, type RunningImps } from './app/imps.js';
 import { makeParticipating } from './app/participating.js';
 import { startRegEvents } from './app/reg-events.js';
 import { Nodes } from './app/nodes.js';
+import type { Disposers, Parts } from './app/parts.js';
 import { makeSip } from './app/sip.js';
 import { logTrail } from './app/trail-log.js';
 import { MemoryTrail, type Trail } from './base/trail.js';
@@ -51,7 +52,7 @@ export interface App {
  * @throws ParleyError when an address is taken or the store cannot be opened; what was started is closed again.
  */
 export async function startApp(config: Config, log: Logger): Promise<App> {
-  const disposers: (() => Promise<void> | void)[] = [];
+  const disposers: Disposers = [];
   const closeAll = async (): Promise<void> => {
     for (const dispose of disposers.reverse()) await dispose();
     disposers.length = 0;
@@ -80,6 +81,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       },
     );
     disposers.push(() => stack.close());
+    const parts = (part: string): Parts => ({ clock, store, trail, log: log.child({ part }) });
     const authenticator = await makeAuthenticator(config, { clock, store, trail, subscribers });
     const gruus = await Gruus.open(store, config.registrar.gruuNameSpace);
     const registrar = new Registrar({
@@ -115,27 +117,17 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     });
     stack.on('REGISTER', (request, response) => registrar.handle(request, response));
     const regEvents = startRegEvents(config, {
+      ...parts('reg-event'),
       stack,
-      clock,
-      trail,
-      log: log.child({ part: 'reg-event' }),
+      core,
       registrar,
       subscribers,
       gruus,
-      core,
     });
     disposers.push(() => regEvents.close());
     const devices = new LocalDevices(registrar, config.registrar.gruu ? gruus : undefined);
     const participating = config.roles.includes('participating')
-      ? makeParticipating(config, {
-          stack,
-          clock,
-          trail,
-          log: log.child({ part: 'cpm' }),
-          store,
-          devices,
-          core,
-        })
+      ? makeParticipating(config, { ...parts('cpm'), stack, core, devices })
       : undefined;
     if (participating) disposers.push(() => participating.messages.close());
     core.attach();
@@ -145,14 +137,10 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
         .catch((error: unknown) => log.error({ err: error, flow }, 'bindings of a closed connection stay'));
     });
     const controlling = config.roles.includes('controlling')
-      ? await startControlling(
-          config,
-          { clock, store, trail, stack, core, log: log.child({ part: 'controlling' }) },
-          disposers,
-        )
+      ? await startControlling(config, { ...parts('controlling'), stack, core }, disposers)
       : undefined;
     const imps = config.roles.includes('imps')
-      ? await startImps(config, { clock, store, trail, log: log.child({ part: 'imps' }) }, disposers)
+      ? await startImps(config, parts('imps'), disposers)
       : undefined;
     const http = await startHttp({
       config,

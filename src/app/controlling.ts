@@ -1,14 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import type { Clock } from '../base/clock.js';
-import type { Logger } from '../base/log.js';
-import type { Trail } from '../base/trail.js';
 import type { Config } from '../config/schema.js';
-import type { Core } from '../core/core.js';
 import { ControllingFunction } from '../cpm/controlling/controlling.js';
 import { Groups } from '../cpm/controlling/groups.js';
 import { GroupMsrp } from '../cpm/controlling/msrp/group-msrp.js';
-import type { SipStack } from '../sip/stack.js';
-import type { Store } from '../store/store.js';
+import type { Disposers, ServiceParts } from './parts.js';
 
 export interface RunningControlling {
   readonly controlling: ControllingFunction;
@@ -20,8 +15,8 @@ const MINUTE = 60_000;
 /** Starts the CPM controlling function as a service of the core. @param disposers gets what stops it. */
 export async function startControlling(
   config: Config,
-  parts: { clock: Clock; log: Logger; store: Store; trail: Trail; stack: SipStack; core: Core },
-  disposers: (() => Promise<void> | void)[],
+  parts: ServiceParts,
+  disposers: Disposers,
 ): Promise<RunningControlling> {
   const { clock, log, store, core } = parts;
   const media = new GroupMsrp(clock, log);

@@ -1,9 +1,6 @@
-import type { Clock } from '../base/clock.js';
-import type { Logger } from '../base/log.js';
-import type { Trail } from '../base/trail.js';
 import type { Config } from '../config/schema.js';
 import { createImpsServer, parseUserId, type ImpsServer } from '../imps/index.js';
-import type { Store } from '../store/store.js';
+import type { Disposers, Parts } from './parts.js';
 
 export interface RunningImps {
   readonly server: ImpsServer;
@@ -18,11 +15,7 @@ export interface RunningImps {
  * @param disposers gets what stops it, before anything listens.
  * @throws ParleyError `imps-port-taken`
  */
-export async function startImps(
-  config: Config,
-  parts: { clock: Clock; log: Logger; store: Store; trail: Trail },
-  disposers: (() => Promise<void> | void)[],
-): Promise<RunningImps> {
+export async function startImps(config: Config, parts: Parts, disposers: Disposers): Promise<RunningImps> {
   const { domain = config.domain, ...settings } = config.imps;
   const server = createImpsServer({ ...parts, config: { ...settings, domain } });
   disposers.push(() => server.close());
@@ -35,7 +28,7 @@ async function provision(
   server: ImpsServer,
   config: Config,
   domain: string,
-  { clock, log }: { clock: Clock; log: Logger },
+  { clock, log }: Parts,
 ): Promise<void> {
   for (const { imps, password, identities } of config.subscribers) {
     const user = parseUserId(imps, domain);

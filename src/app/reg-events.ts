@@ -1,28 +1,15 @@
-import type { Clock } from '../base/clock.js';
-import type { Logger } from '../base/log.js';
-import type { Trail } from '../base/trail.js';
 import type { Config } from '../config/schema.js';
-import type { Core } from '../core/core.js';
 import { RegEventService } from '../core/reg-event-service.js';
 import { RegEventNotifier } from '../reg-event/notifier.js';
 import type { Gruus } from '../registrar/gruus.js';
 import type { Registrar } from '../registrar/registrar.js';
 import type { Subscribers } from '../registrar/subscribers.js';
-import type { SipStack } from '../sip/stack.js';
+import type { ServiceParts } from './parts.js';
 
 /** Puts the notifier of registration events into the way of SUBSCRIBE. */
 export function startRegEvents(
   config: Config,
-  parts: {
-    stack: SipStack;
-    clock: Clock;
-    trail: Trail;
-    log: Logger;
-    registrar: Registrar;
-    subscribers: Subscribers;
-    gruus: Gruus;
-    core: Core;
-  },
+  parts: ServiceParts & { registrar: Registrar; subscribers: Subscribers; gruus: Gruus },
 ): RegEventNotifier {
   const { core, gruus, ...others } = parts;
   const notifier = new RegEventNotifier({

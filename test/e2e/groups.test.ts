@@ -1,7 +1,8 @@
 import { connect, type Socket } from 'node:net';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import type { SipRequest, SipResponse } from '../../src/sip/message/message.js';
 import { parseMsrpMedia } from '../../src/msrp/sdp/index.js';
+import { useCleanups } from '../tools/cleanups.js';
 import { startParley, type RunningParley } from '../tools/parley.js';
 import { Phone } from '../tools/phone.js';
 
@@ -10,15 +11,12 @@ const FEATURES = `;+g.3gpp.icsi-ref="${ICSI}"`;
 const FACTORY = 'sip:conference-factory@ims.test';
 const ONE_TO_ONE = '5b7c1f0e-6b0a-4c0f-9d62-0a4f3c9b1d11';
 
-const cleanups: (() => unknown)[] = [];
 let parley: RunningParley;
 beforeEach(async () => {
   parley = await startParley({ auth: 'none' });
   cleanups.push(() => parley.stop());
 });
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
+const cleanups = useCleanups();
 
 async function device(user: string, instance: string): Promise<Phone & { gruu: string }> {
   const phone = await Phone.open(user, parley.port);

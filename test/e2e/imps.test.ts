@@ -1,16 +1,14 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { wbxmlCoding, xmlCoding } from '../../src/imps/codec/coding.js';
 import { element } from '../../src/imps/codec/element.js';
+import { useCleanups } from '../tools/cleanups.js';
 import { CirLine } from '../imps/tools/cir-line.js';
 import { codeOf, message, Phone, type PhoneOptions } from '../imps/tools/phone.js';
 import { Program, type ProgramOptions } from '../tools/program.js';
 
-const cleanups: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
+const cleanups = useCleanups();
 
 function run(args: readonly string[], options?: ProgramOptions): Program {
   const program = new Program(args, options);

@@ -1,7 +1,8 @@
 import { XMLParser } from 'fast-xml-parser';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { HeaderMap } from '../../src/sip/message/headers.js';
 import type { SipRequest } from '../../src/sip/message/message.js';
+import { useCleanups } from '../tools/cleanups.js';
 import { startParley, type RunningParley } from '../tools/parley.js';
 import { Phone } from '../tools/phone.js';
 
@@ -18,10 +19,7 @@ const alice = {
 };
 const bob = { privateId: 'bob@ims.test', password: 'bob-secret', identities: ['sip:bob@ims.test'] };
 
-const cleanups: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
+const cleanups = useCleanups();
 
 async function server(settings: Record<string, unknown> = {}): Promise<RunningParley> {
   const parley = await startParley({ auth: 'none', subscribers: [alice, bob], ...settings });

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { useCleanups } from '../../tools/cleanups.js';
 import { SystemClock } from '../../../src/base/clock.js';
 import { silentLogger } from '../../../src/base/log.js';
 import { GroupMsrp } from '../../../src/cpm/controlling/msrp/group-msrp.js';
@@ -19,10 +20,7 @@ const offer = [
   '',
 ].join('\r\n');
 
-const cleanups: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
+const cleanups = useCleanups();
 
 /** A participant's session with the group, and the texts that reached the group. */
 async function joined(): Promise<{ media: GroupMsrp; line: Line; heard: string[]; path: string }> {

@@ -1,12 +1,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { cpmServices } from '../../../src/identity/cpm-services.js';
 import { parseCpim } from '../../../src/msrp/cpim/index.js';
 import { parseImdn } from '../../../src/msrp/imdn.js';
 import type { HeaderMap } from '../../../src/sip/message/headers.js';
 import type { SipRequest } from '../../../src/sip/message/message.js';
+import { useCleanups } from '../../tools/cleanups.js';
 import { startParley, type RunningParley } from '../../tools/parley.js';
 import { Phone } from '../../tools/phone.js';
 import { Program } from '../../tools/program.js';
@@ -15,10 +16,7 @@ const UUID = 'urn:uuid:0f8fad5b-d9cb-469f-a165-70867728950e';
 const DEVICE =
   `;+sip.instance="<${UUID}>"` + ';+g.3gpp.icsi-ref="urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm.msg"';
 
-const cleanups: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
+const cleanups = useCleanups();
 
 async function server(settings: Record<string, unknown> = {}): Promise<RunningParley> {
   const parley = await startParley({ auth: 'none', ...settings });
