@@ -19,6 +19,7 @@ import { openAuthenticator, type Authenticator } from './registrar/authenticator
 import { DigestAuthenticator } from './registrar/digest-authenticator.js';
 import { Gruus } from './registrar/gruus.js';
 import { Registrar } from './registrar/registrar.js';
+import { RegistrationFeed } from './registrar/registration-feed.js';
 import { Subscribers } from './registrar/subscribers.js';
 import { DigestServer } from './sip/auth/digest-server.js';
 import { GuessLock } from './sip/auth/guess-lock.js';
@@ -64,6 +65,8 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     logTrail(trail, clock, log.child({ part: 'trail' }));
     const store = await openStore(config.store, { clock, log: log.child({ part: 'store' }) });
     disposers.push(() => store.close());
+    // LMDB is of one process alone
+    const shared = !config.store.startsWith('lmdb:');
     const domains = [config.domain, ...config.domains];
     const subscribers = new Subscribers(store, config.domain);
     await provision(subscribers, config, log);
@@ -101,6 +104,10 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       serviceRoute,
     });
     disposers.push(() => registrar.close());
+    const feed = shared
+      ? new RegistrationFeed(store, registrar, log.child({ part: 'registrar' }))
+      : undefined;
+    if (feed) disposers.push(() => feed.close());
     const core = new Core({
       stack,
       clock,
@@ -123,13 +130,21 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       registrar,
       subscribers,
       gruus,
+      feed,
     });
     disposers.push(() => regEvents.close());
     const devices = new LocalDevices(registrar, config.registrar.gruu ? gruus : undefined);
     const participating = config.roles.includes('participating')
-      ? makeParticipating(config, { ...parts('cpm'), stack, core, devices })
+      ? makeParticipating(config, { ...parts('cpm'), stack, core, devices, shared })
       : undefined;
     if (participating) disposers.push(() => participating.messages.close());
+    const resume = (): void => {
+      participating?.messages
+        .resume()
+        .catch((error: unknown) =>
+          log.error({ err: error }, 'deferred messages wait for the next registration'),
+        );
+    };
     core.attach();
     stack.onFlowClosed((flow) => {
       registrar
@@ -158,15 +173,11 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     closeHttp = () => http.close();
     attachTo(http.server);
     await stack.start();
-    if (!config.store.startsWith('lmdb:') && config.sip.stack === 'embedded') {
-      await nodes.start(stack.listeners, registrar);
+    if (shared && config.sip.stack === 'embedded') {
+      await nodes.start(stack.listeners, registrar, resume);
       disposers.push(() => nodes.close());
     }
-    participating?.messages
-      .resume()
-      .catch((error: unknown) =>
-        log.error({ err: error }, 'deferred messages wait for the next registration'),
-      );
+    resume();
     return {
       config,
       stack,

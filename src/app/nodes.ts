@@ -36,6 +36,7 @@ export class Nodes {
   readonly instance = randomBytes(9).toString('base64url');
   readonly #parts: Parts;
   #registrar: Registrar | undefined;
+  #onDeath: () => void = () => {};
   #own: { readonly key: string; readonly row: NodeRow } | undefined;
   /** By instance, and by UDP listener. */
   #ends = new Map<string, LocalEnd>();
@@ -52,11 +53,15 @@ export class Nodes {
     return at === undefined || at === this.instance ? undefined : this.#ends.get(at);
   };
 
-  /** Joins with the stack's listeners; the flows of this node's life before are removed. */
-  async start(listeners: readonly Listener[], registrar: Registrar): Promise<void> {
+  /**
+   * Joins with the stack's listeners; the flows of this node's life before are removed.
+   * @param onDeath called at one of the survivors when a node is gone.
+   */
+  async start(listeners: readonly Listener[], registrar: Registrar, onDeath: () => void): Promise<void> {
     const [first] = listeners;
     if (!first) return;
     this.#registrar = registrar;
+    this.#onDeath = onDeath;
     const end = { protocol: first.protocol, host: bracketed(first.address), port: first.port };
     const udp = listeners
       .filter((one) => one.protocol === 'udp')
@@ -104,6 +109,7 @@ export class Nodes {
       if (dead === undefined) continue;
       log.warn({ node: key }, 'a node is gone; bindings over its connections are removed');
       await this.#bury(dead);
+      this.#onDeath();
     }
     await this.#look();
   }

@@ -2,6 +2,7 @@ import type { Config } from '../config/schema.js';
 import { RegEventService } from '../core/reg-event-service.js';
 import { RegEventNotifier } from '../reg-event/notifier.js';
 import type { Gruus } from '../registrar/gruus.js';
+import type { RegistrationFeed } from '../registrar/registration-feed.js';
 import type { Registrar } from '../registrar/registrar.js';
 import type { Subscribers } from '../registrar/subscribers.js';
 import type { ServiceParts } from './parts.js';
@@ -9,7 +10,12 @@ import type { ServiceParts } from './parts.js';
 /** Puts the notifier of registration events into the way of SUBSCRIBE. */
 export function startRegEvents(
   config: Config,
-  parts: ServiceParts & { registrar: Registrar; subscribers: Subscribers; gruus: Gruus },
+  parts: ServiceParts & {
+    registrar: Registrar;
+    subscribers: Subscribers;
+    gruus: Gruus;
+    feed: RegistrationFeed | undefined;
+  },
 ): RegEventNotifier {
   const { core, gruus, ...others } = parts;
   const notifier = new RegEventNotifier({

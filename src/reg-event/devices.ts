@@ -36,6 +36,9 @@ export interface DeviceChange {
 export interface RegisteredDevices {
   /** The devices of the user that an identity belongs to; empty when none is registered or the user is unknown. */
   of(aor: string): Promise<readonly RegisteredDevice[]>;
-  /** Calls `listener` after each change of a device. @returns a function that ends it. */
+  /**
+   * Calls `listener` after each change of a device that this node made, so that of several nodes on one store one acts on it.
+   * @returns a function that ends it.
+   */
   onChange(listener: (change: DeviceChange) => void): () => void;
 }

@@ -4,7 +4,13 @@ import type { Logger } from '../base/log.js';
 import type { Trail } from '../base/trail.js';
 import type { Gruus } from '../registrar/gruus.js';
 import type { Registrar } from '../registrar/registrar.js';
-import type { BindingChange, Registration, RegistrationEvent } from '../registrar/registration.js';
+import type { RegistrationFeed } from '../registrar/registration-feed.js';
+import type {
+  BindingChange,
+  ContactEvent,
+  Registration,
+  RegistrationEvent,
+} from '../registrar/registration.js';
 import type { Subscribers } from '../registrar/subscribers.js';
 import type { SipRequest } from '../sip/message/message.js';
 import type { Dialog, ServerRequest, ServerResponse, SipStack } from '../sip/stack.js';
@@ -20,6 +26,8 @@ export interface NotifierOptions {
   readonly subscribers: Subscribers;
   /** Undefined when GRUUs are switched off. */
   readonly gruus: Gruus | undefined;
+  /** What other nodes on the same store change; undefined when there are none. */
+  readonly feed?: RegistrationFeed | undefined;
   readonly settings: NotifierSettings;
 }
 
@@ -46,6 +54,25 @@ export interface RegSubscribe {
 }
 
 const EMPTY: Registration = { bindings: [], instances: [] };
+
+/** After which a contact is no more. */
+const FINAL: ReadonlySet<ContactEvent> = new Set([
+  'expired',
+  'deactivated',
+  'probation',
+  'unregistered',
+  'rejected',
+]);
+
+/** Before the store is asked again for a state that it could not give. */
+const STORE_RETRY_MS = 1_000;
+
+/** All subscriptions to one registration set. */
+interface Watched {
+  readonly subscriptions: Set<Subscription>;
+  /** Ends the listening to other nodes. */
+  readonly end: (() => void) | undefined;
+}
 
 /** One subscription: a dialog and what it was told. */
 class Subscription {
@@ -77,13 +104,15 @@ class Subscription {
  */
 export class RegEventNotifier {
   readonly #options: NotifierOptions;
-  readonly #bySet = new Map<string, Set<Subscription>>();
+  readonly #bySet = new Map<string, Watched>();
   readonly #unlisten: () => void;
   #count = 0;
 
   constructor(options: NotifierOptions) {
     this.#options = options;
-    this.#unlisten = options.registrar.onChange((event) => this.#changed(event));
+    this.#unlisten = options.registrar.onChange(({ set, changes, registration }: RegistrationEvent) =>
+      this.#changed(set, changes, registration),
+    );
   }
 
   /** Living subscriptions. */
@@ -104,7 +133,7 @@ export class RegEventNotifier {
     if (!accepts(request)) throw this.#refused('reg-event-not-acceptable', 'RFC 3680 §4.5', request, set);
     const expires = this.#grant(request, response);
     if (expires === undefined) return;
-    if ((this.#bySet.get(set)?.size ?? 0) >= settings.perSet || this.#count >= settings.total)
+    if ((this.#bySet.get(set)?.subscriptions.size ?? 0) >= settings.perSet || this.#count >= settings.total)
       throw this.#refused('reg-event-too-many', 'RFC 6665 §4.2.1.1', request, set);
     const dialog = await stack.createUAS(request, response, { headers: { Expires: expires } });
     const subscription = new Subscription(set, dialog, watcher === 'user');
@@ -172,23 +201,31 @@ export class RegEventNotifier {
   }
 
   #add(subscription: Subscription): void {
-    const others = this.#bySet.get(subscription.set) ?? new Set();
-    this.#bySet.set(subscription.set, others.add(subscription));
+    const { set } = subscription;
+    let watched = this.#bySet.get(set);
+    if (!watched) {
+      const end = this.#options.feed?.watch(set, (changes) => this.#changed(set, changes));
+      this.#bySet.set(set, (watched = { subscriptions: new Set(), end }));
+    }
+    watched.subscriptions.add(subscription);
     this.#count++;
   }
 
   #remove(subscription: Subscription): void {
     subscription.timer?.cancel();
-    const others = this.#bySet.get(subscription.set);
-    if (!others?.delete(subscription)) return;
-    if (others.size === 0) this.#bySet.delete(subscription.set);
+    const watched = this.#bySet.get(subscription.set);
+    if (!watched?.subscriptions.delete(subscription)) return;
     this.#count--;
+    if (watched.subscriptions.size > 0) return;
+    this.#bySet.delete(subscription.set);
+    watched.end?.();
   }
 
-  #changed({ set, changes, registration }: RegistrationEvent): void {
-    for (const subscription of this.#bySet.get(set) ?? []) {
+  /** @param registration as the change left it; undefined when it is another node's and to be read. */
+  #changed(set: string, changes: readonly BindingChange[], registration?: Registration): void {
+    for (const subscription of this.#bySet.get(set)?.subscriptions ?? []) {
       for (const change of changes) subscription.pending.set(change.binding.id, change);
-      subscription.registration = registration;
+      if (registration) subscription.registration = registration;
       subscription.changes++;
       this.#notify(subscription);
     }
@@ -220,14 +257,15 @@ export class RegEventNotifier {
   }
 
   async #send(subscription: Subscription): Promise<void> {
-    const { clock, gruus, subscribers, settings } = this.#options;
-    const { set, dialog, withTemporary } = subscription;
-    const identities = (await subscribers.identity(set))?.set ?? [set];
-    // taken together, after the last await: the changes are those of this registration
-    const { registration } = subscription;
-    const changes = [...subscription.pending.values()];
+    const { clock, gruus, settings } = this.#options;
+    const { dialog, withTemporary } = subscription;
+    const { identities, pending, registration } = await this.#state(subscription);
+    const living = new Set(registration.bindings.map(({ id }) => id));
+    // what another node changed since is still to be told, and will be next
+    const changes = [...pending.values()].filter(
+      ({ event, binding }) => FINAL.has(event) !== living.has(binding.id),
+    );
     const state = subscription.full ? 'full' : settings.documents;
-    subscription.pending.clear();
     subscription.full = false;
     const body = writeReginfo({
       identities,
@@ -249,6 +287,38 @@ export class RegEventNotifier {
         ...(over ? { 'Subscription-State': 'terminated;reason=deactivated' } : {}),
       },
     });
+  }
+
+  /**
+   * What the next document tells, with the changes it has taken from the subscription. Where other nodes change the registration
+   * too it is read after them, since what they and this node tell may come in another order than it happened.
+   */
+  async #state(subscription: Subscription): Promise<{
+    readonly identities: readonly string[];
+    readonly pending: ReadonlyMap<string, BindingChange>;
+    readonly registration: Registration;
+  }> {
+    const { subscribers, registrar, feed, clock, log } = this.#options;
+    const { set } = subscription;
+    for (;;) {
+      try {
+        const identities = (await subscribers.identity(set))?.set ?? [set];
+        // taken together, with no await in between: the changes are those of this registration, or of one before
+        const { pending } = subscription;
+        subscription.pending = new Map();
+        if (!feed) return { identities, pending, registration: subscription.registration };
+        try {
+          return { identities, pending, registration: (await registrar.lookup(set)) ?? EMPTY };
+        } catch (error) {
+          subscription.pending = new Map([...pending, ...subscription.pending]);
+          throw error;
+        }
+      } catch (error) {
+        if (subscription.dialog.state === 'terminated') throw error;
+        log.warn({ err: error, set }, 'a NOTIFY waits for the store');
+        await new Promise<void>((resolve) => clock.after(STORE_RETRY_MS, resolve));
+      }
+    }
   }
 }
 

@@ -20,7 +20,12 @@ export interface DeferredMessage {
   /** Milliseconds since the epoch. */
   readonly receivedAt: number;
   readonly expiresAt: number;
+  /** When a node took it in hand because its time was over. */
+  readonly endedAt?: number;
 }
+
+/** A message that is over and still there after this was left by a node that died or failed. */
+const END_RETRY_MS = 30_000;
 
 const messages = table<DeferredMessage>('deferred-messages');
 /** How many wait for each user. */
@@ -84,11 +89,24 @@ export class DeferredStore {
     return removed;
   }
 
-  /** Messages whose time is over, at most `limit`. */
+  /** Messages whose time is over, at most `limit`: of several nodes that ask, one gets each, and again only after a while. */
   async expired(limit: number): Promise<DeferredMessage[]> {
+    const now = this.#clock.now();
     const found: DeferredMessage[] = [];
-    for (const key of await this.#store.due(messages, this.#clock.now(), limit)) {
-      const message = await this.#store.get(messages, key);
+    for (const key of await this.#store.due(messages, now, limit)) {
+      const message = await this.#store.update<DeferredMessage, DeferredMessage | undefined>(
+        messages,
+        key,
+        (current) =>
+          current && (current.endedAt ?? -Infinity) + END_RETRY_MS <= now
+            ? {
+                kind: 'put',
+                value: { ...current, endedAt: now },
+                deadline: now + END_RETRY_MS,
+                result: current,
+              }
+            : { kind: 'keep', result: undefined },
+      );
       if (message) found.push(message);
     }
     return found;

@@ -12,6 +12,7 @@ import { splitList } from '../../sip/message/lexer.js';
 import type { SipRequest } from '../../sip/message/message.js';
 import type { ProxyResult, SipStack } from '../../sip/stack.js';
 import type { DeferredMessage, DeferredStore } from './deferred-store.js';
+import type { DeliveryClaims } from './delivery-claims.js';
 import './errors.js';
 import { failedNotification } from './notification.js';
 
@@ -22,6 +23,8 @@ export interface MessageServiceOptions {
   readonly log: Logger;
   readonly devices: RegisteredDevices;
   readonly deferred: DeferredStore;
+  /** Agreement with other nodes on the same store; undefined when there are none. */
+  readonly claims: DeliveryClaims | undefined;
   /** Largest body of a pager mode message, in octets (RFC 3428 §8). */
   readonly largest: number;
   /** Seconds that a deferred message waits at most, and when its sender names no time. */
@@ -79,7 +82,7 @@ export class MessageService implements Service {
     else await this.#terminate(call, next);
   }
 
-  /** Hands out what was kept when the process ended; called once, when messages can be sent. */
+  /** Hands out what was kept when this process, or another node, ended; called when messages can be sent. */
   async resume(): Promise<void> {
     let last: string | undefined;
     for await (const { set } of this.#options.deferred.of()) {
@@ -197,9 +200,28 @@ export class MessageService implements Service {
       });
   }
 
-  /** One after the other, so that the order is kept; the first that finds nobody ends it. */
+  /** At one node at a time. */
   async #deliverAll(set: string): Promise<void> {
-    if ((await this.#options.deferred.waiting(set)) === 0) return;
+    const { deferred, claims } = this.#options;
+    if ((await deferred.waiting(set)) === 0) return;
+    if (!claims) {
+      await this.#deliverInOrder(set);
+      return;
+    }
+    if (!(await claims.take(set))) return;
+    let again = true;
+    while (again) {
+      try {
+        await this.#deliverInOrder(set);
+      } finally {
+        again = await claims.release(set);
+      }
+      if (this.#closed) return;
+    }
+  }
+
+  /** One after the other, so that the order is kept; the first that finds nobody ends it. */
+  async #deliverInOrder(set: string): Promise<void> {
     for await (const message of this.#options.deferred.of(set)) {
       if (this.#closed) return;
       const status = await this.#send(message);
@@ -280,6 +302,9 @@ export class MessageService implements Service {
   }
 
   async #expire(): Promise<void> {
+    const { claims } = this.#options;
+    await claims?.renew();
+    for (const set of (await claims?.lapsed(SWEEP_BATCH)) ?? []) this.#deliver(set);
     for (const message of await this.#options.deferred.expired(SWEEP_BATCH)) {
       await this.#tellSender(message);
       if (!(await this.#options.deferred.remove(message))) continue;

@@ -1,0 +1,125 @@
+import { describe, expect, it } from 'vitest';
+import { cpmServices } from '../../src/identity/cpm-services.js';
+import { parseCpim } from '../../src/msrp/cpim/index.js';
+import type { HeaderMap } from '../../src/sip/message/headers.js';
+import { useCleanups } from '../tools/cleanups.js';
+import { missing } from '../tools/install.js';
+import { startParley, type RunningParley } from '../tools/parley.js';
+import { Phone } from '../tools/phone.js';
+import { RedisServer } from '../tools/redis.js';
+
+const UUID = 'urn:uuid:0f8fad5b-d9cb-469f-a165-70867728950e';
+const DEVICE =
+  `;+sip.instance="<${UUID}>"` + ';+g.3gpp.icsi-ref="urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm.msg"';
+const PAGER: HeaderMap = {
+  Contact: undefined,
+  'P-Preferred-Service': cpmServices.message,
+  'Content-Type': 'message/cpim',
+};
+
+const cleanups = useCleanups();
+
+async function twoNodes(settings: Record<string, unknown> = {}): Promise<[RunningParley, RunningParley]> {
+  const redis = await RedisServer.start();
+  cleanups.push(() => redis.dispose());
+  const start = async (): Promise<RunningParley> => {
+    const node = await startParley({ auth: 'none', store: redis.url, ...settings });
+    cleanups.push(() => node.stop());
+    return node;
+  };
+  return [await start(), await start()];
+}
+
+async function phone(user: string, { port }: RunningParley): Promise<Phone> {
+  const opened = await Phone.open(user, port);
+  cleanups.push(() => opened.close());
+  return opened;
+}
+
+const cpim = (text: string): string =>
+  [
+    'From: <sip:anonymous@anonymous.invalid>',
+    'To: <sip:anonymous@anonymous.invalid>',
+    'DateTime: 2026-11-26T10:00:00Z',
+    'NS: imdn <urn:ietf:params:imdn>',
+    `imdn.Message-ID: ${text}`,
+    'imdn.Disposition-Notification: negative-delivery',
+    '',
+    'Content-Type: text/plain',
+    '',
+    text,
+  ].join('\r\n');
+
+const requests = ({ peer }: Phone): number => peer.unread.filter((message) => 'method' in message).length;
+
+const waiting = async ({ api }: RunningParley): Promise<number> =>
+  ((await (await fetch(`${api}/api/v1/messages`)).json()) as { messages: unknown[] }).messages.length;
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+describe.skipIf(missing('redis-server'))('of two nodes on one Redis', () => {
+  it('one tells its watcher what registers, is refreshed and goes at the other', async () => {
+    const [a, b] = await twoNodes();
+    const watcher = await phone('alice', a);
+    await watcher.register();
+    await watcher.ask('SUBSCRIBE', watcher.aor, { Event: 'reg', Expires: '600' });
+    await watcher.answer('NOTIFY', 200);
+    const other = await phone('alice', b);
+    const contacts = async (): Promise<string[]> => {
+      const body = Buffer.from((await watcher.answer('NOTIFY', 200)).body).toString();
+      return [...body.matchAll(/<contact [^>]*state="(\w+)" event="(\w+)"/g)].map(
+        ([, state, event]) => `${state} ${event}`,
+      );
+    };
+    await other.register(DEVICE);
+    expect(await contacts()).toEqual(['active registered', 'active registered']);
+    await other.register(DEVICE);
+    expect(await contacts()).toEqual(['active registered', 'active refreshed']);
+    await other.register(DEVICE, { Expires: '0' });
+    expect(await contacts()).toEqual(['active registered', 'terminated unregistered']);
+  });
+
+  it('the one where a device registers delivers what the other has kept, in order and once', async () => {
+    const [a, b] = await twoNodes();
+    const alice = await phone('alice', a);
+    for (const text of ['one', 'two', 'three'])
+      expect((await alice.ask('MESSAGE', 'sip:bob@ims.test', PAGER, cpim(text))).status).toBe(202);
+    const bob = await phone('bob', b);
+    await bob.register(DEVICE);
+    const texts: string[] = [];
+    while (texts.length < 3)
+      texts.push(parseCpim((await bob.answer('MESSAGE', 200, { Contact: [] })).body).content.toString());
+    expect(texts).toEqual(['one', 'two', 'three']);
+    await expect.poll(() => waiting(a), { timeout: 5_000 }).toBe(0);
+    expect(requests(bob)).toBe(0);
+  });
+
+  it('only one delivers at a time: the other has it look again when it is through', async () => {
+    const [a, b] = await twoNodes();
+    const alice = await phone('alice', a);
+    await alice.ask('MESSAGE', 'sip:bob@ims.test', PAGER, cpim('one'));
+    const [tablet, handset] = [await phone('bob', a), await phone('bob', b)];
+    await tablet.register(DEVICE);
+    const first = await tablet.peer.request('MESSAGE');
+    await handset.register(); // while the message is under way from the other node
+    await pause(100);
+    expect(requests(handset)).toBe(0);
+    tablet.peer.answer(first, 480, {}, 't');
+    const again = await handset.answer('MESSAGE', 200, { Contact: [] });
+    expect(again.callId).toBe(first.callId);
+    await expect.poll(() => waiting(b), { timeout: 5_000 }).toBe(0);
+  });
+
+  it('one alone tells a sender that its message was not delivered in time', async () => {
+    const [a] = await twoNodes();
+    const alice = await phone('alice', a);
+    await alice.register(DEVICE);
+    const headers = { ...PAGER, Expires: '1' };
+    expect((await alice.ask('MESSAGE', 'sip:bob@ims.test', headers, cpim('late'))).status).toBe(202);
+    const told = await alice.answer('MESSAGE', 200, { Contact: [] });
+    expect(Buffer.from(told.body).toString()).toContain('<failed/>');
+    await expect.poll(() => waiting(a), { timeout: 5_000 }).toBe(0);
+    await pause(1_200); // both have looked once more
+    expect(requests(alice)).toBe(0);
+  });
+});
