@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { SystemClock, type Clock } from './base/clock.js';
+import { SystemClock } from './base/clock.js';
 import type { Logger } from './base/log.js';
+import { makeAuthenticator } from './app/authentication.js';
 import { startControlling, type RunningControlling } from './app/controlling.js';
 import { startImps, type RunningImps } from './app/imps.js';
 import { makeParticipating } from './app/participating.js';
@@ -9,21 +10,16 @@ import { Nodes } from './app/nodes.js';
 import type { Disposers, Parts } from './app/parts.js';
 import { makeSip } from './app/sip.js';
 import { logTrail } from './app/trail-log.js';
-import { MemoryTrail, type Trail } from './base/trail.js';
+import { MemoryTrail } from './base/trail.js';
 import type { Config } from './config/schema.js';
 import { Core } from './core/core.js';
 import { startHttp, type HttpServer } from './http/server.js';
 import type { RegisteredDevices } from './reg-event/devices.js';
 import { LocalDevices } from './reg-event/local-devices.js';
-import { openAuthenticator, type Authenticator } from './registrar/authenticator.js';
-import { DigestAuthenticator } from './registrar/digest-authenticator.js';
 import { Gruus } from './registrar/gruus.js';
 import { Registrar } from './registrar/registrar.js';
 import { RegistrationFeed } from './registrar/registration-feed.js';
 import { Subscribers } from './registrar/subscribers.js';
-import { DigestServer } from './sip/auth/digest-server.js';
-import { GuessLock } from './sip/auth/guess-lock.js';
-import { ServerNonces } from './sip/auth/nonce.js';
 import type { ServerRequest, SipStack } from './sip/stack.js';
 import { openStore } from './store/open.js';
 import { table, type Store } from './store/store.js';
@@ -85,7 +81,13 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     );
     disposers.push(() => stack.close());
     const parts = (part: string): Parts => ({ clock, store, trail, log: log.child({ part }) });
-    const authenticator = await makeAuthenticator(config, { clock, store, trail, subscribers });
+    const authenticator = makeAuthenticator(config, {
+      clock,
+      store,
+      trail,
+      subscribers,
+      nonceKey: await domainKey(store, 'nonces'),
+    });
     const gruus = await Gruus.open(store, config.registrar.gruuNameSpace);
     const registrar = new Registrar({
       store,
@@ -209,42 +211,12 @@ function serviceRoute({ source }: ServerRequest): readonly string[] {
 }
 
 async function provision(subscribers: Subscribers, config: Config, log: Logger): Promise<void> {
-  for (const { privateId, password, identities, barred, implicitSets } of config.subscribers) {
-    if (await subscribers.get(privateId)) continue;
-    await subscribers.add({
-      privateId,
-      password,
-      identities,
-      ...(barred ? { barred } : {}),
-      ...(implicitSets ? { implicitSets } : {}),
-    });
-    log.info({ subscriber: privateId }, 'subscriber of the configuration was added');
+  for (const wanted of config.subscribers) {
+    if (await subscribers.get(wanted.privateId)) continue;
+    await subscribers.add(wanted);
+    log.info({ subscriber: wanted.privateId }, 'subscriber of the configuration was added');
   }
 }
-
-const NONCE_LIFETIME_MS = 300_000;
-
-async function makeAuthenticator(
-  config: Config,
-  parts: { clock: Clock; store: Store; trail: Trail; subscribers: Subscribers },
-): Promise<Authenticator> {
-  if (config.auth === 'none') return openAuthenticator;
-  const { clock, store, trail, subscribers } = parts;
-  const { algorithms, qop, maxFailures, failureWindow } = config.digest;
-  const lock = { clock, limit: maxFailures, windowMs: failureWindow * 1000 };
-  const digest = new DigestServer({
-    realm: config.domain,
-    nonces: new ServerNonces({ clock, key: await domainKey(store, 'nonces'), lifetimeMs: NONCE_LIFETIME_MS }),
-    userLock: new GuessLock(lock),
-    sourceLock: new GuessLock({ ...lock, limit: maxFailures * SOURCE_TRIES }),
-    algorithms,
-    qop,
-  });
-  return new DigestAuthenticator({ digest, subscribers, realm: config.domain, trail });
-}
-
-/** Several users may sit behind one address. */
-const SOURCE_TRIES = 20;
 
 const keys = table<Uint8Array>('keys');
 

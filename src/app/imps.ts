@@ -32,7 +32,7 @@ async function provision(
 ): Promise<void> {
   for (const { imps, password, identities } of config.subscribers) {
     const user = parseUserId(imps, domain);
-    if (user === undefined) continue;
+    if (user === undefined || password === undefined) continue;
     const msisdn = identities.find((identity) => identity.startsWith('tel:+'))?.slice('tel:'.length);
     const created = await server.users.create({
       user,

@@ -1,11 +1,21 @@
 import { Command } from 'commander';
+import { CommandError } from './api-client.js';
 import type { CommandContext } from './program.js';
+import { akaKeysOf } from './secret.js';
 import { formatTable } from './table.js';
+
+interface AddOptions {
+  readonly barred?: string[];
+  readonly aka?: boolean;
+  readonly amf?: string;
+  readonly sqn?: string;
+}
 
 interface SubscriberView {
   readonly privateId: string;
   readonly identities: readonly string[];
   readonly barred: readonly string[];
+  readonly schemes: readonly string[];
 }
 
 /** `parley subscriber add|list|remove`. */
@@ -14,14 +24,34 @@ export function subscriberCommand({ api, print, readSecret }: CommandContext): C
   command
     .command('add')
     .description(
-      'add a subscriber; the password comes from PARLEY_SUBSCRIBER_PASSWORD or standard input, never from the command line',
+      [
+        'add a subscriber. Secrets never come from the command line: the password from PARLEY_SUBSCRIBER_PASSWORD or standard input,',
+        'the keys of a USIM in hex from PARLEY_SUBSCRIBER_K and PARLEY_SUBSCRIBER_OP or PARLEY_SUBSCRIBER_OPC',
+      ].join(' '),
     )
     .argument('<private-id>', 'private identity, user@domain')
     .argument('<identity...>', 'public identities, sip: or tel: URIs; the first is the default one')
     .option('--barred <identity...>', 'identities that may not register by themselves')
-    .action(async (privateId: string, identities: string[], options: { barred?: string[] }) => {
-      const password = await readSecret();
-      await api().call('POST', '/subscribers', { privateId, password, identities, ...options });
+    .option(
+      '--aka',
+      'the subscriber proves itself with a USIM; without PARLEY_SUBSCRIBER_PASSWORD with it alone',
+    )
+    .option('--amf <hex>', 'authentication management field of the USIM (default: 8000)')
+    .option('--sqn <hex>', 'sequence number that the first challenge comes after (default: zeros)')
+    .action(async (privateId: string, identities: string[], options: AddOptions) => {
+      const { barred, aka, amf, sqn } = options;
+      const keys = aka ? akaKeysOf(process.env) : undefined;
+      if (aka && !keys)
+        throw new CommandError('--aka needs PARLEY_SUBSCRIBER_K and PARLEY_SUBSCRIBER_OP or _OPC');
+      const password =
+        keys && process.env['PARLEY_SUBSCRIBER_PASSWORD'] === undefined ? undefined : await readSecret();
+      await api().call('POST', '/subscribers', {
+        privateId,
+        identities,
+        barred,
+        password,
+        ...(keys ? { aka: { ...keys, amf, sqn } } : {}),
+      });
       print(`added ${privateId}`);
     });
   command
@@ -36,15 +66,18 @@ export function subscriberCommand({ api, print, readSecret }: CommandContext): C
           `/subscribers?limit=1000${after === undefined ? '' : `&after=${encodeURIComponent(after)}`}`,
         );
         rows.push(
-          ...page.subscribers.map(({ privateId, identities, barred }) => [
+          ...page.subscribers.map(({ privateId, identities, barred, schemes }) => [
             privateId,
             identities.join(' '),
             barred.join(' '),
+            schemes.join(' '),
           ]),
         );
         after = page.next;
       } while (after !== undefined);
-      print(formatTable(['PRIVATE IDENTITY', 'IDENTITIES', 'BARRED'], rows, 'no subscribers'));
+      print(
+        formatTable(['PRIVATE IDENTITY', 'IDENTITIES', 'BARRED', 'PROVES ITSELF BY'], rows, 'no subscribers'),
+      );
     });
   command
     .command('remove')

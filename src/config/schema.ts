@@ -27,9 +27,25 @@ const aor = z.string().regex(/^(?:sips?|tel):/, 'must be a sip: or tel: URI');
 
 export const roles = ['core', 'participating', 'controlling', 'imps'] as const;
 
+const hex = (octets: number) =>
+  z.string().regex(new RegExp(`^[0-9a-fA-F]{${2 * octets}}$`), `must be ${octets} octets in hex, in quotes`);
+const akaAlgorithms = ['AKAv1-MD5', 'AKAv2-MD5', 'AKAv2-SHA-256'] as const;
+
 const subscriber = z.strictObject({
   privateId: z.string().min(1),
-  password: z.string().min(1),
+  /** For digest and IMPS; may be absent when there are keys for AKA. */
+  password: z.string().min(1).optional(),
+  /** What the subscriber's USIM holds. */
+  aka: z
+    .strictObject({
+      k: hex(16),
+      op: hex(16).optional(),
+      opc: hex(16).optional(),
+      amf: hex(2).default('8000'),
+      sqn: hex(6).default('000000000000'),
+    })
+    .refine(({ op, opc }) => (op === undefined) !== (opc === undefined), 'needs one of op and opc')
+    .optional(),
   identities: z.array(aor).min(1),
   barred: z.array(aor).optional(),
   implicitSets: z.array(z.array(aor).min(1)).optional(),
@@ -66,6 +82,17 @@ export const configSchema = z.strictObject({
       /** Wrong answers of one user within the window, after which it is locked for a while. */
       maxFailures: z.int().min(1).max(1_000).default(10),
       failureWindow: seconds(300),
+    })
+    .prefault({}),
+  aka: z
+    .strictObject({
+      /** A device gets the one that it asks for, else the first. */
+      algorithms: z
+        .array(z.enum(akaAlgorithms))
+        .min(1)
+        .default([...akaAlgorithms]),
+      /** Seconds that an answered nonce serves further requests, with rising counts; 0: never (RFC 4169 §4.4). */
+      nonceReuse: z.number().min(0).max(86_400).default(0),
     })
     .prefault({}),
   insecure: z.boolean().default(false),
@@ -174,7 +201,16 @@ export const configSchema = z.strictObject({
     .prefault({}),
   msrp: z.strictObject({ listen: hostPort.default('127.0.0.1:2855') }).prefault({}),
   /** Subscribers made at start when they do not exist yet. */
-  subscribers: z.array(subscriber).default([]),
+  subscribers: z
+    .array(
+      subscriber
+        .refine(({ password, aka }) => password !== undefined || aka !== undefined, 'needs password or aka')
+        .refine(({ password, imps }) => password !== undefined || imps === undefined, {
+          path: ['imps'],
+          error: 'needs a password',
+        }),
+    )
+    .default([]),
 });
 
 /** A configuration with every default filled in. */

@@ -1,32 +1,41 @@
 import type { Trail } from '../base/trail.js';
 import { ParleyError } from '../base/errors.js';
 import type { HashName } from '../sip/auth/algorithm.js';
-import { parseCredentials, type DigestCredentials } from '../sip/auth/credentials.js';
+import type { DigestCredentials } from '../sip/auth/credentials.js';
 import type { DigestServer } from '../sip/auth/digest-server.js';
 import type { ServerRequest } from '../sip/stack.js';
-import type { Authentication, Authenticator } from './authenticator.js';
+import type { Authentication } from './authenticator.js';
 import './errors.js';
-import type { Subscribers } from './subscribers.js';
+import type { Subscriber } from './subscribers.js';
 
 export interface DigestAuthenticatorOptions {
   readonly digest: DigestServer;
-  readonly subscribers: Subscribers;
-  readonly realm: string;
   readonly trail: Trail;
 }
 
+/** A request with its credentials for the realm, and whom they name. */
+export interface DigestClaim {
+  readonly request: ServerRequest;
+  readonly role: 'registrar' | 'proxy';
+  readonly credentials: DigestCredentials | undefined;
+  readonly subscriber: Subscriber | undefined;
+}
+
 /** Believes those who know their password (RFC 3261 §22, RFC 7616, RFC 8760). */
-export class DigestAuthenticator implements Authenticator {
+export class DigestAuthenticator {
   readonly #options: DigestAuthenticatorOptions;
 
   constructor(options: DigestAuthenticatorOptions) {
     this.#options = options;
   }
 
-  async authenticate(request: ServerRequest, role: 'registrar' | 'proxy'): Promise<Authentication> {
-    const { digest, subscribers } = this.#options;
-    const credentials = this.#credentials(request, role);
-    const subscriber = credentials && (await subscribers.byUsername(credentials.username));
+  /** A challenge for each algorithm, the most preferred first. */
+  challenges(): string[] {
+    return this.#options.digest.challenges(false);
+  }
+
+  authenticate({ request, role, credentials, subscriber }: DigestClaim): Authentication {
+    const { digest } = this.#options;
     const known = subscriber?.credentials.find(({ username }) => username === credentials?.username);
     const verdict = digest.judge(credentials, (hash: HashName) => known?.ha1[hash], {
       method: request.method,
@@ -51,16 +60,6 @@ export class DigestAuthenticator implements Authenticator {
         };
       }
     }
-  }
-
-  /** The credentials for this realm; a request may carry others for other proxies (RFC 3261 §22.3). */
-  #credentials(request: ServerRequest, role: 'registrar' | 'proxy'): DigestCredentials | undefined {
-    const lines = request.headers.lines(role === 'registrar' ? 'Authorization' : 'Proxy-Authorization');
-    for (const line of lines) {
-      const credentials = parseCredentials(line);
-      if (credentials?.realm === this.#options.realm) return credentials;
-    }
-    return undefined;
   }
 
   #note(

@@ -81,6 +81,12 @@ export const registrarErrors = defineErrors({
     clause: 'RFC 3261 §10.3 item 7',
   },
   'auth-locked': { sip: 403, http: 403, text: 'too many wrong answers', clause: 'RFC 3261 §26.3.2' },
+  'auth-no-keys': {
+    sip: 403,
+    http: 403,
+    text: 'the subscriber has no keys for AKA',
+    clause: 'RFC 3310 §3.2',
+  },
   'subscriber-exists': { sip: 500, http: 409, text: 'there is such a subscriber already' },
   'subscriber-unknown': { sip: 404, http: 404, text: 'no such subscriber' },
   'subscriber-invalid': { sip: 400, http: 400, text: 'not a valid subscriber' },

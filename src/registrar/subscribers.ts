@@ -2,6 +2,7 @@ import { ParleyError } from '../base/errors.js';
 import { parseAor, type Aor } from '../identity/aor.js';
 import { digestHa1, type HashName } from '../sip/auth/algorithm.js';
 import { table, type Store } from '../store/store.js';
+import { AkaSubscriptions, akaKeySet, type AkaKeySet, type NewAkaKeys } from './aka-subscriptions.js';
 import './errors.js';
 
 /** H(username:realm:password) in hex by algorithm: what a verifier needs, so that no password is stored. */
@@ -22,7 +23,10 @@ export interface Subscriber {
   readonly identities: readonly PublicIdentity[];
   /** Identities that register together; the first that is not barred is the default one. Each identity is in exactly one set. */
   readonly implicitSets: readonly (readonly Aor[])[];
+  /** Empty for one without a password. */
   readonly credentials: readonly DigestCredential[];
+  /** Undefined for one without a USIM. */
+  readonly aka?: AkaKeySet | undefined;
 }
 
 /** What is known of one public identity. */
@@ -40,23 +44,29 @@ const identities = table<IdentityRow>('identities');
 export interface NewSubscriber {
   /** `user@realm`; digest also accepts the part before a `@realm` of the home domain as user name. */
   readonly privateId: string;
-  readonly password: string;
+  /** For digest; without it there are keys. */
+  readonly password?: string | undefined;
+  /** For AKA. */
+  readonly aka?: NewAkaKeys | undefined;
   /** `sip:` and `tel:` URIs; the first one is the default. */
   readonly identities: readonly string[];
-  readonly barred?: readonly string[];
+  readonly barred?: readonly string[] | undefined;
   /** Sets of identities that register together; one set of all when absent. */
-  readonly implicitSets?: readonly (readonly string[])[];
+  readonly implicitSets?: readonly (readonly string[])[] | undefined;
 }
 
 /** Provisioned users. Credentials are written here and read by the authenticator alone. */
 export class Subscribers {
   readonly #store: Store;
   readonly #domain: string;
+  /** What the USIMs of subscribers share with the network. */
+  readonly usims: AkaSubscriptions;
 
   /** @param domain home domain and digest realm. */
   constructor(store: Store, domain: string) {
     this.#store = store;
     this.#domain = domain;
+    this.usims = new AkaSubscriptions(store);
   }
 
   /** @throws ParleyError `subscriber-invalid`, `subscriber-exists` when the private identity or a public one is taken. */
@@ -70,6 +80,7 @@ export class Subscribers {
       if (current) throw new ParleyError('subscriber-exists', subscriber.privateId);
       return { kind: 'put', value: subscriber, result: undefined };
     });
+    if (wanted.aka) await this.usims.start(subscriber.privateId, wanted.aka.sqn);
     for (const { aor, barred = false } of subscriber.identities) {
       const set = subscriber.implicitSets.find((candidate) => candidate.includes(aor))!;
       const open = set.filter(
@@ -94,6 +105,7 @@ export class Subscribers {
           : { kind: 'keep', result: undefined },
       );
     }
+    if (gone.aka) await this.usims.forget(privateId);
     return gone;
   }
 
@@ -125,9 +137,11 @@ export class Subscribers {
   }
 
   #build(wanted: NewSubscriber): Subscriber {
-    const { privateId, password } = wanted;
+    const { privateId, password, aka } = wanted;
     if (!/^[^\s:"\\]{1,128}$/.test(privateId))
       throw new ParleyError('subscriber-invalid', 'private identity');
+    if (password === undefined && aka === undefined)
+      throw new ParleyError('subscriber-invalid', 'neither password nor keys');
     if (password === '') throw new ParleyError('subscriber-invalid', 'empty password');
     const aors = wanted.identities.map(parseAor);
     if (aors.length === 0 || new Set(aors).size !== aors.length) {
@@ -151,7 +165,11 @@ export class Subscribers {
       privateId,
       identities: aors.map((aor) => (barred.has(aor) ? { aor, barred: true } : { aor })),
       implicitSets: [...sets, ...alone],
-      credentials: usernames.map((username) => ({ username, ha1: this.#ha1(username, password) })),
+      credentials:
+        password === undefined
+          ? []
+          : usernames.map((username) => ({ username, ha1: this.#ha1(username, password) })),
+      ...(aka ? { aka: akaKeySet(aka) } : {}),
     };
   }
 

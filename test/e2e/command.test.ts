@@ -15,10 +15,15 @@ afterAll(async () => {
 });
 
 /** Runs the command against the server of the test. */
-async function parleyCommand(...args: string[]): Promise<{ code: number | null; out: string; err: string }> {
-  const program = new Program(args, {
-    env: { PARLEY_API: parley.api, PARLEY_SUBSCRIBER_PASSWORD: 'erin-secret' },
-  });
+function parleyCommand(...args: string[]): ReturnType<typeof runWith> {
+  return runWith({ PARLEY_SUBSCRIBER_PASSWORD: 'erin-secret' }, args);
+}
+
+async function runWith(
+  env: Record<string, string>,
+  args: readonly string[],
+): Promise<{ code: number | null; out: string; err: string }> {
+  const program = new Program([...args], { env: { PARLEY_API: parley.api, ...env } });
   const code = await program.exit();
   await program.dispose();
   return { code, out: program.stdout, err: program.stderr };
@@ -43,6 +48,19 @@ describe('the parley command', () => {
     });
     expect((await parleyCommand('subscriber', 'list')).out).toMatch(/erin@ims\.test\s+sip:erin@ims\.test/);
     expect(await parleyCommand('subscriber', 'remove', 'erin@ims.test')).toMatchObject({ code: 0 });
+  });
+
+  it('adds a subscriber with a USIM, whose keys come from the environment and are shown nowhere', async () => {
+    const keys = {
+      PARLEY_SUBSCRIBER_K: '465b5ce8b199b49faa5f0a2ee238a6bc',
+      PARLEY_SUBSCRIBER_OP: 'cdc202d5123e20f62b6d676ac72cb318',
+    };
+    const add = ['subscriber', 'add', '--aka', '--amf', 'b9b9', 'frank@ims.test', 'sip:frank@ims.test'];
+    expect(await runWith(keys, add)).toMatchObject({ code: 0, out: 'added frank@ims.test\n' });
+    const { out } = await parleyCommand('subscriber', 'list');
+    expect(out).toMatch(/frank@ims\.test .* aka$/m);
+    expect(out).not.toContain(keys.PARLEY_SUBSCRIBER_K);
+    expect(await runWith({}, add)).toMatchObject({ code: 1 });
   });
 
   it('says why a request was refused', async () => {

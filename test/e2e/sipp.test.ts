@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { runLoad, type LoadOptions } from '../../src/cli/load.js';
 import { missing } from '../tools/install.js';
 import { startParley, type RunningParley } from '../tools/parley.js';
+import { testKeys } from '../tools/usim.js';
 
 const lacking = missing('sipp');
 
@@ -92,6 +93,23 @@ describe.skipIf(lacking)(`SIPp with digest ${lacking ?? ''}`, () => {
       message: expect.stringMatching(/0 of 2 callees registered; .*SIP\/2\.0 40[13] /) as unknown,
     });
   });
+});
+
+it.skipIf(lacking)('register-aka: SIPp proves with the keys of its USIMs who the users are', async () => {
+  const { k, op, amf } = testKeys;
+  const server = await startParley({
+    subscribers: ['alice', 'bob', 'carol', 'dave'].map((name) => ({
+      privateId: `${name}@ims.test`,
+      identities: [`sip:${name}@ims.test`],
+      aka: { k, op, amf },
+    })),
+  });
+  try {
+    const run = options(server, { scenario: 'register-aka', users: 'demo', calls: 40, concurrency: 1 });
+    expect(await runLoad(run)).toMatchObject({ successful: 40, failed: 0, firstError: undefined });
+  } finally {
+    await server.stop();
+  }
 });
 
 it('without SIPp on the machine a load says which package brings it', async () => {

@@ -19,6 +19,7 @@ const invite = ['INVITE to 200', 'BYE to 200'];
 export const scenarios = {
   register: { injection: 'devices', responseTimes: register },
   'register-digest': { injection: 'devices', responseTimes: register },
+  'register-aka': { injection: 'devices', responseTimes: register },
   'register-refresh': { injection: 'devices', responseTimes: register },
   'register-devices': { injection: 'users', responseTimes: register },
   'register-wildcard': { injection: 'devices', responseTimes: [...register, 'Contact: * to 200'] },

@@ -15,13 +15,47 @@ const subscriberSchema = {
   },
 } as const;
 
+const shownSchema = {
+  type: 'object',
+  properties: {
+    ...subscriberSchema.properties,
+    schemes: {
+      type: 'array',
+      items: { type: 'string', enum: ['digest', 'aka'] },
+      description: 'how the subscriber can prove itself',
+    },
+  },
+} as const;
+
+const hex = (octets: number, description: string) =>
+  ({ type: 'string', pattern: `^[0-9a-fA-F]{${2 * octets}}$`, description }) as const;
+
+const akaSchema = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['k'],
+  description: 'what the USIM of the subscriber holds, in hex; OP or OPc',
+  properties: {
+    k: hex(16, 'key'),
+    op: hex(16, 'operator variant, of which only OPc is kept'),
+    opc: hex(16, 'OPc'),
+    amf: hex(2, 'authentication management field; 8000 when absent'),
+    sqn: hex(6, 'sequence number that the first challenge comes after; zeros when absent'),
+  },
+} as const;
+
 const newSubscriberSchema = {
   type: 'object',
   additionalProperties: false,
-  required: ['privateId', 'password', 'identities'],
+  required: ['privateId', 'identities'],
   properties: {
     ...subscriberSchema.properties,
-    password: { type: 'string', minLength: 1, description: 'kept as digests only' },
+    password: {
+      type: 'string',
+      minLength: 1,
+      description: 'kept as digests only; needed unless aka is given',
+    },
+    aka: akaSchema,
   },
 } as const;
 
@@ -46,7 +80,7 @@ export function subscriberRoutes(api: FastifyInstance, { subscribers, registrar 
         response: {
           200: {
             type: 'object',
-            properties: { subscribers: { type: 'array', items: subscriberSchema }, next: { type: 'string' } },
+            properties: { subscribers: { type: 'array', items: shownSchema }, next: { type: 'string' } },
           },
         },
       },
@@ -63,7 +97,7 @@ export function subscriberRoutes(api: FastifyInstance, { subscribers, registrar 
 
   api.get<{ Params: { privateId: string } }>(
     '/subscribers/:privateId',
-    { schema: { summary: 'One subscriber', ...oneSchema, response: { 200: subscriberSchema } } },
+    { schema: { summary: 'One subscriber', ...oneSchema, response: { 200: shownSchema } } },
     async (request) => {
       const subscriber = await subscribers.get(request.params.privateId);
       if (!subscriber) throw new ParleyError('subscriber-unknown');
@@ -77,7 +111,7 @@ export function subscriberRoutes(api: FastifyInstance, { subscribers, registrar 
       schema: {
         summary: 'Adds a subscriber',
         body: newSubscriberSchema,
-        response: { 201: subscriberSchema },
+        response: { 201: shownSchema },
       },
     },
     async (request, reply) => reply.code(201).send(show(await subscribers.add(request.body))),
@@ -89,7 +123,7 @@ export function subscriberRoutes(api: FastifyInstance, { subscribers, registrar 
       schema: {
         summary: 'Removes a subscriber and its registrations',
         ...oneSchema,
-        response: { 200: subscriberSchema },
+        response: { 200: shownSchema },
       },
     },
     async (request) => {
@@ -107,5 +141,6 @@ function show(subscriber: Subscriber): object {
     identities: subscriber.identities.map(({ aor }) => aor),
     barred: subscriber.identities.filter(({ barred }) => barred).map(({ aor }) => aor),
     implicitSets: subscriber.implicitSets,
+    schemes: [...(subscriber.credentials.length > 0 ? ['digest'] : []), ...(subscriber.aka ? ['aka'] : [])],
   };
 }

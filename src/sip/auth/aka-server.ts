@@ -18,12 +18,15 @@ export interface AkaServerOptions {
   readonly capacity?: number;
 }
 
+/** Versions and hash functions of AKA (RFC 3310, RFC 4169, 3GPP TS 33.203 annex X). */
+export type AkaAlgorithm = 'AKAv1-MD5' | 'AKAv2-MD5' | 'AKAv2-SHA-256';
+
 /** Whom and how to challenge. */
 export interface AkaChallengeOptions {
   readonly privateId: string;
   /** The answer must come with this Call-ID. */
   readonly callId: string;
-  readonly algorithm: 'AKAv1-MD5' | 'AKAv2-MD5' | 'AKAv2-SHA-256';
+  readonly algorithm: AkaAlgorithm;
   /** Put CK and IK into the challenge: only when it goes to a P-CSCF, which removes them (TS 24.229 §5.4.1.2.1). */
   readonly withKeys: boolean;
 }

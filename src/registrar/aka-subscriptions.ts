@@ -1,0 +1,91 @@
+import { ParleyError } from '../base/errors.js';
+import type { AkaSecret } from '../sip/auth/aka.js';
+import { Milenage } from '../sip/auth/milenage.js';
+import { nextSqn, sqnOctets, sqnOf } from '../sip/auth/sqn.js';
+import { table, type Store } from '../store/store.js';
+import './errors.js';
+import type { Subscriber } from './subscribers.js';
+
+/** What an operator gives for a USIM, in hex; one of `op` and `opc`. */
+export interface NewAkaKeys {
+  /** 16 octets. */
+  readonly k: string;
+  readonly op?: string | undefined;
+  readonly opc?: string | undefined;
+  /** 2 octets; `8000`, the separation bit of 3GPP access (TS 33.102 annex H), when absent. */
+  readonly amf?: string | undefined;
+  /** 6 octets: the sequence number that the first challenge comes after; zeros when absent. */
+  readonly sqn?: string | undefined;
+}
+
+/** As kept, in hex. OP is not kept: OPc is all that Milenage needs, and OP is the operator's secret. */
+export interface AkaKeySet {
+  readonly k: string;
+  readonly opc: string;
+  readonly amf: string;
+}
+
+/** The sequence number of the last vector of a subscriber. */
+const sequences = table<number>('aka-sequences');
+
+const DEFAULT_AMF = '8000';
+
+/** @throws ParleyError `subscriber-invalid`, naming what is wrong and never its value. */
+export function akaKeySet(wanted: NewAkaKeys): AkaKeySet {
+  const { k, op, opc, amf = DEFAULT_AMF, sqn = '000000000000' } = wanted;
+  check('K', k, 16);
+  check('AMF', amf, 2);
+  check('SQN', sqn, 6);
+  if ((op === undefined) === (opc === undefined))
+    throw new ParleyError('subscriber-invalid', 'one of OP and OPc');
+  if (opc !== undefined) check('OPc', opc, 16);
+  if (op !== undefined) check('OP', op, 16);
+  return {
+    k: k.toLowerCase(),
+    opc: opc?.toLowerCase() ?? Milenage.opcOf(octets(k), octets(op!)).toString('hex'),
+    amf: amf.toLowerCase(),
+  };
+}
+
+/** Sequence numbers and keys of the subscribers who have a USIM (3GPP TS 33.102 §6.3). */
+export class AkaSubscriptions {
+  readonly #store: Store;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  secretOf({ aka }: Subscriber): AkaSecret | undefined {
+    return aka && { k: octets(aka.k), opc: octets(aka.opc), amf: octets(aka.amf) };
+  }
+
+  /** The next sequence number, committed: after a crash it is not given out again. */
+  nextSqn(privateId: string): Promise<number> {
+    return this.#store.update(sequences, privateId, (current = 0) => {
+      const next = nextSqn(current);
+      return { kind: 'put', value: next, result: next };
+    });
+  }
+
+  /** Takes over the number that a USIM reports (TS 33.102 §6.3.5). */
+  async resynchronise(privateId: string, sqn: number): Promise<void> {
+    sqnOctets(sqn);
+    await this.#store.update(sequences, privateId, () => ({ kind: 'put', value: sqn, result: undefined }));
+  }
+
+  /** @param sqn in hex, of the last vector that another home subscriber server made. */
+  start(privateId: string, sqn = '000000000000'): Promise<void> {
+    return this.resynchronise(privateId, sqnOf(octets(sqn)));
+  }
+
+  async forget(privateId: string): Promise<void> {
+    await this.#store.update(sequences, privateId, () => ({ kind: 'remove', result: undefined }));
+  }
+}
+
+function check(name: string, hex: string, length: number): void {
+  if (hex.length !== 2 * length || !/^[0-9a-f]+$/i.test(hex))
+    throw new ParleyError('subscriber-invalid', `${name} is not ${length} octets in hex`);
+}
+
+const octets = (hex: string): Buffer => Buffer.from(hex, 'hex');
