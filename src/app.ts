@@ -154,7 +154,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
         .catch((error: unknown) => log.error({ err: error, flow }, 'bindings of a closed connection stay'));
     });
     const controlling = config.roles.includes('controlling')
-      ? await startControlling(config, { ...parts('controlling'), stack, core }, disposers)
+      ? await startControlling(config, { ...parts('controlling'), stack, core, nodes }, disposers)
       : undefined;
     const imps = config.roles.includes('imps')
       ? await startImps(config, parts('imps'), disposers)

@@ -53,6 +53,9 @@ export class Nodes {
     return at === undefined || at === this.instance ? undefined : this.#ends.get(at);
   };
 
+  /** Where another node that lives is reached; undefined for this one. */
+  readonly endOf = (instance: string): LocalEnd | undefined => this.#ends.get(instance);
+
   /**
    * Joins with the stack's listeners; the flows of this node's life before are removed.
    * @param onDeath called at one of the survivors when a node is gone.

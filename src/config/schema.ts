@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { impsConfig } from '../imps/index.js';
+import { groupSettings } from './group-settings.js';
 
 const port = z.int().min(0).max(65_535);
 const HOST = String.raw`(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)`;
@@ -165,6 +166,7 @@ export const configSchema = z.strictObject({
           perUser: z.int().min(0).max(1_000_000).default(10_000),
         })
         .prefault({}),
+      groups: groupSettings.prefault({}),
     })
     .prefault({}),
   /** Registration events (RFC 3680). */

@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import type { Trail } from '../base/trail.js';
 import type { Gruus } from '../registrar/gruus.js';
+import type { LocalEnd } from '../sip/embedded/wire.js';
 import type { ProxyResult, ServerRequest, ServerResponse, SipStack } from '../sip/stack.js';
 import { deviceOf, prepareCaller } from './caller.js';
 import { DefaultTriggers, FROM_START, ServiceChain, serviceAt } from './chain.js';
@@ -65,14 +66,16 @@ export class Core {
   /**
    * Route values for a request that a service starts itself for a user, such as the delivery of a deferred message: it passes
    * the services that come after it, as if it had been triggered.
+   * @param at the node that it goes on at; this one unless given.
    */
   onward(
     service: Service,
     sessionCase: SessionCase,
     user: { servedUser: string; set: string },
+    at?: LocalEnd,
   ): readonly string[] {
     const after = this.#services.indexOf(service);
-    return [this.#originalDialogs.route({ ...user, sessionCase, after })];
+    return [this.#originalDialogs.route({ ...user, sessionCase, after }, undefined, at)];
   }
 
   /** Takes over every method but REGISTER. */
@@ -183,6 +186,15 @@ export class Core {
   }
 
   async #inDialog(passage: Passage): Promise<void> {
+    const { request, response } = passage;
+    const service = serviceAt(this.#services, request);
+    if (service) {
+      // a dialog with the service at another node
+      const { uri } = request;
+      const subject = { request, sessionCase: 'terminating-registered', servedUser: uri, set: uri } as const;
+      await this.#chain.serve(service, subject, response);
+      return;
+    }
     const destination = await findDestination(passage.request, this.#options);
     if (destination) await this.#delivery.toDevices(passage, destination, noLayers);
     else await this.#delivery.out(passage, noLayers);

@@ -1,8 +1,8 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { Clock } from '../base/clock.js';
 import { parseUri } from '../sip/message/uri.js';
-import type { Source } from '../sip/stack.js';
-import type { Listener } from '../sip/stack.js';
+import type { LocalEnd } from '../sip/embedded/wire.js';
+import type { Listener, Source } from '../sip/stack.js';
 import type { SessionCase } from './service.js';
 
 /** Where a request stands in a chain of services. */
@@ -38,14 +38,14 @@ export class OriginalDialogs {
     this.#listeners = listeners;
   }
 
-  /** A Route value (`<sip:odi.…@host:port;lr>`) that leads back to this server. @param near the peer's side, if known. */
-  route(position: ChainPosition, near?: Source): string {
+  /** A Route value (`<sip:odi.…@host:port;lr>`) that leads back to this server, or to its node `at`. @param near the peer's side, if known. */
+  route(position: ChainPosition, near?: Source, at?: LocalEnd): string {
     const { sessionCase, servedUser, set, after } = position;
     const end = Math.ceil((this.#clock.now() + LIFETIME_MS) / 1000);
     const fields = [cases.indexOf(sessionCase), after, end.toString(36), set];
     if (servedUser !== set) fields.push(servedUser);
     const body = Buffer.from(fields.join('\n')).toString('base64url');
-    return `<sip:${PREFIX}${body}.${this.#mac(body).toString('base64url')}@${this.#place(near)};lr>`;
+    return `<sip:${PREFIX}${body}.${this.#mac(body).toString('base64url')}@${at ? placeOf(at) : this.#place(near)};lr>`;
   }
 
   /** Reads our own Route; undefined when it is no identifier, forged, or too old. */
@@ -71,14 +71,16 @@ export class OriginalDialogs {
     if (!found) return 'localhost';
     const { protocol, port } = found;
     const address = concrete(found.address, near);
-    const host = address.includes(':') ? `[${address}]` : address;
-    return `${host}:${port}${protocol === 'udp' ? '' : `;transport=${protocol}`}`;
+    return placeOf({ protocol, port, host: address.includes(':') ? `[${address}]` : address });
   }
 
   #mac(body: string): Buffer {
     return createHmac('sha256', this.#key).update(body).digest().subarray(0, MAC_BYTES);
   }
 }
+
+const placeOf = ({ protocol, host, port }: LocalEnd): string =>
+  `${host}:${port}${protocol === 'udp' ? '' : `;transport=${protocol}`}`;
 
 const wildcards = ['0.0.0.0', '::'];
 

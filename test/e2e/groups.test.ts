@@ -280,6 +280,18 @@ describe('a group', () => {
     await aliceMsrp.until(/MSRP say00004 481/);
   });
 
+  it('that nobody accepted leaves nothing behind', async () => {
+    const alice = await device('alice', 'aaaaaaaa-0000-4000-8000-000000000001');
+    createGroup(alice, CAROL);
+    expect((await alice.peer.response(200)).status).toBe(480);
+    const left = async (): Promise<string[]> => {
+      const ids: string[] = [];
+      for await (const { id } of parley.app.controlling!.groups.all()) ids.push(id);
+      return ids;
+    };
+    await expect.poll(left).toEqual([]);
+  });
+
   it('that is closed for good stays away when an invitation that rang is cancelled by it', async () => {
     const alice = await device('alice', 'aaaaaaaa-0000-4000-8000-000000000001');
     const bob = await device('bob', 'bbbbbbbb-0000-4000-8000-000000000001');

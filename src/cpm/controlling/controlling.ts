@@ -1,38 +1,27 @@
-import type { Clock } from '../../base/clock.js';
 import { ParleyError } from '../../base/errors.js';
-import type { Logger } from '../../base/log.js';
-import type { Trail } from '../../base/trail.js';
 import type { Service, ServiceCall } from '../../core/service.js';
 import { parseAor } from '../../identity/aor.js';
-import type { Dialog, ServerRequest, ServerResponse, SipStack } from '../../sip/stack.js';
+import type { ServerRequest, ServerResponse } from '../../sip/stack.js';
 import { groupError } from './errors.js';
-import { Focus, newId, type FocusOptions } from './focus.js';
+import { Focus, type FocusOptions } from './focus.js';
 import { addMember, findMember, type Group } from './group.js';
-import type { Groups } from './groups.js';
+import { newId } from './identifiers.js';
 import { readParts } from './invitation.js';
-import type { GroupMedia } from './media.js';
 import { mayJoin } from './member.js';
 import { parseRecipientList } from './recipient-list.js';
 import { refer } from './refer.js';
 
-export interface ControllingOptions {
-  readonly stack: SipStack;
-  readonly clock: Clock;
-  readonly trail: Trail;
-  readonly log: Logger;
-  readonly groups: Groups;
-  readonly media: GroupMedia;
+export interface ControllingOptions extends FocusOptions {
   /** `sip:conference-factory@ims.test` */
   readonly factory: string;
   /** Host of the group session identities. */
   readonly domain: string;
+  /** Members that a new group may have. */
   readonly maximum: number;
+  /** Connected or invited members below which the sessions of a new group end. */
   readonly minimum: number;
-  readonly ringing: number;
-  readonly inactivity: number;
-  readonly sessionExpires: number;
-  /** Route values for a request that the function sends to a user. */
-  route(group: Group): readonly string[];
+  /** Hands a request to the node that holds its group; false when that node is gone. */
+  forward(holder: string, request: ServerRequest, response: ServerResponse): Promise<boolean>;
 }
 
 /** User parts of group session identities begin so. */
@@ -64,11 +53,14 @@ export class ControllingFunction implements Service {
 
   async handle({ request, response }: ServiceCall): Promise<void> {
     const { requestUri, method } = request;
+    if (request.toTag !== undefined) {
+      await this.#inDialog(requestUri.user!, request, response);
+      return;
+    }
     const sender = senderOf(request);
     const isFactory = `sip:${requestUri.user}@${requestUri.host}` === this.#factory;
     try {
       if (isFactory) await this.#toFactory(request, response, sender);
-      else if (request.toTag !== undefined) response.send(481);
       else await this.#toGroup(requestUri.user!, request, response, sender);
     } catch (error) {
       if (error instanceof ParleyError && error.clause !== undefined)
@@ -84,43 +76,56 @@ export class ControllingFunction implements Service {
     }
   }
 
+  /** A request of a dialog that is not here: it is with the node that holds the group, or it is over. */
+  async #inDialog(id: string, request: ServerRequest, response: ServerResponse): Promise<void> {
+    const holder = (await this.#options.groups.get(id))?.holder;
+    if (holder !== undefined && holder !== this.#options.groups.holder) {
+      if (await this.#options.forward(holder, request, response)) return;
+    }
+    if (request.method !== 'ACK') response.send(481);
+  }
+
   /** The groups that have sessions at this node. */
   get running(): Iterable<Focus> {
     return this.#focuses.values();
   }
 
-  /** Ends a group for good. @throws ParleyError `group-unknown` */
+  /** Ends a group for good. @throws ParleyError `group-unknown`, `group-moved` when another node holds it. */
   async close(id: string): Promise<void> {
-    const focus = this.#focuses.get(id);
-    if (focus) {
-      await focus.close('closed');
-      return;
-    }
-    const group = await this.#options.groups.get(id);
-    if (!group) throw groupError('group-unknown', id);
-    await this.#options.groups.remove(group);
+    await (await this.#take(id)).close('closed');
   }
 
   async #toFactory(request: ServerRequest, response: ServerResponse, sender: string): Promise<void> {
-    if (request.method === 'OPTIONS')
+    if (request.method === 'OPTIONS') {
       response.send(200, { headers: { Supported: 'recipient-list-invite', Accept: 'application/sdp' } });
-    else if (request.method !== 'INVITE') throw groupError('group-method-unknown', request.method);
-    else {
-      const contributionId = request.get('Contribution-ID') ?? newId('c');
-      const { focus, isNew } = await this.#inTurn(contributionId, () =>
-        this.#groupFor(request, sender, contributionId),
-      );
-      try {
-        if (isNew) await focus.create(request, response, sender, this.#recipients(request, sender));
-        else {
-          await focus.join(request, response, sender);
-          if (readParts(request).list)
-            await Promise.all(await focus.invite(this.#recipients(request, sender), sender));
-        }
-      } finally {
-        focus.abandonIfEmpty();
-      }
+      return;
     }
+    if (request.method !== 'INVITE') throw groupError('group-method-unknown', request.method);
+    const contributionId = request.get('Contribution-ID') ?? newId('c');
+    const found = await this.#inTurn(contributionId, () => this.#groupFor(request, sender, contributionId));
+    if (typeof found === 'string') await this.#forward(found, request, response);
+    else if (found.start === 'join') await this.#rejoin(found.focus, request, response, sender);
+    else {
+      const { focus, start } = found;
+      await focus.hold(
+        () => focus.create(request, response, sender, this.#recipients(request, sender)),
+        start === 'create' ? 'never' : 'cancelled',
+      );
+    }
+  }
+
+  /** A restart of a group that runs leads into it; whom it lists is invited, unless already in. */
+  async #rejoin(
+    focus: Focus,
+    request: ServerRequest,
+    response: ServerResponse,
+    sender: string,
+  ): Promise<void> {
+    await focus.hold(async () => {
+      await focus.join(request, response, sender);
+      if (readParts(request).list)
+        await Promise.all(await focus.invite(this.#recipients(request, sender), sender));
+    }, 'cancelled');
   }
 
   #recipients(request: ServerRequest, self: string): ReturnType<typeof parseRecipientList> {
@@ -129,23 +134,32 @@ export class ControllingFunction implements Service {
     return parseRecipientList(list, { self, limit: this.#options.maximum - 1 });
   }
 
-  /** A second INVITE with the Contribution-ID of a group is a restart: it leads to that group. */
+  /**
+   * The group that an INVITE to the factory means, and what it does there; the name of the holder when another node runs it. A second
+   * INVITE with the Contribution-ID of a group is a restart: it leads to that group.
+   */
   async #groupFor(
     request: ServerRequest,
     sender: string,
     contributionId: string,
-  ): Promise<{ focus: Focus; isNew: boolean }> {
+  ): Promise<{ focus: Focus; start: 'create' | 'restart' | 'join' } | string> {
     const { groups } = this.#options;
-    const known = await groups.byContribution(contributionId);
-    if (known) {
-      mayJoin(findMember(known, sender));
-      const running = this.#focuses.has(known.id);
-      return { focus: this.#focus(known), isNew: !running };
+    let id = await groups.idOf(contributionId);
+    let known = id === undefined ? undefined : await groups.get(id);
+    if (!known) {
+      this.#recipients(request, sender);
+      if (!readParts(request).description) throw groupError('group-session-missing');
+      const group = this.#newGroup(request, sender, contributionId);
+      id = await groups.add(group);
+      if (id === group.id) return { focus: this.#focus(group), start: 'create' };
+      known = await groups.get(id);
     }
-    this.#recipients(request, sender);
-    if (!readParts(request).description) throw groupError('group-session-missing');
-    const group = await groups.add(this.#newGroup(request, sender, contributionId));
-    return { focus: this.#focus(group), isNew: true };
+    mayJoin(known && findMember(known, sender));
+    const claim = this.#focuses.get(id!) ?? (await groups.claim(id!));
+    if (!claim) throw groupError('group-unknown', id);
+    if ('holder' in claim) return claim.holder;
+    const start = this.#focuses.has(id!) ? 'join' : 'restart';
+    return { focus: this.#focus(claim.group), start };
   }
 
   #newGroup(request: ServerRequest, creator: string, contributionId: string): Group {
@@ -177,31 +191,27 @@ export class ControllingFunction implements Service {
   ): Promise<void> {
     const group = this.#focuses.get(id)?.group ?? (await this.#options.groups.get(id));
     if (!group) throw groupError('group-unknown', id);
+    const { holder } = group;
+    if (holder !== undefined && holder !== this.#options.groups.holder) {
+      await this.#forward(holder, request, response);
+      return;
+    }
+    const member = findMember(group, sender);
     switch (request.method) {
       case 'INVITE': {
-        const member = findMember(group, sender);
         if (group.access === 'closed' || member) mayJoin(member);
-        const focus = this.#focus(group);
-        try {
-          await focus.join(request, response, sender);
-        } finally {
-          focus.abandonIfEmpty();
-        }
+        const focus = await this.#take(id);
+        await focus.hold(() => focus.join(request, response, sender), 'cancelled');
         return;
       }
       case 'SUBSCRIBE':
         await this.#subscribe(group, request, response, sender);
         return;
-      case 'REFER':
-        await refer(
-          this.#running(group, sender),
-          sender,
-          request,
-          response,
-          undefined,
-          this.#options.maximum,
-        );
+      case 'REFER': {
+        const focus = this.#running(group, sender);
+        await refer(focus, sender, request, response, undefined, this.#options.maximum);
         return;
+      }
       default:
         throw groupError('group-method-unknown', request.method);
     }
@@ -230,13 +240,29 @@ export class ControllingFunction implements Service {
     return focus;
   }
 
+  /** The focus of a group, started when this node may. @throws ParleyError `group-unknown`, `group-moved` */
+  async #take(id: string): Promise<Focus> {
+    const running = this.#focuses.get(id);
+    if (running) return running;
+    const claim = await this.#options.groups.claim(id);
+    if (!claim) throw groupError('group-unknown', id);
+    if ('holder' in claim) throw groupError('group-moved', id);
+    return this.#focus(claim.group);
+  }
+
+  async #forward(holder: string, request: ServerRequest, response: ServerResponse): Promise<void> {
+    if (!(await this.#options.forward(holder, request, response))) throw groupError('group-moved');
+  }
+
   #focus(group: Group): Focus {
     const running = this.#focuses.get(group.id);
     if (running) return running;
-    const options: FocusOptions = this.#options;
-    const focus = new Focus(group, options, (idle) => this.#focuses.delete(idle.group.id));
-    focus.onRefer = (of, identity, request, response, dialog: Dialog) =>
-      refer(of, identity, request, response, dialog, this.#options.maximum);
+    const { maximum } = this.#options;
+    const focus = new Focus(group, this.#options, {
+      onEnd: ({ group: { id } }) => this.#focuses.delete(id),
+      onRefer: (of) => (identity, request, response, dialog) =>
+        refer(of, identity, request, response, dialog, maximum),
+    });
     this.#focuses.set(group.id, focus);
     return focus;
   }

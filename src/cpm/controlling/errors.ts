@@ -29,6 +29,12 @@ export const groupErrors = defineErrors({
   },
   'group-full': { sip: 486, http: 409, text: 'the group is full', clause: 'RFC 4575 §5.3.5' },
   'group-unknown': { sip: 404, http: 404, text: 'no such group', clause: 'RFC 3261 §21.4.5' },
+  'group-moved': {
+    sip: 480,
+    http: 409,
+    text: 'another node runs the group',
+    clause: 'RFC 4353 §3',
+  },
   'group-not-a-member': {
     sip: 403,
     http: 403,

@@ -32,8 +32,8 @@ export interface Group {
   readonly members: readonly Member[];
   /** Milliseconds since the epoch. */
   readonly createdAt: number;
-  /** The process whose sessions the endpoints are. */
-  readonly holder: string;
+  /** The process whose sessions the endpoints are; undefined while there are none. */
+  readonly holder?: string | undefined;
 }
 
 /** What happened to one member. */
@@ -126,15 +126,15 @@ export function isBelowMinimum(group: Group): boolean {
   return count('invited') === 0 && count('connected') < group.minimum;
 }
 
-/** The group as another process finds it: sessions ended with the process that held them, and nobody rings any more. */
-export function taken(group: Group, holder: string): Group {
-  if (group.holder === holder) return group;
+/** The group without sessions: they ended with the focus that had them, and nobody rings any more. */
+export function settled(group: Group): Group {
+  if (group.members.every(({ state }) => state !== 'connected' && state !== 'invited')) return group;
   const members = group.members.map((member): Member =>
     member.state === 'connected' || member.state === 'invited'
       ? { ...member, state: 'away', endpoints: [] }
       : member,
   );
-  return { ...group, holder, members };
+  return { ...group, members };
 }
 
 /** Who may add: every connected member. Who may remove or close: a chairman; everybody may remove itself. @throws ParleyError */

@@ -1,67 +1,149 @@
+import type { Clock } from '../../base/clock.js';
 import { table, type Store } from '../../store/store.js';
-import { taken, type Group } from './group.js';
+import { groupError } from './errors.js';
+import { settled, type Group } from './group.js';
 
 const groups = table<Group>('groups');
 /** Group by Contribution-ID, so that a restart finds the group that it restarts. */
 const contributions = table<string>('group-contributions');
 
-/** The groups of all nodes, as the store has them. */
+export interface GroupsOptions {
+  /** This process, as the holder of groups. */
+  readonly holder: string;
+  /** Whether another holder lives; what a dead one held may be taken. */
+  isAlive(holder: string): boolean;
+  /** Milliseconds for which an ad-hoc group is kept after its last session. */
+  readonly keepMs: number;
+}
+
+/** A group that this process runs from now, or who runs it. */
+export type Claim = { readonly group: Group } | { readonly holder: string };
+
+/** The groups of all nodes, as the store has them. A group has one focus at a time: that of its holder. */
 export class Groups {
   readonly #store: Store;
-  readonly holder: string;
+  readonly #clock: Clock;
+  readonly #options: GroupsOptions;
 
-  /** @param holder this process: sessions of another one have ended. */
-  constructor(store: Store, holder: string) {
+  constructor(store: Store, clock: Clock, options: GroupsOptions) {
     this.#store = store;
-    this.holder = holder;
+    this.#clock = clock;
+    this.#options = options;
   }
 
+  get holder(): string {
+    return this.#options.holder;
+  }
+
+  /** A group as it stands: sessions of a process that is gone have ended. */
   async get(id: string): Promise<Group | undefined> {
     const group = await this.#store.get(groups, id);
-    return group && taken(group, this.holder);
+    return group && this.#seen(group);
   }
 
-  async byContribution(contributionId: string): Promise<Group | undefined> {
-    const id = await this.#store.get(contributions, contributionId);
-    return id === undefined ? undefined : this.get(id);
+  /** The id of the group with that Contribution-ID. */
+  idOf(contributionId: string): Promise<string | undefined> {
+    return this.#store.get(contributions, contributionId);
   }
 
-  /** Stores a new group. @returns the one that has the Contribution-ID already, or the new one. */
-  async add(group: Group): Promise<Group> {
-    await this.put(group);
-    const id = await this.#store.update(contributions, group.contributionId, (current) =>
-      current === undefined
-        ? { kind: 'put', value: group.id, result: group.id }
-        : { kind: 'keep', result: current },
-    );
-    if (id === group.id) return group;
-    const other = await this.get(id);
-    if (!other) {
-      // the group went and its name stayed: the name is the new one's
-      await this.#store.update(contributions, group.contributionId, () => ({
-        kind: 'put',
-        value: group.id,
-        result: undefined,
-      }));
-      return group;
+  /** Makes this process the holder, unless another one lives that is. Undefined for a group that does not exist. */
+  claim(id: string): Promise<Claim | undefined> {
+    return this.#store.update<Group, Claim | undefined>(groups, id, (current) => {
+      if (!current) return { kind: 'keep', result: undefined };
+      const { holder } = current;
+      if (holder !== undefined && this.#lives(holder) && holder !== this.holder)
+        return { kind: 'keep', result: { holder } };
+      const group = { ...settled(current), holder: this.holder };
+      return { kind: 'put', value: group, deadline: this.#deadline(group), result: { group } };
+    });
+  }
+
+  /** Stores a new group. @returns the id of the one that has the Contribution-ID already, or its own. */
+  async add(group: Group): Promise<string> {
+    await this.#store.update(groups, group.id, () => this.#put(group));
+    for (;;) {
+      const id = await this.#store.update(contributions, group.contributionId, (current) =>
+        current === undefined
+          ? { kind: 'put', value: group.id, result: group.id }
+          : { kind: 'keep', result: current },
+      );
+      if (id === group.id) return id;
+      if (await this.#store.get(groups, id)) {
+        await this.#store.update(groups, group.id, () => ({ kind: 'remove', result: undefined }));
+        return id;
+      }
+      // that group went and its name stayed
+      await this.#forget(group.contributionId, id);
     }
-    await this.#store.update(groups, group.id, () => ({ kind: 'remove', result: undefined }));
-    return other;
   }
 
-  put(group: Group): Promise<void> {
-    return this.#store.update(groups, group.id, () => ({ kind: 'put', value: group, result: undefined }));
-  }
-
-  async remove(group: Group): Promise<void> {
-    await this.#store.update(groups, group.id, () => ({ kind: 'remove', result: undefined }));
-    await this.#store.update(contributions, group.contributionId, (current) =>
-      current === group.id ? { kind: 'remove', result: undefined } : { kind: 'keep', result: undefined },
+  /** Stores the group of its holder. @throws ParleyError `group-moved` when another process has taken it, `group-unknown`. */
+  async put(group: Group): Promise<void> {
+    const mine = await this.#store.update(groups, group.id, (current) =>
+      current?.holder === this.holder
+        ? { ...this.#put(group), result: 'stored' as const }
+        : { kind: 'keep', result: current ? ('moved' as const) : ('gone' as const) },
     );
+    if (mine === 'moved') throw groupError('group-moved', group.id);
+    if (mine === 'gone') throw groupError('group-unknown', group.id);
+  }
+
+  /** Lets go of a group that has no sessions any more: any node may run it next. */
+  async release(group: Group): Promise<void> {
+    await this.#store.update(groups, group.id, (current) =>
+      current?.holder === this.holder
+        ? this.#put({ ...settled(group), holder: undefined })
+        : { kind: 'keep', result: undefined },
+    );
+  }
+
+  async remove({ id, contributionId }: Pick<Group, 'id' | 'contributionId'>): Promise<void> {
+    await this.#store.update(groups, id, () => ({ kind: 'remove', result: undefined }));
+    await this.#forget(contributionId, id);
+  }
+
+  /** Removes ad-hoc groups whose time is over, at most `limit`. @returns those that it removed. */
+  async sweep(limit: number): Promise<Group[]> {
+    const removed: Group[] = [];
+    for (const key of await this.#store.due(groups, this.#clock.now(), limit)) {
+      const gone = await this.#store.update<Group, Group | undefined>(groups, key, (current) => {
+        if (!current) return { kind: 'keep', result: undefined };
+        return current.holder !== undefined && this.#lives(current.holder)
+          ? this.#put(current)
+          : { kind: 'remove', result: current };
+      });
+      if (!gone) continue;
+      await this.#forget(gone.contributionId, gone.id);
+      removed.push(gone);
+    }
+    return removed;
   }
 
   async *all(after?: string, limit = 1000): AsyncIterable<Group> {
     const range = after === undefined ? { limit } : { after, limit };
-    for await (const { value } of this.#store.scan(groups, range)) yield taken(value, this.holder);
+    for await (const { value } of this.#store.scan(groups, range)) yield this.#seen(value);
+  }
+
+  #seen(group: Group): Group {
+    return group.holder !== undefined && this.#lives(group.holder) ? group : settled(group);
+  }
+
+  #lives(holder: string): boolean {
+    return holder === this.holder || this.#options.isAlive(holder);
+  }
+
+  #put(group: Group): { kind: 'put'; value: Group; deadline: number | undefined; result: undefined } {
+    return { kind: 'put', value: group, deadline: this.#deadline(group), result: undefined };
+  }
+
+  /** A group that runs has one too, which is put off: a process that is killed leaves none behind for ever. */
+  #deadline({ kind }: Group): number | undefined {
+    return kind === 'ad-hoc' ? this.#clock.now() + this.#options.keepMs : undefined;
+  }
+
+  #forget(contributionId: string, id: string): Promise<void> {
+    return this.#store.update(contributions, contributionId, (current) =>
+      current === id ? { kind: 'remove', result: undefined } : { kind: 'keep', result: undefined },
+    );
   }
 }

@@ -7,7 +7,7 @@ import {
   findMember,
   inviteAll,
   isBelowMinimum,
-  taken,
+  settled,
   type Group,
 } from '../../../src/cpm/controlling/group.js';
 import { mayJoin, refusalOf } from '../../../src/cpm/controlling/member.js';
@@ -101,8 +101,8 @@ describe('a group', () => {
     expect(() => checkRight(group, 'sip:mallory@ims.test', 'add', CAROL)).toThrow(/not a member/);
   });
 
-  it('finds its members away, and none lost, when another process takes it', () => {
-    const after = taken(connect(created, BOB, 'b1'), 'two');
+  it('finds its members away, and none lost, when its sessions have ended', () => {
+    const after = settled(connect(created, BOB, 'b1'));
     expect(after.members.map(({ identity, state }) => [identity, state])).toEqual([
       [ALICE, 'away'],
       [BOB, 'away'],

@@ -1,0 +1,19 @@
+import { z } from 'zod';
+
+const seconds = (standard: number) => z.number().positive().max(31_536_000).default(standard);
+
+/** Group sessions of the controlling function. */
+export const groupSettings = z.strictObject({
+  /** Members of a new group at most. */
+  maximum: z.int().min(2).max(10_000).default(100),
+  /** Connected members below which the sessions of a new group end, when nobody rings any more. */
+  minimum: z.int().min(1).max(1_000).default(1),
+  /** How long an invitation rings, in seconds. */
+  ringing: seconds(180),
+  /** Seconds without a message after which the sessions of a group end; its members may start it again. */
+  inactivity: seconds(900),
+  /** Session-Expires of every session, in seconds (RFC 4028). */
+  sessionExpires: z.int().min(90).max(86_400).default(1_800),
+  /** How long an ad-hoc group is kept after its last session, in seconds. */
+  keep: seconds(7 * 86_400),
+});

@@ -1,0 +1,72 @@
+import { parseReasons } from '../../sip/message/reason.js';
+import { SipRequest } from '../../sip/message/message.js';
+import type { Dialog, ServerRequest, ServerResponse } from '../../sip/stack.js';
+import type { Group } from './group.js';
+import { groupHeaders, readParts } from './invitation.js';
+import type { MediaSession } from './media.js';
+import type { Endpoint } from './member.js';
+
+/** One session of a member: its dialog and its media. */
+export interface Leg {
+  readonly identity: string;
+  readonly endpoint: Endpoint;
+  readonly dialog: Dialog;
+  readonly media: MediaSession;
+}
+
+/** What a REFER of a member does; it answers the request. */
+export type ReferHandler = (
+  identity: string,
+  request: ServerRequest,
+  response: ServerResponse,
+  dialog: Dialog,
+) => Promise<void>;
+
+/** Answers a request of a participant inside its dialog. */
+export async function answerInDialog(
+  leg: Leg,
+  group: Group,
+  request: ServerRequest,
+  response: ServerResponse,
+  onRefer: ReferHandler,
+): Promise<void> {
+  switch (request.method) {
+    case 'REFER':
+      await onRefer(leg.identity, request, response, leg.dialog);
+      return;
+    case 'INVITE':
+    case 'UPDATE':
+      renegotiate(leg, group, request, response);
+      return;
+    case 'OPTIONS':
+      response.send(200, { headers: groupHeaders(group) });
+      return;
+    default:
+      response.send(405, { headers: { Allow: groupHeaders(group)['Allow'] } });
+  }
+}
+
+function renegotiate(leg: Leg, group: Group, request: ServerRequest, response: ServerResponse): void {
+  const { description, list } = readParts(request);
+  if (list) {
+    // RFC 5366 §4.2: a list is for the factory only
+    response.send(420, { headers: { Unsupported: 'recipient-list-invite' } });
+    return;
+  }
+  if (description) leg.media.accept(description);
+  const body = description || request.method === 'INVITE' ? leg.media.description : undefined;
+  response.send(200, {
+    headers: { ...groupHeaders(group), ...(body ? { 'Content-Type': 'application/sdp' } : {}) },
+    ...(body ? { body } : {}),
+  });
+}
+
+/** Whether who ended its session has left for good: a BYE that says the call is completed. */
+export function leftForGood(cause: SipRequest | string): boolean {
+  return (
+    cause instanceof SipRequest &&
+    parseReasons(cause.headers.lines('Reason')).some(
+      ({ protocol, cause: status }) => protocol.toUpperCase() === 'SIP' && status === 200,
+    )
+  );
+}

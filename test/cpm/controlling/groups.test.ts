@@ -1,0 +1,110 @@
+import { describe, expect, it } from 'vitest';
+import { VirtualClock } from '../../../src/base/clock.js';
+import type { Group } from '../../../src/cpm/controlling/group.js';
+import { Groups } from '../../../src/cpm/controlling/groups.js';
+import { LiveGroup } from '../../../src/cpm/controlling/live-group.js';
+import { MemoryStore } from '../../tools/memory-store.js';
+
+const DAY = 86_400_000;
+const clock = new VirtualClock();
+
+const group = (more: Partial<Group> = {}): Group => ({
+  id: 'gs-1',
+  uri: 'sip:gs-1@ims.test',
+  kind: 'ad-hoc',
+  access: 'closed',
+  contributionId: 'g77',
+  conversationId: 'k2',
+  creator: 'sip:alice@ims.test',
+  maximum: 3,
+  minimum: 1,
+  members: [
+    {
+      identity: 'sip:alice@ims.test',
+      state: 'connected',
+      role: 'chairman',
+      endpoints: [{ id: 'a1', joining: 'dialed-in' }],
+      copyControl: 'to',
+    },
+  ],
+  createdAt: clock.now(),
+  holder: 'one',
+  ...more,
+});
+
+/** Two nodes on one store; `living` are those that count as alive. */
+function twoNodes(): { one: Groups; two: Groups; living: Set<string> } {
+  const store = new MemoryStore();
+  const living = new Set(['one', 'two']);
+  const node = (holder: string): Groups =>
+    new Groups(store, clock, { holder, isAlive: (other) => living.has(other), keepMs: DAY });
+  return { one: node('one'), two: node('two'), living };
+}
+
+const statesOf = (found: Group | undefined): (string | undefined)[] | undefined =>
+  found && [found.holder, ...found.members.map(({ state }) => state)];
+
+describe('the groups of several nodes', () => {
+  it('have one holder: another node is told who, until the holder is dead', async () => {
+    const { one, two, living } = twoNodes();
+    await one.add(group());
+    expect(await two.claim('gs-1')).toEqual({ holder: 'one' });
+    expect(statesOf(await two.get('gs-1'))).toEqual(['one', 'connected']);
+    living.delete('one');
+    expect(statesOf(await two.get('gs-1'))).toEqual(['one', 'away']);
+    expect(await two.claim('gs-1')).toMatchObject({ group: { holder: 'two', members: [{ state: 'away' }] } });
+    living.add('one');
+    await expect(one.put(group())).rejects.toMatchObject({ code: 'group-moved' });
+    await one.release(group());
+    expect(statesOf(await one.get('gs-1'))).toEqual(['two', 'away']);
+  });
+
+  it('can be taken by any node once the holder has let go', async () => {
+    const { one, two } = twoNodes();
+    await one.add(group());
+    await one.release(group());
+    expect(await two.claim('gs-1')).toMatchObject({ group: { holder: 'two' } });
+  });
+
+  it('know one group for a Contribution-ID when two nodes make one at once', async () => {
+    const { one, two } = twoNodes();
+    const ids = await Promise.all([one.add(group()), two.add(group({ id: 'gs-2', holder: 'two' }))]);
+    expect(new Set(ids).size).toBe(1);
+    const left: string[] = [];
+    for await (const { id } of one.all()) left.push(id);
+    expect(left).toEqual([ids[0]]);
+  });
+
+  it('go when their time is over, unless they run or are long-lived', async () => {
+    const { one, two, living } = twoNodes();
+    await one.add(group());
+    await two.add(group({ id: 'gs-2', holder: 'two', contributionId: 'g78' }));
+    await two.add(group({ id: 'gs-3', holder: 'two', contributionId: 'g79', kind: 'long-lived' }));
+    living.delete('two');
+    clock.advance(DAY + 1);
+    expect((await one.sweep(10)).map(({ id }) => id)).toEqual(['gs-2']);
+    expect(await one.idOf('g78')).toBeUndefined();
+    expect(await one.sweep(10)).toEqual([]);
+    expect(await one.get('gs-1')).toBeDefined();
+    expect(await one.get('gs-3')).toBeDefined();
+  });
+});
+
+describe('a group that runs', () => {
+  it('stores nothing after its end, so that what comes late cannot undo a rejoin', async () => {
+    const { one, two } = twoNodes();
+    await one.add(group());
+    const told: string[] = [];
+    const live = new LiveGroup(group(), one, (changed) => told.push(...changed));
+    await live.change({ identity: 'sip:alice@ims.test', event: 'drop' });
+    expect(told).toEqual(['sip:alice@ims.test']);
+    const released = live.release();
+    const claimed = two.claim('gs-1');
+    await live.change({ identity: 'sip:alice@ims.test', event: 'leave' });
+    await released;
+    expect(await claimed).toMatchObject({ group: { holder: 'two', members: [{ state: 'away' }] } });
+    expect(statesOf(await two.get('gs-1'))).toEqual(['two', 'away']);
+    await live.remove();
+    expect(await two.get('gs-1')).toBeDefined();
+  });
+});
