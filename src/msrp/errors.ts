@@ -21,6 +21,8 @@ export const msrpErrors = defineErrors({
   },
   'msrp-timeout': { sip: 408, http: 504, text: 'the MSRP peer took too long' },
   'msrp-limit': { sip: 503, http: 503, text: 'a limit of the MSRP node is reached' },
+  'msrp-message-abandoned': { sip: 480, http: 502, text: 'an MSRP message did not become whole' },
+  'msrp-session-closed': { sip: 481, http: 409, text: 'the MSRP session has ended' },
   'msrp-internal': { sip: 500, http: 500, text: 'a fault inside the MSRP node' },
   'cpim-malformed': { sip: 400, http: 400, text: 'the CPIM message cannot be parsed' },
   'cpim-too-large': { sip: 513, http: 413, text: 'the CPIM header sections exceed their limit' },

@@ -77,6 +77,21 @@ export class Lane {
     this.#carrier?.wake(this);
   }
 
+  /**
+   * Takes back what was not sent of a request.
+   * @returns true when some of it was: then the peer is told by `#` that the message ends there.
+   */
+  cancel(send: OutgoingSend): boolean {
+    const at = this.#sends.indexOf(send);
+    if (at < 0) return false;
+    const { pending, pieces } = send;
+    if (send.begun) send.finish('#');
+    else this.#sends.splice(at, 1);
+    this.#sent(pending, pieces);
+    if (send.begun) this.#carrier?.wake(this);
+    return send.begun;
+  }
+
   /** Stops `source` while the lane is full. */
   holdWhileFull(source: Source): void {
     if (!this.full || this.#closed || this.#held.has(source)) return;

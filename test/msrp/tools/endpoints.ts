@@ -1,0 +1,79 @@
+import { afterEach } from 'vitest';
+import { SystemClock, type Clock } from '../../../src/base/clock.js';
+import { silentLogger } from '../../../src/base/log.js';
+import { MemoryTrail } from '../../../src/base/trail.js';
+import {
+  MsrpEndpoint,
+  MsrpNegotiation,
+  type EndpointOptions,
+  type MediaProfile,
+  type MsrpSession,
+  type SessionOptions,
+} from '../../../src/msrp/session/index.js';
+
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+/** Called after the test, last first. */
+export function afterwards(cleanup: () => unknown): void {
+  cleanups.push(cleanup);
+}
+
+export interface TestEndpoint {
+  readonly endpoint: MsrpEndpoint;
+  readonly trail: MemoryTrail;
+  readonly port: number;
+}
+
+/** An endpoint that listens with TCP on loopback until the test ends. */
+export async function startEndpoint(options: Partial<EndpointOptions> = {}): Promise<TestEndpoint> {
+  const clock: Clock = options.clock ?? systemClock();
+  const trail = new MemoryTrail(() => clock.now());
+  const endpoint = new MsrpEndpoint({ log: silentLogger, trail, ...options, clock });
+  afterwards(() => endpoint.close());
+  const { port } = await endpoint.listen({ transport: 'tcp', secure: false, host: '127.0.0.1', port: 0 });
+  return { endpoint, trail, port };
+}
+
+function systemClock(): Clock {
+  const clock = new SystemClock((error) => {
+    throw error;
+  });
+  afterwards(() => clock.close());
+  return clock;
+}
+
+export const anything: MediaProfile = { acceptTypes: ['*'] };
+
+/** Sessions of two endpoints after an offer of the first and an answer of the second. */
+export function join(
+  a: MsrpEndpoint,
+  b: MsrpEndpoint,
+  ofA: SessionOptions = {},
+  ofB: SessionOptions = {},
+  profileOfB: MediaProfile = anything,
+): [MsrpSession, MsrpSession] {
+  const offering = new MsrpNegotiation(a.createSession(ofA), anything);
+  const answering = new MsrpNegotiation(b.createSession(ofB), profileOfB);
+  offering.accept(answering.answer(offering.offer()));
+  return [offering.session, answering.session];
+}
+
+/** Polls until `check` gives something, for at most five seconds. */
+export async function eventually<T>(check: () => T | undefined | false): Promise<T> {
+  for (const end = Date.now() + 5000; Date.now() < end;) {
+    const found = check();
+    if (found !== undefined && found !== false) return found;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  throw new Error('it did not happen');
+}
+
+/** `length` octets that do not repeat soon. */
+export function octets(length: number): Buffer {
+  const made = Buffer.allocUnsafe(length);
+  for (let i = 0; i < length; i++) made[i] = (i * 31 + (i >> 8) * 7 + (i >> 16)) & 0xff;
+  return made;
+}
