@@ -4,6 +4,7 @@ import type { Logger } from './base/log.js';
 import { makeAuthenticator } from './app/authentication.js';
 import { startControlling, type RunningControlling } from './app/controlling.js';
 import { startImps, type RunningImps } from './app/imps.js';
+import { startInterworking, type Interworking } from './app/interworking.js';
 import { makeParticipating } from './app/participating.js';
 import { startRegEvents } from './app/reg-events.js';
 import { Nodes } from './app/nodes.js';
@@ -40,6 +41,8 @@ export interface App {
   /** Undefined without the role. */
   readonly imps: RunningImps | undefined;
   readonly controlling: RunningControlling | undefined;
+  /** Functions of this process are added to its registry before the first request. */
+  readonly interworking: Interworking;
   /** No new work; running transactions finish within the drain time; then everything is closed, last made first. */
   stop(): Promise<void>;
 }
@@ -136,6 +139,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     });
     disposers.push(() => regEvents.close());
     const devices = new LocalDevices(registrar, config.registrar.gruu ? gruus : undefined);
+    const interworking = startInterworking(config, { stack, trail, core, registrar });
     const participating = config.roles.includes('participating')
       ? makeParticipating(config, { ...parts('cpm'), stack, core, devices, shared })
       : undefined;
@@ -192,6 +196,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       http,
       imps,
       controlling,
+      interworking,
       stop: async () => {
         await stack.drain(config.drainSeconds * 1000);
         await closeAll();

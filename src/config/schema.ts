@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { impsConfig } from '../imps/index.js';
 import { groupSettings } from './group-settings.js';
+import { interworkingConfig } from './interworking.js';
 
 const port = z.int().min(0).max(65_535);
 const HOST = String.raw`(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)`;
@@ -167,6 +168,7 @@ export const configSchema = z.strictObject({
         })
         .prefault({}),
       groups: groupSettings.prefault({}),
+      interworking: interworkingConfig,
     })
     .prefault({}),
   /** Registration events (RFC 3680). */

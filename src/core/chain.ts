@@ -20,6 +20,8 @@ export interface Triggers {
 
 /** Before the first criterion. */
 export const FROM_START = -1;
+/** Behind all of them. */
+const LAST = Number.MAX_SAFE_INTEGER;
 
 /** What comes after the last service. */
 export type Onward = (layers: Layers) => Promise<ProxyResult>;
@@ -57,23 +59,38 @@ export class ServiceChain {
       trace: subject.request.callId,
       detail: `${subject.request.method} ${step.service.name}`,
     });
+    return this.#handle(step, subject, response, layers, (all) =>
+      this.run(subject, response, step.position, all, onward),
+    );
+  }
+
+  /** The same for a service that is itself what the request is for. @param onward out of the domain. */
+  serve(
+    service: Service,
+    subject: ServiceSubject,
+    response: ServerResponse,
+    layers: Layers,
+    onward: Onward,
+  ): Promise<ProxyResult> {
+    return this.#handle({ service, position: LAST }, subject, response, layers, onward);
+  }
+
+  async #handle(
+    { service, position }: Step,
+    subject: ServiceSubject,
+    response: ServerResponse,
+    layers: Layers,
+    onward: Onward,
+  ): Promise<ProxyResult> {
     let handedOn: Promise<ProxyResult> | undefined;
     const next: Next = (options) => {
       if (handedOn) throw new ParleyError('core-handed-on-twice');
       const all = options ? [...layers, options] : layers;
-      handedOn = settle(response, all, this.run(subject, response, step.position, all, onward));
+      handedOn = settle(response, all, onward(all));
       return handedOn;
     };
-    await step.service.handle(this.#call(subject, response, step.position), next);
+    await service.handle(this.#call(subject, response, position), next);
     return (await handedOn) ?? ownAnswer(response);
-  }
-
-  /** The same for a service that is itself what the request is for. */
-  async serve(service: Service, subject: ServiceSubject, response: ServerResponse): Promise<ProxyResult> {
-    await service.handle(this.#call(subject, response, Number.MAX_SAFE_INTEGER), () => {
-      throw new ParleyError('core-handed-on-twice');
-    });
-    return ownAnswer(response);
   }
 
   #call(subject: ServiceSubject, response: ServerResponse, position: number): ServiceCall {
@@ -114,6 +131,15 @@ export class DefaultTriggers implements Triggers {
     }
     return undefined;
   }
+}
+
+/** The service that a Request-URI of no user here is for. */
+export async function serviceForStranger(
+  services: readonly Service[],
+  request: ServerRequest,
+): Promise<Service | undefined> {
+  for (const service of services) if ((await service.servesStranger?.(request)) === true) return service;
+  return undefined;
 }
 
 /** The service whose public service identity the Request-URI is. */

@@ -1,14 +1,15 @@
 import type { Clock } from '../base/clock.js';
+import { ParleyError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import type { Trail } from '../base/trail.js';
 import type { Gruus } from '../registrar/gruus.js';
 import type { LocalEnd } from '../sip/embedded/wire.js';
 import type { ProxyResult, ServerRequest, ServerResponse, SipStack } from '../sip/stack.js';
 import { deviceOf, prepareCaller } from './caller.js';
-import { DefaultTriggers, FROM_START, ServiceChain, serviceAt } from './chain.js';
-import { isCpmInvitation } from './cpm-invitation.js';
+import { DefaultTriggers, FROM_START, ServiceChain, serviceAt, serviceForStranger } from './chain.js';
+import { invitedService } from './cpm-invitation.js';
 import { Delivery, type Passage } from './delivery.js';
-import { findDestination } from './destination.js';
+import { findDestination, type Destination } from './destination.js';
 import './errors.js';
 import { noLayers, type Layers } from './layers.js';
 import { OriginalDialogs, type ChainPosition } from './original-dialog.js';
@@ -78,6 +79,11 @@ export class Core {
     return [this.#originalDialogs.route({ ...user, sessionCase, after }, undefined, at)];
   }
 
+  /** The same for a request that begins all services of a user, as if the user's device, or its caller, had sent it. */
+  entrance(sessionCase: SessionCase, user: { servedUser: string; set: string }): readonly string[] {
+    return [this.#originalDialogs.route({ ...user, sessionCase, after: FROM_START })];
+  }
+
   /** Takes over every method but REGISTER. */
   attach(): void {
     this.#options.stack.on('*', (request, response) => this.handle(request, response));
@@ -123,7 +129,7 @@ export class Core {
     user: User | undefined,
     caller: Passage['caller'],
   ): Passage {
-    return { request, response, caller, callerAor: user?.aor, cpm: isCpmInvitation(request) };
+    return { request, response, caller, callerAor: user?.aor, service: invitedService(request) };
   }
 
   /** A request that a service sends back or makes anew: it goes on where the chain was left. */
@@ -161,13 +167,10 @@ export class Core {
   async #terminate(passage: Passage, layers: Layers, entry?: Entry): Promise<ProxyResult> {
     const { request, response } = passage;
     const service = serviceAt(this.#services, request);
-    if (service) {
-      const { uri } = request;
-      const subject = { request, sessionCase: 'terminating-registered', servedUser: uri, set: uri } as const;
-      return this.#chain.serve(service, subject, response);
-    }
-    const destination = await findDestination(request, this.#options);
-    if (!destination) return this.#delivery.out(passage, layers);
+    if (service) return this.#serve(service, passage, layers);
+    const destination = await this.#destination(request);
+    if (destination === 'elsewhere') return this.#delivery.out(passage, layers);
+    if ('handle' in destination) return this.#serve(destination, passage, layers);
     const { aor, set, registration } = destination;
     const registered = registration !== undefined && registration.bindings.length > 0;
     return this.#chain.run(
@@ -183,6 +186,25 @@ export class Core {
       layers,
       (all) => this.#delivery.toDevices(passage, destination, all),
     );
+  }
+
+  #serve(service: Service, passage: Passage, layers: Layers): Promise<ProxyResult> {
+    const { request, response } = passage;
+    const { uri } = request;
+    const subject = { request, sessionCase: 'terminating-registered', servedUser: uri, set: uri } as const;
+    return this.#chain.serve(service, subject, response, layers, (all) => this.#delivery.out(passage, all));
+  }
+
+  /** Where a Request-URI leads: a user, a service that takes strangers, or another domain. @throws ParleyError 404 */
+  async #destination(request: ServerRequest): Promise<Destination | Service | 'elsewhere'> {
+    try {
+      return (await findDestination(request, this.#options)) ?? 'elsewhere';
+    } catch (error) {
+      const unknown = error instanceof ParleyError && error.code === 'core-unknown-user';
+      const service = unknown ? await serviceForStranger(this.#services, request) : undefined;
+      if (!service) throw error;
+      return service;
+    }
   }
 
   async #inDialog(passage: Passage): Promise<void> {

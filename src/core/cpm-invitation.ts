@@ -1,11 +1,8 @@
-import { cpmServices } from '../identity/cpm-services.js';
-import { featureSet, hasIcsi } from '../identity/feature-tags.js';
 import { parsePreference, type Preference } from '../identity/caller-preferences.js';
-import { splitList } from '../sip/message/lexer.js';
-import { parseParams } from '../sip/message/lexer.js';
+import { cpmService, cpmServices, type CpmService } from '../identity/cpm-services.js';
+import { featureSet, hasIcsi, referenceValue } from '../identity/feature-tags.js';
+import { parseParams, splitList } from '../sip/message/lexer.js';
 import type { SipRequest } from '../sip/message/message.js';
-
-const sessions = [cpmServices.session, cpmServices.groupSession];
 
 /** What RFC 3841 finds in the values of Accept-Contact or Reject-Contact; `*` precedes the parameters. */
 export function preferences(request: SipRequest, field: 'Accept-Contact' | 'Reject-Contact'): Preference[] {
@@ -18,33 +15,70 @@ export function preferences(request: SipRequest, field: 'Accept-Contact' | 'Reje
 }
 
 /**
- * Whether an INVITE is a CPM Session Invitation: it carries the session's service identifier in P-Asserted-Service,
- * P-Preferred-Service (RFC 6050), Accept-Contact or Contact (3GPP TS 24.229 §7.2A.8), looked for in this order.
+ * The CPM service that a request asks for: what P-Asserted-Service names, else P-Preferred-Service (RFC 6050), else the feature
+ * tags of Accept-Contact, else those of Contact (3GPP TS 24.229 §7.2A.8). Of several in one place the most special one counts.
+ * @returns undefined when none is named, or when the first place that names any names none of CPM.
  */
-export function isCpmInvitation(request: SipRequest): boolean {
-  if (request.method !== 'INVITE') return false;
+export function cpmServiceOf(request: SipRequest): CpmService | undefined {
   for (const field of ['P-Asserted-Service', 'P-Preferred-Service']) {
-    const services = request.headers.lines(field).flatMap(splitList);
-    if (services.length > 0)
-      return services.some((service) => (sessions as string[]).includes(service.toLowerCase()));
+    const named = request.headers.lines(field).flatMap(splitList);
+    if (named.length > 0) return named.map(cpmService).find((service) => service !== undefined);
   }
-  const tagged = (params: ReadonlyMap<string, string | null>): boolean => {
+  const tagged = (params: ReadonlyMap<string, string | null>): CpmService | undefined => {
     const features = featureSet(params);
-    return sessions.some((service) => hasIcsi(features, service));
+    return bySpeciality.find((service) => hasIcsi(features, service));
   };
-  return (
-    request.headers
-      .lines('Accept-Contact')
-      .flatMap(splitList)
-      .some(
-        (value) => value.includes(';') && tagged(parseParams(value, value.indexOf(';'), 'Accept-Contact')),
-      ) || request.contacts.some((contact) => tagged(contact.params))
-  );
+  for (const value of request.headers.lines('Accept-Contact').flatMap(splitList)) {
+    const start = value.indexOf(';');
+    const service = start < 0 ? undefined : tagged(parseParams(value, start, 'Accept-Contact'));
+    if (service !== undefined) return service;
+  }
+  return request.contacts.map(({ params }) => tagged(params)).find((service) => service !== undefined);
 }
 
-/** Only devices that registered the session service are rung for a CPM Session Invitation. */
-export const sessionRequired: Preference = parsePreference([
-  ['+g.3gpp.icsi-ref', `"${cpmServices.session.replaceAll(':', '%3A')}"`],
-  ['require', null],
-  ['explicit', null],
+/** A Contact lists everything that its device can do; a request for more than a message is told by the rarer service. */
+const bySpeciality: readonly CpmService[] = [
+  cpmServices.session,
+  cpmServices.groupSession,
+  cpmServices.largeMessage,
+  cpmServices.largeMessageToGroup,
+  cpmServices.fileTransfer,
+  cpmServices.fileTransferToGroup,
+  cpmServices.deferred,
+  cpmServices.message,
+  cpmServices.messageToGroup,
+  cpmServices.systemMessage,
+];
+
+/** Invitations that devices show by their service, and the service that a device must have registered for each. */
+const invitations: ReadonlyMap<CpmService, CpmService> = new Map([
+  [cpmServices.session, cpmServices.session],
+  [cpmServices.groupSession, cpmServices.session],
+  [cpmServices.largeMessage, cpmServices.largeMessage],
+  [cpmServices.largeMessageToGroup, cpmServices.largeMessage],
+  [cpmServices.fileTransfer, cpmServices.fileTransfer],
+  [cpmServices.fileTransferToGroup, cpmServices.fileTransfer],
 ]);
+
+/** The service that a device must have for an INVITE; undefined when the INVITE, or request, is no CPM invitation. */
+export function invitedService(request: SipRequest): CpmService | undefined {
+  if (request.method !== 'INVITE') return undefined;
+  const service = cpmServiceOf(request);
+  return service === undefined ? undefined : invitations.get(service);
+}
+
+const required = new Map<CpmService, Preference>();
+
+/** Only devices that registered the service are rung for an invitation to it. */
+export function serviceRequired(service: CpmService): Preference {
+  let preference = required.get(service);
+  if (preference === undefined) {
+    preference = parsePreference([
+      ['+g.3gpp.icsi-ref', `"${referenceValue([service])}"`],
+      ['require', null],
+      ['explicit', null],
+    ]);
+    required.set(service, preference);
+  }
+  return preference;
+}

@@ -1,5 +1,6 @@
 import { ParleyError } from '../base/errors.js';
 import type { Trail } from '../base/trail.js';
+import type { CpmService } from '../identity/cpm-services.js';
 import type { Gruus } from '../registrar/gruus.js';
 import type { Binding } from '../registrar/registration.js';
 import type { Headers } from '../sip/message/headers.js';
@@ -30,8 +31,8 @@ export interface Passage {
   readonly caller: Device | undefined;
   /** The caller's identity, for the trail. */
   readonly callerAor: string | undefined;
-  /** A CPM Session Invitation. */
-  readonly cpm: boolean;
+  /** What a device must have registered to be rung, where this is a CPM invitation. */
+  readonly service: CpmService | undefined;
 }
 
 /** The last step: to the devices of a user, or out of the domain. */
@@ -45,7 +46,7 @@ export class Delivery {
   /** To the devices that the caller chose. @throws ParleyError 480 */
   async toDevices(passage: Passage, destination: Destination, layers: Layers): Promise<ProxyResult> {
     const { stack, trail, gruus, timerC } = this.#options;
-    const { request, response, cpm } = passage;
+    const { request, response, service } = passage;
     const groups =
       request.toTag === undefined ? deviceTargets(passage, destination) : dialogTargets(destination);
     // a request inside a dialog that still has a Route set takes that way, not the Path (RFC 5627 §6.1)
@@ -76,7 +77,10 @@ export class Delivery {
           destination.registration && binding
             ? { registration: destination.registration, binding }
             : undefined;
-        hideDevice(answer.headers, device, gruus, { asGruu: cpm, anonymous: wantsPrivacy(answer.headers) });
+        hideDevice(answer.headers, device, gruus, {
+          asGruu: service !== undefined,
+          anonymous: wantsPrivacy(answer.headers),
+        });
         withholdFromUntrusted(answer.headers);
         showThrough(layers, answer);
       },
@@ -126,10 +130,10 @@ export class Delivery {
     return result;
   }
 
-  #editForCallee({ request, caller, cpm }: Passage, layers: Layers, headers: Headers): void {
+  #editForCallee({ request, caller, service }: Passage, layers: Layers, headers: Headers): void {
     editThrough(layers, headers);
     hideDevice(headers, caller, this.#options.gruus, {
-      asGruu: cpm,
+      asGruu: service !== undefined,
       anonymous: wantsPrivacy(request.headers),
     });
   }
@@ -143,12 +147,12 @@ function nextHost(request: ServerRequest): string {
 
 /** The devices that a request outside a dialog goes to. @throws ParleyError 480 */
 function deviceTargets(
-  { request, cpm }: Passage,
+  { request, service }: Passage,
   { registration, bindings, kind }: Destination,
 ): readonly (readonly DeviceTarget[])[] {
   if (!registration || bindings.length === 0)
     throw new ParleyError(kind === 'gruu' ? 'core-device-not-registered' : 'core-not-registered');
-  const groups = chooseDevices(devices(bindings), registration, callerPreferences(request, cpm));
+  const groups = chooseDevices(devices(bindings), registration, callerPreferences(request, service));
   if (groups.length === 0) throw new ParleyError('core-no-device-matches');
   return groups;
 }

@@ -55,8 +55,11 @@ export interface Service {
   matches?(call: ServiceSubject): boolean;
   /**
    * Whether the Request-URI is a public service identity of this service (3GPP TS 23.228 §5.4.12), such as a conference factory:
-   * such a request comes as `terminating-registered` with that identity as served user, and has no `next`.
+   * such a request comes as `terminating-registered` with that identity as served user; `next` sends it out of the domain by its
+   * topmost Route, else by its Request-URI.
    */
   serves?(request: ServerRequest): boolean;
+  /** The same for a Request-URI that belongs to no user here: the service knows where such users are (interworking). */
+  servesStranger?(request: ServerRequest): boolean | Promise<boolean>;
   handle(call: ServiceCall, next: Next): Promise<void>;
 }

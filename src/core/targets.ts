@@ -4,13 +4,14 @@ import {
   type CallerPreferences,
   type Candidate,
 } from '../identity/caller-preferences.js';
+import type { CpmService } from '../identity/cpm-services.js';
 import { featureSet } from '../identity/feature-tags.js';
 import type { InstanceKey } from '../identity/instance-id.js';
 import type { Binding, Registration } from '../registrar/registration.js';
 import { parseParams } from '../sip/message/lexer.js';
 import type { SipRequest } from '../sip/message/message.js';
 import type { ProxyTarget } from '../sip/stack.js';
-import { preferences, sessionRequired } from './cpm-invitation.js';
+import { preferences, serviceRequired } from './cpm-invitation.js';
 
 /** A device to try: its newest binding, and the others of the same instance in case that one is dead (RFC 5626 §7). */
 export interface DeviceTarget {
@@ -18,11 +19,11 @@ export interface DeviceTarget {
   readonly others: readonly Binding[];
 }
 
-/** What the caller asks of the device; a CPM Session Invitation asks for the session service without saying so. */
-export function callerPreferences(request: SipRequest, cpm: boolean): CallerPreferences {
+/** What the caller asks of the device; a CPM invitation asks for its service without saying so. */
+export function callerPreferences(request: SipRequest, service: CpmService | undefined): CallerPreferences {
   const accept = preferences(request, 'Accept-Contact');
   const reject = preferences(request, 'Reject-Contact');
-  if (cpm) accept.push(sessionRequired);
+  if (service !== undefined) accept.push(serviceRequired(service));
   if (accept.length > 0 || reject.length > 0) return { accept, reject, implicit: false };
   const event = request.method === 'SUBSCRIBE' ? request.get('Event')?.split(';')[0]?.trim() : undefined;
   return implicitPreferences(request.method, event);

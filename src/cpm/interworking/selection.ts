@@ -1,0 +1,133 @@
+import { ParleyError } from '../../base/errors.js';
+import type { Trail } from '../../base/trail.js';
+import { cpmServiceOf } from '../../core/cpm-invitation.js';
+import type { Next, Service, ServiceCall } from '../../core/service.js';
+import { cpmServices } from '../../identity/cpm-services.js';
+import type { RegisteredDevice } from '../../reg-event/devices.js';
+import type { SipRequest } from '../../sip/message/message.js';
+import type { ServerRequest } from '../../sip/stack.js';
+import './errors.js';
+import type { Capability, InterworkingFunction, Interworked } from './function.js';
+import type { InterworkingRegistry } from './registry.js';
+
+export interface SelectionOptions {
+  readonly trail: Trail;
+  readonly registry: InterworkingRegistry;
+  /** Header field that carries the Non-CPM Communication Service Identifier to and from SIP interworking functions. */
+  readonly serviceHeader: string;
+}
+
+const CLAUSE = 'OMA CPM interworking selection';
+
+/**
+ * The Interworking Selection Function: requests to principals outside CPM go to the interworking function of their address form,
+ * or of what their devices can do.
+ */
+export class InterworkingSelection implements Service {
+  readonly name = 'cpm-interworking';
+  readonly #options: SelectionOptions;
+
+  constructor(options: SelectionOptions) {
+    this.#options = options;
+  }
+
+  serves({ uri }: ServerRequest): boolean {
+    return this.#options.registry.isForeign(uri);
+  }
+
+  async servesStranger({ uri }: ServerRequest): Promise<boolean> {
+    return (await this.#options.registry.select(uri, undefined)) !== undefined;
+  }
+
+  async handle(call: ServiceCall, next: Next): Promise<void> {
+    const { request } = call;
+    const selected = await this.#options.registry.select(request.uri, capabilityOf(request));
+    if (selected === undefined) throw this.#refused('core-unknown-user', request);
+    if (selected === 'unable') throw this.#refused('interworking-unable', request);
+    await this.#hand(selected, call, next);
+  }
+
+  /** For a user of CPM none of whose devices has the service. @returns whether a function took the request. */
+  async byDevices(call: ServiceCall, devices: readonly RegisteredDevice[], next: Next): Promise<boolean> {
+    const selected = this.#options.registry.selectByDevices(devices, capabilityOf(call.request));
+    if (selected === undefined) return false;
+    await this.#hand(selected, call, next);
+    return true;
+  }
+
+  async #hand(selected: InterworkingFunction, call: ServiceCall, next: Next): Promise<void> {
+    const { request, response } = call;
+    const { target, service } = selected;
+    this.#options.trail.record({
+      code: 'cpm.interworked',
+      outcome: 'noted',
+      clause: CLAUSE,
+      subject: request.uri,
+      trace: request.callId,
+      detail: `${request.method} ${selected.name}`,
+    });
+    if ('route' in target) {
+      request.headers.prepend('Route', `<${target.route}>`);
+      request.headers.set(this.#options.serviceHeader, service);
+      await next();
+      return;
+    }
+    const kind = capabilityOf(request);
+    if (kind === undefined) throw this.#refused('interworking-unable', request);
+    if (kind !== 'message') await target.invitation({ ...interworked(request), kind, response });
+    else
+      response.send(
+        await target.message({
+          ...interworked(request),
+          contentType: request.get('Content-Type') ?? 'text/plain',
+          body: request.body,
+          expires: request.number('Expires'),
+        }),
+      );
+  }
+
+  #refused(code: string, request: SipRequest): ParleyError {
+    this.#options.trail.record({
+      code: 'cpm.interworking-refused',
+      outcome: 'refused',
+      clause: CLAUSE,
+      subject: request.uri,
+      trace: request.callId,
+      detail: code,
+    });
+    return new ParleyError(code);
+  }
+}
+
+/** What a request needs of a service; undefined for methods that neither message nor invite. */
+export function capabilityOf(request: SipRequest): Capability | undefined {
+  if (request.method === 'MESSAGE') return 'message';
+  if (request.method !== 'INVITE') return undefined;
+  if (request.contacts[0]?.params.has('isfocus') === true) return 'group';
+  switch (cpmServiceOf(request)) {
+    case cpmServices.largeMessage:
+    case cpmServices.largeMessageToGroup:
+      return 'large-message';
+    case cpmServices.fileTransfer:
+    case cpmServices.fileTransferToGroup:
+      return 'file-transfer';
+    case cpmServices.groupSession:
+      return 'group';
+    default:
+      return 'session';
+  }
+}
+
+function interworked(request: ServerRequest): Interworked {
+  const contact = request.contacts[0];
+  const device = contact?.uri.isSip === true && contact.uri.params.has('gr') ? contact.uriText : undefined;
+  return {
+    sender: (request.addresses('P-Asserted-Identity')[0] ?? request.from).uriText,
+    senderDevice: device,
+    recipient: request.uri,
+    conversationId: request.get('Conversation-ID'),
+    contributionId: request.get('Contribution-ID'),
+    inReplyTo: request.get('InReplyTo-Contribution-ID'),
+    request,
+  };
+}
