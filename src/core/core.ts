@@ -208,13 +208,10 @@ export class Core {
   }
 
   async #inDialog(passage: Passage): Promise<void> {
-    const { request, response } = passage;
-    const service = serviceAt(this.#services, request);
+    const service = serviceAt(this.#services, passage.request);
     if (service) {
       // a dialog with the service at another node
-      const { uri } = request;
-      const subject = { request, sessionCase: 'terminating-registered', servedUser: uri, set: uri } as const;
-      await this.#chain.serve(service, subject, response);
+      await this.#serve(service, passage, noLayers);
       return;
     }
     const destination = await findDestination(passage.request, this.#options);

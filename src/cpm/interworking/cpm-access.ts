@@ -56,7 +56,7 @@ export class CpmAccess {
   async invite(
     invitation: IntoCpm & ClientHooks & { readonly asked?: CpmService | undefined },
   ): Promise<Dialog> {
-    const { asked = cpmServices.session, device, onProvisional, onStarted } = invitation;
+    const { asked = cpmServices.session, device } = invitation;
     const built = await this.#request(invitation, asked);
     return this.#options.stack.createUAC(invitation.to, {
       ...built,
@@ -67,8 +67,8 @@ export class CpmAccess {
           ? {}
           : { Contact: `<${device}>;+g.3gpp.icsi-ref="${referenceValue([asked])}"` }),
       },
-      ...(onProvisional && { onProvisional }),
-      ...(onStarted && { onStarted }),
+      onProvisional: (response) => invitation.onProvisional?.(response),
+      onStarted: (cancel, request) => invitation.onStarted?.(cancel, request),
     });
   }
 
@@ -77,9 +77,9 @@ export class CpmAccess {
     asked: CpmService,
   ): Promise<{ headers: HeaderMap; body: Uint8Array | string; route: readonly string[] }> {
     const { from, to, service, contributionId = randomUUID(), conversationId, inReplyTo } = sent;
-    const { serviceHeader, setOf, entrance } = this.#options;
+    const options = this.#options;
     if (!/^[a-z][a-z0-9+.-]*:[^\s<>"]+$/i.test(from)) throw new ParleyError('interworking-sender', from);
-    const set = /^(?:sip|tel):/i.test(from) ? await setOf(from) : undefined;
+    const set = /^(?:sip|tel):/i.test(from) ? await options.setOf(from) : undefined;
     return {
       headers: {
         ...sent.headers,
@@ -92,13 +92,13 @@ export class CpmAccess {
         'Conversation-ID': conversationId,
         'InReplyTo-Contribution-ID': inReplyTo,
         'Content-Type': sent.contentType,
-        [serviceHeader]: service,
+        [options.serviceHeader]: service,
       },
       body: sent.body,
       // a stranger has no services here: the recipient's begin at once
       route: set
-        ? entrance('originating', { servedUser: from, set })
-        : entrance('terminating-registered', { servedUser: to, set: to }),
+        ? options.entrance('originating', { servedUser: from, set })
+        : options.entrance('terminating-registered', { servedUser: to, set: to }),
     };
   }
 }
