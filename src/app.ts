@@ -80,6 +80,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
         instance: nodes.instance,
         nodeOfFlow: nodes.nodeOfFlow,
         recordRouteSecret: await domainKey(store, 'record-routes'),
+        nodes: shared ? { key: await domainKey(store, 'node-seals'), isNode: nodes.isNode } : undefined,
       },
     );
     disposers.push(() => stack.close());
@@ -125,6 +126,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       log: log.child({ part: 'core' }),
       domains,
       trusted: new Set(config.sip.trusted),
+      isNode: nodes.isNode,
       timerC: config.sip.timerC * 1000,
     });
     stack.on('REGISTER', (request, response) => registrar.handle(request, response));

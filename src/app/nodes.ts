@@ -13,6 +13,8 @@ interface NodeRow {
   readonly end: LocalEnd;
   /** `host:port` of its UDP listeners, which its UDP flows name. */
   readonly udp: readonly string[];
+  /** `host:port` of all its listeners. */
+  readonly all: readonly string[];
 }
 
 const nodes = table<NodeRow>('nodes');
@@ -40,6 +42,8 @@ export class Nodes {
   #own: { readonly key: string; readonly row: NodeRow } | undefined;
   /** By instance, and by UDP listener. */
   #ends = new Map<string, LocalEnd>();
+  /** `host:port` of the listeners of the others. */
+  #addresses = new Set<string>();
   #timer: Timer | undefined;
   #closed = false;
 
@@ -56,6 +60,10 @@ export class Nodes {
   /** Where another node that lives is reached; undefined for this one. */
   readonly endOf = (instance: string): LocalEnd | undefined => this.#ends.get(instance);
 
+  /** Whether another node listens there. */
+  readonly isNode = ({ address, port }: { readonly address: string; readonly port: number }): boolean =>
+    this.#addresses.has(`${bracketed(address)}:${port}`);
+
   /**
    * Joins with the stack's listeners; the flows of this node's life before are removed.
    * @param onDeath called at one of the survivors when a node is gone.
@@ -66,10 +74,10 @@ export class Nodes {
     this.#registrar = registrar;
     this.#onDeath = onDeath;
     const end = { protocol: first.protocol, host: bracketed(first.address), port: first.port };
-    const udp = listeners
-      .filter((one) => one.protocol === 'udp')
-      .map((one) => `${bracketed(one.address)}:${one.port}`);
-    this.#own = { key: `${end.host}:${end.port}`, row: { instance: this.instance, end, udp } };
+    const placeOf = (one: Listener): string => `${bracketed(one.address)}:${one.port}`;
+    const udp = listeners.filter((one) => one.protocol === 'udp').map(placeOf);
+    const row = { instance: this.instance, end, udp, all: listeners.map(placeOf) };
+    this.#own = { key: `${end.host}:${end.port}`, row };
     const earlier = await this.#beat();
     if (earlier !== undefined && earlier !== this.instance) await this.#bury(earlier);
     await this.#look();
@@ -131,12 +139,15 @@ export class Nodes {
 
   async #look(): Promise<void> {
     const ends = new Map<string, LocalEnd>();
+    const addresses = new Set<string>();
     for await (const { key, value } of this.#parts.store.scan(nodes)) {
       if (key === this.#own!.key) continue;
       ends.set(value.instance, value.end);
       for (const listener of value.udp) ends.set(listener, value.end);
+      for (const listener of value.all) addresses.add(listener);
     }
     this.#ends = ends;
+    this.#addresses = addresses;
   }
 
   /** Its connections are gone, and what only they could reach; its UDP flows stay for its next life. */

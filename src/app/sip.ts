@@ -5,6 +5,7 @@ import type { Trail } from '../base/trail.js';
 import type { Config } from '../config/schema.js';
 import { createDrachtioStack } from '../sip/drachtio/stack.js';
 import { createNetwork } from '../sip/embedded/network.js';
+import type { NodeTrust } from '../sip/embedded/node-seal.js';
 import { createEmbeddedStack } from '../sip/embedded/stack.js';
 import type { SipStack } from '../sip/stack.js';
 import type { LocalEnd } from '../sip/embedded/wire.js';
@@ -21,6 +22,8 @@ export interface SharedByNodes {
   readonly instance: string;
   readonly nodeOfFlow: (flow: string) => LocalEnd | undefined;
   readonly recordRouteSecret: Uint8Array;
+  /** Undefined when nobody else uses the store. */
+  readonly nodes: NodeTrust | undefined;
 }
 
 /** The SIP stack that the configuration asks for, not yet started. */

@@ -135,7 +135,7 @@ function placeOf(
   return file;
 }
 
-/** What would open the server to strangers. */
+/** What would open the server to strangers, or cannot work. */
 function safetyProblems(config: Config): { path: readonly string[]; why: string }[] {
   const problems: { path: readonly string[]; why: string }[] = [];
   if (
@@ -150,6 +150,16 @@ function safetyProblems(config: Config): { path: readonly string[]; why: string 
   }
   if (config.sip.listen.some((listener) => /^(?:tls|wss):/.test(listener)) && !config.sip.tls) {
     problems.push({ path: ['sip', 'tls'], why: 'needed for tls and wss listeners' });
+  }
+  if (
+    !config.store.startsWith('lmdb:') &&
+    config.sip.stack === 'embedded' &&
+    config.sip.listen.some((listener) => /^(?:0\.0\.0\.0|\[::\])$/.test(hostOf(listener)))
+  ) {
+    problems.push({
+      path: ['sip', 'listen'],
+      why: 'nodes on Redis listen on addresses that the others reach, not on 0.0.0.0 or [::]',
+    });
   }
   const tls = config.sip.tls && tlsProblem(config.sip.tls);
   if (tls !== undefined) problems.push({ path: ['sip', 'tls', 'cert'], why: tls });

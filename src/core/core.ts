@@ -24,6 +24,8 @@ export interface CoreOptions extends SenderOptions {
   readonly log: Logger;
   /** Home domains, lower-case. */
   readonly domains: readonly string[];
+  /** Whether an address is that of another node of this server. */
+  isNode?(address: { readonly address: string; readonly port: number }): boolean;
   /** Milliseconds of Timer C. */
   readonly timerC: number;
   /** Signs original dialog identifiers; the same on all nodes of the domain. */

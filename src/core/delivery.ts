@@ -19,6 +19,8 @@ export interface DeliveryOptions {
   readonly trail: Trail;
   /** IP addresses of trusted peers. */
   readonly trusted: ReadonlySet<string>;
+  /** Whether an address is that of another node of this server. */
+  isNode?(address: { readonly address: string; readonly port: number }): boolean;
   /** Milliseconds of Timer C. */
   readonly timerC: number;
 }
@@ -98,13 +100,14 @@ export class Delivery {
 
   /**
    * To another domain, or to a peer's contact inside a dialog. What only the trust domain may see goes no further than to peers
-   * that are trusted by address (RFC 3325 §5).
+   * that are trusted by address and to other nodes (RFC 3325 §5).
    */
   async out(passage: Passage, layers: Layers): Promise<ProxyResult> {
     const { stack, trail, timerC, trusted } = this.#options;
     const { request, response, callerAor } = passage;
     const flow = request.has('Route') ? undefined : request.routeFlow;
-    const leavesTrust = !trusted.has(nextHost(request));
+    const next = nextPeer(request);
+    const leavesTrust = !trusted.has(next.address) && this.#options.isNode?.(next) !== true;
     const edit = (headers: Headers): void => {
       this.#editForCallee(passage, layers, headers);
       if (leavesTrust) withholdFromUntrusted(headers);
@@ -139,10 +142,11 @@ export class Delivery {
   }
 }
 
-/** The host that a request leaves for: that of its topmost Route, else of its Request-URI; without the brackets of IPv6. */
-function nextHost(request: ServerRequest): string {
-  const { host } = request.addresses('Route')[0]?.uri ?? request.requestUri;
-  return host.startsWith('[') ? host.slice(1, -1) : host;
+/** Where a request leaves for: the host and port of its topmost Route, else of its Request-URI; IPv6 without brackets. */
+function nextPeer(request: ServerRequest): { readonly address: string; readonly port: number } {
+  const uri = request.addresses('Route')[0]?.uri ?? request.requestUri;
+  const { host, port = 5060 } = uri;
+  return { address: host.startsWith('[') ? host.slice(1, -1) : host, port };
 }
 
 /** The devices that a request outside a dialog goes to. @throws ParleyError 480 */

@@ -41,12 +41,12 @@ export interface SenderOptions {
 }
 
 /**
- * Finds out who sent a request: a trusted peer by its address, a registered user by the flow it came over, anyone else by
+ * Finds out who sent a request: another node by its seal, a trusted peer by its address, a registered user by the flow it came over, anyone else by
  * credentials (RFC 3261 §22.3, RFC 3325 §4, 3GPP TS 24.229 §5.2.6.3).
  * @throws ParleyError when the credentials are refused or the From is somebody else's.
  */
 export async function identifySender(request: ServerRequest, options: SenderOptions): Promise<Sender> {
-  if (options.trusted.has(request.source.address)) return { kind: 'peer' };
+  if (request.fromNode || options.trusted.has(request.source.address)) return { kind: 'peer' };
   const preferred = preferredIdentity(request);
   const byFlow = preferred === undefined ? undefined : await userOf(preferred, options);
   const binding = byFlow?.registration?.bindings.find((candidate) => candidate.flow === request.source.flow);

@@ -28,6 +28,8 @@ export interface ServerRequest extends SipRequest {
   readonly ownRoute: string | undefined;
   /** True when that Route is one that this stack once put into Record-Route for this Call-ID: the request belongs to a dialog that passed here. */
   readonly recordRouted: boolean;
+  /** True when another node of this server sent the request and vouches for what it says of its sender. */
+  readonly fromNode: boolean;
   /** The flow that such a Route names for what comes after it (RFC 5626 §5.3). */
   readonly routeFlow: string | undefined;
   /** Calls `listener` when the peer CANCELs this INVITE before its final response; the 487 is sent by the stack. */

@@ -55,6 +55,17 @@ describe('the configuration', () => {
     expect(problems('', { PARLEY_AUTH: 'maybe' })[0]).toMatch(/^PARLEY_AUTH: auth: /);
   });
 
+  it('refuses listeners on all addresses where nodes must find each other', () => {
+    const listen = 'sip: { listen: [udp:0.0.0.0:5060, "tcp:[::]:5060"] }\n';
+    expect(problems(`store: redis://127.0.0.1\n${listen}`)).toEqual([
+      'parley.yaml:2: sip.listen: nodes on Redis listen on addresses that the others reach, not on 0.0.0.0 or [::]',
+    ]);
+    expect(problems(listen)).toEqual([]);
+    expect(problems(`store: redis://127.0.0.1\n${listen}`, { PARLEY_SIP_STACK: 'drachtio://:x@h' })).toEqual(
+      [],
+    );
+  });
+
   it('refuses open authentication on an address that others can reach', () => {
     expect(problems('auth: none\nsip: { listen: [udp:192.0.2.1:5060] }\n')).toEqual([
       'parley.yaml:1: auth: none needs loopback listeners in sip.listen, or --insecure',

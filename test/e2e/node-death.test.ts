@@ -20,7 +20,6 @@ async function parley(store: string, port: number): Promise<Running> {
       PARLEY_STORE: store,
       PARLEY_AUTH: 'none',
       PARLEY_ROLES: 'core',
-      PARLEY_SIP_TRUSTED: '127.0.0.1',
       PARLEY_SIP_LISTEN: `udp:127.0.0.1:${port},tcp:127.0.0.1:${port}`,
     },
   });

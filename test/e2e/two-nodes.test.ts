@@ -23,7 +23,6 @@ async function parley(store: string): Promise<App> {
     PARLEY_AUTH: 'none',
     PARLEY_ROLES: 'core',
     PARLEY_SIP_LISTEN: 'udp:127.0.0.1:0,tcp:127.0.0.1:0',
-    PARLEY_SIP_TRUSTED: '127.0.0.1',
     PARLEY_HTTP_LISTEN: '127.0.0.1:0',
   });
   const { registrar } = config;
@@ -99,6 +98,9 @@ describe.skipIf(missing('redis-server'))('two Parleys on one Redis', () => {
     await until(async () => (await message(b, sender, 'sip:alice@ims.test')).status === 200);
     expect(seen).toHaveLength(1);
     expect(seen[0]!.headers.list('Via')).toHaveLength(3);
+    // what B asserts A believes, though neither trusts an address
+    expect(seen[0]!.get('P-Asserted-Identity')).toBe('<sip:bob@ims.test>');
+    expect(seen[0]!.has('Parley-Node-Seal')).toBe(false);
     expect((await message(a, sender, 'sip:alice@ims.test')).status).toBe(200);
   });
 

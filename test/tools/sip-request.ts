@@ -15,6 +15,7 @@ class FakeServerRequest extends SipRequest implements ServerRequest {
   readonly source: Source;
   readonly ownRoute = undefined;
   readonly recordRouted = false;
+  readonly fromNode = false;
   readonly routeFlow = undefined;
 
   constructor(request: SipRequest, source: Source) {

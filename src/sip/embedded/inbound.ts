@@ -13,6 +13,7 @@ export class InboundRequest extends SipRequest implements ServerRequest {
   readonly transaction: ServerTransaction | undefined;
   ownRoute: string | undefined;
   recordRouted = false;
+  fromNode = false;
   /** The flow that our own Route names for what comes after it (RFC 5626 §5.3). */
   routeFlow: string | undefined;
   #cancelListeners: CancelListener[] | undefined;

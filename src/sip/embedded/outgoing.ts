@@ -10,6 +10,7 @@ import type {
 } from '../transaction/layer.js';
 import type { Logger } from '../../base/log.js';
 import type { SipUri } from '../message/uri.js';
+import type { NodeSeal } from './node-seal.js';
 import type { Wire } from './wire.js';
 
 /** Who sent a request: hears its responses, and how it failed when every server of it failed. */
@@ -29,6 +30,8 @@ export interface Sending {
   readonly clock: Clock;
   readonly timers: TransactionTimers;
   readonly log: Logger;
+  /** Present when other nodes of this server run. */
+  readonly seal?: NodeSeal | undefined;
   /** The way to a flow that lives on another node: a Route that names it there, and that node. */
   wayToFlow?(flow: string, callId: string): { readonly route: string; readonly hop: NextHop } | undefined;
 }
@@ -132,6 +135,7 @@ export class Outgoing implements ClientUser {
     }
     const request = this.#next < this.#hops.length ? this.#request.clone() : this.#request;
     const branch = this.#user.prepare?.(request, hop);
+    this.#sending.seal?.put(request, hop);
     this.#transaction = this.#sending.wire.transactions.send(request, hop, this, branch);
   }
 

@@ -39,6 +39,7 @@ import { Dispatcher } from './dispatcher.js';
 import './errors.js';
 import { InboundRequest, InboundResponse } from './inbound.js';
 import { LocalNames } from './local-names.js';
+import { NodeSeal, type NodeTrust } from './node-seal.js';
 import type { LocalEnd, Wire } from './wire.js';
 
 export interface EmbeddedOptions {
@@ -57,6 +58,8 @@ export interface EmbeddedOptions {
   readonly recordRouteSecret?: string | Uint8Array;
   /** The node that a flow lives on, when it is another one and alive. */
   readonly nodeOfFlow?: (flow: string) => LocalEnd | undefined;
+  /** The other nodes of this server; absent when there can be none. */
+  readonly nodes?: NodeTrust | undefined;
   /** Option tags that the roles understand as user agents, besides those the stack itself gives. */
   readonly supported?: readonly string[];
   /** The smallest Session-Expires taken in a dialog, in seconds; at least 90 (RFC 4028 §9). */
@@ -115,6 +118,7 @@ class EmbeddedStack implements SipStack {
         const hop = { protocol, address: host.replace(/^\[|\]$/g, ''), port };
         return { route: recordRoutes.value(end, false, callId, flow), hop };
       },
+      seal: options.nodes && new NodeSeal(options.nodes, clock),
       dispatcher: this.#dispatcher,
       dialogs: new DialogTable(),
       authorizations: new Authorizations(),
@@ -234,6 +238,7 @@ class EmbeddedStack implements SipStack {
     const request = new InboundRequest(transaction.request, transaction.source, transaction);
     const response = new InboundResponse(request);
     try {
+      request.fromNode = this.#environment.seal?.take(request) ?? false;
       if (transaction.kind === 'invite') this.#prepareInvite(transaction, request, response);
       if (request.has('Route') || request.uri.includes('maddr')) preprocessRoutes(request, this.#environment);
       const dialog = this.#environment.dialogs.find(request);
