@@ -2,7 +2,9 @@ import type { Config } from '../config/schema.js';
 import { ControllingFunction } from '../cpm/controlling/controlling.js';
 import { Groups } from '../cpm/controlling/groups.js';
 import { Housekeeping } from '../cpm/controlling/housekeeping.js';
-import { GroupMsrp } from '../cpm/controlling/msrp/group-msrp.js';
+import { MsrpGroupMedia } from '../cpm/controlling/group-media.js';
+import { Receipts } from '../cpm/controlling/receipts.js';
+import { MsrpEndpoint } from '../msrp/session/index.js';
 import type { Nodes } from './nodes.js';
 import type { Disposers, ServiceParts } from './parts.js';
 
@@ -18,16 +20,17 @@ export async function startControlling(
   disposers: Disposers,
 ): Promise<RunningControlling> {
   const { clock, log, store, trail, stack, core, nodes } = parts;
-  const media = new GroupMsrp(clock, log);
-  disposers.push(() => media.close());
+  const settings = config.cpm.groups;
+  const msrp = new MsrpEndpoint({ clock, log, trail });
+  disposers.push(() => msrp.close());
   const colon = config.msrp.listen.lastIndexOf(':');
   const host = config.msrp.listen.slice(0, colon).replace(/^\[|\]$/g, '');
-  await media.start(host, Number(config.msrp.listen.slice(colon + 1)));
-  const { maximum, minimum, ringing, inactivity, sessionExpires, keep } = config.cpm.groups;
+  const port = Number(config.msrp.listen.slice(colon + 1));
+  await msrp.listen({ transport: 'tcp', secure: false, host, port });
   const groups = new Groups(store, clock, {
     holder: nodes.instance,
     isAlive: (holder) => nodes.endOf(holder) !== undefined,
-    keepMs: keep * 1000,
+    keepMs: settings.keep * 1000,
   });
   const controlling: ControllingFunction = new ControllingFunction({
     clock,
@@ -35,14 +38,22 @@ export async function startControlling(
     trail,
     stack,
     groups,
-    media,
+    media: new MsrpGroupMedia(msrp, settings.messageBytes),
+    store,
+    keepMs: settings.missed.seconds * 1000,
+    perMember: settings.missed.messages,
+    receipts: new Receipts({
+      clock,
+      mode: settings.receipts.mode,
+      gatherMs: settings.receipts.seconds * 1000,
+    }),
     factory: config.conferenceFactory ?? `sip:conference-factory@${config.domain}`,
     domain: config.domain,
-    maximum,
-    minimum,
-    ringing: ringing * 1000,
-    inactivity: inactivity * 1000,
-    sessionExpires,
+    maximum: settings.maximum,
+    minimum: settings.minimum,
+    ringing: settings.ringing * 1000,
+    inactivity: settings.inactivity * 1000,
+    sessionExpires: settings.sessionExpires,
     // of another user's set: the invited user's own chain begins at its start
     route: ({ uri }) => core.onward(controlling, 'terminating-registered', { servedUser: uri, set: uri }),
     async forward(holder, request, response) {
@@ -55,7 +66,14 @@ export async function startControlling(
     },
   });
   core.use(controlling);
-  const housekeeping = new Housekeeping({ clock, log, trail, groups });
+  const housekeeping = new Housekeeping({
+    clock,
+    log,
+    trail,
+    store,
+    groups,
+    expired: (id, message) => controlling.expired(id, message),
+  });
   disposers.push(() => housekeeping.close());
   return { controlling, groups };
 }

@@ -16,4 +16,17 @@ export const groupSettings = z.strictObject({
   sessionExpires: z.int().min(90).max(86_400).default(1_800),
   /** How long an ad-hoc group is kept after its last session, in seconds. */
   keep: seconds(7 * 86_400),
+  /** Octets of one message. */
+  messageBytes: z.int().min(1_000).max(8_000_000).default(7_000_000),
+  /** Messages that are kept for a member without a session, and for how many seconds. */
+  missed: z
+    .strictObject({ messages: z.int().min(0).max(100_000).default(1_000), seconds: seconds(7 * 86_400) })
+    .prefault({}),
+  /** Disposition notifications reach the sender one by one, or gathered for some seconds (RFC 5438 §8.3). */
+  receipts: z
+    .strictObject({
+      mode: z.enum(['each', 'aggregated']).default('each'),
+      seconds: seconds(2).pipe(z.number().max(25)),
+    })
+    .prefault({}),
 });

@@ -8,6 +8,7 @@ import { addMember, findMember, type Group } from './group.js';
 import { newId } from './identifiers.js';
 import { readParts } from './invitation.js';
 import { mayJoin } from './member.js';
+import type { StoredMessage } from './message-log.js';
 import { parseRecipientList } from './recipient-list.js';
 import { refer } from './refer.js';
 
@@ -88,6 +89,12 @@ export class ControllingFunction implements Service {
   /** The groups that have sessions at this node. */
   get running(): Iterable<Focus> {
     return this.#focuses.values();
+  }
+
+  /** Tells who sent a message that it did not reach some members in time, if it asked; the message is gone. */
+  async expired(id: string, message: StoredMessage): Promise<void> {
+    const focus = this.#focuses.get(id);
+    for (const identity of message.waiting) focus?.undelivered(message, identity);
   }
 
   /** Ends a group for good. @throws ParleyError `group-unknown`, `group-moved` when another node holds it. */

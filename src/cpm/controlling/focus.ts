@@ -1,11 +1,9 @@
 import type { Timer } from '../../base/clock.js';
 import { ParleyError } from '../../base/errors.js';
-import type { Logger } from '../../base/log.js';
-import type { Trail } from '../../base/trail.js';
 import type { SipRequest } from '../../sip/message/message.js';
 import type { Dialog, ServerRequest, ServerResponse } from '../../sip/stack.js';
 import { groupError } from './errors.js';
-import { addMember, findMember, inviteAll, isBelowMinimum, type Group } from './group.js';
+import { addMember, findMember, inviteAll, isBelowMinimum, nicknamed, type Group } from './group.js';
 import type { Groups } from './groups.js';
 import { newAlias, newId } from './identifiers.js';
 import { groupHeaders, readParts } from './invitation.js';
@@ -14,13 +12,12 @@ import { answerInDialog, leftForGood, type Leg, type ReferHandler } from './leg.
 import { LiveGroup } from './live-group.js';
 import type { MediaSession } from './media.js';
 import { refusalOf, type Endpoint } from './member.js';
+import type { StoredMessage } from './message-log.js';
 import type { Recipient } from './recipient.js';
 import { Subscriptions } from './subscriptions.js';
-import { Switch } from './switch.js';
+import { Switch, type SwitchOptions } from './switch.js';
 
-export interface FocusOptions extends InvitationsOptions {
-  readonly trail: Trail;
-  readonly log: Logger;
+export interface FocusOptions extends InvitationsOptions, SwitchOptions {
   readonly groups: Groups;
   /** Milliseconds without a message after which the session ends; members may restart it. */
   readonly inactivity: number;
@@ -60,7 +57,7 @@ export class Focus {
     this.#onRefer = hooks.onRefer(this);
     this.#live = new LiveGroup(group, options.groups, (changed) => this.#subscriptions.changed(changed));
     this.#subscriptions = new Subscriptions(options.clock, options.log, () => this.group);
-    this.#switch = new Switch(() => this.group);
+    this.#switch = new Switch(() => this.group, options);
     this.#invitations = new Invitations(options);
     this.#lastMessage = options.clock.now();
     this.#watchInactivity();
@@ -155,11 +152,17 @@ export class Focus {
     this.#invitations.cancel(identity, GONE.Reason);
     this.#subscriptions.end(identity);
     for (const leg of [...this.#legs]) if (leg.identity === identity) this.#hangUp(leg, GONE);
+    this.#switch.drop(identity);
     await this.#endIfTooFew();
   }
 
   subscribe(dialog: Dialog, identity: string): void {
     this.#subscriptions.add(dialog, identity);
+  }
+
+  /** A message waited too long for a member. */
+  undelivered(message: StoredMessage, identity: string): void {
+    this.#switch.lost(message, identity, 'expired');
   }
 
   /** Ends all sessions of the group. */
@@ -174,6 +177,7 @@ export class Focus {
     this.#subscriptions.end();
     const reason = why === 'closed' ? GONE : { Reason: `SIP;cause=200;text="${why}"` };
     for (const leg of [...this.#legs]) this.#hangUp(leg, reason);
+    this.#switch.close();
     await stored;
   }
 
@@ -216,6 +220,7 @@ export class Focus {
     const { status, reason } = result;
     this.#note('group.invitation-refused', 'RFC 4353 §5.3', `${identity} ${status}`);
     await this.#live.change({ identity, event: 'refuse', disconnection: refusalOf(status, reason) });
+    this.#switch.drop(identity);
     await this.#endIfTooFew();
     return status;
   }
@@ -243,10 +248,18 @@ export class Focus {
     }
     const { identity, endpoint, dialog, media } = leg;
     this.#legs.add(leg);
-    this.#switch.add({ identity, endpoint: endpoint.id, media });
-    media.onMessage((message) => {
-      this.#lastMessage = this.#options.clock.now();
-      return this.#switch.deliver(identity, endpoint.id, message);
+    this.#background(this.#switch.add(identity, endpoint.id, media));
+    media.listen({
+      message: (message) => {
+        this.#lastMessage = this.#options.clock.now();
+        return this.#switch.deliver(identity, endpoint.id, message);
+      },
+      nickname: (name) => this.#nickname(identity, name),
+      lost: () => {
+        this.#note('group.media-lost', 'RFC 4975 §5.4', identity);
+        this.#hangUp(leg, { Reason: 'SIP;cause=480;text="No MSRP connection"' });
+        this.#background(this.#endIfTooFew());
+      },
     });
     dialog.onRequest((request, response) =>
       answerInDialog(leg, this.group, request, response, this.#onRefer),
@@ -271,8 +284,17 @@ export class Focus {
         })
         .then(() => this.#endIfTooFew()),
     );
-    if (forGood)
-      for (const other of [...this.#legs]) if (other.identity === identity) this.#hangUp(other, GONE);
+    if (!forGood) return;
+    for (const other of [...this.#legs]) if (other.identity === identity) this.#hangUp(other, GONE);
+    this.#switch.drop(identity);
+  }
+
+  /** RFC 7701 §7: one name, one participant. */
+  async #nickname(identity: string, name: string): Promise<number> {
+    const group = nicknamed(this.group, identity, name);
+    if (!group) return 425;
+    await this.#live.replace(group, [identity]);
+    return 200;
   }
 
   #hangUp(leg: Leg, headers: { Reason: string }): void {

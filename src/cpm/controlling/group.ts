@@ -119,6 +119,24 @@ export function addMember(group: Group, identity: string, role: Role): Group {
   return { ...group, members: [...group.members, member] };
 }
 
+/**
+ * The group with the nickname of a member, who has none with an empty name. Names compare without case and without outer space.
+ * @returns undefined when another member has it.
+ */
+export function nicknamed(group: Group, identity: string, name: string): Group | undefined {
+  const folded = (text: string | undefined): string | undefined =>
+    text?.normalize('NFKC').trim().toLowerCase();
+  const wanted = folded(name);
+  const taken = group.members.some(
+    (member) => member.identity !== identity && wanted !== '' && folded(member.nickname) === wanted,
+  );
+  if (taken) return undefined;
+  const members = group.members.map((member) =>
+    member.identity === identity ? { ...member, nickname: wanted === '' ? undefined : name } : member,
+  );
+  return { ...group, members };
+}
+
 /** Whether too few are left: nobody rings, and fewer than the minimum are connected. */
 export function isBelowMinimum(group: Group): boolean {
   const count = (state: Member['state']): number =>

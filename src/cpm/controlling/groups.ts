@@ -2,6 +2,7 @@ import type { Clock } from '../../base/clock.js';
 import { table, type Store } from '../../store/store.js';
 import { groupError } from './errors.js';
 import { settled, type Group } from './group.js';
+import { removeMessages } from './message-log.js';
 
 const groups = table<Group>('groups');
 /** Group by Contribution-ID, so that a restart finds the group that it restarts. */
@@ -97,9 +98,11 @@ export class Groups {
     );
   }
 
+  /** Removes a group, and what waits in it. */
   async remove({ id, contributionId }: Pick<Group, 'id' | 'contributionId'>): Promise<void> {
     await this.#store.update(groups, id, () => ({ kind: 'remove', result: undefined }));
     await this.#forget(contributionId, id);
+    await removeMessages(this.#store, id);
   }
 
   /** Removes ad-hoc groups whose time is over, at most `limit`. @returns those that it removed. */

@@ -1,18 +1,30 @@
 import type { Clock, Timer } from '../../base/clock.js';
 import type { Logger } from '../../base/log.js';
 import type { Trail } from '../../base/trail.js';
+import type { Store } from '../../store/store.js';
 import type { Groups } from './groups.js';
+import { removeExpired, removeMessages, type StoredMessage } from './message-log.js';
 
 const EVERY_MS = 1_000;
 const BATCH = 200;
 
-/** Removes groups whose time is over. */
+interface Parts {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly trail: Trail;
+  readonly store: Store;
+  readonly groups: Groups;
+  /** A message that waited too long for some members. */
+  expired(groupId: string, message: StoredMessage): Promise<void>;
+}
+
+/** Removes groups, and messages that wait in them, whose time is over. */
 export class Housekeeping {
-  readonly #parts: { clock: Clock; log: Logger; trail: Trail; groups: Groups };
+  readonly #parts: Parts;
   #timer: Timer | undefined;
   #closed = false;
 
-  constructor(parts: { clock: Clock; log: Logger; trail: Trail; groups: Groups }) {
+  constructor(parts: Parts) {
     this.#parts = parts;
     this.#schedule();
   }
@@ -36,8 +48,11 @@ export class Housekeeping {
   }
 
   async #turn(): Promise<void> {
-    const { groups, trail } = this.#parts;
-    for (const { uri, contributionId } of await groups.sweep(BATCH))
+    const { groups, trail, store, clock } = this.#parts;
+    for (const { groupId, message } of await removeExpired(store, clock.now(), BATCH))
+      await this.#parts.expired(groupId, message);
+    for (const { id, uri, contributionId } of await groups.sweep(BATCH)) {
+      await removeMessages(store, id);
       trail.record({
         code: 'group.expired',
         outcome: 'noted',
@@ -45,5 +60,6 @@ export class Housekeeping {
         subject: uri,
         trace: contributionId,
       });
+    }
   }
 }

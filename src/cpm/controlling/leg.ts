@@ -53,7 +53,7 @@ function renegotiate(leg: Leg, group: Group, request: ServerRequest, response: S
     response.send(420, { headers: { Unsupported: 'recipient-list-invite' } });
     return;
   }
-  if (description) leg.media.accept(description);
+  if (description) leg.media.answer(description);
   const body = description || request.method === 'INVITE' ? leg.media.description : undefined;
   response.send(200, {
     headers: { ...groupHeaders(group), ...(body ? { 'Content-Type': 'application/sdp' } : {}) },

@@ -1,68 +1,224 @@
+import type { Clock } from '../../base/clock.js';
 import { ParleyError } from '../../base/errors.js';
-import { parseCpim } from '../../msrp/cpim/index.js';
+import type { Trail } from '../../base/trail.js';
+import { parseCpim, rewriteCpimHead, type CpimHead } from '../../msrp/cpim/index.js';
+import { isImdn } from '../../msrp/imdn.js';
+import { IS_COMPOSING_TYPE } from '../../msrp/is-composing.js';
 import { canonicalUri } from './canonical-uri.js';
-import type { Group } from './group.js';
+import { findMember, type Group } from './group.js';
 import type { GroupMessage, MediaSession } from './media.js';
-import { shownAs } from './member.js';
-
-/** The media of one endpoint. */
-export interface Port {
-  readonly identity: string;
-  readonly endpoint: string;
-  readonly media: MediaSession;
-}
+import { holdsMembership, shownAs, type Member } from './member.js';
+import { MessageLog, type LogEntry, type MessageLogOptions, type StoredMessage } from './message-log.js';
+import { failureNotice } from './notices.js';
+import { Outbox } from './outbox.js';
+import type { Receipts } from './receipts.js';
 
 /** To everybody, as RCS clients write it. */
 const EVERYBODY = 'sip:anonymous@anonymous.invalid';
 
+export interface SwitchOptions extends MessageLogOptions {
+  readonly clock: Clock;
+  readonly trail: Trail;
+  /** Messages that are kept for one member; what comes then is not kept for it. */
+  readonly perMember: number;
+  readonly receipts: Receipts;
+}
+
+/** Whom a message is for. */
+interface Audience {
+  /** Members that are to get it. */
+  readonly identities: readonly string[];
+  /** Whether further devices of its sender get a copy. */
+  readonly copies: boolean;
+}
+
 /**
- * The MSRP switch of one group (RFC 7701 §5, §6): a message goes to everybody else, or to the one member that its To names. The
- * octets are shared by all deliveries; each endpoint has a queue of its own, so that none waits for another.
+ * The MSRP switch of one group (RFC 7701 §5, §6): a message goes to everybody else, or to the one member that its To names. It is
+ * acknowledged when it is stored, and stays so until all its recipients have it. Each session has a queue of its own.
  */
 export class Switch {
+  readonly #options: SwitchOptions;
   readonly #group: () => Group;
-  readonly #ports = new Map<string, Port>();
+  readonly #log: MessageLog;
+  readonly #outboxes = new Map<string, Outbox>();
+  /** What waits since before has been found. */
+  readonly #ready: Promise<void>;
 
-  constructor(group: () => Group) {
+  constructor(group: () => Group, options: SwitchOptions) {
     this.#group = group;
+    this.#options = options;
+    this.#log = new MessageLog(group().id, options);
+    this.#ready = this.#log.load();
+    this.#ready.catch(() => undefined);
   }
 
-  add(port: Port): void {
-    this.#ports.set(port.endpoint, port);
+  /** A session of a member: it gets what its member has missed, then what comes. @throws ParleyError `store-unavailable` */
+  async add(identity: string, endpoint: string, media: MediaSession): Promise<void> {
+    await this.#ready;
+    const outbox = new Outbox(
+      identity,
+      endpoint,
+      media,
+      this.#log,
+      (entry, status) => void this.#refused(entry, identity, status),
+    );
+    this.#outboxes.set(endpoint, outbox);
+    for (const entry of this.#log.entries) if (entry.waiting.has(identity)) outbox.add(entry);
+    outbox.pump();
   }
 
   remove(endpoint: string): void {
-    this.#ports.delete(endpoint);
+    const outbox = this.#outboxes.get(endpoint);
+    this.#outboxes.delete(endpoint);
+    outbox?.close();
   }
 
-  /** @returns the status of the answer (RFC 7701 §5.2, RFC 4975 §10). */
+  /** A member that has lost its place gets nothing more. */
+  drop(identity: string): void {
+    this.#log.drop(identity);
+  }
+
+  /** Writes down who has got what. */
+  close(): void {
+    for (const endpoint of [...this.#outboxes.keys()]) this.remove(endpoint);
+    this.#log.flush();
+  }
+
+  /** @returns the status of the answer (RFC 7701 §5.2, RFC 4975 §10), once the message is stored. */
   async deliver(from: string, endpoint: string, message: GroupMessage): Promise<number> {
-    const recipients = this.#recipients(from, endpoint, message);
-    if (typeof recipients === 'number') return recipients;
-    for (const { media } of recipients) void media.send(message);
-    return 200;
-  }
-
-  #recipients(from: string, endpoint: string, { contentType, octets }: GroupMessage): Port[] | number {
-    if (!/^message\/cpim\b/i.test(contentType)) return 415;
-    let to: readonly string[];
+    this.#outboxes.get(endpoint)?.resume();
+    if (!/^message\/cpim\b/i.test(message.contentType)) return 415;
+    let head: CpimHead;
+    let content: Buffer;
     let claimed: string | undefined;
+    let to: readonly string[];
     try {
-      const { head } = parseCpim(octets);
+      ({ head, content } = parseCpim(message.octets));
       to = head.to.map(({ uri }) => canonicalUri(uri));
       claimed = head.from && canonicalUri(head.from.uri);
     } catch (error) {
       if (error instanceof ParleyError) return 400;
       throw error;
     }
-    const group = this.#group();
-    const self = group.members.find((member) => member.identity === from);
+    const self = findMember(this.#group(), from);
     if (!self || (claimed !== undefined && ![from, shownAs(self), EVERYBODY].includes(claimed))) return 403;
-    if (to.length !== 1) return 403;
-    const others = [...this.#ports.values()].filter((port) => port.endpoint !== endpoint);
-    if (to[0] === group.uri || to[0] === EVERYBODY) return others;
-    const member = group.members.find((one) => shownAs(one) === to[0]);
-    if (!member) return 404;
-    return others.filter(({ identity }) => identity === member.identity || identity === from);
+    const audience = this.#audience(self, to);
+    if (typeof audience === 'number') return audience;
+    const shown = shownAs(self);
+    const text = claimed === shown ? message : { ...message, octets: signed(head, content, shown) };
+    if (isImdn(head)) return this.#notification(self, audience, head, content, text);
+    if (head.mediaType === IS_COMPOSING_TYPE) {
+      for (const outbox of this.#outboxes.values())
+        if (outbox.endpoint !== endpoint && audience.identities.includes(outbox.identity))
+          outbox.transient(text);
+      return 200;
+    }
+    await this.#spread(from, endpoint, text, head.mediaType ?? 'text/plain', audience);
+    return 200;
   }
+
+  /** A message of the focus itself to one member. */
+  async tell(identity: string, octets: Uint8Array, wrapped: string): Promise<void> {
+    const message = { contentType: 'message/cpim', octets };
+    await this.#spread(this.#group().uri, '', message, wrapped, { identities: [identity], copies: false });
+  }
+
+  /** What a member reports of a message goes to who sent that, as it is or gathered with what others report (RFC 5438 §8). */
+  async #notification(
+    self: Member,
+    audience: Audience,
+    head: CpimHead,
+    content: Buffer,
+    message: GroupMessage,
+  ): Promise<number> {
+    const { receipts } = this.#options;
+    const [to] = audience.identities;
+    if (to === undefined) return 200;
+    // a report to everybody is for nobody: only who sent the message knows it
+    if (audience.identities.length > 1) return 200;
+    if (receipts.gathers) {
+      const others = this.#group().members.filter(holdsMembership).length - 1;
+      return receipts.gather(this.#group().uri, to, shownAs(self), others, content, (octets) =>
+        this.tell(to, octets, 'multipart/mixed'),
+      );
+    }
+    const single = self.alias === undefined ? message.octets : receipts.anonymous(head, content, self.alias);
+    await this.tell(to, single, head.mediaType!);
+    return 200;
+  }
+
+  async #spread(
+    from: string,
+    endpoint: string,
+    { contentType, octets }: GroupMessage,
+    wrapped: string,
+    { identities, copies }: Audience,
+  ): Promise<void> {
+    await this.#ready;
+    const { clock, perMember } = this.#options;
+    const waiting = identities.filter((identity) => this.#log.waitingFor(identity) < perMember);
+    const stored: StoredMessage = { from, contentType, octets, wrapped, waiting, receivedAt: clock.now() };
+    const { entry, committed } = this.#log.append(stored);
+    const boxes: Outbox[] = [];
+    for (const outbox of this.#outboxes.values()) {
+      const wanted = entry.waiting.has(outbox.identity) || (copies && outbox.identity === from);
+      if (!wanted || outbox.endpoint === endpoint) continue;
+      outbox.add(entry);
+      boxes.push(outbox);
+    }
+    try {
+      await committed;
+    } finally {
+      for (const outbox of boxes) outbox.pump();
+    }
+    if (boxes.length === 0) this.#log.settle(entry);
+    if (waiting.length < identities.length)
+      for (const identity of identities)
+        if (!entry.waiting.has(identity)) this.lost(stored, identity, 'full');
+  }
+
+  #audience(self: Member, to: readonly string[]): Audience | number {
+    if (to.length !== 1) return 403;
+    const group = this.#group();
+    if (to[0] === group.uri || to[0] === EVERYBODY) {
+      const others = group.members.filter((one) => one.identity !== self.identity && holdsMembership(one));
+      return { identities: others.map(({ identity }) => identity), copies: true };
+    }
+    const member = group.members.find((one) => shownAs(one) === to[0]);
+    if (!member || !holdsMembership(member)) return 404;
+    const sessions = [...this.#outboxes.values()].filter(({ identity }) => identity === member.identity);
+    if (sessions.length > 0 && !sessions.some(({ media }) => media.privateMessages)) return 428;
+    return { identities: [member.identity], copies: true };
+  }
+
+  async #refused(entry: LogEntry, identity: string, status: number): Promise<void> {
+    const message = entry.message ?? (await this.#log.read(entry));
+    if (message) this.lost({ ...entry, ...message }, identity, String(status));
+  }
+
+  /** A message will not reach a member: who sent it hears so, if it asked (RFC 5438 §7.2.1.2). */
+  lost(message: Pick<StoredMessage, 'from' | 'octets' | 'receivedAt'>, identity: string, why: string): void {
+    const { trail, clock, log } = this.#options;
+    const group = this.#group();
+    trail.record({
+      code: 'group.message-lost',
+      outcome: 'refused',
+      clause: 'RFC 7701 §6',
+      subject: identity,
+      trace: group.contributionId,
+      detail: why,
+    });
+    const member = findMember(group, identity);
+    const notice = failureNotice(message, member ? shownAs(member) : identity, clock.now());
+    if (!notice || !findMember(group, message.from)) return;
+    this.tell(message.from, notice, 'message/imdn+xml').catch((error: unknown) =>
+      log.warn({ err: error, group: group.id }, 'a sender could not be told of a lost message'),
+    );
+  }
+}
+
+/** The message under the name that others know its sender by; clients write `anonymous`, or what they are called elsewhere. */
+function signed(head: CpimHead, content: Buffer, uri: string): Buffer {
+  const name = head.from?.name ?? '';
+  return Buffer.concat([rewriteCpimHead(head, { from: { name, uri } }), content]);
 }

@@ -9,7 +9,13 @@ import type { DeferredMessage } from './deferred-store.js';
  * @returns undefined when the sender did not ask for it.
  */
 export function failedNotification(
-  { headers, body, sender, recipient, receivedAt }: DeferredMessage,
+  {
+    headers,
+    body,
+    sender,
+    recipient,
+    receivedAt,
+  }: Pick<DeferredMessage, 'headers' | 'body' | 'sender' | 'recipient' | 'receivedAt'>,
   now: number,
 ): Buffer | undefined {
   const type = headers.find(([name]) => name === 'Content-Type')?.[1] ?? '';

@@ -1,0 +1,151 @@
+import type { GroupMessage, MediaSession } from './media.js';
+import type { LogEntry, MessageLog } from './message-log.js';
+
+/** Octets, and messages, that may be under way to one session. */
+const WINDOW_OCTETS = 256 * 1024;
+const WINDOW_MESSAGES = 32;
+
+/**
+ * What goes to one session, in order. A session that takes nothing holds up nobody: what waits is in the log, and only what is under way
+ * is in memory.
+ */
+export class Outbox {
+  readonly identity: string;
+  readonly endpoint: string;
+  readonly media: MediaSession;
+  readonly #log: MessageLog;
+  readonly #onRefused: (entry: LogEntry, status: number) => void;
+  /** Not yet answered for, in order; the first {@link #sent} are under way. */
+  readonly #queue: LogEntry[] = [];
+  #sent = 0;
+  #octets = 0;
+  /** The peer takes nothing until its connection is there again. */
+  #stalled: boolean;
+  /** A run of sending that was lost leaves answers behind that mean nothing any more. */
+  #run = 0;
+  #reading = false;
+  #closed = false;
+
+  /** @param onRefused gets what the peer will never take. */
+  constructor(
+    identity: string,
+    endpoint: string,
+    media: MediaSession,
+    log: MessageLog,
+    onRefused: (entry: LogEntry, status: number) => void,
+  ) {
+    this.identity = identity;
+    this.endpoint = endpoint;
+    this.media = media;
+    this.#log = log;
+    this.#onRefused = onRefused;
+    this.#stalled = !media.connected;
+    media.onConnected(() => this.resume());
+  }
+
+  /** Messages that are not answered for. */
+  get length(): number {
+    return this.#queue.length;
+  }
+
+  add(entry: LogEntry): void {
+    entry.queued++;
+    this.#queue.push(entry);
+  }
+
+  /** What is only of use now: not sent to who is behind, and not kept. */
+  transient(message: GroupMessage): void {
+    if (!this.#stalled && !this.#closed && this.#queue.length <= this.#sent) void this.media.send(message);
+  }
+
+  /** The peer is there again. */
+  resume(): void {
+    this.#stalled = false;
+    this.pump();
+  }
+
+  /** Sends what can be sent now. */
+  pump(): void {
+    while (!this.#stalled && !this.#closed && !this.#reading) {
+      const entry = this.#queue[this.#sent];
+      if (!entry || this.#sent >= WINDOW_MESSAGES || (this.#octets >= WINDOW_OCTETS && this.#sent > 0))
+        return;
+      if (entry.gone) {
+        this.#queue.splice(this.#sent, 1);
+        entry.queued--;
+        continue;
+      }
+      // it would overtake one that is being stored
+      if (!entry.committed) return;
+      if (!this.media.accepts(entry.wrapped)) {
+        this.#queue.splice(this.#sent, 1);
+        this.#settled(entry, 415);
+        continue;
+      }
+      const message = this.#log.read(entry);
+      if (message instanceof Promise) {
+        this.#reading = true;
+        void this.#sendWhenRead(entry, message);
+        return;
+      }
+      if (message) this.#send(entry, message);
+    }
+  }
+
+  /** Nothing goes there any more; what it has not answered for waits on for its member. */
+  close(): void {
+    this.#closed = true;
+    this.#run++;
+    for (const entry of this.#queue.splice(0)) {
+      entry.queued--;
+      this.#log.settle(entry);
+    }
+  }
+
+  async #sendWhenRead(entry: LogEntry, reading: Promise<GroupMessage | undefined>): Promise<void> {
+    try {
+      const message = await reading;
+      this.#reading = false;
+      if (message && entry === this.#queue[this.#sent] && !this.#stalled && !this.#closed)
+        this.#send(entry, message);
+    } catch {
+      // the store cannot be read now: it is tried again at the next sign of life
+      this.#reading = false;
+      this.#stalled = true;
+    }
+    this.pump();
+  }
+
+  #send(entry: LogEntry, message: GroupMessage): void {
+    const run = this.#run;
+    this.#sent++;
+    this.#octets += entry.size;
+    void this.media.send(message).then((status) => {
+      if (run !== this.#run) return;
+      if (status === 408 || status === 481 || status === 506) {
+        this.#lost();
+        return;
+      }
+      this.#sent--;
+      this.#octets -= entry.size;
+      this.#queue.splice(this.#queue.indexOf(entry), 1);
+      this.#settled(entry, status);
+      this.pump();
+    });
+  }
+
+  #settled(entry: LogEntry, status: number): void {
+    entry.queued--;
+    if (status !== 200) this.#onRefused(entry, status);
+    this.#log.done(entry, this.identity);
+    this.#log.settle(entry);
+  }
+
+  /** The connection is gone or dead: everything under way is sent again when there is another one. */
+  #lost(): void {
+    this.#run++;
+    this.#sent = 0;
+    this.#octets = 0;
+    this.#stalled = true;
+  }
+}

@@ -1,0 +1,108 @@
+import { randomBytes } from 'node:crypto';
+import type { Clock, Timer } from '../../base/clock.js';
+import { ParleyError } from '../../base/errors.js';
+import { formatCpim, IMDN_NAMESPACE, rewriteCpimHead, CpimHead } from '../../msrp/cpim/index.js';
+import { formatImdn, formatImdnAggregate, parseImdn, type Imdn } from '../../msrp/imdn.js';
+
+/** Sends what was gathered to the sender of the messages; resolves when that is stored. */
+type Tell = (octets: Buffer) => Promise<void>;
+
+interface Batch {
+  readonly group: string;
+  readonly to: string;
+  readonly imdns: Imdn[];
+  readonly done: Promise<number>;
+  readonly finish: () => void;
+  readonly timer: Timer;
+}
+
+export interface ReceiptsOptions {
+  readonly clock: Clock;
+  /** `each`: every notification as it comes; `aggregated`: several of one message in one (RFC 5438 §8.3). */
+  readonly mode: 'each' | 'aggregated';
+  /** Milliseconds that notifications of one message are gathered, unless all recipients have sent theirs before. */
+  readonly gatherMs: number;
+}
+
+/** Disposition notifications of the participants of groups on their way to who sent the message. */
+export class Receipts {
+  readonly #options: ReceiptsOptions;
+  /** By group, sender, message and kind. */
+  readonly #batches = new Map<string, Batch>();
+
+  constructor(options: ReceiptsOptions) {
+    this.#options = options;
+  }
+
+  get gathers(): boolean {
+    return this.#options.mode === 'aggregated';
+  }
+
+  /**
+   * Keeps a notification until the others have come, or the time is over.
+   * @param shown who reports, as others know it. @param expected how many may report.
+   * @returns the status for who reports, once what was gathered is stored.
+   */
+  gather(
+    group: string,
+    to: string,
+    shown: string,
+    expected: number,
+    content: Buffer,
+    tell: Tell,
+  ): Promise<number> | number {
+    let imdn: Imdn;
+    try {
+      imdn = { ...parseImdn(content), recipientUri: shown, originalRecipientUri: shown };
+    } catch (error) {
+      if (error instanceof ParleyError) return 400;
+      throw error;
+    }
+    const key = [group, to, imdn.messageId, imdn.kind].join('\n');
+    const batch = this.#batches.get(key) ?? this.#begin(key, group, to, tell);
+    batch.imdns.push(imdn);
+    if (batch.imdns.length >= expected) batch.finish();
+    return batch.done;
+  }
+
+  /** A notification under the alias of who reports (RFC 7701 §7). @throws ParleyError `imdn-malformed` */
+  anonymous(head: CpimHead, content: Buffer, alias: string): Buffer {
+    const imdn = { ...parseImdn(content), recipientUri: alias, originalRecipientUri: alias };
+    const octets = Buffer.from(formatImdn(imdn));
+    const mime = head.mimeLines.filter((line) => !/^content-length:/i.test(line));
+    const shortened = new CpimHead(head.fields, mime, head.length);
+    return Buffer.concat([rewriteCpimHead(shortened, { from: { name: '', uri: alias } }), octets]);
+  }
+
+  #begin(key: string, group: string, to: string, tell: Tell): Batch {
+    const imdns: Imdn[] = [];
+    let finish!: () => void;
+    const done = new Promise<void>((resolve) => (finish = resolve)).then(async () => {
+      this.#batches.delete(key);
+      batch.timer.cancel();
+      await tell(aggregate(group, to, imdns, this.#options.clock.now()));
+      return 200;
+    });
+    const timer = this.#options.clock.after(this.#options.gatherMs, finish);
+    const batch: Batch = { group, to, imdns, done, finish, timer };
+    this.#batches.set(key, batch);
+    return batch;
+  }
+}
+
+function aggregate(group: string, to: string, imdns: readonly Imdn[], now: number): Buffer {
+  const boundary = `imdn-${randomBytes(12).toString('hex')}`;
+  return formatCpim({
+    from: { name: '', uri: group },
+    to: [{ name: '', uri: to }],
+    dateTime: new Date(now).toISOString(),
+    namespaces: {
+      imdn: { uri: IMDN_NAMESPACE, fields: [['Message-ID', randomBytes(12).toString('hex')]] },
+    },
+    mime: [
+      ['Content-Type', `multipart/mixed;boundary="${boundary}"`],
+      ['Content-Disposition', 'notification'],
+    ],
+    content: Buffer.from(formatImdnAggregate(imdns, boundary)),
+  });
+}

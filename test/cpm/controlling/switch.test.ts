@@ -1,0 +1,369 @@
+import { describe, expect, it } from 'vitest';
+import { VirtualClock } from '../../../src/base/clock.js';
+import { silentLogger } from '../../../src/base/log.js';
+import { MemoryTrail } from '../../../src/base/trail.js';
+import type { Group } from '../../../src/cpm/controlling/group.js';
+import type { GroupMessage, MediaSession } from '../../../src/cpm/controlling/media.js';
+import type { Member } from '../../../src/cpm/controlling/member.js';
+import { removeExpired, type StoredMessage } from '../../../src/cpm/controlling/message-log.js';
+import { Receipts } from '../../../src/cpm/controlling/receipts.js';
+import { Switch } from '../../../src/cpm/controlling/switch.js';
+import { formatCpim, IMDN_NAMESPACE, parseCpim } from '../../../src/msrp/cpim/index.js';
+import { formatImdn, IMDN_TYPE, parseImdn } from '../../../src/msrp/imdn.js';
+import { IS_COMPOSING_TYPE } from '../../../src/msrp/is-composing.js';
+import { table } from '../../../src/store/store.js';
+import { MemoryStore } from '../../tools/memory-store.js';
+
+const ALICE = 'sip:alice@ims.test';
+const BOB = 'sip:bob@ims.test';
+const CAROL = 'sip:carol@ims.test';
+const GROUP = 'sip:gs-1@ims.test';
+const stored = table<StoredMessage>('group-messages');
+
+/** The session of a participant whose answers the test gives. */
+class Participant implements MediaSession {
+  readonly description = '';
+  connected = true;
+  privateMessages = true;
+  wrapped = ['*'];
+  /** What was sent and not answered. */
+  readonly open: ((status: number) => void)[] = [];
+  readonly got: GroupMessage[] = [];
+  /** Answers by itself. */
+  auto: number | undefined = 200;
+  #onConnected = (): void => {};
+
+  accept(): void {}
+  answer(): void {}
+  listen(): void {}
+  close(): void {}
+  accepts(type: string): boolean {
+    return this.wrapped.includes('*') || this.wrapped.includes(type);
+  }
+  onConnected(listener: () => void): void {
+    this.#onConnected = listener;
+  }
+  connect(): void {
+    this.connected = true;
+    this.#onConnected();
+  }
+  send(message: GroupMessage): Promise<number> {
+    this.got.push(message);
+    if (this.auto !== undefined) return Promise.resolve(this.auto);
+    return new Promise((resolve) => this.open.push(resolve));
+  }
+  get texts(): string[] {
+    return this.got.map(({ octets }) => parseCpim(octets).content.toString());
+  }
+}
+
+const member = (identity: string, more: Partial<Member> = {}): Member => ({
+  identity,
+  state: 'connected',
+  role: 'participant',
+  endpoints: [],
+  copyControl: 'to',
+  ...more,
+});
+
+function room(
+  options: {
+    members?: Member[];
+    perMember?: number;
+    receipts?: 'each' | 'aggregated';
+    store?: MemoryStore;
+  } = {},
+) {
+  const clock = new VirtualClock();
+  const trail = new MemoryTrail(() => clock.now());
+  const store = options.store ?? new MemoryStore();
+  const group: Group = {
+    id: 'gs-1',
+    uri: GROUP,
+    kind: 'ad-hoc',
+    access: 'closed',
+    contributionId: 'g77',
+    conversationId: 'k2',
+    creator: ALICE,
+    maximum: 10,
+    minimum: 1,
+    members: options.members ?? [member(ALICE), member(BOB), member(CAROL)],
+    createdAt: 0,
+  };
+  const receipts = new Receipts({ clock, mode: options.receipts ?? 'each', gatherMs: 2_000 });
+  const room = new Switch(() => group, {
+    store,
+    clock,
+    trail,
+    log: silentLogger,
+    keepMs: 1e6,
+    perMember: options.perMember ?? 10,
+    receipts,
+  });
+  return { room, clock, store, trail };
+}
+
+function cpim(from: string, to: string, text: string, asked?: string, type = 'text/plain'): GroupMessage {
+  const octets = formatCpim({
+    from: { name: '', uri: from },
+    to: [{ name: '', uri: to }],
+    namespaces: {
+      imdn: {
+        uri: IMDN_NAMESPACE,
+        fields: [
+          ['Message-ID', `id-${text.slice(0, 8)}`],
+          ...(asked ? [['Disposition-Notification', asked] as [string, string]] : []),
+        ],
+      },
+    },
+    mime: [['Content-Type', type]],
+    content: Buffer.from(text),
+  });
+  return { contentType: 'message/cpim', octets };
+}
+
+/** Lets what is under way settle. */
+const settle = async (): Promise<void> => {
+  for (let i = 0; i < 10; i++) await new Promise<void>((resolve) => setImmediate(resolve));
+};
+
+async function joined(at: Switch, identity: string, endpoint = identity, media = new Participant()) {
+  await at.add(identity, endpoint, media);
+  return media;
+}
+
+describe('the switch of a group', () => {
+  it('gives a message to everybody else, and forgets it when all have it', async () => {
+    const { room: at, store } = room();
+    const [alice, bob, carol] = [await joined(at, ALICE), await joined(at, BOB), await joined(at, CAROL)];
+    const message = cpim(ALICE, GROUP, 'hello');
+    expect(await at.deliver(ALICE, ALICE, message)).toBe(200);
+    await settle();
+    expect([alice.texts, bob.texts, carol.texts]).toEqual([[], ['hello'], ['hello']]);
+    expect(bob.got[0]!.octets).toBe(carol.got[0]!.octets); // one copy for all
+    expect(store.size(stored)).toBe(0);
+  });
+
+  it('acknowledges nothing that it could not store', async () => {
+    const { room: at, store } = room();
+    const bob = await joined(at, BOB);
+    store.failure = new Error('disk full');
+    await expect(at.deliver(ALICE, ALICE, cpim(ALICE, GROUP, 'x'))).rejects.toThrow('disk full');
+    store.failure = undefined;
+    expect(await at.deliver(ALICE, ALICE, cpim(ALICE, GROUP, 'y'))).toBe(200);
+    await settle();
+    expect(bob.texts).toEqual(['y']);
+  });
+
+  it('does not let a participant that takes nothing slow the others, and keeps the order for it', async () => {
+    const { room: at, store } = room({ perMember: 1000 });
+    const bob = await joined(at, BOB);
+    const carol = new Participant();
+    carol.auto = undefined;
+    await joined(at, CAROL, CAROL, carol);
+    const texts = Array.from({ length: 50 }, (_, i) => `m${i}`);
+    for (const text of texts) expect(await at.deliver(ALICE, ALICE, cpim(ALICE, GROUP, text))).toBe(200);
+    await settle();
+    expect(bob.texts).toEqual(texts);
+    expect(carol.got).toHaveLength(32); // no more than a window is under way
+    for (const answer of carol.open.splice(0)) answer(200);
+    carol.auto = 200;
+    await settle();
+    expect(carol.texts).toEqual(texts);
+    expect(store.size(stored)).toBe(0);
+  });
+
+  it('keeps what a member missed until it is there again, in order, also over a restart', async () => {
+    const members = [member(ALICE), member(BOB), member(CAROL, { state: 'away' })];
+    const store = new MemoryStore();
+    const first = room({ members, store });
+    await joined(first.room, BOB);
+    for (const text of ['one', 'two', 'three'])
+      await first.room.deliver(ALICE, ALICE, cpim(ALICE, GROUP, text));
+    await settle();
+    first.clock.advance(1_000);
+    const second = room({ members, store });
+    const bob = await joined(second.room, BOB);
+    const carol = await joined(second.room, CAROL);
+    await settle();
+    expect(bob.texts).toEqual([]);
+    expect(carol.texts).toEqual(['one', 'two', 'three']);
+    expect(store.size(stored)).toBe(0);
+  });
+
+  it('sends again what was under way when the connection of a participant ended', async () => {
+    const { room: at } = room();
+    const bob = new Participant();
+    bob.auto = undefined;
+    await joined(at, BOB, BOB, bob);
+    for (const text of ['one', 'two']) await at.deliver(ALICE, ALICE, cpim(ALICE, GROUP, text));
+    for (const answer of bob.open.splice(0)) answer(408);
+    await settle();
+    expect(bob.got).toHaveLength(2);
+    bob.got.length = 0;
+    bob.auto = 200;
+    bob.connect();
+    await settle();
+    expect(bob.texts).toEqual(['one', 'two']);
+  });
+
+  it('gives each device of a member its copy, those of the sender too', async () => {
+    const { room: at } = room();
+    const [a1, a2, b1, b2] = [
+      await joined(at, ALICE, 'a1'),
+      await joined(at, ALICE, 'a2'),
+      await joined(at, BOB, 'b1'),
+      await joined(at, BOB, 'b2'),
+    ];
+    await at.deliver(ALICE, 'a1', cpim(ALICE, GROUP, 'x'));
+    await settle();
+    expect([a1.texts, a2.texts, b1.texts, b2.texts]).toEqual([[], ['x'], ['x'], ['x']]);
+  });
+
+  it('drops what a member waits for that lost its place', async () => {
+    const { room: at, store } = room({ members: [member(ALICE), member(CAROL, { state: 'away' })] });
+    await at.deliver(ALICE, ALICE, cpim(ALICE, GROUP, 'x'));
+    expect(store.size(stored)).toBe(1);
+    at.drop(CAROL);
+    await settle();
+    expect(store.size(stored)).toBe(0);
+  });
+
+  it('tells the sender what was not kept for a full member, if it asked', async () => {
+    const { room: at, trail } = room({
+      members: [member(ALICE), member(CAROL, { state: 'away' })],
+      perMember: 1,
+    });
+    const alice = await joined(at, ALICE);
+    for (const text of ['one', 'two'])
+      expect(await at.deliver(ALICE, ALICE, cpim(ALICE, GROUP, text, 'negative-delivery'))).toBe(200);
+    await settle();
+    expect(alice.got.map(({ octets }) => parseImdn(parseCpim(octets).content))).toMatchObject([
+      { messageId: 'id-two', status: 'failed', recipientUri: CAROL },
+    ]);
+    expect(trail.recent({ code: 'group.message-lost' })).toHaveLength(1);
+  });
+
+  it('gives up what waited too long', async () => {
+    const { room: at, store, clock } = room({ members: [member(ALICE), member(CAROL, { state: 'away' })] });
+    await at.deliver(ALICE, ALICE, cpim(ALICE, GROUP, 'x'));
+    expect(await removeExpired(store, clock.now(), 10)).toEqual([]);
+    expect(await removeExpired(store, clock.now() + 1e6, 10)).toMatchObject([
+      { groupId: 'gs-1', message: { from: ALICE, waiting: [CAROL] } },
+    ]);
+  });
+
+  it.each([
+    ['is not message/cpim', { contentType: 'text/plain', octets: Buffer.from('x') }, 415],
+    ['is malformed', { contentType: 'message/cpim', octets: Buffer.from('x') }, 400],
+    ['has the From of somebody else', cpim(BOB, GROUP, 'x'), 403],
+    ['is for an unknown member', cpim(ALICE, 'sip:nobody@ims.test', 'x'), 404],
+    ['is for one who takes no private messages', cpim(ALICE, CAROL, 'x'), 428],
+  ])('refuses a message that %s', async (_name, message, status) => {
+    const { room: at, store } = room();
+    const carol = new Participant();
+    carol.privateMessages = false;
+    await joined(at, CAROL, CAROL, carol);
+    expect(await at.deliver(ALICE, ALICE, message)).toBe(status);
+    expect([carol.got, store.size(stored)]).toEqual([[], 0]);
+  });
+
+  it('takes a private message to that member alone', async () => {
+    const { room: at } = room();
+    const [bob, carol] = [await joined(at, BOB), await joined(at, CAROL)];
+    expect(await at.deliver(ALICE, ALICE, cpim(ALICE, BOB, 'psst'))).toBe(200);
+    await settle();
+    expect([bob.texts, carol.texts]).toEqual([['psst'], []]);
+  });
+
+  it('shows who is anonymous by its alias, whatever its client writes', async () => {
+    const alias = 'sip:anonymous-1@anonymous.invalid';
+    const { room: at } = room({ members: [member(ALICE), member(BOB, { alias })] });
+    const alice = await joined(at, ALICE);
+    for (const from of [BOB, alias, 'sip:anonymous@anonymous.invalid'])
+      expect(await at.deliver(BOB, BOB, cpim(from, GROUP, 'boo'))).toBe(200);
+    await settle();
+    expect(alice.got.map(({ octets }) => parseCpim(octets).head.from!.uri)).toEqual([alias, alias, alias]);
+  });
+
+  it('leaves out a participant that does not take the wrapped type, and tells the sender', async () => {
+    const { room: at } = room({ members: [member(ALICE), member(BOB)] });
+    const alice = await joined(at, ALICE);
+    const bob = new Participant();
+    bob.wrapped = ['text/plain'];
+    await joined(at, BOB, BOB, bob);
+    await at.deliver(ALICE, ALICE, cpim(ALICE, GROUP, 'png', 'negative-delivery', 'image/png'));
+    await settle();
+    expect(bob.got).toEqual([]);
+    expect(parseImdn(parseCpim(alice.got[0]!.octets).content).status).toBe('failed');
+  });
+
+  it('passes on who is composing to who is there, and keeps nothing of it', async () => {
+    const { room: at, store } = room({
+      members: [member(ALICE), member(BOB), member(CAROL, { state: 'away' })],
+    });
+    const bob = await joined(at, BOB);
+    const message = cpim(ALICE, GROUP, '<isComposing/>', undefined, IS_COMPOSING_TYPE);
+    expect(await at.deliver(ALICE, ALICE, message)).toBe(200);
+    await settle();
+    expect([bob.got.length, store.commits]).toEqual([1, 0]);
+  });
+});
+
+const imdn = (by: string): GroupMessage =>
+  cpim(
+    by,
+    ALICE,
+    formatImdn({
+      messageId: 'm1',
+      dateTime: '2026-01-01T00:00:00Z',
+      recipientUri: by,
+      kind: 'delivery',
+      status: 'delivered',
+    }),
+    undefined,
+    IMDN_TYPE,
+  );
+
+describe('disposition notifications in a group', () => {
+  it('reach only who sent the message, one by one', async () => {
+    const { room: at } = room();
+    const [alice, bob, carol] = [await joined(at, ALICE), await joined(at, BOB), await joined(at, CAROL)];
+    expect(await at.deliver(BOB, BOB, imdn(BOB))).toBe(200);
+    expect(await at.deliver(CAROL, CAROL, imdn(CAROL))).toBe(200);
+    await settle();
+    expect(alice.got.map(({ octets }) => parseImdn(parseCpim(octets).content).recipientUri)).toEqual([
+      BOB,
+      CAROL,
+    ]);
+    expect([bob.got, carol.got]).toEqual([[], []]);
+  });
+
+  it('name an anonymous participant by its alias', async () => {
+    const alias = 'sip:anonymous-1@anonymous.invalid';
+    const { room: at } = room({ members: [member(ALICE), member(BOB, { alias })] });
+    const alice = await joined(at, ALICE);
+    await at.deliver(BOB, BOB, imdn(BOB));
+    await settle();
+    expect(Buffer.from(alice.got[0]!.octets).toString()).not.toContain(BOB);
+    expect(parseImdn(parseCpim(alice.got[0]!.octets).content)).toMatchObject({ recipientUri: alias });
+  });
+
+  it('are gathered into one where that is wanted: when all have come, or after the time', async () => {
+    const { room: at, clock } = room({ receipts: 'aggregated' });
+    const alice = await joined(at, ALICE);
+    const both = Promise.all([at.deliver(BOB, BOB, imdn(BOB)), at.deliver(CAROL, CAROL, imdn(CAROL))]);
+    expect(await both).toEqual([200, 200]);
+    await settle();
+    expect(alice.got).toHaveLength(1);
+    const { head, content } = parseCpim(alice.got[0]!.octets);
+    expect(head.mediaType).toBe('multipart/mixed');
+    expect(content.toString().match(/<recipient-uri>[^<]*/g)).toHaveLength(2);
+    const alone = at.deliver(BOB, BOB, imdn(BOB));
+    await settle();
+    clock.advance(2_000);
+    expect(await alone).toBe(200);
+    await settle();
+    expect(alice.got).toHaveLength(2);
+  });
+});
