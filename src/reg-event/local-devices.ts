@@ -1,7 +1,7 @@
 import { parseAor } from '../identity/aor.js';
 import type { Gruus } from '../registrar/gruus.js';
 import type { Registrar } from '../registrar/registrar.js';
-import type { Binding, Registration } from '../registrar/registration.js';
+import type { Binding, ContactEvent, Registration } from '../registrar/registration.js';
 import { parseParams, unquote } from '../sip/message/lexer.js';
 import type { DeviceChange, RegisteredDevice, RegisteredDevices } from './devices.js';
 import { stateOf } from './reginfo.js';
@@ -26,7 +26,7 @@ export class LocalDevices implements RegisteredDevices {
   onChange(listener: (change: DeviceChange) => void): () => void {
     return this.#registrar.onChange(({ set, changes, registration }) => {
       for (const { event, binding } of changes)
-        listener({ set, event, device: this.#device(binding, registration) });
+        listener(new LocalChange(set, event, () => this.#device(binding, registration)));
     });
   }
 
@@ -49,5 +49,22 @@ export class LocalDevices implements RegisteredDevices {
       q,
       expiresAt,
     };
+  }
+}
+
+/** A change whose device is described when a listener asks for it: most look at the event alone. */
+class LocalChange implements DeviceChange {
+  readonly set: string;
+  readonly event: ContactEvent;
+  readonly #describe: () => RegisteredDevice;
+
+  constructor(set: string, event: ContactEvent, describe: () => RegisteredDevice) {
+    this.set = set;
+    this.event = event;
+    this.#describe = describe;
+  }
+
+  get device(): RegisteredDevice {
+    return this.#describe();
   }
 }

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { ParleyError } from '../base/errors.js';
-import type { InstanceId } from '../identity/instance-id.js';
 import { TEMPORARY_GRUU_GENERATIONS } from '../identity/temporary-gruu.js';
 import { parseUri, sameUri } from '../sip/message/uri.js';
 import './errors.js';
@@ -15,8 +14,8 @@ export interface ApplyContext {
   readonly maxContacts: number;
   /** `instance`: a device without reg-id has one binding, whatever its contact (3GPP TS 24.229); `contact`: one a contact URI (RFC 3261 §10.3). */
   readonly matching: 'instance' | 'contact';
-  /** `gr` value of an instance of this identity. */
-  gr(instance: InstanceId): string;
+  /** `gr` value of the instance with that URN. */
+  gr(urn: string): string;
   /** Index for the temporary GRUUs of an instance that was not there, allocated before; undefined when none was. */
   freshIndex(instanceKey: string): number | undefined;
 }
@@ -217,7 +216,7 @@ function nextGeneration(
   const next: InstanceState = {
     aor: context.aor,
     instanceKey: key,
-    gr: state?.gr ?? context.gr(contact.instance!),
+    gr: state?.gr ?? context.gr(contact.instance!.urn),
     index,
     generation: sameGeneration
       ? state.generation

@@ -6,13 +6,14 @@ import { InstanceId } from '../identity/instance-id.js';
 import type { Address } from '../sip/message/address.js';
 import { bad, parseNumber, unquote } from '../sip/message/lexer.js';
 import type { ServerRequest } from '../sip/stack.js';
+import type { Binding } from './registration.js';
 
 /** What a REGISTER asks for one contact. */
 export interface ContactRequest {
   readonly uri: string;
   readonly params: string;
   readonly deviceName: string | undefined;
-  readonly instance: InstanceId | undefined;
+  readonly instance: { readonly urn: string; readonly key: string } | undefined;
   /** Set only when RFC 5626 applies. */
   readonly regId: number | undefined;
   readonly q: number;
@@ -48,29 +49,42 @@ export interface ExpiryPolicy {
 const NEVER_TOO_BRIEF = 3600;
 const MAX_EXPIRES = 0xffff_ffff;
 
-/** Decodes a REGISTER. @throws ParleyError with the status of RFC 3261 §10.3, 5626 §6 or 5627 §5.1 that applies. */
-export function decodeRegister(request: ServerRequest, policy: ExpiryPolicy): RegisterCommand {
+/**
+ * Decodes a REGISTER.
+ * @param aor the identity that registers.
+ * @param known bindings of its set: a contact that one of the identity's has, letter by letter, need not be read again.
+ * @throws ParleyError with the status of RFC 3261 §10.3, 5626 §6 or 5627 §5.1 that applies.
+ */
+export function decodeRegister(
+  request: ServerRequest,
+  policy: ExpiryPolicy,
+  aor?: string,
+  known: readonly Binding[] = nothingKnown,
+): RegisterCommand {
   const { headers } = request;
   const path = headers.list('Path');
   const direct = path.length === 0 && headers.list('Via').length === 1;
   const lines = headers.lines('Contact');
-  const addresses = lines.includes('*') ? undefined : request.contacts;
-  const kind = addresses === undefined ? 'remove-all' : addresses.length === 0 ? 'query' : 'update';
   let contacts: readonly ContactRequest[] = none;
   let outbound = false;
   let flowOnly = false;
-  if (addresses === undefined) {
+  const wildcard = lines.includes('*');
+  if (wildcard) {
     if (lines.length > 1 || request.number('Expires') !== 0) throw new ParleyError('register-wildcard');
-  } else if (addresses.length > 0) {
-    const defaultExpires = expiresHeader(request) ?? policy.standard;
-    const supportsOutbound = headers.hasToken('Supported', 'outbound');
-    contacts = addresses.map((address) =>
-      decodeContact(address, request, defaultExpires, policy, supportsOutbound),
-    );
+  } else if (lines.length > 0) {
+    const terms: Terms = {
+      policy,
+      standard: expiresHeader(request) ?? policy.standard,
+      outbound: headers.hasToken('Supported', 'outbound'),
+    };
+    contacts =
+      knownContact(lines, aor, known, terms) ??
+      request.contacts.map((address) => decodeContact(address, request, terms));
     outbound = contacts.some((contact) => contact.regId !== undefined);
     if (outbound) checkOutbound(contacts, path, direct, request);
-    flowOnly = direct && needsFlow(request, addresses, outbound);
+    flowOnly = contacts.length > 0 && direct && needsFlow(request, outbound);
   }
+  const kind = wildcard ? 'remove-all' : contacts.length === 0 ? 'query' : 'update';
   return {
     kind,
     contacts,
@@ -87,6 +101,51 @@ export function decodeRegister(request: ServerRequest, policy: ExpiryPolicy): Re
 }
 
 const none: readonly ContactRequest[] = [];
+const nothingKnown: readonly Binding[] = [];
+
+/** What holds for all contacts of one REGISTER. */
+interface Terms {
+  readonly policy: ExpiryPolicy;
+  /** Seconds, for a contact without `expires`. */
+  readonly standard: number;
+  /** The device supports RFC 5626. */
+  readonly outbound: boolean;
+}
+
+const EXPIRES_ONLY = /^;expires=(\d{1,10})$/;
+
+/**
+ * The only Contact, when it is letter by letter the one of a binding, so that nothing in it has to be read but its expiry:
+ * nearly every refresh is. Undefined when it is not.
+ */
+function knownContact(
+  lines: readonly string[],
+  aor: string | undefined,
+  known: readonly Binding[],
+  terms: Terms,
+): readonly ContactRequest[] | undefined {
+  const line = lines[0]!;
+  if (lines.length > 1 || line.charCodeAt(0) !== LESS) return undefined;
+  for (const binding of known) {
+    if (binding.aor !== aor) continue;
+    const { contact, params, instance, instanceKey, regId, q } = binding;
+    const end = contact.length + 2;
+    if (!line.startsWith(contact, 1) || line.charCodeAt(end - 1) !== GREATER) continue;
+    if (!line.startsWith(params, end)) continue;
+    const rest = line.slice(end + params.length);
+    const expires = rest === '' ? undefined : EXPIRES_ONLY.exec(rest)?.[1];
+    if (rest !== '' && expires === undefined) continue;
+    // whether a reg-id counts depends on what else the request says
+    if (regId === undefined ? terms.outbound && params.includes(';reg-id') : !terms.outbound) continue;
+    const device = instance === undefined ? undefined : { urn: instance, key: instanceKey! };
+    const granted = grantedExpires(expires, terms.standard, terms.policy);
+    return [{ uri: contact, params, deviceName: undefined, instance: device, regId, q, expires: granted }];
+  }
+  return undefined;
+}
+
+const LESS = 60;
+const GREATER = 62;
 
 /** A malformed Expires counts as the default (RFC 3261 §10.2.1.1 gives 3600 the same way). */
 function expiresHeader(request: ServerRequest): number | undefined {
@@ -99,9 +158,7 @@ function expiresHeader(request: ServerRequest): number | undefined {
 function decodeContact(
   address: Address,
   request: ServerRequest,
-  defaultExpires: number,
-  policy: ExpiryPolicy,
-  supportsOutbound: boolean,
+  { policy, standard, outbound }: Terms,
 ): ContactRequest {
   const { params } = address;
   const instanceText = params.get('+sip.instance');
@@ -112,9 +169,9 @@ function decodeContact(
     params: storedParams(params),
     deviceName: address.displayName,
     instance,
-    regId: instance && supportsOutbound ? decodeRegId(params.get('reg-id')) : undefined,
+    regId: instance && outbound ? decodeRegId(params.get('reg-id')) : undefined,
     q: decodeQ(params.get('q')),
-    expires: grantedExpires(params.get('expires'), defaultExpires, policy),
+    expires: grantedExpires(params.get('expires'), standard, policy),
   };
 }
 
@@ -180,12 +237,12 @@ function checkOutbound(
  * Whether the contact alone does not lead back to the device: it asked for its flow (RFC 5626), nothing can connect to it
  * (RFC 7118 §5), or it does not know its own address: the Via it wrote is not where the request came from (RFC 3581).
  */
-function needsFlow(request: ServerRequest, addresses: readonly Address[], outbound: boolean): boolean {
+function needsFlow(request: ServerRequest, outbound: boolean): boolean {
   const { protocol, address, port } = request.source;
   if (outbound || protocol === 'ws' || protocol === 'wss') return true;
   if (protocol !== 'udp') return false;
   const { via } = request;
   if (via.host === address && (via.port ?? 5060) === port) return false;
-  const { uri } = addresses[0]!;
+  const { uri } = request.contacts[0]!;
   return uri.host === via.host && (uri.port ?? 5060) === (via.port ?? 5060);
 }

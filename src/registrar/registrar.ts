@@ -3,7 +3,7 @@ import { ParleyError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import type { Trail } from '../base/trail.js';
 import { aorDomain, parseAor, type Aor } from '../identity/aor.js';
-import type { InstanceId } from '../identity/instance-id.js';
+import { InstanceId } from '../identity/instance-id.js';
 import type { ServerRequest, ServerResponse } from '../sip/stack.js';
 import type { Change, Store } from '../store/store.js';
 import {
@@ -56,6 +56,11 @@ interface Registrant {
   readonly set: readonly Aor[];
 }
 
+interface Committed {
+  readonly command: RegisterCommand;
+  readonly applied: Applied;
+}
+
 const SWEEP_MS = 1_000;
 const SWEEP_BATCH = 500;
 
@@ -86,9 +91,15 @@ export class Registrar {
       return;
     }
     const registrant = await this.#registrant(request, authentication.privateId);
-    const command = this.#decode(request, response);
-    if (!command) return;
-    const applied = await this.#commit(registrant, command);
+    let committed: Committed;
+    try {
+      committed = await this.#commit(registrant, request);
+    } catch (error) {
+      if (!(error instanceof ParleyError) || error.code !== 'register-brief') throw error;
+      this.#refuseBrief(request, response);
+      return;
+    }
+    const { command, applied } = committed;
     const { registration, changes } = applied;
     const { clock, gruu, gruus } = this.#options;
     const headers = registerResponse(registration, command, {
@@ -200,25 +211,21 @@ export class Registrar {
     return { aor, privateId: row.privateId, set: row.set };
   }
 
-  /** Decodes, answering 423 with its Min-Expires itself (RFC 3261 §10.3 step 7). */
-  #decode(request: ServerRequest, response: ServerResponse): RegisterCommand | undefined {
-    try {
-      return decodeRegister(request, this.#options.expiry);
-    } catch (error) {
-      if (!(error instanceof ParleyError) || error.code !== 'register-brief') throw error;
-      response.send(423, { headers: { 'Min-Expires': String(this.#options.expiry.minimum) } });
-      this.#options.trail.record({
-        code: 'register.brief',
-        outcome: 'refused',
-        clause: 'RFC 3261 §10.3',
-        trace: request.callId,
-      });
-      return undefined;
-    }
+  /** RFC 3261 §10.3 step 7. */
+  #refuseBrief(request: ServerRequest, response: ServerResponse): void {
+    const { expiry, trail } = this.#options;
+    response.send(423, { headers: { 'Min-Expires': String(expiry.minimum) } });
+    trail.record({
+      code: 'register.brief',
+      outcome: 'refused',
+      clause: 'RFC 3261 §10.3',
+      trace: request.callId,
+    });
   }
 
-  async #commit(registrant: Registrant, command: RegisterCommand): Promise<Applied> {
-    const { clock, gruus, maxContacts, matching } = this.#options;
+  /** The command is decoded beside the record: what the record has already need not be read again. */
+  async #commit(registrant: Registrant, request: ServerRequest): Promise<Committed> {
+    const { clock, gruus, maxContacts, matching, expiry } = this.#options;
     const { aor, privateId } = registrant;
     const set = registrant.set[0]!;
     const indexes = new Map<string, number>();
@@ -228,14 +235,16 @@ export class Registrar {
       now: clock.now(),
       maxContacts,
       matching,
-      gr: (instance: InstanceId) => gruus.gr(instance),
+      gr: (urn: string) => gruus.gr(InstanceId.fromUrn(urn)),
       freshIndex: (instanceKey: string) => indexes.get(instanceKey),
     };
-    if (command.kind === 'query')
-      return { registration: (await this.lookup(set)) ?? emptyRegistration, changes: [], gone: [] };
+    let command: RegisterCommand | undefined;
     for (;;) {
-      const applied = await this.#update(set, (before) => applyRegister(before, command, context));
-      if (!('indexesNeeded' in applied)) return applied;
+      const applied = await this.#update(set, (before) => {
+        command ??= decodeRegister(request, expiry, aor, before.bindings);
+        return applyRegister(before, command, context);
+      });
+      if (!('indexesNeeded' in applied)) return { command: command!, applied };
       for (const instanceKey of applied.indexesNeeded) {
         indexes.set(instanceKey, await gruus.allocateIndex({ set, aor, instanceKey }));
       }
