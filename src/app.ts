@@ -7,6 +7,7 @@ import { startImps, type RunningImps } from './app/imps.js';
 import { startInterworking, type Interworking } from './app/interworking.js';
 import { makeParticipating } from './app/participating.js';
 import { startRegEvents } from './app/reg-events.js';
+import { startMsrp } from './app/msrp.js';
 import { Nodes } from './app/nodes.js';
 import type { Disposers, Parts } from './app/parts.js';
 import { makeSip } from './app/sip.js';
@@ -15,6 +16,7 @@ import { MemoryTrail } from './base/trail.js';
 import type { Config } from './config/schema.js';
 import { Core } from './core/core.js';
 import { startHttp, type HttpServer } from './http/server.js';
+import type { MsrpEndpoint } from './msrp/session/index.js';
 import type { RegisteredDevices } from './reg-event/devices.js';
 import { LocalDevices } from './reg-event/local-devices.js';
 import { Gruus } from './registrar/gruus.js';
@@ -36,6 +38,7 @@ export interface App {
   readonly subscribers: Subscribers;
   /** The devices that are registered, as application servers see them. */
   readonly devices: RegisteredDevices;
+  readonly msrp: MsrpEndpoint;
   readonly trail: MemoryTrail;
   readonly http: HttpServer;
   /** Undefined without the role. */
@@ -140,6 +143,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       feed,
     });
     disposers.push(() => regEvents.close());
+    const msrp = await startMsrp(config, parts('msrp'), disposers);
     const devices = new LocalDevices(registrar, config.registrar.gruu ? gruus : undefined);
     const interworking = startInterworking(config, { stack, trail, core, registrar });
     const participating = config.roles.includes('participating')
@@ -160,7 +164,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
         .catch((error: unknown) => log.error({ err: error, flow }, 'bindings of a closed connection stay'));
     });
     const controlling = config.roles.includes('controlling')
-      ? await startControlling(config, { ...parts('controlling'), stack, core, nodes }, disposers)
+      ? startControlling(config, { ...parts('controlling'), stack, core, nodes, msrp }, disposers)
       : undefined;
     const imps = config.roles.includes('imps')
       ? await startImps(config, parts('imps'), disposers)
@@ -194,6 +198,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       core,
       subscribers,
       devices,
+      msrp,
       trail,
       http,
       imps,

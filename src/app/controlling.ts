@@ -4,7 +4,7 @@ import { Groups } from '../cpm/controlling/groups.js';
 import { Housekeeping } from '../cpm/controlling/housekeeping.js';
 import { MsrpGroupMedia } from '../cpm/controlling/group-media.js';
 import { Receipts } from '../cpm/controlling/receipts.js';
-import { MsrpEndpoint } from '../msrp/session/index.js';
+import type { MsrpEndpoint } from '../msrp/session/index.js';
 import type { Nodes } from './nodes.js';
 import type { Disposers, ServiceParts } from './parts.js';
 
@@ -14,19 +14,13 @@ export interface RunningControlling {
 }
 
 /** Starts the CPM controlling function as a service of the core. @param disposers gets what stops it. */
-export async function startControlling(
+export function startControlling(
   config: Config,
-  parts: ServiceParts & { readonly nodes: Nodes },
+  parts: ServiceParts & { readonly nodes: Nodes; readonly msrp: MsrpEndpoint },
   disposers: Disposers,
-): Promise<RunningControlling> {
-  const { clock, log, store, trail, stack, core, nodes } = parts;
+): RunningControlling {
+  const { clock, log, store, trail, stack, core, nodes, msrp } = parts;
   const settings = config.cpm.groups;
-  const msrp = new MsrpEndpoint({ clock, log, trail });
-  disposers.push(() => msrp.close());
-  const colon = config.msrp.listen.lastIndexOf(':');
-  const host = config.msrp.listen.slice(0, colon).replace(/^\[|\]$/g, '');
-  const port = Number(config.msrp.listen.slice(colon + 1));
-  await msrp.listen({ transport: 'tcp', secure: false, host, port });
   const groups = new Groups(store, clock, {
     holder: nodes.instance,
     isAlive: (holder) => nodes.endOf(holder) !== undefined,

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { impsConfig } from '../imps/index.js';
 import { groupSettings } from './group-settings.js';
 import { interworkingConfig } from './interworking.js';
+import { msrpSettings } from './msrp-settings.js';
 
 const port = z.int().min(0).max(65_535);
 const HOST = String.raw`(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)`;
@@ -203,7 +204,7 @@ export const configSchema = z.strictObject({
       domain: domain.optional(),
     })
     .prefault({}),
-  msrp: z.strictObject({ listen: hostPort.default('127.0.0.1:2855') }).prefault({}),
+  msrp: msrpSettings,
   /** Subscribers made at start when they do not exist yet. */
   subscribers: z
     .array(

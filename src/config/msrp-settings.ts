@@ -1,0 +1,32 @@
+import { z } from 'zod';
+
+const HOST = String.raw`(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)`;
+const address = z
+  .string()
+  .regex(new RegExp(`^(?:(?:tcp|tls|ws|wss):)?${HOST}:\\d{1,5}$`), 'must be [tcp|tls|ws|wss:]HOST:PORT');
+const count = (most: number, preset: number) => z.number().int().min(1).max(most).default(preset);
+const MIB = 1024 * 1024;
+
+/** The part `msrp` of the configuration. */
+export const msrpSettings = z
+  .strictObject({
+    listen: address.default('127.0.0.1:2855'),
+    /** More listeners: `tls:`, `ws:`, `wss:`. The certificate of the secure ones is that of `sip.tls`. */
+    alsoListen: z.array(address).default([]),
+    /** Host that peers are told in place of an address listened on, when that is a wildcard or behind a NAT. */
+    advertise: z.string().optional(),
+    /** How From-Path is held against the peer's `a=path`: whole, or by its session-id where boxes on the way rewrite paths. */
+    matching: z.enum(['path', 'session-id']).default('path'),
+    sessions: count(1_000_000, 100_000),
+    connections: count(1_000_000, 100_000),
+    /** Octets of one message. */
+    messageBytes: count(4096 * MIB, 100 * MIB),
+    /** Octets of messages that are being put together, in the whole process. */
+    heldBytes: count(4096 * MIB, 512 * MIB),
+    /** Seconds. */
+    bind: count(3600, 30),
+    idleMessage: count(3600, 60),
+  })
+  .prefault({});
+
+export type MsrpSettings = z.infer<typeof msrpSettings>;
