@@ -3,6 +3,8 @@ import { z } from 'zod';
 const seconds = z.number().int().nonnegative();
 const endpoint = z.string().regex(/^(\[[^\]]+\]|[^:]+):\d{1,5}$/, 'host:port');
 
+const plainTextCode = z.string().regex(/^[A-Z]{2}$/, 'two capital letters');
+
 /** Configuration of the IMPS role. Times are seconds, sizes octets. */
 export const impsConfig = z.strictObject({
   /** CSP over HTTP (`/csp`) and CIR polls (`/cir`). */
@@ -25,6 +27,16 @@ export const impsConfig = z.strictObject({
     .prefault({}),
   /** Where a map of a position is; the default is the position itself (RFC 5870). */
   mapUrl: z.string().default('geo:{latitude},{longitude}'),
+  /**
+   * Codes of the plain text syntax, by the name of the primitive or element, in place of Parley's own
+   * (`vocabulary/plain-text.ts` says which are established).
+   */
+  plainText: z
+    .strictObject({
+      primitives: z.record(z.string(), plainTextCode).default({}),
+      elements: z.record(z.string(), plainTextCode).default({}),
+    })
+    .prefault({}),
   bodyLimit: z.number().int().positive().default(1_048_576),
   /** How long a request may take to arrive whole. */
   requestTimeout: seconds.default(30),

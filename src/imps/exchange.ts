@@ -65,7 +65,7 @@ export async function exchange(
       if (transaction.mode === 'Request') answer(work, transaction.id, status(refusal));
     } else await one(work, transaction);
   }
-  return finish(work);
+  return finish(work, read.coding.syntax === 'text');
 }
 
 function answer(work: Work, id: string, primitive: Element): void {
@@ -194,12 +194,16 @@ async function guarded<T extends Element | undefined>(
   }
 }
 
-async function finish(work: Work): Promise<CspMessage | undefined> {
+/**
+ * @param single the syntax carries one transaction a message, and no word that more waits: a client that answers one
+ *   request is therefore given the next
+ */
+async function finish(work: Work, single: boolean): Promise<CspMessage | undefined> {
   const { context, message, session, answers } = work;
   let poll: boolean | undefined;
   if (session) {
-    const room = (session.capabilities?.multiTransPerMessage ?? 1) - answers.length;
-    const mayCarry = work.polled || (answers.length === 0 && context.config.polling.piggyBack);
+    const room = single ? 1 : (session.capabilities?.multiTransPerMessage ?? 1) - answers.length;
+    const mayCarry = work.polled || (answers.length === 0 && (context.config.polling.piggyBack || single));
     const limit = mayCarry ? Math.max(1, room) : 0;
     if (mayCarry) await refill(context, session);
     const ready = await context.outbox.ready(session.id, limit + 1);
