@@ -46,6 +46,7 @@ export function makeSip(
     timers,
     overload: { delayMs: overloadDelay },
     ...(tls && { tls: readTls(tls) }),
+    ...originsOf(config),
   });
   const stack = createEmbeddedStack({
     ...parts,
@@ -55,6 +56,12 @@ export function makeSip(
     ...(config.roles.includes('controlling') && { supported: groupExtensions }),
   });
   return { stack, attachTo: (http) => wire.attachWebSocket(http) };
+}
+
+/** Without passwords a page of any site that a person looks at could register through that person's browser. */
+function originsOf({ auth, sip }: Config): { origins?: readonly string[] } {
+  const origins = sip.origins ?? (auth === 'none' ? [] : ['*']);
+  return origins.includes('*') ? {} : { origins };
 }
 
 /** What the focus of a group understands (RFC 5366, RFC 5368, RFC 4488). */

@@ -28,6 +28,8 @@ const seconds = (standard: number) => z.number().positive().max(31_536_000).defa
 const milliseconds = (standard: number) => z.int().min(10).max(600_000).default(standard);
 const aor = z.string().regex(/^(?:sips?|tel):/, 'must be a sip: or tel: URI');
 
+const originOf = (url: string): string => new URL(url).origin;
+
 export const roles = ['core', 'participating', 'controlling', 'imps'] as const;
 
 const hex = (octets: number) =>
@@ -118,6 +120,10 @@ export const configSchema = z.strictObject({
         .regex(/^(?:embedded|drachtio:\/\/.*)$/, 'must be embedded or drachtio://:secret@host:port')
         .default('embedded'),
       listen: z.array(listener).min(1).default(['udp:127.0.0.1:5060', 'tcp:127.0.0.1:5060']),
+      /** Web pages that may connect by WebSocket, besides those of the same host: all, but none when `auth` is `none`. */
+      origins: z
+        .array(z.union([z.literal('*'), z.url({ protocol: /^https?$/ }).transform(originOf)]))
+        .optional(),
       /** IP addresses whose requests are believed as they come: P-Asserted-Identity and the other headers of the trust domain. */
       trusted: z.array(z.union([z.ipv4(), z.ipv6()])).default([]),
       /** PEM files of the `tls` and `wss` listeners, and how peers' certificates are judged. */

@@ -59,6 +59,43 @@ async function overWebSocket(url: string, transport: string): Promise<WebSocket>
   return socket;
 }
 
+/** The status that a page of `origin` gets when it opens a WebSocket. */
+async function pageOf(origin: string, url: string): Promise<number> {
+  const socket = new WebSocket(url, 'sip', { origin });
+  socket.on('error', () => {});
+  const status = await new Promise<number>((resolve) => {
+    socket.once('open', () => resolve(101));
+    socket.once('unexpected-response', (_request, response) => resolve(response.statusCode!));
+  });
+  socket.terminate();
+  return status;
+}
+
+describe('a web page', () => {
+  it('of another site cannot connect where no password is asked for (RFC 6455 §10.2)', async () => {
+    const { host } = new URL(parley.api);
+    for (const url of [`ws://${host}/sip`, `ws://127.0.0.1:${port('ws')}/`]) {
+      expect(await pageOf('https://example.org', url)).toBe(403);
+      expect(await pageOf('null', url)).toBe(403);
+      expect(await pageOf(`http://${new URL(url).host}`, url)).toBe(101);
+    }
+  });
+
+  it('may be of any site with digest, or of those that are named', async () => {
+    const open = await startParley();
+    const named = await startParley({ sip: { origins: ['https://phone.example.org/'] } });
+    try {
+      const of = (server: RunningParley): string => `${server.api.replace(/^http/, 'ws')}/sip`;
+      expect(await pageOf('https://example.org', of(open))).toBe(101);
+      expect(await pageOf('https://phone.example.org', of(named))).toBe(101);
+      expect(await pageOf('https://example.org', of(named))).toBe(403);
+    } finally {
+      await open.stop();
+      await named.stop();
+    }
+  });
+});
+
 describe('the listeners of the configuration', () => {
   it('take registrations over TLS with the configured certificate', async () => {
     const socket = connect({ host: '127.0.0.1', port: port('tls'), ca, servername: 'localhost' });

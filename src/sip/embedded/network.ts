@@ -19,6 +19,8 @@ export interface NetworkOptions extends Omit<TransactionLayerOptions, 'transport
   readonly limits?: Partial<TransportLimits & TransactionLimits>;
   /** Needed for `tls` and `wss` listeners. */
   readonly tls?: TlsOptions;
+  /** Whose pages may connect by WebSocket, besides those of the same host; all when absent. */
+  readonly origins?: readonly string[];
   /** Host name or address that peers are told instead of the listener's address. */
   readonly advertise?: string;
   /** Named by the flows of this process; random when absent. */

@@ -27,6 +27,8 @@ export interface TransportOptions {
   readonly limits?: Partial<TransportLimits>;
   /** Needed for `tls` and `wss` listeners. */
   readonly tls?: TlsOptions;
+  /** `https://example.org` and the like: whose pages may connect by WebSocket, besides those of the same host; all when absent. */
+  readonly origins?: readonly string[];
   /** Host name or address (IPv6 in brackets) that peers are told instead of the listener's address. */
   readonly advertise?: string;
   /** Tells the flows of this process from those of other nodes and of an earlier life; random when absent. */
@@ -120,7 +122,7 @@ export class Transports implements Wire {
 
   /** Serves SIP over WebSocket on an HTTP server that others use too, at one path (RFC 7118 §4). */
   attachWebSocket(server: HttpServer, path = '/sip', protocol: 'ws' | 'wss' = 'ws'): void {
-    const upgrades = new WebSocketUpgrades(this.limits, (webSocket, request) => {
+    const upgrades = new WebSocketUpgrades(this.limits, this.#options.origins, (webSocket, request) => {
       if (this.#connections.admit(request.socket))
         this.#connections.acceptWebSocket(protocol, webSocket, request);
     });
@@ -237,7 +239,7 @@ export class Transports implements Wire {
             detail: error.message,
           }),
       );
-    const upgrades = new WebSocketUpgrades(this.limits, (webSocket, request) =>
+    const upgrades = new WebSocketUpgrades(this.limits, this.#options.origins, (webSocket, request) =>
       connections.acceptWebSocket(protocol, webSocket, request),
     );
     return webSocketServer(protocol === 'wss' ? tls : undefined, this.limits, upgrades, connections.admit);

@@ -1,6 +1,7 @@
 import {
   createServer as createHttpServer,
   STATUS_CODES,
+  type IncomingHttpHeaders,
   type IncomingMessage,
   type RequestListener,
   type Server as HttpServer,
@@ -19,9 +20,16 @@ const SUBPROTOCOL = 'sip';
 export class WebSocketUpgrades {
   readonly #server: WebSocketServer;
   readonly #accept: (socket: WebSocket, request: IncomingMessage) => void;
+  readonly #origins: readonly string[] | undefined;
 
-  constructor(limits: TransportLimits, accept: (socket: WebSocket, request: IncomingMessage) => void) {
+  /** @param origins whose pages may connect, besides those of the server's own name; all when undefined. */
+  constructor(
+    limits: TransportLimits,
+    origins: readonly string[] | undefined,
+    accept: (socket: WebSocket, request: IncomingMessage) => void,
+  ) {
     this.#accept = accept;
+    this.#origins = origins;
     this.#server = new WebSocketServer({
       noServer: true,
       clientTracking: false,
@@ -31,8 +39,12 @@ export class WebSocketUpgrades {
     });
   }
 
-  /** Answers one upgrade request: 400 unless the client offers the subprotocol `sip`. */
+  /** Answers one upgrade request: 403 for a page of somewhere else (RFC 6455 §10.2), 400 without the subprotocol `sip`. */
   readonly handle = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    if (!this.#takes(request.headers)) {
+      refuseUpgrade(socket, 403);
+      return;
+    }
     const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim());
     if (!offered.includes(SUBPROTOCOL)) {
       refuseUpgrade(socket, 400);
@@ -40,6 +52,12 @@ export class WebSocketUpgrades {
     }
     this.#server.handleUpgrade(request, socket, head, (webSocket) => this.#accept(webSocket, request));
   };
+
+  /** Browsers name the origin of the page, and nothing else does. */
+  #takes({ origin, host }: IncomingHttpHeaders): boolean {
+    if (this.#origins === undefined || origin === undefined || this.#origins.includes(origin)) return true;
+    return host !== undefined && URL.canParse(origin) && new URL(origin).host === host.toLowerCase();
+  }
 
   /** Takes the upgrades to one path of an HTTP server that others use too. Other paths are left to other listeners. */
   attach(server: HttpServer, path: string): void {
