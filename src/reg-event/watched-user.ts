@@ -1,0 +1,165 @@
+import { ParleyError } from '../base/errors.js';
+import { parseAor } from '../identity/aor.js';
+import { parseGruu } from '../identity/gruu.js';
+import { InstanceId } from '../identity/instance-id.js';
+import type { ContactEvent } from '../registrar/registration.js';
+import { unquote } from '../sip/message/lexer.js';
+import { parseUri } from '../sip/message/uri.js';
+import { table } from '../store/store.js';
+import type { RegisteredDevice } from './devices.js';
+import type { ReadContact, ReginfoDocument } from './reginfo-reader.js';
+
+/** A user whose registration events come from another core, as far as they are known. Its key is the identity subscribed to. */
+export interface WatchedUser {
+  /** The identities of the implicit set, canonical; the one subscribed to is among them. */
+  readonly identities: readonly string[];
+  readonly devices: readonly WatchedDevice[];
+  /** Of the last document of this subscription; undefined before the first. */
+  readonly version: number | undefined;
+  /** Milliseconds since the epoch until which the core's last REGISTER said the user is registered. */
+  readonly until: number;
+}
+
+/** A registered device as it is stored. */
+export type WatchedDevice = Omit<RegisteredDevice, 'features'> & {
+  readonly features: readonly (readonly [string, string | true])[];
+  /** Of the REGISTER behind it: tells a refresh from the same state told again. */
+  readonly registeredBy: string;
+};
+
+export const watchedUsers = table<WatchedUser>('watched-users');
+
+export interface WatchedChange {
+  readonly event: ContactEvent;
+  readonly device: WatchedDevice;
+}
+
+export type Reading =
+  | { readonly kind: 'applied'; readonly user: WatchedUser; readonly changes: readonly WatchedChange[] }
+  /** A document that came late: what it says is known already. */
+  | { readonly kind: 'old' }
+  /** Documents before this one were lost: the subscriber asks for everything again. */
+  | { readonly kind: 'gap' };
+
+/**
+ * What a document makes of what is known (RFC 3680 §5.1). A full one counts unless it is older; some registrars give all of
+ * theirs the version 0, which count as they come, since CSeq orders them. A partial one must follow the last.
+ */
+export function readDocument(known: WatchedUser, document: ReginfoDocument, now: number): Reading {
+  const { version, state } = document;
+  const last = known.version;
+  if (state === 'full' ? last !== undefined && version !== 0 && version < last : last === undefined)
+    return state === 'full' ? { kind: 'old' } : { kind: 'gap' };
+  if (state === 'partial' && version !== last! + 1)
+    return version <= last! ? { kind: 'old' } : { kind: 'gap' };
+  const contacts = merged(document);
+  const before = new Map(known.devices.map((device) => [device.id, device]));
+  const after = new Map(state === 'full' ? [] : before);
+  const changes: WatchedChange[] = [];
+  const met = new Set<WatchedDevice>();
+  for (const { aor, contact } of contacts) {
+    const old = before.get(contact.id) ?? (last === undefined ? sameContact(before, contact) : undefined);
+    if (old) met.add(old);
+    if (!contact.active) {
+      after.delete(contact.id);
+      if (old) changes.push({ event: contact.event, device: old });
+      continue;
+    }
+    const device = deviceOf(aor, contact, now);
+    after.set(contact.id, device);
+    const event = changeOf(old, device, contact);
+    if (event) changes.push({ event, device });
+  }
+  if (state === 'full')
+    for (const device of known.devices) if (!met.has(device)) changes.push({ event: 'unregistered', device });
+  const told = document.registrations.flatMap(({ aor }) => canonical(aor) ?? []);
+  const identities = state === 'full' ? [known.identities[0]!, ...told] : [...known.identities, ...told];
+  return {
+    kind: 'applied',
+    user: { ...known, identities: [...new Set(identities)], devices: [...after.values()], version },
+    changes,
+  };
+}
+
+/** Identifiers hold within one subscription: in a new one the same contact may have another. */
+function sameContact(
+  before: ReadonlyMap<string, WatchedDevice>,
+  { uri, params }: ReadContact,
+): WatchedDevice | undefined {
+  const key = instanceOf(params.get('+sip.instance'))?.key;
+  return [...before.values()].find(({ contact, instanceKey }) => contact === uri && instanceKey === key);
+}
+
+/** Contacts that the implicit set shares are one device: the one under the identity that registered it itself. */
+function merged({ registrations }: ReginfoDocument): readonly { aor: string; contact: ReadContact }[] {
+  const found = new Map<string, { aor: string; contact: ReadContact }>();
+  for (const { aor: written, contacts, state } of registrations) {
+    const aor = canonical(written);
+    if (aor === undefined) continue;
+    for (const contact of contacts) {
+      if (!isUri(contact.uri)) continue;
+      const key = `${contact.uri}\n${contact.params.get('+sip.instance') ?? ''}`;
+      const other = found.get(key);
+      const better = other === undefined || (rank(contact) > rank(other.contact) && contact.active);
+      // a registration that is over has nothing that lives
+      if (better)
+        found.set(key, { aor, contact: state === 'active' ? contact : { ...contact, active: false } });
+    }
+  }
+  return [...found.values()];
+}
+
+const rank = ({ event, publicGruu }: ReadContact): number =>
+  (event === 'created' ? 0 : 1) + (publicGruu === undefined ? 0 : 2);
+
+/** Undefined when nothing happened to the device since the document before. */
+function changeOf(
+  old: WatchedDevice | undefined,
+  device: WatchedDevice,
+  { event }: ReadContact,
+): ContactEvent | undefined {
+  if (!old) return event === 'created' ? 'created' : 'registered';
+  if (event === 'shortened' && old.expiresAt !== device.expiresAt) return 'shortened';
+  return old.registeredBy === device.registeredBy ? undefined : 'refreshed';
+}
+
+function deviceOf(aor: string, contact: ReadContact, now: number): WatchedDevice {
+  const { id, uri, params, q, expires, displayName, callId, cseq } = contact;
+  const instance = instanceOf(params.get('+sip.instance'));
+  const publicGruu = contact.publicGruu ?? (isPublicGruu(uri) ? uri : undefined);
+  return {
+    id,
+    aor,
+    contact: uri,
+    ...(instance && { instance: instance.urn, instanceKey: instance.key }),
+    ...(publicGruu !== undefined && { publicGruu }),
+    ...(contact.temporaryGruu && { temporaryGruu: contact.temporaryGruu.uri }),
+    features: [...params]
+      .filter(([name]) => name !== 'expires' && name !== 'q')
+      .map(([name, value]) => [name, value === '' ? true : unquote(value)]),
+    ...(displayName !== undefined && displayName !== '' && { deviceName: displayName }),
+    q,
+    ...(expires !== undefined && { expiresAt: now + expires * 1000 }),
+    registeredBy: callId === undefined ? '' : `${callId} ${cseq ?? 0}`,
+  };
+}
+
+/** With or without quotes and brackets, as it is found; a device whose Instance ID nobody can read has none. */
+function instanceOf(text: string | undefined): InstanceId | undefined {
+  if (text === undefined) return undefined;
+  const value = unquote(text.trim());
+  return orNone(() => InstanceId.parse(value.startsWith('<') ? value : `<${value}>`));
+}
+
+const canonical = (aor: string): string | undefined => orNone(() => parseAor(aor));
+const isUri = (uri: string): boolean => orNone(() => parseUri(uri)) !== undefined;
+const isPublicGruu = (uri: string): boolean => orNone(() => parseGruu(uri))?.kind === 'public';
+
+function orNone<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof ParleyError) return undefined;
+    throw error;
+  }
+}
