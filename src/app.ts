@@ -1,40 +1,38 @@
-import { randomBytes } from 'node:crypto';
 import { SystemClock } from './base/clock.js';
 import type { Logger } from './base/log.js';
-import { makeAuthenticator } from './app/authentication.js';
+import { startBehindCore } from './app/behind-core.js';
 import { startControlling, type RunningControlling } from './app/controlling.js';
+import { startCore } from './app/core.js';
+import { domainKey } from './app/domain-key.js';
 import { startImps, type RunningImps } from './app/imps.js';
 import { startInterworking, type Interworking } from './app/interworking.js';
 import { makeParticipating } from './app/participating.js';
-import { startRegEvents } from './app/reg-events.js';
 import { startMsrp } from './app/msrp.js';
 import { Nodes } from './app/nodes.js';
-import type { Disposers, Parts } from './app/parts.js';
+import type { Disposers, Parts, ServiceSide } from './app/parts.js';
 import { makeSip } from './app/sip.js';
 import { logTrail } from './app/trail-log.js';
 import { MemoryTrail } from './base/trail.js';
 import type { Config } from './config/schema.js';
-import { Core } from './core/core.js';
+import type { ServiceHost } from './core/service.js';
 import { startHttp, type HttpServer } from './http/server.js';
 import type { MsrpEndpoint } from './msrp/session/index.js';
 import type { RegisteredDevices } from './reg-event/devices.js';
-import { LocalDevices } from './reg-event/local-devices.js';
-import { Gruus } from './registrar/gruus.js';
-import { Registrar } from './registrar/registrar.js';
-import { RegistrationFeed } from './registrar/registration-feed.js';
+import type { Registrar } from './registrar/registrar.js';
 import { Subscribers } from './registrar/subscribers.js';
-import type { ServerRequest, SipStack } from './sip/stack.js';
+import type { SipStack } from './sip/stack.js';
 import { openStore } from './store/open.js';
-import { table, type Store } from './store/store.js';
+import type { Store } from './store/store.js';
 
 /** Everything that runs, built once and handed on explicitly. */
 export interface App {
   readonly config: Config;
   readonly stack: SipStack;
   readonly store: Store;
-  readonly registrar: Registrar;
-  /** Services are added with `use` before the first request. */
-  readonly core: Core;
+  /** Undefined without the role `core`. */
+  readonly registrar: Registrar | undefined;
+  /** The core, or what services stand on behind another one; services are added with `use` before the first request. */
+  readonly core: ServiceHost;
   readonly subscribers: Subscribers;
   /** The devices that are registered, as application servers see them. */
   readonly devices: RegisteredDevices;
@@ -69,7 +67,6 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     disposers.push(() => store.close());
     // LMDB is of one process alone
     const shared = !config.store.startsWith('lmdb:');
-    const domains = [config.domain, ...config.domains];
     const subscribers = new Subscribers(store, config.domain);
     await provision(subscribers, config, log);
     // the HTTP server ends when the WebSocket connections of the stack have
@@ -88,66 +85,23 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     );
     disposers.push(() => stack.close());
     const parts = (part: string): Parts => ({ clock, store, trail, log: log.child({ part }) });
-    const authenticator = makeAuthenticator(config, {
-      clock,
-      store,
-      trail,
-      subscribers,
-      nonceKey: await domainKey(store, 'nonces'),
-    });
-    const gruus = await Gruus.open(store, config.registrar.gruuNameSpace);
-    const registrar = new Registrar({
-      store,
-      clock,
-      trail,
-      log: log.child({ part: 'registrar' }),
-      subscribers,
-      gruus,
-      authenticator,
-      domains,
-      expiry: config.registrar.expires,
-      maxContacts: config.registrar.maxContacts,
-      matching: config.registrar.matching,
-      gruu: config.registrar.gruu,
-      openDomain: config.auth === 'none',
-      serviceRoute,
-    });
-    disposers.push(() => registrar.close());
-    const feed = shared
-      ? new RegistrationFeed(store, registrar, log.child({ part: 'registrar' }))
+    const core = config.roles.includes('core')
+      ? await startCore(
+          config,
+          { clock, store, trail, stack, subscribers, shared, isNode: nodes.isNode },
+          (part) => log.child({ part }),
+          disposers,
+        )
       : undefined;
-    if (feed) disposers.push(() => feed.close());
-    const core = new Core({
-      stack,
-      clock,
-      originalDialogKey: await domainKey(store, 'original-dialogs'),
-      registrar,
-      subscribers,
-      gruus,
-      authenticator,
-      trail,
-      log: log.child({ part: 'core' }),
-      domains,
-      trusted: new Set(config.sip.trusted),
-      isNode: nodes.isNode,
-      timerC: config.sip.timerC * 1000,
-    });
-    stack.on('REGISTER', (request, response) => registrar.handle(request, response));
-    const regEvents = startRegEvents(config, {
-      ...parts('reg-event'),
-      stack,
-      core,
-      registrar,
-      subscribers,
-      gruus,
-      feed,
-    });
-    disposers.push(() => regEvents.close());
     const msrp = await startMsrp(config, parts('msrp'), disposers);
-    const devices = new LocalDevices(registrar, config.registrar.gruu ? gruus : undefined);
-    const interworking = startInterworking(config, { stack, trail, core, registrar });
+    const behind = core
+      ? undefined
+      : await startBehindCore(config, { ...parts('reg-event'), stack }, disposers);
+    const side: ServiceSide = core ?? behind!;
+    const { host, devices } = side;
+    const interworking = startInterworking(config, { stack, trail, core: host, setOf: side.setOf });
     const participating = config.roles.includes('participating')
-      ? makeParticipating(config, { ...parts('cpm'), stack, core, devices, shared })
+      ? makeParticipating(config, { ...parts('cpm'), stack, core: host, devices, shared })
       : undefined;
     if (participating) disposers.push(() => participating.messages.close());
     const resume = (): void => {
@@ -157,14 +111,9 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
           log.error({ err: error }, 'deferred messages wait for the next registration'),
         );
     };
-    core.attach();
-    stack.onFlowClosed((flow) => {
-      registrar
-        .flowClosed(flow)
-        .catch((error: unknown) => log.error({ err: error, flow }, 'bindings of a closed connection stay'));
-    });
+    side.attach();
     const controlling = config.roles.includes('controlling')
-      ? startControlling(config, { ...parts('controlling'), stack, core, nodes, msrp }, disposers)
+      ? startControlling(config, { ...parts('controlling'), stack, core: host, nodes, msrp }, disposers)
       : undefined;
     const imps = config.roles.includes('imps')
       ? await startImps(config, parts('imps'), disposers)
@@ -172,10 +121,10 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     const http = await startHttp({
       config,
       clock,
-      gruus,
       stack,
       store,
-      registrar,
+      core,
+      watched: behind?.devices,
       subscribers,
       imps: imps?.server,
       deferred: participating?.deferred,
@@ -185,17 +134,18 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     closeHttp = () => http.close();
     attachTo(http.server);
     await stack.start();
-    if (shared && config.sip.stack === 'embedded') {
-      await nodes.start(stack.listeners, registrar, resume);
+    if (core && shared && config.sip.stack === 'embedded') {
+      await nodes.start(stack.listeners, core.registrar, resume);
       disposers.push(() => nodes.close());
     }
+    side.start();
     resume();
     return {
       config,
       stack,
       store,
-      registrar,
-      core,
+      registrar: core?.registrar,
+      core: host,
       subscribers,
       devices,
       msrp,
@@ -215,27 +165,10 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
   }
 }
 
-/** The own listener that a REGISTER came in on, as originating S-CSCF (RFC 3608 §5; lower case, since clients fold it). */
-function serviceRoute({ source }: ServerRequest): readonly string[] {
-  const host = source.localAddress.includes(':') ? `[${source.localAddress}]` : source.localAddress;
-  const transport = source.protocol === 'udp' ? '' : `;transport=${source.protocol}`;
-  return [`<sip:orig@${host}:${source.localPort}${transport};lr>`];
-}
-
 async function provision(subscribers: Subscribers, config: Config, log: Logger): Promise<void> {
   for (const wanted of config.subscribers) {
     if (await subscribers.get(wanted.privateId)) continue;
     await subscribers.add(wanted);
     log.info({ subscriber: wanted.privateId }, 'subscriber of the configuration was added');
   }
-}
-
-const keys = table<Uint8Array>('keys');
-
-/** A key of 16 octets that all nodes of the domain share, made at the first start. */
-function domainKey(store: Store, name: string): Promise<Uint8Array> {
-  const fresh = new Uint8Array(randomBytes(16));
-  return store.update(keys, name, (current) =>
-    current ? { kind: 'keep', result: current } : { kind: 'put', value: fresh, result: fresh },
-  );
 }

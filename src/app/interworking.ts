@@ -2,8 +2,7 @@ import type { Config } from '../config/schema.js';
 import { CpmAccess } from '../cpm/interworking/cpm-access.js';
 import { InterworkingRegistry } from '../cpm/interworking/registry.js';
 import { InterworkingSelection } from '../cpm/interworking/selection.js';
-import type { Registrar } from '../registrar/registrar.js';
-import type { ServiceParts } from './parts.js';
+import type { ServiceParts, ServiceSide } from './parts.js';
 
 /** The Interworking Selection Function, and the way from interworking functions into CPM. */
 export interface Interworking {
@@ -15,12 +14,7 @@ export interface Interworking {
 /** Registers the configured interworking functions and puts their selection into the way of requests. */
 export function startInterworking(
   config: Config,
-  {
-    stack,
-    trail,
-    core,
-    registrar,
-  }: Pick<ServiceParts, 'stack' | 'trail' | 'core'> & { registrar: Registrar },
+  { stack, trail, core, setOf }: Pick<ServiceParts, 'stack' | 'trail' | 'core'> & Pick<ServiceSide, 'setOf'>,
 ): Interworking {
   const { serviceHeader, functions } = config.cpm.interworking;
   const registry = new InterworkingRegistry();
@@ -33,7 +27,7 @@ export function startInterworking(
   const access = new CpmAccess({
     stack,
     serviceHeader,
-    setOf: (aor) => registrar.setOf(aor),
+    setOf,
     entrance: (sessionCase, user) => core.entrance(sessionCase, user),
   });
   return { registry, selection, access };

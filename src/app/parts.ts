@@ -1,7 +1,8 @@
 import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import type { Trail } from '../base/trail.js';
-import type { Core } from '../core/core.js';
+import type { ServiceHost } from '../core/service.js';
+import type { RegisteredDevices } from '../reg-event/devices.js';
 import type { SipStack } from '../sip/stack.js';
 import type { Store } from '../store/store.js';
 
@@ -16,7 +17,19 @@ export interface Parts {
 /** What a role that sits in the way of SIP requests is made of. */
 export interface ServiceParts extends Parts {
   readonly stack: SipStack;
-  readonly core: Core;
+  readonly core: ServiceHost;
+}
+
+/** What services stand on: the core of this process, or the place behind somebody else's. */
+export interface ServiceSide {
+  readonly host: ServiceHost;
+  readonly devices: RegisteredDevices;
+  /** Key of the registration set of a user here, undefined for anybody else. */
+  readonly setOf: (aor: string) => Promise<string | undefined>;
+  /** Takes requests; called when all services are there. */
+  attach(): void;
+  /** Called when requests can be sent. */
+  start(): void;
 }
 
 /** What stops the parts that run, in the order in which they were started. */

@@ -22,6 +22,7 @@ const variables: Record<string, { path: readonly string[]; list?: boolean }> = {
   PARLEY_AUTH: { path: ['auth'] },
   PARLEY_STORE: { path: ['store'] },
   PARLEY_ROLES: { path: ['roles'], list: true },
+  PARLEY_CORE: { path: ['foreignCore', 'uri'] },
   PARLEY_LOG_LEVEL: { path: ['log', 'level'] },
   PARLEY_CONFERENCE_FACTORY: { path: ['conferenceFactory'] },
 };
@@ -161,6 +162,9 @@ function safetyProblems(config: Config): { path: readonly string[]; why: string 
       why: 'nodes on Redis listen on addresses that the others reach, not on 0.0.0.0 or [::]',
     });
   }
+  const services = config.roles.some((role) => role === 'participating' || role === 'controlling');
+  if (services && !config.roles.includes('core') && config.foreignCore.uri === undefined)
+    problems.push({ path: ['foreignCore', 'uri'], why: 'needed for CPM services without the role core' });
   const tls = config.sip.tls && tlsProblem(config.sip.tls);
   if (tls !== undefined) problems.push({ path: ['sip', 'tls', 'cert'], why: tls });
   return problems;

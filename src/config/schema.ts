@@ -194,6 +194,25 @@ export const configSchema = z.strictObject({
       total: z.int().min(1).max(10_000_000).default(500_000),
     })
     .prefault({}),
+  /** The core that this server stands behind without the role `core`. */
+  foreignCore: z
+    .strictObject({
+      /** Where requests of our services and SUBSCRIBEs go; its address is trusted. */
+      uri: z
+        .string()
+        .regex(/^sips?:[^;?<>\s]+$/, 'must be a SIP URI without parameters')
+        .optional(),
+      /** Our own URI, as whom we subscribe; `sip:parley@` the home domain unless given. */
+      self: z
+        .string()
+        .regex(/^sips?:[^?<>\s]+$/, 'must be a SIP URI')
+        .optional(),
+      /** Seconds that subscriptions to registration events ask for. */
+      expires: seconds(3_600),
+      /** Users watched at most. */
+      users: z.int().min(1).max(10_000_000).default(500_000),
+    })
+    .prefault({}),
   http: z
     .strictObject({
       listen: hostPort.default('127.0.0.1:8080'),

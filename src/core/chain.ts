@@ -3,7 +3,7 @@ import type { Trail } from '../base/trail.js';
 import type { ProxyResult, ServerRequest, ServerResponse } from '../sip/stack.js';
 import './errors.js';
 import { settle, type Layers } from './layers.js';
-import type { OriginalDialogs } from './original-dialog.js';
+import type { ChainPosition } from './original-dialog.js';
 import type { Next, Service, ServiceCall, ServiceSubject } from './service.js';
 
 /** One service whose turn it is; `position` is its place in the order, and grows along the chain. */
@@ -28,7 +28,8 @@ export type Onward = (layers: Layers) => Promise<ProxyResult>;
 
 export interface ChainOptions {
   readonly triggers: Triggers;
-  readonly originalDialogs: OriginalDialogs;
+  /** Route values that bring a request of a service to what comes after it. */
+  readonly onward: (position: ChainPosition, request: ServerRequest) => readonly string[];
   readonly trail: Trail;
 }
 
@@ -94,7 +95,7 @@ export class ServiceChain {
   }
 
   #call(subject: ServiceSubject, response: ServerResponse, position: number): ServiceCall {
-    const { originalDialogs } = this.#options;
+    const { onward } = this.#options;
     const { request, sessionCase, servedUser, set, device } = subject;
     return {
       request,
@@ -104,7 +105,7 @@ export class ServiceChain {
       set,
       device,
       get onward() {
-        return [originalDialogs.route({ sessionCase, servedUser, set, after: position }, request.source)];
+        return onward({ sessionCase, servedUser, set, after: position }, request);
       },
     };
   }

@@ -14,7 +14,7 @@ import './errors.js';
 import { noLayers, type Layers } from './layers.js';
 import { OriginalDialogs, type ChainPosition } from './original-dialog.js';
 import { identifySender, servedBy, userOf, type SenderOptions, type User } from './sender.js';
-import type { Service, SessionCase } from './service.js';
+import type { Service, ServiceHost, SessionCase } from './service.js';
 
 export interface CoreOptions extends SenderOptions {
   readonly stack: SipStack;
@@ -42,7 +42,7 @@ interface Entry {
  * What an S-CSCF does with a request (3GPP TS 24.229 §5.4.3): who sent it, the caller's services, whom it is for, the
  * callee's services, the devices that get it. Requests inside dialogs follow their Route sets past all services.
  */
-export class Core {
+export class Core implements ServiceHost {
   readonly #options: CoreOptions;
   readonly #services: Service[] = [];
   readonly #originalDialogs: OriginalDialogs;
@@ -55,22 +55,16 @@ export class Core {
     this.#originalDialogs = new OriginalDialogs(originalDialogKey, clock, () => stack.listeners);
     this.#chain = new ServiceChain({
       triggers: new DefaultTriggers(this.#services),
-      originalDialogs: this.#originalDialogs,
+      onward: (position, request) => [this.#originalDialogs.route(position, request.source)],
       trail,
     });
     this.#delivery = new Delivery(options);
   }
 
-  /** Puts a service into the way of requests, after those that are there. Services are added before the stack starts. */
   use(service: Service): void {
     this.#services.push(service);
   }
 
-  /**
-   * Route values for a request that a service starts itself for a user, such as the delivery of a deferred message: it passes
-   * the services that come after it, as if it had been triggered.
-   * @param at the node that it goes on at; this one unless given.
-   */
   onward(
     service: Service,
     sessionCase: SessionCase,
@@ -81,7 +75,6 @@ export class Core {
     return [this.#originalDialogs.route({ ...user, sessionCase, after }, undefined, at)];
   }
 
-  /** The same for a request that begins all services of a user, as if the user's device, or its caller, had sent it. */
   entrance(sessionCase: SessionCase, user: { servedUser: string; set: string }): readonly string[] {
     return [this.#originalDialogs.route({ ...user, sessionCase, after: FROM_START })];
   }

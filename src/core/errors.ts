@@ -40,6 +40,12 @@ export const coreErrors = defineErrors({
     text: 'requests to other domains are not forwarded',
     clause: 'RFC 3261 §16.3',
   },
+  'core-not-a-peer': {
+    sip: 403,
+    http: 403,
+    text: 'only nodes of the core are served here',
+    clause: '3GPP TS 24.229 §5.7.1.1',
+  },
   'profile-invalid': {
     sip: 500,
     http: 400,

@@ -1,4 +1,5 @@
 import type { Binding, Registration } from '../registrar/registration.js';
+import type { LocalEnd } from '../sip/embedded/wire.js';
 import type { Headers } from '../sip/message/headers.js';
 import type { SipResponse } from '../sip/message/message.js';
 import type { ProxyResult, ServerRequest, ServerResponse } from '../sip/stack.js';
@@ -62,4 +63,23 @@ export interface Service {
   /** The same for a Request-URI that belongs to no user here: the service knows where such users are (interworking). */
   servesStranger?(request: ServerRequest): boolean | Promise<boolean>;
   handle(call: ServiceCall, next: Next): Promise<void>;
+}
+
+/** Where services are put: the core in this process, or the application server behind somebody else's. */
+export interface ServiceHost {
+  /** Puts a service into the way of requests, after those that are there. Services are added before the stack starts. */
+  use(service: Service): void;
+  /**
+   * Route values for a request that a service starts itself for a user, such as the delivery of a deferred message: it passes
+   * the services that come after it, as if it had been triggered.
+   * @param at the node that it goes on at; this one unless given.
+   */
+  onward(
+    service: Service,
+    sessionCase: SessionCase,
+    user: { servedUser: string; set: string },
+    at?: LocalEnd,
+  ): readonly string[];
+  /** The same for a request that begins all services of a user, as if the user's device, or its caller, had sent it. */
+  entrance(sessionCase: SessionCase, user: { servedUser: string; set: string }): readonly string[];
 }

@@ -5,6 +5,7 @@ import type { Config } from '../config/schema.js';
 import type { Gruus } from '../registrar/gruus.js';
 import type { DeferredStore } from '../cpm/messages/deferred-store.js';
 import type { ImpsServer } from '../imps/index.js';
+import type { RegEventSubscriber } from '../reg-event/subscriber.js';
 import type { Registrar } from '../registrar/registrar.js';
 import type { Subscribers } from '../registrar/subscribers.js';
 import type { SipStack } from '../sip/stack.js';
@@ -16,13 +17,20 @@ export interface HttpContext {
   readonly clock: Clock;
   readonly stack: SipStack;
   readonly store: Store;
-  readonly registrar: Registrar;
+  /** Undefined without the role `core`. */
+  readonly core: CoreContext | undefined;
+  /** The users of another core, without the role `core`. */
+  readonly watched: RegEventSubscriber | undefined;
   readonly subscribers: Subscribers;
-  readonly gruus: Gruus;
   /** Undefined without the role. */
   readonly imps: ImpsServer | undefined;
   /** Undefined without the role `participating`. */
   readonly deferred: DeferredStore | undefined;
   readonly trail: MemoryTrail;
   readonly log: Logger;
+}
+
+export interface CoreContext {
+  readonly registrar: Registrar;
+  readonly gruus: Gruus;
 }

@@ -7,6 +7,7 @@ import { messageRoutes } from './api/messages.js';
 import { registrationRoutes } from './api/registrations.js';
 import { subscriberRoutes } from './api/subscribers.js';
 import { trailRoutes } from './api/trail.js';
+import { watchedRegistrationRoutes } from './api/watched-registrations.js';
 import { consoleRoutes } from './console.js';
 import type { HttpContext } from './context.js';
 import './errors.js';
@@ -53,7 +54,9 @@ export async function startHttp(context: HttpContext): Promise<HttpServer> {
   await server.register(
     async (api: FastifyInstance) => {
       api.addHook('onRequest', async (request) => guard(request));
-      registrationRoutes(api, context);
+      const { core, watched, clock } = context;
+      if (core) registrationRoutes(api, { ...core, clock });
+      else if (watched) watchedRegistrationRoutes(api, { watched, clock });
       subscriberRoutes(api, context);
       messageRoutes(api, context);
       impsRoutes(api, context);

@@ -173,6 +173,11 @@ export class RegEventSubscriber implements RegisteredDevices {
     return this.#keys.get(aor) ?? aor;
   }
 
+  /** The same, undefined for a user that nobody told of. */
+  keyOf(aor: string): string | undefined {
+    return this.#keys.get(aor);
+  }
+
   /** Users with devices in order of their keys, after `after`. */
   async *list(after = ''): AsyncGenerator<{ set: string; devices: readonly RegisteredDevice[] }> {
     for (const key of [...this.#watches.keys()].filter((one) => one > after).sort()) {

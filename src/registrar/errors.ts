@@ -90,5 +90,6 @@ export const registrarErrors = defineErrors({
   'subscriber-exists': { sip: 500, http: 409, text: 'there is such a subscriber already' },
   'subscriber-unknown': { sip: 404, http: 404, text: 'no such subscriber' },
   'subscriber-invalid': { sip: 400, http: 400, text: 'not a valid subscriber' },
+  'registration-elsewhere': { sip: 403, http: 409, text: 'the registrar is that of another core' },
   'registration-unknown': { sip: 404, http: 404, text: 'no such registration' },
 });

@@ -34,7 +34,7 @@ export class Devices {
   async close(): Promise<void> {
     for (const phone of this.#phones.splice(0)) {
       phone.close();
-      await this.#parley().app.registrar.deregister(phone.aor, 'deactivated');
+      await this.#parley().app.registrar!.deregister(phone.aor, 'deactivated');
     }
   }
 }

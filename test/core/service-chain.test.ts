@@ -56,7 +56,7 @@ beforeEach(async () => {
 afterEach(async () => {
   for (const phone of [alice, bob]) {
     phone.close();
-    await parley.app.registrar.deregister(phone.aor, 'deactivated');
+    await parley.app.registrar!.deregister(phone.aor, 'deactivated');
   }
   for (const service of [first, second]) service.on(() => false, handOn);
 });

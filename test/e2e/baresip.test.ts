@@ -18,7 +18,7 @@ describe.skipIf(lacking)(`baresip ${lacking ?? ''}`, () => {
   const started: Baresip[] = [];
   const start = async (user: string, uuid: string): Promise<Baresip> => {
     const registered = new Promise<void>((resolve) => {
-      const end = parley.app.registrar.onChange(({ changes }) => {
+      const end = parley.app.registrar!.onChange(({ changes }) => {
         if (!changes.some(({ binding }) => binding.instance === `urn:uuid:${uuid}`)) return;
         end();
         resolve();

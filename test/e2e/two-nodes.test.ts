@@ -112,7 +112,7 @@ describe.skipIf(missing('redis-server'))('two Parleys on one Redis', () => {
     const contact = `<sip:alice@device.invalid;transport=tcp>;+sip.instance=${instance};reg-id=1`;
     expect(await register(device, a, 'tcp', contact)).toBe(200);
     expect(await register(device, b, 'tcp', contact, 'reg1', 2)).toBe(200);
-    expect((await b.registrar.lookup('sip:alice@ims.test'))?.bindings).toHaveLength(1);
+    expect((await b.registrar!.lookup('sip:alice@ims.test'))?.bindings).toHaveLength(1);
     await a.stop();
     expect((await message(b, sender, 'sip:alice@ims.test')).status).toBe(200);
   });
@@ -152,7 +152,7 @@ describe.skipIf(missing('redis-server'))('two Parleys on one Redis', () => {
     );
     await register(onUdp, b, 'udp', `<${onUdp.uri()}>`, 'reg2');
     await a.stop();
-    await until(async () => (await b.registrar.lookup('sip:alice@ims.test'))?.bindings.length === 1);
+    await until(async () => (await b.registrar!.lookup('sip:alice@ims.test'))?.bindings.length === 1);
     expect((await message(b, sender, 'sip:alice@ims.test')).status).toBe(200);
   });
 });

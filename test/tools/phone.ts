@@ -28,6 +28,11 @@ export class Phone {
     return phone;
   }
 
+  /** The same device, for a server that started after it. */
+  towards(server: number): Phone {
+    return new Phone(this.user, this.peer, server);
+  }
+
   get aor(): string {
     return `sip:${this.user}@ims.test`;
   }

@@ -17,10 +17,11 @@ const messageSchema = {
 } as const;
 
 /** `/messages`: what waits for a device of its recipient. Contents are not shown. */
-export function messageRoutes(api: FastifyInstance, { deferred, registrar }: HttpContext): void {
+export function messageRoutes(api: FastifyInstance, { deferred, core, watched }: HttpContext): void {
   if (!deferred) return;
   const setOf = async (aor: string): Promise<string> => {
-    const set = await registrar.setOf(parseAor(aor.includes(':') ? aor : `sip:${aor}`));
+    const identity = parseAor(aor.includes(':') ? aor : `sip:${aor}`);
+    const set = core ? await core.registrar.setOf(identity) : watched?.setOf(identity);
     if (set === undefined) throw new ParleyError('registration-unknown');
     return set;
   };

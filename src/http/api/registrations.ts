@@ -1,91 +1,31 @@
 import type { FastifyInstance } from 'fastify';
+import type { Clock } from '../../base/clock.js';
 import { ParleyError } from '../../base/errors.js';
 import { parseAor } from '../../identity/aor.js';
 import { featureSet } from '../../identity/feature-tags.js';
 import { InstanceId } from '../../identity/instance-id.js';
 import type { Binding, Registration } from '../../registrar/registration.js';
 import { parseParams } from '../../sip/message/lexer.js';
-import type { HttpContext } from '../context.js';
+import type { CoreContext } from '../context.js';
+import { listSchema, oneSchema, type ListQuery } from './registration-schemas.js';
 
-const bindingSchema = {
-  type: 'object',
-  properties: {
-    id: { type: 'string' },
-    aor: { type: 'string', description: 'the identity it was registered for' },
-    contact: { type: 'string' },
-    instance: { type: 'string', description: 'Instance ID, a URN' },
-    publicGruu: { type: 'string' },
-    regId: { type: 'integer' },
-    deviceName: { type: 'string' },
-    userAgent: { type: 'string' },
-    capabilities: { type: 'object', additionalProperties: { type: ['string', 'boolean'] } },
-    q: { type: 'number' },
-    path: { type: 'array', items: { type: 'string' } },
-    privateId: { type: 'string' },
-    registeredAt: { type: 'string', format: 'date-time' },
-    expiresAt: { type: 'string', format: 'date-time' },
-    expiresInSeconds: { type: 'integer' },
-  },
-} as const;
-
-const registrationSchema = {
-  type: 'object',
-  properties: { aor: { type: 'string' }, bindings: { type: 'array', items: bindingSchema } },
-} as const;
-
-interface ListQuery {
-  readonly after?: string;
-  readonly limit: number;
-}
+type Shown = CoreContext & { readonly clock: Clock };
 
 /** `/registrations`: who is registered, with which devices; and de-registration from the network side. */
-export function registrationRoutes(api: FastifyInstance, context: HttpContext): void {
+export function registrationRoutes(api: FastifyInstance, context: Shown): void {
   const { registrar } = context;
 
-  api.get<{ Querystring: ListQuery }>(
-    '/registrations',
-    {
-      schema: {
-        summary: 'Registered identities with their devices, in order of identities',
-        querystring: {
-          type: 'object',
-          properties: {
-            after: { type: 'string' },
-            limit: { type: 'integer', minimum: 1, maximum: 1000, default: 100 },
-          },
-        },
-        response: {
-          200: {
-            type: 'object',
-            properties: {
-              registrations: { type: 'array', items: registrationSchema },
-              next: { type: 'string' },
-            },
-          },
-        },
-      },
-    },
-    async (request) => {
-      const { after, limit } = request.query;
-      const found: object[] = [];
-      let next: string | undefined;
-      for await (const { set, registration } of registrar.list(after)) {
-        if (found.length === limit) break;
-        found.push(show(set, registration, context));
-        next = set;
-      }
-      return found.length < limit ? { registrations: found } : { registrations: found, next };
-    },
-  );
-
-  const oneSchema = {
-    params: { type: 'object', properties: { aor: { type: 'string' } }, required: ['aor'] },
-    querystring: {
-      type: 'object',
-      properties: { instance: { type: 'string', description: 'URN of one device' } },
-    },
-    response: { 200: registrationSchema },
-  } as const;
+  api.get<{ Querystring: ListQuery }>('/registrations', { schema: listSchema }, async (request) => {
+    const { after, limit } = request.query;
+    const found: object[] = [];
+    let next: string | undefined;
+    for await (const { set, registration } of registrar.list(after)) {
+      if (found.length === limit) break;
+      found.push(show(set, registration, context));
+      next = set;
+    }
+    return found.length < limit ? { registrations: found } : { registrations: found, next };
+  });
 
   api.get<{ Params: { aor: string } }>(
     '/registrations/:aor',
@@ -117,20 +57,20 @@ export function registrationRoutes(api: FastifyInstance, context: HttpContext): 
   );
 }
 
-async function setOf(aor: string, { registrar }: HttpContext): Promise<string> {
+async function setOf(aor: string, { registrar }: CoreContext): Promise<string> {
   const set = await registrar.setOf(parseAor(aor.includes(':') ? aor : `sip:${aor}`));
   if (set === undefined) throw new ParleyError('registration-unknown');
   return set;
 }
 
-function show(set: string, registration: Registration, context: HttpContext): object {
+function show(set: string, registration: Registration, context: Shown): object {
   return {
     aor: set,
     bindings: registration.bindings.map((binding) => showBinding(binding, registration, context)),
   };
 }
 
-function showBinding(binding: Binding, registration: Registration, { gruus, clock }: HttpContext): object {
+function showBinding(binding: Binding, registration: Registration, { gruus, clock }: Shown): object {
   const state = registration.instances.find(
     (known) => known.instanceKey === binding.instanceKey && known.aor === binding.aor,
   );

@@ -64,7 +64,7 @@ const oneSchema = {
 } as const;
 
 /** `/subscribers`: who may register. Credentials go in and never come out. */
-export function subscriberRoutes(api: FastifyInstance, { subscribers, registrar }: HttpContext): void {
+export function subscriberRoutes(api: FastifyInstance, { subscribers, core }: HttpContext): void {
   api.get<{ Querystring: { after?: string; limit: number } }>(
     '/subscribers',
     {
@@ -129,7 +129,7 @@ export function subscriberRoutes(api: FastifyInstance, { subscribers, registrar 
     async (request) => {
       const gone = await subscribers.remove(request.params.privateId);
       for (const [set] of gone.implicitSets)
-        if (set !== undefined) await registrar.deregister(set, 'rejected');
+        if (set !== undefined) await core?.registrar.deregister(set, 'rejected');
       return show(gone);
     },
   );

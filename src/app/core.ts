@@ -1,0 +1,103 @@
+import type { Logger } from '../base/log.js';
+import type { Config } from '../config/schema.js';
+import { Core } from '../core/core.js';
+import { LocalDevices } from '../reg-event/local-devices.js';
+import { Gruus } from '../registrar/gruus.js';
+import { Registrar } from '../registrar/registrar.js';
+import { RegistrationFeed } from '../registrar/registration-feed.js';
+import type { Subscribers } from '../registrar/subscribers.js';
+import type { ServerRequest, SipStack } from '../sip/stack.js';
+import { makeAuthenticator } from './authentication.js';
+import { domainKey } from './domain-key.js';
+import type { Nodes } from './nodes.js';
+import type { Disposers, Parts, ServiceSide } from './parts.js';
+import { startRegEvents } from './reg-events.js';
+
+/** The registrar and the S-CSCF of the home domains. */
+export interface RunningCore extends ServiceSide {
+  readonly host: Core;
+  readonly registrar: Registrar;
+  readonly gruus: Gruus;
+}
+
+/**
+ * The role `core`: registrar, registration events, and the way of requests to devices.
+ * @param parts `shared`: whether other nodes use the same store. @param logOf gives each part its logger.
+ */
+export async function startCore(
+  config: Config,
+  parts: Omit<Parts, 'log'> & {
+    stack: SipStack;
+    subscribers: Subscribers;
+    shared: boolean;
+    isNode: Nodes['isNode'];
+  },
+  logOf: (part: string) => Logger,
+  disposers: Disposers,
+): Promise<RunningCore> {
+  const { clock, store, trail, stack, subscribers, shared, isNode } = parts;
+  const domains = [config.domain, ...config.domains];
+  const authenticator = makeAuthenticator(config, { ...parts, nonceKey: await domainKey(store, 'nonces') });
+  const gruus = await Gruus.open(store, config.registrar.gruuNameSpace);
+  const registrar = new Registrar({
+    store,
+    clock,
+    trail,
+    log: logOf('registrar'),
+    subscribers,
+    gruus,
+    authenticator,
+    domains,
+    expiry: config.registrar.expires,
+    maxContacts: config.registrar.maxContacts,
+    matching: config.registrar.matching,
+    gruu: config.registrar.gruu,
+    openDomain: config.auth === 'none',
+    serviceRoute,
+  });
+  disposers.push(() => registrar.close());
+  const feed = shared ? new RegistrationFeed(store, registrar, logOf('registrar')) : undefined;
+  if (feed) disposers.push(() => feed.close());
+  const core = new Core({
+    stack,
+    clock,
+    originalDialogKey: await domainKey(store, 'original-dialogs'),
+    registrar,
+    subscribers,
+    gruus,
+    authenticator,
+    trail,
+    log: logOf('core'),
+    domains,
+    trusted: new Set(config.sip.trusted),
+    isNode,
+    timerC: config.sip.timerC * 1000,
+  });
+  stack.on('REGISTER', (request, response) => registrar.handle(request, response));
+  const log = logOf('reg-event');
+  const regEvents = startRegEvents(config, { ...parts, log, core, registrar, gruus, feed });
+  disposers.push(() => regEvents.close());
+  stack.onFlowClosed((flow) => {
+    registrar
+      .flowClosed(flow)
+      .catch((error: unknown) =>
+        logOf('registrar').error({ err: error, flow }, 'bindings of a closed connection stay'),
+      );
+  });
+  return {
+    host: core,
+    registrar,
+    gruus,
+    devices: new LocalDevices(registrar, config.registrar.gruu ? gruus : undefined),
+    setOf: (aor) => registrar.setOf(aor),
+    attach: () => core.attach(),
+    start: () => {},
+  };
+}
+
+/** The own listener that a REGISTER came in on, as originating S-CSCF (RFC 3608 §5; lower case, since clients fold it). */
+function serviceRoute({ source }: ServerRequest): readonly string[] {
+  const host = source.localAddress.includes(':') ? `[${source.localAddress}]` : source.localAddress;
+  const transport = source.protocol === 'udp' ? '' : `;transport=${source.protocol}`;
+  return [`<sip:orig@${host}:${source.localPort}${transport};lr>`];
+}

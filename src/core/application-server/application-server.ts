@@ -1,0 +1,218 @@
+import type { Clock } from '../../base/clock.js';
+import { ParleyError } from '../../base/errors.js';
+import type { Trail } from '../../base/trail.js';
+import type { LocalEnd } from '../../sip/embedded/wire.js';
+import type { SipResponse } from '../../sip/message/message.js';
+import type { ProxyResult, ServerRequest, ServerResponse, SipStack } from '../../sip/stack.js';
+import { DefaultTriggers, FROM_START, ServiceChain, serviceAt } from '../chain.js';
+import '../errors.js';
+import { editThrough, noLayers, showThrough, takingOver, type Layers } from '../layers.js';
+import { OriginalDialogs, type ChainPosition } from '../original-dialog.js';
+import type { Service, ServiceHost, ServiceSubject, SessionCase } from '../service.js';
+import { OwnRequests } from './own-requests.js';
+import { servedUser } from './served-user.js';
+
+export interface ApplicationServerOptions {
+  readonly stack: SipStack;
+  readonly clock: Clock;
+  readonly trail: Trail;
+  /** IP addresses of the core's nodes: nobody else is served. */
+  readonly trusted: ReadonlySet<string>;
+  /** Where requests go that services start themselves; undefined when no core is known. */
+  readonly core: string | undefined;
+  /** Key of the registration set that an identity belongs to. */
+  readonly setOf: (aor: string) => string;
+  /** Milliseconds of Timer C. */
+  readonly timerC: number;
+  /** Signs the Routes by which requests of services come back here. */
+  readonly originalDialogKey: Uint8Array;
+}
+
+/**
+ * Services behind somebody else's S-CSCF (3GPP TS 24.229 §5.7): takes requests on ISC, leads them through the services here, and
+ * gives them back over the topmost Route that remains, which holds the core's original dialog identifier.
+ */
+export class ApplicationServer implements ServiceHost {
+  readonly #options: ApplicationServerOptions;
+  readonly #services: Service[] = [];
+  readonly #originalDialogs: OriginalDialogs;
+  readonly #own: OwnRequests;
+  readonly #chain: ServiceChain;
+
+  constructor(options: ApplicationServerOptions) {
+    this.#options = options;
+    const { stack, clock, trail, originalDialogKey } = options;
+    const originalDialogs = new OriginalDialogs(originalDialogKey, clock, () => stack.listeners);
+    this.#originalDialogs = originalDialogs;
+    this.#own = new OwnRequests(clock);
+    this.#chain = new ServiceChain({
+      triggers: new DefaultTriggers(this.#services),
+      onward: (position, request) => [
+        originalDialogs.route(position, request.source),
+        ...request.headers.list('Route'),
+      ],
+      trail,
+    });
+  }
+
+  use(service: Service): void {
+    this.#services.push(service);
+  }
+
+  onward(
+    service: Service,
+    sessionCase: SessionCase,
+    user: { servedUser: string; set: string },
+    at?: LocalEnd,
+  ): readonly string[] {
+    const after = this.#services.indexOf(service);
+    return [this.#originalDialogs.route({ ...user, sessionCase, after }, undefined, at)];
+  }
+
+  entrance(sessionCase: SessionCase, user: { servedUser: string; set: string }): readonly string[] {
+    return [this.#originalDialogs.route({ ...user, sessionCase, after: FROM_START })];
+  }
+
+  /** Takes over every method but REGISTER. */
+  attach(): void {
+    this.#options.stack.on('*', (request, response) => this.handle(request, response));
+  }
+
+  close(): void {
+    this.#own.close();
+  }
+
+  /** @throws ParleyError `core-not-a-peer` for requests that do not come from the core or our own services. */
+  async handle(request: ServerRequest, response: ServerResponse): Promise<void> {
+    const { stack, trusted } = this.#options;
+    const inDialog = request.toTag !== undefined;
+    const position = inDialog ? undefined : this.#originalDialogs.read(request.ownRoute);
+    if (!position && !request.recordRouted && !trusted.has(request.source.address))
+      throw new ParleyError('core-not-a-peer');
+    if (inDialog) {
+      await this.#inDialog(request, response);
+      return;
+    }
+    if (position) {
+      this.#own.add(request.callId, position);
+      await this.#run(request, response, position, position.after);
+      return;
+    }
+    const { requestUri } = request;
+    if (request.method === 'OPTIONS' && requestUri.user === undefined && !request.has('Route')) {
+      response.send(200, { headers: { Accept: 'application/sdp' } });
+      return;
+    }
+    const service = serviceAt(this.#services, request);
+    if (service) {
+      await this.#serve(service, request, response);
+      return;
+    }
+    const served = servedUser(request);
+    if (!served) {
+      await this.#giveBack(request, response, noLayers, undefined);
+      return;
+    }
+    const { aor, sessionCase } = served;
+    const set = this.#options.setOf(aor);
+    const before = this.#own.positionOf(request.callId);
+    const again = before?.set === set && sideOf(before.sessionCase) === sideOf(sessionCase);
+    // nobody who waits behind the address of this server, and no way on: a loop would begin
+    if (
+      !request.has('Route') &&
+      stack.isLocal(requestUri.host, requestUri.port) &&
+      requestUri.user === undefined
+    )
+      throw new ParleyError('core-unknown-user');
+    await this.#run(
+      request,
+      response,
+      { servedUser: aor, sessionCase, set },
+      again ? before.after : FROM_START,
+    );
+  }
+
+  #serve(service: Service, request: ServerRequest, response: ServerResponse): Promise<ProxyResult> {
+    const { uri } = request;
+    const subject = { request, sessionCase: 'terminating-registered', servedUser: uri, set: uri } as const;
+    return this.#chain.serve(service, subject, response, noLayers, (layers) =>
+      this.#giveBack(request, response, layers, subject),
+    );
+  }
+
+  #run(
+    request: ServerRequest,
+    response: ServerResponse,
+    { servedUser: aor, sessionCase, set }: Omit<ChainPosition, 'after'>,
+    after: number,
+  ): Promise<ProxyResult> {
+    const subject: ServiceSubject = { request, sessionCase, servedUser: aor, set };
+    return this.#chain.run(subject, response, after, noLayers, (layers) =>
+      this.#giveBack(request, response, layers, subject),
+    );
+  }
+
+  /** Over the Route that remains; what a service made itself goes to the core, for its served user (3GPP TS 24.229 §5.7.3). */
+  async #giveBack(
+    request: ServerRequest,
+    response: ServerResponse,
+    layers: Layers,
+    subject: ServiceSubject | undefined,
+  ): Promise<ProxyResult> {
+    const { stack, core, timerC, trail } = this.#options;
+    const originating = subject?.sessionCase === 'originating';
+    const toCore = !request.has('Route') && core !== undefined;
+    const result = await stack.proxyRequest(request, response, {
+      groups: [
+        [
+          {
+            uri: request.uri,
+            ...(toCore && { route: [`<${core};lr${originating ? ';orig' : ''}>`] }),
+            edit: (headers) => {
+              if (toCore && originating)
+                headers.set('P-Served-User', `<${subject.servedUser}>;sescase=orig;regstate=reg`);
+              editThrough(layers, headers);
+            },
+          },
+        ],
+      ],
+      recordRoute: true,
+      timerC,
+      ...takingOver(layers),
+      onResponse: (answer: SipResponse) => showThrough(layers, answer),
+    });
+    trail.record({
+      code: 'core.given-back',
+      outcome: result.status < 300 ? 'accepted' : 'refused',
+      clause: '3GPP TS 24.229 §5.7.5.1',
+      subject: subject?.servedUser,
+      trace: request.callId,
+      detail: `${request.method} ${result.status}`,
+    });
+    return result;
+  }
+
+  /** A request of a dialog that passed here follows its Route set; one of a dialog that nobody here has gets 481. */
+  async #inDialog(request: ServerRequest, response: ServerResponse): Promise<void> {
+    const { requestUri } = request;
+    const { stack, timerC } = this.#options;
+    const service = serviceAt(this.#services, request);
+    if (service) {
+      // a dialog with the service at another node
+      await this.#serve(service, request, response);
+      return;
+    }
+    if (!request.has('Route') && stack.isLocal(requestUri.host, requestUri.port)) {
+      if (request.method !== 'ACK') response.send(481);
+      return;
+    }
+    const flow = request.has('Route') ? undefined : request.routeFlow;
+    await stack.proxyRequest(request, response, {
+      groups: [[{ uri: request.uri, ...(flow === undefined ? {} : { flow }) }]],
+      recordRoute: true,
+      timerC,
+    });
+  }
+}
+
+const sideOf = (sessionCase: SessionCase): string => (sessionCase === 'originating' ? 'caller' : 'callee');

@@ -1,0 +1,216 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { ForeignCore, reginfoFixture, reginfoOf } from '../tools/foreign-core.js';
+
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+async function core(settings: Record<string, unknown> = {}): Promise<ForeignCore> {
+  const started = await ForeignCore.start(settings);
+  cleanups.push(() => started.close());
+  return started;
+}
+
+const one = 'sip:alice@127.0.0.1:1';
+const two = 'sip:alice@127.0.0.1:2';
+
+describe('a third-party REGISTER', () => {
+  it('of a user that is new makes one SUBSCRIBE for its registration events', async () => {
+    const scscf = await core();
+    const subscribe = await scscf.subscribed();
+    expect(subscribe.uri).toBe('sip:alice@ims.test');
+    expect(subscribe.get('Event')).toBe('reg');
+    expect(subscribe.get('Accept')).toBe('application/reginfo+xml');
+    expect(subscribe.addresses('P-Asserted-Identity')[0]!.uriText).toBe('sip:parley@ims.test');
+    expect(await scscf.notify(subscribe, reginfoOf(0, 'full', 1))).toBe(200);
+    expect(await scscf.register('alice', 600)).toBe(200);
+    expect(await scscf.notify(subscribe, reginfoOf(1, 'full', 1, 2))).toBe(200);
+    expect(scscf.unread).toEqual([]);
+    expect(await scscf.contacts()).toEqual([one, two]);
+  });
+
+  it('of another identity of the same set makes no further subscription', async () => {
+    const scscf = await core();
+    const subscribe = await scscf.subscribed();
+    await scscf.notify(subscribe, reginfoFixture('opensips'));
+    expect(await scscf.register('x', 600, { To: '<tel:+15550100001>' })).toBe(200);
+    await scscf.notify(subscribe, reginfoFixture('opensips').replace('00000000017', '00000000018'));
+    expect(scscf.unread).toEqual([]);
+    expect(await scscf.contacts()).toHaveLength(1);
+  });
+
+  it('with Expires 0 ends the subscription, whose last NOTIFY says why', async () => {
+    const scscf = await core();
+    const subscribe = await scscf.subscribed();
+    await scscf.notify(subscribe, reginfoOf(0, 'full', 1));
+    const events: string[] = [];
+    scscf.parley.app.devices.onChange(({ event, device }) => events.push(`${event} ${device.contact}`));
+    expect(await scscf.register('alice', 0)).toBe(200);
+    const end = await scscf.answer('SUBSCRIBE');
+    expect([end.get('Expires'), end.callId]).toEqual(['0', subscribe.callId]);
+    await scscf.notify(subscribe, reginfoOf(1, 'full', -1), 'terminated;reason=timeout');
+    expect(events).toEqual([`expired ${one}`]);
+    expect(await scscf.contacts()).toEqual([]);
+  });
+
+  it('that is not repeated in time ends the subscription too', async () => {
+    const scscf = await core();
+    const subscribe = await scscf.subscribed('alice', 1);
+    await scscf.notify(subscribe, reginfoOf(0, 'full', 1));
+    expect((await scscf.answer('SUBSCRIBE')).get('Expires')).toBe('0');
+  });
+
+  it('of anybody but the core is refused', async () => {
+    const scscf = await core({ foreignCore: { uri: 'sip:127.0.0.2:5060' } });
+    expect(await scscf.register('alice', 600)).toBe(403);
+  });
+});
+
+describe('the devices of another core', () => {
+  it.each([
+    ['kamailio', { contact: 'sip:alice@127.0.0.1:5062;transport=udp', q: 0.5 }],
+    [
+      'opensips',
+      {
+        capabilities: {
+          '+g.3gpp.icsi-ref': 'urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm.session',
+          audio: true,
+        },
+      },
+    ],
+    [
+      'flexisip',
+      {
+        deviceName: "Alice's tablet",
+        instance: 'urn:uuid:0f8fad5b-d9cb-469f-a165-70867728950e',
+        publicGruu: 'sip:alice@ims.test;gr=urn:uuid:0f8fad5b-d9cb-469f-a165-70867728950e',
+      },
+    ],
+    [
+      'sprout',
+      {
+        instance: 'urn:uuid:00000000-0000-0000-0000-b665231f1213',
+        publicGruu: 'sip:alice@ims.test;gr=urn:uuid:00000000-0000-0000-0000-b665231f1213',
+        regId: 1,
+      },
+    ],
+  ])('are read as %s tells them', async (style, expected) => {
+    const scscf = await core();
+    const subscribe = await scscf.subscribed();
+    expect(await scscf.notify(subscribe, reginfoFixture(style))).toBe(200);
+    const response = await fetch(`${scscf.parley.api}/api/v1/registrations/sip:alice@ims.test`);
+    const { aor, bindings } = (await response.json()) as { aor: string; bindings: object[] };
+    expect(aor).toBe('sip:alice@ims.test');
+    expect(bindings).toHaveLength(1);
+    expect(bindings[0]).toMatchObject(expected);
+  });
+
+  it('follow partial documents', async () => {
+    const scscf = await core();
+    const subscribe = await scscf.subscribed();
+    await scscf.notify(subscribe, reginfoOf(0, 'full', 1));
+    await scscf.notify(subscribe, reginfoOf(1, 'partial', 2));
+    expect(await scscf.contacts()).toEqual([one, two]);
+    await scscf.notify(subscribe, reginfoOf(2, 'partial', -1));
+    expect(await scscf.contacts()).toEqual([two]);
+  });
+
+  it('are asked for again when a document was lost', async () => {
+    const scscf = await core();
+    const subscribe = await scscf.subscribed();
+    await scscf.notify(subscribe, reginfoOf(0, 'full', 1));
+    expect(await scscf.notify(subscribe, reginfoOf(5, 'partial', 2))).toBe(200);
+    expect((await scscf.answer('SUBSCRIBE')).callId).toBe(subscribe.callId);
+    expect(await scscf.contacts()).toEqual([one]);
+    await scscf.notify(subscribe, reginfoOf(6, 'full', 1, 2));
+    expect(await scscf.contacts()).toEqual([one, two]);
+  });
+
+  it('are not taken from a document that is older than the last', async () => {
+    const scscf = await core();
+    const subscribe = await scscf.subscribed();
+    await scscf.notify(subscribe, reginfoOf(7, 'full', 1, 2));
+    expect(await scscf.notify(subscribe, reginfoOf(6, 'full', 1))).toBe(200);
+    expect(await scscf.contacts()).toEqual([one, two]);
+  });
+
+  it('stay as they are when a document cannot be read', async () => {
+    const scscf = await core();
+    const subscribe = await scscf.subscribed();
+    await scscf.notify(subscribe, reginfoOf(0, 'full', 1));
+    expect(await scscf.notify(subscribe, reginfoFixture('malformed'))).toBe(400);
+    expect(await scscf.notify(subscribe, reginfoFixture('entities'))).toBe(400);
+    expect(await scscf.notify(subscribe, reginfoOf(1, 'full', 1, 2))).toBe(200);
+    expect(await scscf.contacts()).toEqual([one, two]);
+  });
+
+  it('cannot be de-registered here', async () => {
+    const scscf = await core();
+    const url = `${scscf.parley.api}/api/v1/registrations/sip:alice@ims.test`;
+    const response = await fetch(url, { method: 'DELETE' });
+    expect([response.status, await response.json()]).toMatchObject([
+      409,
+      { error: 'registration-elsewhere' },
+    ]);
+  });
+});
+
+describe('a subscription', () => {
+  it('that the core forgot in a restart is made anew', async () => {
+    const scscf = await core();
+    const subscribe = await scscf.subscribed();
+    await scscf.notify(subscribe, reginfoOf(3, 'full', 1));
+    await scscf.notify(subscribe, reginfoOf(9, 'partial', 2));
+    await scscf.answer('SUBSCRIBE', 481);
+    const again = await scscf.answer('SUBSCRIBE', 200, { Expires: '600' });
+    expect(again.callId).not.toBe(subscribe.callId);
+    expect(await scscf.contacts()).toEqual([one]);
+    await scscf.notify(again, reginfoOf(0, 'full', 2));
+    expect(await scscf.contacts()).toEqual([two]);
+  });
+
+  it('that the core deactivates while devices are there is made anew', async () => {
+    const scscf = await core();
+    const subscribe = await scscf.subscribed();
+    await scscf.notify(subscribe, reginfoOf(0, 'full', 1));
+    await scscf.notify(subscribe, '', 'terminated;reason=deactivated');
+    expect((await scscf.answer('SUBSCRIBE')).callId).not.toBe(subscribe.callId);
+  });
+
+  it('that is refused is tried again with the next REGISTER', async () => {
+    const scscf = await core();
+    await scscf.register('alice', 600);
+    await scscf.answer('SUBSCRIBE', 403);
+    await vi.waitUntil(async () =>
+      (await (await fetch(`${scscf.parley.api}/api/v1/trail`)).text()).includes('reg-event.subscribe-failed'),
+    );
+    await scscf.subscribed();
+  });
+
+  it('is made anew after our restart, with what was known meanwhile', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'parley-test-'));
+    cleanups.push(() => rm(folder, { recursive: true, force: true }));
+    const store = `lmdb:${join(folder, 'data')}`;
+    const first = await ForeignCore.start({ store });
+    const subscribe = await first.subscribed();
+    await first.notify(subscribe, reginfoOf(4, 'full', 1));
+    await first.close();
+    const scscf = await core({ store });
+    const again = await scscf.answer('SUBSCRIBE', 200, { Expires: '600' });
+    expect(again.uri).toBe('sip:alice@ims.test');
+    expect(await scscf.contacts()).toEqual([one]);
+    await scscf.notify(again, reginfoOf(0, 'full', 2));
+    expect(await scscf.contacts()).toEqual([two]);
+  });
+
+  it('that does not exist gets 481 for its NOTIFY', async () => {
+    const scscf = await core();
+    const subscribe = await scscf.subscribed();
+    subscribe.headers.set('Call-ID', 'somebody-elses');
+    expect(await scscf.notify(subscribe, reginfoOf(0, 'full', 1))).toBe(481);
+  });
+});
