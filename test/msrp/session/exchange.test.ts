@@ -1,6 +1,11 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { streamedMessages, wholeMessages, type WholeMessage } from '../../../src/msrp/session/index.js';
+import {
+  MsrpNegotiation,
+  streamedMessages,
+  wholeMessages,
+  type WholeMessage,
+} from '../../../src/msrp/session/index.js';
 import { anything, eventually, join, octets, startEndpoint } from '../tools/endpoints.js';
 
 describe('two endpoints with a session', () => {
@@ -28,7 +33,6 @@ describe('two endpoints with a session', () => {
     const [a, b] = [await startEndpoint(), await startEndpoint()];
     const behindNat = { ...anything, behindNat: true };
     const offerer = { receiver: wholeMessages(100, () => 200) };
-    const { MsrpNegotiation } = await import('../../../src/msrp/session/index.js');
     const offering = new MsrpNegotiation(a.endpoint.createSession(offerer), behindNat);
     const answering = new MsrpNegotiation(b.endpoint.createSession(), behindNat);
     const answer = answering.answer(offering.offer());

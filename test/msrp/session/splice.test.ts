@@ -1,0 +1,204 @@
+import { describe, expect, it } from 'vitest';
+import { VirtualClock } from '../../../src/base/clock.js';
+import {
+  MsrpNegotiation,
+  splice,
+  streamedMessages,
+  wholeMessages,
+  type EndpointOptions,
+  type MsrpEndpoint,
+  type MsrpSession,
+  type SessionOptions,
+  type Splice,
+  type SpliceOptions,
+} from '../../../src/msrp/session/index.js';
+import { anything, eventually, octets, startEndpoint } from '../tools/endpoints.js';
+import { Line, lineOffer, linePath } from '../tools/line.js';
+
+/** A session of `client` with one of `ours`. */
+function leg(ours: MsrpEndpoint, client: MsrpEndpoint, options: SessionOptions): [MsrpSession, MsrpSession] {
+  const offering = new MsrpNegotiation(client.createSession(options), anything);
+  const answering = new MsrpNegotiation(ours.createSession(), anything);
+  offering.accept(answering.answer(offering.offer()));
+  return [offering.session, answering.session];
+}
+
+async function relayed(
+  ofA: SessionOptions,
+  ofB: SessionOptions,
+  options: SpliceOptions = {},
+): Promise<{ a: MsrpSession; b: MsrpSession; joint: Splice }> {
+  const [ours, one, other] = [await startEndpoint(), await startEndpoint(), await startEndpoint()];
+  const [a, nearA] = leg(ours.endpoint, one.endpoint, ofA);
+  const [b, nearB] = leg(ours.endpoint, other.endpoint, ofB);
+  return { a, b, joint: splice(nearA, nearB, options) };
+}
+
+/** A client on each side that writes by hand, both connected. */
+async function byHand(options: Partial<EndpointOptions> = {}) {
+  const { endpoint, port } = await startEndpoint(options);
+  const sides = ['left', 'right'].map((name) => {
+    const path = linePath.replace('peer', name);
+    const negotiation = new MsrpNegotiation(endpoint.createSession(), anything);
+    negotiation.answer(lineOffer(path));
+    return { path, session: negotiation.session, line: new Line(port) };
+  });
+  const [left, right] = [sides[0]!, sides[1]!];
+  const joint = splice(left.session, right.session);
+  for (const { line, session, path } of sides) {
+    const id = line.request('SEND', session.uri.text, ['Message-ID: bind'], undefined, '$', path);
+    expect(await line.answerOf(id)).toBe(200);
+  }
+  const send = (range: string, body: string, flag = '$', more: string[] = []): string =>
+    left.line.request(
+      'SEND',
+      left.session.uri.text,
+      ['Message-ID: m1', `Byte-Range: ${range}`, ...more, 'Content-Type: text/plain'],
+      body,
+      flag,
+      left.path,
+    );
+  const answer = (id: string, status: number): boolean =>
+    right.line.socket.write(
+      `MSRP ${id} ${status} X\r\nTo-Path: ${right.session.uri.text}\r\nFrom-Path: ${right.path}\r\n-------${id}$\r\n`,
+    );
+  return { left, right, joint, send, answer };
+}
+
+describe('two sessions joined', () => {
+  it('pass text and a file of 20 MB with their reports, and count them', async () => {
+    let received = 0;
+    let wrong = 0;
+    const file = octets(20_000_000);
+    const receiver = streamedMessages(30_000_000, async (_message, pieces) => {
+      for await (const piece of pieces) {
+        if (!piece.equals(file.subarray(received, received + piece.length))) wrong++;
+        received += piece.length;
+      }
+      return 200;
+    });
+    const heard: string[] = [];
+    const ears = wholeMessages(1000, (message) => {
+      heard.push(`${message.messageId} ${message.octets.toString()}`);
+      return 200;
+    });
+    const { a, b, joint } = await relayed({ receiver: ears }, { receiver });
+    const sending = a.send({ contentType: 'image/png', content: file, successReport: true });
+    expect(
+      await b.send({ contentType: 'text/plain', content: Buffer.from('hi'), messageId: 'four' }).sent,
+    ).toBe(200);
+    expect(await sending.reported).toBe(200);
+    expect([received, wrong, heard]).toEqual([20_000_000, 0, ['four hi']]);
+    expect(joint.forth).toEqual({ messages: 1, octets: 20_000_000, refused: 0 });
+    expect(joint.back).toEqual({ messages: 1, octets: 2, refused: 0 });
+  });
+
+  it('stop the sender while the receiver does not read, and hold little of the message', async () => {
+    let go = (): void => {};
+    const gate = new Promise<void>((resolve) => (go = resolve));
+    const receiver = streamedMessages(60_000_000, async (_message, pieces) => {
+      await gate;
+      let length = 0;
+      for await (const piece of pieces) length += piece.length;
+      return length === 40_000_000 ? 200 : 400;
+    });
+    const { a, joint } = await relayed({}, { receiver });
+    const sending = a.send({
+      contentType: 'a/b',
+      content: octets(40_000_000),
+      failureReport: 'no',
+      successReport: true,
+    });
+    let before = -1;
+    await eventually(() => {
+      const still = joint.forth.octets > 0 && joint.forth.octets === before;
+      before = joint.forth.octets;
+      return still;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    // what sockets of loopback take is the system's; we ourselves hold a few hundred kilobytes
+    expect(joint.forth.octets).toBeLessThan(30_000_000);
+    go();
+    expect(await sending.reported).toBe(200);
+  });
+
+  it('answer a chunk as its receiver does', async () => {
+    const { left, right, send, answer, joint } = await byHand();
+    const first = send('1-3/6', 'abc', '+', ['X-Field: y']);
+    const [, id] = await right.line.see(
+      /MSRP (\S+) SEND\r\n(?:.+\r\n)*Byte-Range: 1-(?:3|\*)\/6\r\nX-Field: y\r\nContent-Type: text\/plain\r\n\r\nabc\r\n-------\S+\+/,
+    );
+    expect(left.line.text).not.toContain(first);
+    answer(id!, 200);
+    expect(await left.line.answerOf(first)).toBe(200);
+    const second = send('4-6/6', 'def');
+    const [, other] = await right.line.see(/MSRP (\S+) SEND\r\n(?:.+\r\n)*Byte-Range: 4-(?:6|\*)\/6\r\n/);
+    answer(other!, 415);
+    expect(await left.line.answerOf(second)).toBe(415);
+    expect(joint.forth).toEqual({ messages: 0, octets: 6, refused: 1 });
+  });
+
+  it('answer in the place of a receiver that takes long, and report its failure afterwards', async () => {
+    const clock = new VirtualClock();
+    const { left, right, send, answer } = await byHand({ clock });
+    const id = send('1-3/3', 'abc');
+    const [, onward] = await right.line.see(/MSRP (\S+) SEND\r\n(?:.+\r\n)*Message-ID: m1/);
+    clock.advance(26_000);
+    expect(await left.line.answerOf(id)).toBe(200);
+    answer(onward!, 413);
+    await left.line.see(/REPORT\r\n(?:.+\r\n)*Byte-Range: 1-3\/3\r\nStatus: 000 413/);
+  });
+
+  it('pass reports with the paths of the other side', async () => {
+    const { left, right } = await byHand();
+    const fields = ['Message-ID: m7', 'Byte-Range: 1-9/9', 'Status: 000 200 OK'];
+    right.line.request('REPORT', right.session.uri.text, fields, undefined, '$', right.path);
+    const [seen] = await left.line.see(/MSRP \S+ REPORT\r\n(?:.+\r\n)*?Status: 000 200 OK\r\n/);
+    expect(seen).toContain(
+      `To-Path: ${left.path}\r\nFrom-Path: ${left.session.uri.text}\r\nMessage-ID: m7\r\n`,
+    );
+  });
+
+  it('tell the sender when the receiver is lost with what was not answered', async () => {
+    const { left, right, send } = await byHand();
+    const id = send('1-3/3', 'abc');
+    await right.line.see(/Message-ID: m1/);
+    right.line.socket.destroy();
+    expect(await left.line.answerOf(id)).toBe(408);
+  });
+
+  it('tell the receiver when the sender gives a message up', async () => {
+    const clock = new VirtualClock();
+    const { left, right, send, answer } = await byHand({ clock });
+    const id = send('1-3/6', 'abc', '+');
+    const [, onward] = await right.line.see(/MSRP (\S+) SEND\r\n(?:.+\r\n)*Message-ID: m1/);
+    answer(onward!, 200);
+    expect(await left.line.answerOf(id)).toBe(200);
+    await clock.advanceAsync(70_000, 1000);
+    await right.line.see(/Message-ID: m1\r\n(?:.+\r\n)*-------\S+#/);
+  });
+
+  it('refuse ranges that contradict themselves, and messages above the limit', async () => {
+    const { left, send } = await byHand({ limits: { messageOctets: 10 } });
+    expect(await left.line.answerOf(send('1-2/3', 'abc'))).toBe(400);
+    expect(await left.line.answerOf(send('1-*/*', 'x'.repeat(20)))).toBe(413);
+    expect(await left.line.answerOf(send('1-11/11', 'x'.repeat(11)))).toBe(413);
+  });
+
+  it('let a message be seen as it passes', async () => {
+    const seen: string[] = [];
+    const receiver = wholeMessages(100, () => 200);
+    const { a } = await relayed(
+      {},
+      { receiver },
+      {
+        observe: ({ contentType }) => ({
+          piece: (piece, position) => seen.push(`${position} ${piece.toString()}`),
+          end: (status) => seen.push(`${contentType} ${status}`),
+        }),
+      },
+    );
+    expect(await a.send({ contentType: 'text/plain', content: Buffer.from('hello') }).sent).toBe(200);
+    expect(seen).toEqual(['1 hello', 'text/plain 200']);
+  });
+});
