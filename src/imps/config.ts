@@ -5,12 +5,50 @@ const endpoint = z.string().regex(/^(\[[^\]]+\]|[^:]+):\d{1,5}$/, 'host:port');
 
 const plainTextCode = z.string().regex(/^[A-Z]{2}$/, 'two capital letters');
 
+const port = z.number().int().min(1).max(65_535);
+
+const smppConfig = z.strictObject({
+  host: z.string(),
+  port: port.default(2775),
+  tls: z.boolean().default(false),
+  systemId: z.string().max(15),
+  /** At most 8 octets in SMPP 3.4; never logged. */
+  password: z.string().max(64).default(''),
+  systemType: z.string().max(12).default(''),
+  /** The service's own number, which phones write to. */
+  address: z.string().min(1).max(20),
+  /** Type of that number: 0 unknown, 1 international, 3 network specific, 5 alphanumeric (SMPP 3.4 §5.2.5). */
+  addressTon: z.number().int().min(0).max(6).default(0),
+  /** Port of phones for CIR (IANA: wv-csp-sms-cir). */
+  cirPort: port.default(3716),
+  /** How a message of several parts is split: by the letters of the plain text syntax, or by user data headers. */
+  segmentation: z.enum(['letters', 'headers']).default('letters'),
+  /** Believes the number that a short message comes from, as that of a trusted proxy. */
+  trustSender: z.boolean().default(false),
+  /** Submissions without an answer, and those that wait behind them. */
+  window: z.number().int().positive().default(10),
+  queue: z.number().int().positive().default(10_000),
+});
+
+const pushProxyConfig = z.strictObject({
+  url: z.string().url(),
+  /** What stands behind `@` in addresses and push IDs. */
+  domain: z.string().default('parley.invalid'),
+  user: z.string().optional(),
+  /** Never logged. */
+  password: z.string().optional(),
+});
+
 /** Configuration of the IMPS role. Times are seconds, sizes octets. */
 export const impsConfig = z.strictObject({
   /** CSP over HTTP (`/csp`) and CIR polls (`/cir`). */
   listen: endpoint.default('127.0.0.1:8090'),
   /** PEM files that turn the HTTP listener into HTTPS; CIR polls then need a listener of their own in front. */
   tls: z.strictObject({ key: z.string(), cert: z.string() }).optional(),
+  /** CSP and CIR over SMS, and WAP push where there is no push proxy: a short message service centre (SMPP 3.4). */
+  smpp: smppConfig.optional(),
+  /** WAP push by PAP: CIR and offline notifications with the bearers WAPSMS and WAPUDP. */
+  pushProxy: pushProxyConfig.optional(),
   /** CIR over TCP and UDP. */
   cirListen: endpoint.default('127.0.0.1:8091'),
   /** What clients are told instead of the listening addresses, behind a NAT. */

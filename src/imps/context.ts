@@ -46,6 +46,8 @@ export interface Origin {
   readonly remoteAddress: string;
   /** Telephone number that a trusted network element asserted. */
   readonly msisdn: string | undefined;
+  /** Telephone number that an SMS came from: where answers go, but no proof of who sent it. */
+  readonly number?: string | undefined;
 }
 
 /** A request within a session. */

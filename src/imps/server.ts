@@ -13,11 +13,13 @@ import { Mailbox } from './delivery/mailbox.js';
 import { Outbox } from './delivery/outbox.js';
 import { endSession } from './lifecycle.js';
 import { localPorts } from './local-ports.js';
-import type { ImpsPorts, UserDirectory } from './ports.js';
+import type { ImpsPorts, Pager, UserDirectory } from './ports.js';
+import { PapPager } from './push/pap.js';
 import { Replies } from './replies.js';
 import { replaceOwn } from './services/presence-store.js';
 import { presenceChanged } from './services/presence-subscriptions.js';
 import { sendSystemMessage, type SystemMessage } from './services/system-messages.js';
+import { SmsTransport } from './sms/sms-transport.js';
 import { Sequence } from './state/ids.js';
 import { sessions, type MessageRecord, type SessionRecord } from './state/records.js';
 import type { StatusCode } from './status.js';
@@ -80,6 +82,7 @@ export function createImpsServer(options: ImpsServerOptions): ImpsServer {
     cirMethods: [],
     cirWorks: () => undefined,
   };
+  const pagers: Pager[] = [...(options.ports?.pagers ?? [])];
   const context: ImpsContext = {
     store,
     clock,
@@ -87,7 +90,7 @@ export function createImpsServer(options: ImpsServerOptions): ImpsServer {
     log,
     config,
     ids,
-    ports: { ...localPorts(store), ...options.ports },
+    ports: { ...localPorts(store), ...options.ports, pagers },
     sessions: new SessionKeeper(store, clock),
     outbox: new Outbox(store, clock, ids, { repeatAfter: repeatAfter * 1000, inFlight }),
     mailbox: new Mailbox(store, clock, config.messages.waitingLimit),
@@ -96,6 +99,10 @@ export function createImpsServer(options: ImpsServerOptions): ImpsServer {
   };
   const cir = new Cir(context);
   const conversation = new Conversation(context, new Replies());
+  const { smpp, pushProxy } = config;
+  const sms = smpp && new SmsTransport(context, smpp, conversation, !pushProxy, cir.greeted);
+  if (pushProxy) pagers.push(new PapPager(pushProxy, log));
+  if (sms) pagers.push(sms);
   const http = new HttpTransport(context, conversation, (cookie) => cir.poll(cookie));
   const sweeper = new Sweeper(context);
 
@@ -114,6 +121,7 @@ export function createImpsServer(options: ImpsServerOptions): ImpsServer {
       endpoints.http =
         config.publicHttp?.replace(/\/$/, '') ?? `${scheme}://${bracketed(host)}:${bound.port}`;
       await cir.start();
+      sms?.start();
       sweeper.start();
       return endpoints;
     },
@@ -121,6 +129,7 @@ export function createImpsServer(options: ImpsServerOptions): ImpsServer {
       draining = true;
       await sweeper.close();
       await http.close();
+      await sms?.close();
       await cir.close();
     },
     async *sessions(user) {

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 /** Programs that tests run and npm does not bring, by the Debian package that holds each. */
 const tools: Record<string, string> = {
   baresip: 'baresip-core',
+  bearerbox: 'kannel',
   chromium: 'chromium',
   kamailio: 'kamailio',
   'osmo-auc-gen': 'libosmocore-utils',

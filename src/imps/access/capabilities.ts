@@ -1,4 +1,5 @@
-import { clientIdElement, clientKey } from '../address/client-id.js';
+import { clientIdElement, clientKey, type ClientId } from '../address/client-id.js';
+import type { UserId } from '../address/wv-address.js';
 import {
   child,
   childrenOf,
@@ -35,7 +36,6 @@ const cirMethodsOf: Readonly<Record<CspVersion, readonly string[]>> = {
   '1.3': ['WAPSMS', 'WAPUDP', 'SSMS', 'STCP', 'SUDP', 'SHTTP'],
 };
 const offlineBearers = ['WAPSMS', 'WAPUDP', 'SSMS'];
-const bearers = ['HTTP', 'SMS'];
 
 /** What holds for a session that has negotiated nothing. */
 export const defaultCapabilities: Capabilities = {
@@ -144,12 +144,13 @@ export function agreedList(
         ? element('CIRHTTPAddress', element('URL', pollUrl))
         : element('CIRURL', element('URL', pollUrl))
       : undefined,
+    is13 && has('SSMS') && config.smpp ? element('CIRSMSAddress', config.smpp.address) : undefined,
     is13 ? element('MultiTrans', numberOf(list, 'MultiTrans') ?? 1) : undefined,
     is13 ? element('MultiTransPerMessage', agreed.multiTransPerMessage) : undefined,
     is13 ? element('OfflineETEMHandling', agreed.offlineHandling) : undefined,
     is13 ? element('OnlineETEMHandling', agreed.onlineHandling) : undefined,
     element('ServerPollMin', agreed.serverPollMin),
-    bearers
+    (config.smpp ? ['HTTP', 'SMS'] : ['HTTP'])
       .filter((bearer) => askedBearers.includes(bearer))
       .map((bearer) => element('SupportedBearer', bearer)),
     is13 ? agreed.offlineBearers.map((bearer) => element('SupportedOfflineBearer', bearer)) : undefined,
@@ -212,7 +213,7 @@ export async function rememberClient(context: ImpsContext, session: SessionRecor
       client: session.client,
       applicationId: session.applicationId,
       version: session.version,
-      msisdn: session.client.msisdn ?? current?.msisdn,
+      msisdn: session.msisdn ?? session.client.msisdn ?? current?.msisdn,
       remoteAddress: session.remoteAddress,
       offlineBearers: session.capabilities ? capabilities.offlineBearers : (current?.offlineBearers ?? []),
       offlineHandling: session.capabilities
@@ -222,6 +223,16 @@ export async function rememberClient(context: ImpsContext, session: SessionRecor
     },
     result: undefined,
   }));
+}
+
+/** Telephone number that a client had in an earlier session (document 002 §8.1.1). */
+export async function keptNumber(
+  context: ImpsContext,
+  user: UserId,
+  client: ClientId,
+  applicationId: string,
+): Promise<string | undefined> {
+  return (await context.store.get(clients, keyOf(user, clientKey(client), applicationId)))?.msisdn;
 }
 
 /** Client capability negotiation; may be repeated during a session. */

@@ -8,7 +8,7 @@ import { CspRefusal, result, type StatusCode } from '../status.js';
 import { authenticate } from './authentication.js';
 import { noticeBacklog } from '../delivery/courier.js';
 import { judgeAnswers, questionList, register, welcomeList, type Question } from './auto-registration.js';
-import { agree, rememberClient } from './capabilities.js';
+import { agree, keptNumber, rememberClient } from './capabilities.js';
 import { functionsTree, negotiateFunctions } from './functions.js';
 import { readLogin, type LoginArrival, type LoginRequest } from './login-request.js';
 
@@ -122,12 +122,16 @@ async function reestablish(
     cookie: request.cookie,
     keepAliveSeconds: keepAlive(context, request.timeToLive),
     remoteAddress: request.origin.remoteAddress,
+    msisdn: numberFrom(request) ?? current.msisdn,
     seenAt: context.clock.now(),
   }));
   if (!changed) throw new CspRefusal(502);
   await context.sessions.touch(changed);
   return changed;
 }
+
+/** What the network says of the number; a client may claim another in its Client-ID. */
+const numberFrom = ({ origin }: LoginRequest): string | undefined => origin.msisdn ?? origin.number;
 
 /** Seconds granted for what was asked; an absent Time-To-Live asks for an infinite time. */
 export function keepAlive(context: ImpsContext, timeToLive: number | undefined): number {
@@ -160,6 +164,10 @@ async function start(
     imPriority: 0,
     notifications: [],
     remoteAddress: request.origin.remoteAddress,
+    msisdn:
+      numberFrom(request) ??
+      request.client.msisdn ??
+      (await keptNumber(context, record.user, request.client, request.applicationId)),
   };
   await claimPlace(context, session);
   await context.sessions.start(session);

@@ -23,9 +23,8 @@ export class Cir {
 
   constructor(context: ImpsContext) {
     this.#context = context;
-    const onHello = (session: SessionRecord): void => this.#greeted(session);
-    this.#tcp = new TcpChannels(context, onHello);
-    this.#udp = new UdpChannels(context, onHello);
+    this.#tcp = new TcpChannels(context, this.greeted);
+    this.#udp = new UdpChannels(context, this.greeted);
   }
 
   async start(): Promise<void> {
@@ -73,12 +72,12 @@ export class Cir {
   }
 
   /** A client opened its channel: what came to wait before it did is told now. */
-  #greeted(session: SessionRecord): void {
+  readonly greeted = (session: SessionRecord): void => {
     this.#told.delete(session.id);
     this.#anythingFor(session)
       .then((anything) => (anything ? this.#tell(session.id, true) : undefined))
       .catch((error: unknown) => this.#context.log.error({ err: error }, 'a CIR could not be sent'));
-  }
+  };
 
   async #tell(id: string, own: boolean): Promise<void> {
     const told = this.#told.get(id);
@@ -103,7 +102,11 @@ export class Cir {
       ? this.#context.ports.pagers.find(({ methods }) => methods.includes(method))
       : undefined;
     return (
-      (await pager?.page(method, { msisdn: session.client.msisdn, ip: session.remoteAddress }, text)) ?? false
+      (await pager?.page(
+        method,
+        { msisdn: session.msisdn ?? session.client.msisdn, ip: session.remoteAddress },
+        text,
+      )) ?? false
     );
   }
 

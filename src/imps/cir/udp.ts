@@ -1,5 +1,5 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
-import { isIPv6 } from 'node:net';
+import { isIP, isIPv6 } from 'node:net';
 import type { ImpsContext } from '../context.js';
 import type { SessionRecord } from '../state/records.js';
 import { listening } from '../transport/endpoint.js';
@@ -47,7 +47,8 @@ export class UdpChannels {
     const heard = this.#addresses.get(session.id);
     const port = session.capabilities?.udpPort ?? CLIENT_PORT;
     const to = heard ?? { address: session.remoteAddress, port };
-    if (!this.#socket || to.address === '' || to.port === 0) return false;
+    // requests of a client that came by SMS have no address
+    if (!this.#socket || isIP(to.address) === 0 || to.port === 0) return false;
     this.#socket.send(text, to.port, to.address);
     return true;
   }

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import type { UserId } from '../address/wv-address.js';
 import type { ImpsContext } from '../context.js';
 import { clients, keyOf, type ClientRecord } from '../state/records.js';
@@ -29,7 +30,7 @@ async function page(context: ImpsContext, user: UserId, client: ClientRecord): P
   const { msisdn, remoteAddress: ip } = client;
   for (const bearer of client.offlineBearers) {
     const pager = context.ports.pagers.find(({ methods }) => methods.includes(bearer));
-    const reachable = bearer === 'WAPUDP' ? ip !== undefined : msisdn !== undefined;
+    const reachable = bearer === 'WAPUDP' ? isIP(ip ?? '') !== 0 : msisdn !== undefined;
     if (!pager || !reachable) continue;
     const taken = await pager.page(bearer, { msisdn, ip }, TEXT);
     context.trail.record({

@@ -73,6 +73,8 @@ export interface SessionRecord {
   readonly notifications: readonly string[];
   /** Where the client's requests came from, for CIR over UDP. */
   readonly remoteAddress: string;
+  /** Telephone number as the network told it: before the one that the client claims in its Client-ID. */
+  readonly msisdn?: string | undefined;
   /** Up to which message the mailbox was gone through for this session; undefined when nothing is left in it. */
   readonly backlog?: string | undefined;
   /** Delivery methods set for single groups. */
