@@ -4,6 +4,7 @@ import type { SipRequest, SipResponse } from '../../src/sip/message/message.js';
 import type { Dialog, Protocol, SipStack } from '../../src/sip/stack.js';
 import { FinalResponseError } from '../../src/sip/final-response-error.js';
 import { afterThisTest, node, type Node } from '../sip/embedded/nodes.js';
+import { SipPeer } from '../tools/sip-peer.js';
 import { WebSocketPeer } from '../tools/websocket-peer.js';
 
 /** A stack under test with real listeners; peers talk to it over the network. */
@@ -354,6 +355,94 @@ export function sipStackContract(open: () => Promise<Subject>): void {
       await ours.destroy();
     });
 
+    it('take an UPDATE of the peer while they are early, once its PRACK has come', async () => {
+      const [subject, caller] = [await open(), await SipPeer.open()];
+      afterThisTest(() => caller.close());
+      let accept = (): void => {};
+      subject.stack.on('INVITE', async (request, response) => {
+        response.send(183, { ...withSdp, headers: { ...withSdp.headers, Require: '100rel' } });
+        await new Promise<void>((resolve) => (accept = resolve));
+        await subject.stack.createUAS(request, response);
+      });
+      const port = subject.port();
+      const send = (
+        method: string,
+        cseq: number,
+        to: string,
+        lines: string[] = [],
+        uri = uriOf(subject),
+      ): void =>
+        caller.sendOctets(
+          [
+            `${method} ${uri} SIP/2.0`,
+            `Via: SIP/2.0/UDP 127.0.0.1:${caller.port};branch=z9hG4bK${method}${cseq}${port}`,
+            'Max-Forwards: 70',
+            'From: <sip:early@127.0.0.1>;tag=early',
+            `To: ${to}`,
+            `Call-ID: early-${caller.port}`,
+            `CSeq: ${cseq} ${method}`,
+            `Contact: <sip:early@127.0.0.1:${caller.port}>`,
+            ...lines,
+            'Content-Length: 0',
+            '',
+            '',
+          ].join('\r\n'),
+          port,
+        );
+      send('INVITE', 1, `<${uriOf(subject)}>`, ['Supported: 100rel, timer', 'Allow: INVITE, UPDATE, PRACK']);
+      const early = await caller.response(183);
+      const to = early.get('To')!;
+      const target = early.contacts[0]!.uriText;
+      send('PRACK', 2, to, [`RAck: ${early.get('RSeq')} 1 INVITE`], target);
+      expect((await caller.response(200)).cseq.method).toBe('PRACK');
+      send('UPDATE', 3, to, ['Supported: timer'], target);
+      const updated = await caller.response(200);
+      expect([updated.status, updated.cseq.method]).toEqual([200, 'UPDATE']);
+      accept();
+      const answer = await caller.response(200);
+      expect([answer.status, answer.cseq.method]).toEqual([200, 'INVITE']);
+      send('ACK', 1, to, [], target);
+      send('BYE', 4, to, [], target);
+      expect((await caller.response(200)).cseq.method).toBe('BYE');
+    });
+
+    it('agree on a session timer, and refuse an interval that is too small with 422', async () => {
+      const [subject, peer] = [await open(), await node()];
+      subject.stack.on('INVITE', async (request, response) => {
+        await subject.stack.createUAS(request, response, withSdp);
+      });
+      const call = (seconds: string): Promise<Dialog> =>
+        peer.stack.createUAC(uriOf(subject), {
+          method: 'INVITE',
+          body: sdp,
+          headers: {
+            ...withSdp.headers,
+            Supported: 'timer',
+            'Session-Expires': `${seconds};refresher=uac`,
+            'Min-SE': '90',
+          },
+        });
+      const dialog = await call('1800');
+      expect(dialog.response!.get('Session-Expires')).toMatch(/^1800;refresher=uac$/);
+      const refreshed = await dialog.send({
+        method: 'UPDATE',
+        headers: { 'Session-Expires': '1800;refresher=uac' },
+      });
+      expect([refreshed.status, refreshed.get('Session-Expires')]).toEqual([200, '1800;refresher=uac']);
+      await dialog.destroy();
+      const brief = await peer.stack.request(uriOf(subject), {
+        method: 'INVITE',
+        body: sdp,
+        headers: {
+          ...withSdp.headers,
+          Contact: `<${peer.uri()}>`,
+          Supported: 'timer',
+          'Session-Expires': '60',
+        },
+      });
+      expect([brief.status, brief.get('Min-SE')]).toEqual([422, '90']);
+    });
+
     it('are not made of an INVITE that the peer cancels', async () => {
       const [subject, peer] = [await open(), await node()];
       let cancelled = 0;
@@ -440,6 +529,30 @@ export function sipStackContract(open: () => Promise<Subject>): void {
       await dialogs[0]!.destroy();
       await ended;
       expect(theirs.state).toBe('terminated');
+    });
+
+    it('lets reliable provisional responses and their PRACK cross', async () => {
+      const [subject, peer, caller] = [await open(), await node(), await node()];
+      peer.stack.on('INVITE', async (request, response) => {
+        response.send(183, { ...withSdp, headers: { ...withSdp.headers, Require: '100rel' } });
+        // waits for the PRACK before it sends the 2xx (RFC 3262 §3)
+        await peer.stack.createUAS(request, response);
+      });
+      const crossed: string[] = [];
+      forwarding(subject, () => [{ uri: peer.uri() }]);
+      subject.stack.on('PRACK', async (request, response) => {
+        crossed.push(request.get('RAck') ?? '');
+        await subject.stack.proxyRequest(request, response, { groups: [[{ uri: request.uri }]] });
+      });
+      const provisionals: SipResponse[] = [];
+      const theirs = await caller.stack.createUAC(uriOf(subject), {
+        method: 'INVITE',
+        ...withSdp,
+        onProvisional: (response) => provisionals.push(response),
+      });
+      expect(provisionals.some((response) => response.status === 183 && response.has('RSeq'))).toBe(true);
+      expect(crossed).toHaveLength(1);
+      await theirs.destroy();
     });
 
     it('ends a call right after it began, though the role is slow with the ACK', async () => {

@@ -93,9 +93,15 @@ export class AdminLink {
         this.version = reply.fields[1] ?? '';
         const [first] = this.listeners;
         this.name = first ? `${first.address}:${first.port}` : '';
-        for (const verb of verbs) this.command(`route|${verb}`, undefined, () => {});
         if (verbs.length > 0) this.#schedulePing();
-        resolve(first ? undefined : 'the server has no SIP listener');
+        // until it has heard of a verb the server answers such requests with 503 by itself
+        const heard = verbs.map(
+          (verb) => new Promise<void>((done) => this.command(`route|${verb}`, undefined, () => done())),
+        );
+        void Promise.all(heard).then(() => {
+          if (this.#closed) resolve(LOST.reason);
+          else resolve(first ? undefined : 'the server has no SIP listener');
+        });
       });
     });
   }
