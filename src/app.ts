@@ -101,9 +101,18 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     const { host, devices } = side;
     const interworking = startInterworking(config, { stack, trail, core: host, setOf: side.setOf });
     const participating = config.roles.includes('participating')
-      ? makeParticipating(config, { ...parts('cpm'), stack, core: host, devices, shared })
+      ? makeParticipating(config, {
+          ...parts('cpm'),
+          stack,
+          core: host,
+          devices,
+          shared,
+          interworking,
+          gruus: config.registrar.gruu ? core?.gruus : undefined,
+          setOf: side.setOf,
+        })
       : undefined;
-    if (participating) disposers.push(() => participating.messages.close());
+    if (participating) disposers.push(() => participating.close());
     const resume = (): void => {
       participating?.messages
         .resume()
@@ -128,6 +137,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       subscribers,
       imps: imps?.server,
       deferred: participating?.deferred,
+      participating,
       trail,
       log: log.child({ part: 'http' }),
     });

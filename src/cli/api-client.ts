@@ -15,7 +15,7 @@ export class ApiClient {
   }
 
   /** @throws CommandError with what the server says, or that there is none. */
-  async call<T>(method: 'GET' | 'POST' | 'DELETE', path: string, body?: object): Promise<T> {
+  async call<T>(method: 'GET' | 'POST' | 'PATCH' | 'DELETE', path: string, body?: object): Promise<T> {
     let response: Response;
     try {
       response = await fetch(`${this.#base}/api/v1${path}`, {

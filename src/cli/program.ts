@@ -7,7 +7,9 @@ import { impsCommand } from './imps.js';
 import { loadCommand } from './load-command.js';
 import { deregisterCommand, registrationsCommand } from './registrations.js';
 import { messagesCommand } from './messages.js';
+import { policyCommand } from './policy.js';
 import { readSecret } from './secret.js';
+import { sessionsCommand } from './sessions.js';
 import { subscriberCommand } from './subscribers.js';
 import { trailCommand } from './trail.js';
 
@@ -79,6 +81,8 @@ Exit codes: 0 done, 1 failed, 2 bad configuration, 3 an address is taken.`,
   program.addCommand(registrationsCommand(context));
   program.addCommand(deregisterCommand(context));
   program.addCommand(messagesCommand(context));
+  program.addCommand(policyCommand(context));
+  program.addCommand(sessionsCommand(context));
   program.addCommand(impsCommand(context));
   program.addCommand(trailCommand(context));
   program.addCommand(loadCommand());

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { standardPolicy } from '../cpm/policy/user-policy.js';
 import { impsConfig } from '../imps/index.js';
 import { groupSettings } from './group-settings.js';
 import { interworkingConfig } from './interworking.js';
@@ -176,6 +177,10 @@ export const configSchema = z.strictObject({
         .prefault({}),
       groups: groupSettings.prefault({}),
       interworking: interworkingConfig,
+      /** Preferences and policy of users who have none of their own. */
+      policy: standardPolicy,
+      /** Session timer in seconds, asked for where the caller can do one and asks for none (RFC 4028 §8.1). */
+      sessionExpires: z.int().min(90).max(86_400).default(1_800),
     })
     .prefault({}),
   /** Registration events (RFC 3680). */

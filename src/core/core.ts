@@ -209,8 +209,19 @@ export class Core implements ServiceHost {
       await this.#serve(service, passage, noLayers);
       return;
     }
-    const destination = await findDestination(passage.request, this.#options);
-    if (destination) await this.#delivery.toDevices(passage, destination, noLayers);
-    else await this.#delivery.out(passage, noLayers);
+    const tell = (result: ProxyResult): void => {
+      for (const one of this.#services) one.dialogRequest?.(passage.request, result);
+    };
+    try {
+      const destination = await findDestination(passage.request, this.#options);
+      tell(
+        destination
+          ? await this.#delivery.toDevices(passage, destination, noLayers)
+          : await this.#delivery.out(passage, noLayers),
+      );
+    } catch (error) {
+      if (error instanceof ParleyError) tell({ status: error.sip, target: undefined, response: undefined });
+      throw error;
+    }
   }
 }

@@ -51,14 +51,15 @@ function hideContact(
   );
 }
 
-/** The GRUU that replaces a contact; a contact that is a GRUU already stays as the device chose it. */
+/** The GRUU that replaces a contact; a GRUU stays as the device chose it, but a public one of an anonymous sender. */
 function gruuFor(
   address: Address,
   { registration, binding }: Device,
   gruus: Gruus,
   anonymous: boolean,
 ): string | undefined {
-  if (address.uri.isSip && address.uri.params.has('gr')) return address.uriText;
+  const gr = address.uri.isSip ? address.uri.param('gr') : undefined;
+  if (gr !== undefined && (gr === '' || !anonymous)) return address.uriText;
   const state = registration.instances.find(
     (candidate) => candidate.instanceKey === binding.instanceKey && candidate.aor === binding.aor,
   );

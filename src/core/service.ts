@@ -63,6 +63,8 @@ export interface Service {
   /** The same for a Request-URI that belongs to no user here: the service knows where such users are (interworking). */
   servesStranger?(request: ServerRequest): boolean | Promise<boolean>;
   handle(call: ServiceCall, next: Next): Promise<void>;
+  /** Learns of each request inside a dialog that went past the services, and what became of it. */
+  dialogRequest?(request: ServerRequest, result: ProxyResult): void;
 }
 
 /** Where services are put: the core in this process, or the application server behind somebody else's. */

@@ -4,6 +4,8 @@ import type { MemoryTrail } from '../base/trail.js';
 import type { Config } from '../config/schema.js';
 import type { Gruus } from '../registrar/gruus.js';
 import type { DeferredStore } from '../cpm/messages/deferred-store.js';
+import type { SessionRecords } from '../cpm/participating/session-records.js';
+import type { Policies } from '../cpm/policy/policies.js';
 import type { ImpsServer } from '../imps/index.js';
 import type { RegEventSubscriber } from '../reg-event/subscriber.js';
 import type { Registrar } from '../registrar/registrar.js';
@@ -26,6 +28,7 @@ export interface HttpContext {
   readonly imps: ImpsServer | undefined;
   /** Undefined without the role `participating`. */
   readonly deferred: DeferredStore | undefined;
+  readonly participating: ParticipatingContext | undefined;
   readonly trail: MemoryTrail;
   readonly log: Logger;
 }
@@ -33,4 +36,11 @@ export interface HttpContext {
 export interface CoreContext {
   readonly registrar: Registrar;
   readonly gruus: Gruus;
+}
+
+export interface ParticipatingContext {
+  readonly records: SessionRecords;
+  readonly policies: Policies;
+  /** Key of the registration set of a user here. */
+  readonly setOf: (aor: string) => Promise<string | undefined>;
 }

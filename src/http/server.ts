@@ -4,7 +4,9 @@ import type { Server } from 'node:http';
 import { ParleyError } from '../base/errors.js';
 import { impsRoutes } from './api/imps.js';
 import { messageRoutes } from './api/messages.js';
+import { policyRoutes } from './api/policies.js';
 import { registrationRoutes } from './api/registrations.js';
+import { sessionRoutes } from './api/sessions.js';
 import { subscriberRoutes } from './api/subscribers.js';
 import { trailRoutes } from './api/trail.js';
 import { watchedRegistrationRoutes } from './api/watched-registrations.js';
@@ -59,6 +61,8 @@ export async function startHttp(context: HttpContext): Promise<HttpServer> {
       else if (watched) watchedRegistrationRoutes(api, { watched, clock });
       subscriberRoutes(api, context);
       messageRoutes(api, context);
+      sessionRoutes(api, context);
+      policyRoutes(api, context);
       impsRoutes(api, context);
       trailRoutes(api, context);
       api.get('/openapi.json', { schema: { hide: true } }, () => server.swagger());

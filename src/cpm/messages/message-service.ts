@@ -11,9 +11,14 @@ import type { RegisteredDevices } from '../../reg-event/devices.js';
 import { splitList } from '../../sip/message/lexer.js';
 import type { SipRequest } from '../../sip/message/message.js';
 import type { ProxyResult, SipStack } from '../../sip/stack.js';
+import { nameContribution } from '../participating/identifiers.js';
+import { refuse } from '../participating/refusal.js';
+import { aimAtChosenDevice } from '../policy/chosen-device.js';
+import type { Policies } from '../policy/policies.js';
 import type { DeferredMessage, DeferredStore } from './deferred-store.js';
 import type { DeliveryClaims } from './delivery-claims.js';
 import './errors.js';
+import { MessagePolicy } from './message-policy.js';
 import { failedNotification } from './notification.js';
 
 export interface MessageServiceOptions {
@@ -23,6 +28,9 @@ export interface MessageServiceOptions {
   readonly log: Logger;
   readonly devices: RegisteredDevices;
   readonly deferred: DeferredStore;
+  readonly policies: Policies;
+  /** The domain, which warns. */
+  readonly agent: string;
   /** Agreement with other nodes on the same store; undefined when there are none. */
   readonly claims: DeliveryClaims | undefined;
   /** Largest body of a pager mode message, in octets (RFC 3428 §8). */
@@ -55,12 +63,14 @@ export class MessageService implements Service {
   readonly #options: MessageServiceOptions;
   /** Users to whom messages are on their way; true when more came meanwhile. */
   readonly #delivering = new Map<string, boolean>();
+  readonly #policy: MessagePolicy;
   readonly #unlisten: () => void;
   #timer: Timer | undefined;
   #closed = false;
 
   constructor(options: MessageServiceOptions) {
     this.#options = options;
+    this.#policy = new MessagePolicy(options.clock);
     this.#unlisten = options.devices.onChange(({ set, event }) => {
       if (event === 'registered' || event === 'created' || event === 'refreshed') this.#deliver(set);
     });
@@ -93,15 +103,19 @@ export class MessageService implements Service {
     }
   }
 
-  async #originate({ request, servedUser }: ServiceCall, next: Next): Promise<void> {
-    const { largest } = this.#options;
-    if (!request.has('P-Asserted-Identity')) throw this.#refused('cpm-no-identity', request, servedUser);
+  async #originate(call: ServiceCall, next: Next): Promise<void> {
+    const { request, servedUser, set } = call;
+    const { largest, policies } = this.#options;
+    const refusal = this.#policy.ofSender(call, await policies.of(set));
+    if (refusal !== undefined) {
+      refuse(call, refusal, this.#options);
+      return;
+    }
     if (request.body.length > largest) throw this.#refused('cpm-message-too-large', request, servedUser);
     this.#cpim(request, servedUser);
     // they are the message's from here on, also when it is stored instead of sent
     const { headers } = request;
-    if (!request.has('Contribution-ID')) headers.set('Contribution-ID', randomUUID());
-    if (!request.has('Conversation-ID')) headers.set('Conversation-ID', randomUUID());
+    nameContribution(headers, servedUser, request.to.uriText);
     headers.remove('P-Preferred-Service');
     headers.set('P-Asserted-Service', cpmServices.message);
     await next();
@@ -109,22 +123,42 @@ export class MessageService implements Service {
 
   async #terminate(call: ServiceCall, next: Next): Promise<void> {
     const { request, response, sessionCase, servedUser, set } = call;
+    const policy = await this.#options.policies.of(set);
+    const refusal = this.#policy.ofRecipient(call, policy);
+    if (refusal !== undefined) {
+      if (refusal === 'silent') this.#swallow(call);
+      else refuse(call, refusal, this.#options);
+      return;
+    }
     this.#cpim(request, servedUser);
     // a message for one device is for no other (RFC 5627 §3.3)
     if (request.requestUri.isSip && request.requestUri.params.has('gr')) {
       await next();
       return;
     }
+    aimAtChosenDevice(request, policy);
     const seen = await this.#registered(set);
     // a message does not overtake those that wait
     const waits = (await this.#options.deferred.waiting(set)) > 0;
-    let mustDefer = sessionCase === 'terminating-unregistered' || waits;
+    let mustDefer = sessionCase === 'terminating-unregistered' || waits || policy.doNotDisturb;
     if (!mustDefer) await next({ takesOver: ({ status }: ProxyResult) => (mustDefer = away.has(status)) });
     if (!mustDefer) return;
     await this.#defer(request, servedUser, set);
     response.send(202);
     // a device may have registered while the message was under way or being stored; behind others it is their next try
     if (waits || (await this.#registered(set)) !== seen) this.#deliver(set);
+  }
+
+  /** The recipient wants to get nothing of this sender, and the sender to know nothing of that. */
+  #swallow({ request, response, servedUser }: ServiceCall): void {
+    this.#options.trail.record({
+      code: 'cpm.message-swallowed',
+      outcome: 'refused',
+      clause: 'OMA CPM user preferences',
+      subject: servedUser,
+      trace: request.callId,
+    });
+    response.send(200);
   }
 
   /** Which devices are there and until when, to be compared. */

@@ -64,7 +64,10 @@ const oneSchema = {
 } as const;
 
 /** `/subscribers`: who may register. Credentials go in and never come out. */
-export function subscriberRoutes(api: FastifyInstance, { subscribers, core }: HttpContext): void {
+export function subscriberRoutes(
+  api: FastifyInstance,
+  { subscribers, core, participating }: HttpContext,
+): void {
   api.get<{ Querystring: { after?: string; limit: number } }>(
     '/subscribers',
     {
@@ -128,8 +131,11 @@ export function subscriberRoutes(api: FastifyInstance, { subscribers, core }: Ht
     },
     async (request) => {
       const gone = await subscribers.remove(request.params.privateId);
-      for (const [set] of gone.implicitSets)
-        if (set !== undefined) await core?.registrar.deregister(set, 'rejected');
+      for (const [set] of gone.implicitSets) {
+        if (set === undefined) continue;
+        await core?.registrar.deregister(set, 'rejected');
+        await participating?.policies.remove(set);
+      }
       return show(gone);
     },
   );

@@ -1,0 +1,155 @@
+import type { Clock } from '../../base/clock.js';
+import { table, type Store } from '../../store/store.js';
+
+/** One end of a session. */
+export interface SessionEnd {
+  /** The user's identity, or the URI of a group's focus. */
+  readonly user: string;
+  /** The Contact of the device, its GRUU where it has one. */
+  readonly device: string | undefined;
+  /** Key of the user's registration set, for users here. */
+  readonly set?: string | undefined;
+}
+
+/** A session that has been answered. */
+export interface SessionRecord {
+  /** Call-ID and the caller's tag, with a tab between. */
+  readonly id: string;
+  readonly service: string;
+  readonly caller: SessionEnd;
+  readonly callee: SessionEnd;
+  readonly conversationId: string | undefined;
+  readonly contributionId: string | undefined;
+  readonly inReplyTo: string | undefined;
+  /** Whether the media pass this server. */
+  readonly mediaPath: boolean;
+  /** What passed, while the media pass this server. */
+  readonly bytes: number;
+  readonly messages: number;
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+  readonly refreshedAt: number;
+  /** Seconds of the session timer; undefined without one. */
+  readonly interval: number | undefined;
+}
+
+const sessions = table<SessionRecord>('cpm-sessions');
+/** Key: registration set, tab, session. The sessions of each user here, for limits and lists. */
+const ofUsers = table<{ readonly id: string }>('cpm-user-sessions');
+
+/** A session without timer whose end nobody told is forgotten after a day. */
+const UNTIMED_SECONDS = 86_400;
+/** After its interval a session has ended at both ends (RFC 4028 §10); the time of a lost BYE is added. */
+const GRACE_SECONDS = 32;
+
+/** The sessions that passed this domain's participating function and have not ended. */
+export class SessionRecords {
+  readonly #store: Store;
+  readonly #clock: Clock;
+
+  constructor(store: Store, clock: Clock) {
+    this.#store = store;
+    this.#clock = clock;
+  }
+
+  /** Both sides' functions tell what they know; the later one completes the earlier one's record. */
+  async started(
+    record: Omit<SessionRecord, 'startedAt' | 'refreshedAt' | 'bytes' | 'messages'>,
+  ): Promise<void> {
+    const now = this.#clock.now();
+    // all called at once: an end that comes meanwhile takes effect after each of them
+    const kept = this.#store.update(sessions, record.id, (current) => {
+      const value: SessionRecord = {
+        ...record,
+        caller: { ...current?.caller, ...defined(record.caller) },
+        callee: { ...current?.callee, ...defined(record.callee) },
+        mediaPath: record.mediaPath || current?.mediaPath === true,
+        bytes: current?.bytes ?? 0,
+        messages: current?.messages ?? 0,
+        startedAt: current?.startedAt ?? now,
+        refreshedAt: now,
+      };
+      return { kind: 'put', value, deadline: deadlineOf(value), result: undefined };
+    });
+    const listed = [record.caller.set, record.callee.set]
+      .filter((set) => set !== undefined)
+      .map((set) =>
+        this.#store.update(ofUsers, `${set}\t${record.id}`, () => ({
+          kind: 'put',
+          value: { id: record.id },
+          result: undefined,
+        })),
+      );
+    await Promise.all([kept, ...listed]);
+  }
+
+  /** A re-INVITE or UPDATE was answered. */
+  async refreshed(id: string, interval: number | undefined): Promise<void> {
+    await this.#store.update(sessions, id, (current) => {
+      if (!current) return { kind: 'keep', result: undefined };
+      const value = { ...current, refreshedAt: this.#clock.now(), interval: interval ?? current.interval };
+      return { kind: 'put', value, deadline: deadlineOf(value), result: undefined };
+    });
+  }
+
+  /** Adds what passed the media path. */
+  async counted(id: string, { bytes, messages }: { bytes: number; messages: number }): Promise<void> {
+    await this.#store.update(sessions, id, (current) => {
+      if (!current) return { kind: 'keep', result: undefined };
+      const value = {
+        ...current,
+        bytes: current.bytes + bytes,
+        messages: current.messages + messages,
+      };
+      return { kind: 'put', value, deadline: deadlineOf(value), result: undefined };
+    });
+  }
+
+  /** @returns the record as it was; only one of several that end it gets it. */
+  async ended(id: string): Promise<SessionRecord | undefined> {
+    const gone = await this.#store.update(sessions, id, (current) =>
+      current ? { kind: 'remove', result: current } : { kind: 'keep', result: undefined },
+    );
+    for (const set of [gone?.caller.set, gone?.callee.set])
+      if (set !== undefined)
+        await this.#store.update(ofUsers, `${set}\t${id}`, () => ({ kind: 'remove', result: undefined }));
+    return gone;
+  }
+
+  get(id: string): Promise<SessionRecord | undefined> {
+    return this.#store.get(sessions, id);
+  }
+
+  /** How many sessions a user has, counted up to `limit`. */
+  async count(set: string, limit: number): Promise<number> {
+    let found = 0;
+    for await (const _ of this.#store.scan(ofUsers, { prefix: `${set}\t`, limit })) found++;
+    return found;
+  }
+
+  /** All sessions, or those of one user. */
+  async *list(set?: string): AsyncGenerator<SessionRecord> {
+    if (set === undefined) {
+      for await (const { value } of this.#store.scan(sessions)) yield value;
+      return;
+    }
+    for await (const { value } of this.#store.scan(ofUsers, { prefix: `${set}\t` })) {
+      const record = await this.get(value.id);
+      if (record) yield record;
+    }
+  }
+
+  /** Sessions whose time is over, at most `limit`. */
+  due(limit: number): Promise<string[]> {
+    return this.#store.due(sessions, this.#clock.now(), limit);
+  }
+}
+
+const deadlineOf = ({ refreshedAt, interval }: SessionRecord): number =>
+  refreshedAt + (interval === undefined ? UNTIMED_SECONDS : interval + GRACE_SECONDS) * 1000;
+
+const defined = (end: SessionEnd): SessionEnd => ({
+  user: end.user,
+  device: end.device,
+  ...(end.set === undefined ? {} : { set: end.set }),
+});

@@ -1,0 +1,280 @@
+import type { Clock, Timer } from '../../base/clock.js';
+import { ParleyError } from '../../base/errors.js';
+import type { Logger } from '../../base/log.js';
+import type { Trail } from '../../base/trail.js';
+import { invitedService } from '../../core/cpm-invitation.js';
+import type { Next, NextOptions, Service, ServiceCall, ServiceSubject } from '../../core/service.js';
+import { cpmServices, type CpmService } from '../../identity/cpm-services.js';
+import { hasIcsi } from '../../identity/feature-tags.js';
+import { InstanceId } from '../../identity/instance-id.js';
+import type { RegisteredDevices } from '../../reg-event/devices.js';
+import { unquote } from '../../sip/message/lexer.js';
+import type { SipRequest } from '../../sip/message/message.js';
+import type { ProxyResult, ServerRequest } from '../../sip/stack.js';
+import type { InterworkingSelection } from '../interworking/selection.js';
+import '../messages/errors.js';
+import { aimAtChosenDevice } from '../policy/chosen-device.js';
+import { isBlocked, type Policies } from '../policy/policies.js';
+import type { Entitlement, UserPolicy } from '../policy/user-policy.js';
+import { nameContribution } from './identifiers.js';
+import type { MediaRelay } from './media-relay.js';
+import { announcedSize, msrpOffer } from './offer.js';
+import { refuse } from './refusal.js';
+import type { SessionRecords } from './session-records.js';
+import { answerTimer, askForTimer, sessionInterval } from './session-timer.js';
+
+export interface SessionServiceOptions {
+  readonly clock: Clock;
+  readonly trail: Trail;
+  readonly log: Logger;
+  readonly devices: RegisteredDevices;
+  readonly policies: Policies;
+  readonly records: SessionRecords;
+  readonly interworking: InterworkingSelection;
+  /** Names itself in warnings. */
+  readonly domain: string;
+  /** Seconds of the session timer that is asked for where the caller can do one and asks for none. */
+  readonly sessionExpires: number;
+  /** The public GRUU of a device, when it has one. */
+  gruuOf(device: NonNullable<ServiceCall['device']>): string | undefined;
+}
+
+const SWEEP_MS = 1_000;
+const SWEEP_BATCH = 200;
+
+const entitlementFor: ReadonlyMap<CpmService, Entitlement> = new Map([
+  [cpmServices.session, 'sessions'],
+  [cpmServices.largeMessage, 'large-messages'],
+  [cpmServices.fileTransfer, 'file-transfer'],
+]);
+
+/**
+ * CPM 1-1 sessions at both participating functions (OMA CPM §5.2.3.1.1): a Record-Routing proxy that judges, names and records,
+ * so that the identifiers of dialogs survive; where policy wants the media, the media relay takes the session over.
+ */
+export class SessionService implements Service {
+  readonly name = 'cpm-sessions';
+  readonly #options: SessionServiceOptions;
+  #relay: MediaRelay | undefined;
+  #timer: Timer | undefined;
+  #closed = false;
+
+  constructor(options: SessionServiceOptions) {
+    this.#options = options;
+    this.#scheduleSweep();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#timer?.cancel();
+  }
+
+  /** Sessions in whose media path policy wants this server are given to it; without one they stay outside. */
+  set relay(relay: MediaRelay) {
+    this.#relay = relay;
+  }
+
+  matches({ request }: ServiceSubject): boolean {
+    return invitedService(request) !== undefined;
+  }
+
+  async handle(call: ServiceCall, next: Next): Promise<void> {
+    const policy = await this.#options.policies.of(call.set);
+    const refusal = await (call.sessionCase === 'originating'
+      ? this.#judgeCaller(call, policy)
+      : this.#judgeCallee(call, policy));
+    if (refusal !== undefined) {
+      refuse(call, refusal, { trail: this.#options.trail, agent: this.#options.domain });
+      return;
+    }
+    const offer = msrpOffer(call.request);
+    const size = announcedSize(offer);
+    if (policy.maxBytes !== undefined && size !== undefined && size > policy.maxBytes) {
+      refuse(call, 'cpm-size-exceeded', { trail: this.#options.trail, agent: this.#options.domain });
+      return;
+    }
+    if (call.sessionCase === 'originating') this.#name(call);
+    else if (await this.#interwork(call, policy, next)) return;
+    const inPath = policy.mediaPath && offer !== undefined && this.#relay !== undefined;
+    this.#continued(call, inPath);
+    const onward: Next = (options) => next(this.#observed(call, inPath, options));
+    if (inPath) await this.#relay!.join(call, onward, sessionId(call.request));
+    else await onward();
+  }
+
+  /** Requests inside dialogs that passed: a session ends, or lives on. */
+  dialogRequest(request: ServerRequest, result: ProxyResult): void {
+    const { method } = request;
+    const over = method === 'BYE' ? result.status !== 401 && result.status !== 407 : gone.has(result.status);
+    const refresh = (method === 'INVITE' || method === 'UPDATE') && result.status < 300;
+    if (!over && !refresh) return;
+    const interval = result.response && sessionInterval(result.response);
+    for (const tag of [request.fromTag, request.toTag]) {
+      const id = `${request.callId}\t${tag ?? ''}`;
+      this.#background(over ? this.#end(id, method) : this.#options.records.refreshed(id, interval));
+    }
+  }
+
+  /** What the caller's function asks, in the order of the reference. @returns the code of a refusal. */
+  async #judgeCaller({ request, set, device }: ServiceCall, policy: UserPolicy) {
+    if (!request.has('P-Asserted-Identity')) return 'cpm-no-identity';
+    const wanted = entitlementOf(request);
+    if (!policy.services.includes(wanted)) return 'cpm-not-entitled';
+    if (this.#isForged(request, device)) return 'cpm-forged-instance';
+    if (isBlocked(policy, [request.uri])) return 'cpm-blocked-by-sender';
+    if (await this.#isFull(set, policy)) return 'cpm-too-many-sessions';
+    return undefined;
+  }
+
+  async #judgeCallee({ request, set }: ServiceCall, policy: UserPolicy) {
+    if (!policy.services.includes(entitlementOf(request))) return 'cpm-not-entitled';
+    const senders = [...request.addresses('P-Asserted-Identity'), request.from].map(({ uriText }) => uriText);
+    if (isBlocked(policy, senders))
+      return policy.blockedAnswer === 'forbid' ? 'cpm-blocked-forbidden' : 'cpm-blocked';
+    if (policy.doNotDisturb) return 'cpm-do-not-disturb';
+    if (await this.#isFull(set, policy)) return 'cpm-too-many-sessions';
+    return undefined;
+  }
+
+  async #isFull(set: string, { maxSessions }: UserPolicy): Promise<boolean> {
+    if (maxSessions === undefined) return false;
+    return (await this.#options.records.count(set, maxSessions + 1)) >= maxSessions;
+  }
+
+  /** Whether Contact names another device than the one that sent the request (OMA CPM §5.1.1.3). */
+  #isForged(request: SipRequest, device: ServiceCall['device']): boolean {
+    const contact = request.contacts[0];
+    const claimed = contact?.params.get('+sip.instance');
+    if (!device || contact === undefined) return false;
+    const { binding, registration } = device;
+    const own = registration.instances.filter(({ instanceKey }) => instanceKey === binding.instanceKey);
+    const gr = contact.uri.isSip ? contact.uri.param('gr') : undefined;
+    if (gr !== undefined && gr !== '' && own.length > 0 && !own.some((state) => sameGr(state.gr, gr)))
+      return true;
+    if (!claimed) return false;
+    try {
+      const instance = InstanceId.parse(unquote(claimed));
+      return instance.key !== binding.instanceKey && !own.some(({ gr: hidden }) => hidden === instance.urn);
+    } catch (error) {
+      if (error instanceof ParleyError) return true;
+      throw error;
+    }
+  }
+
+  #name({ request, servedUser }: ServiceCall): void {
+    const { headers } = request;
+    nameContribution(headers, servedUser, request.to.uriText);
+    const asked = headers.get('P-Preferred-Service');
+    headers.remove('P-Preferred-Service');
+    if (!headers.has('P-Asserted-Service'))
+      headers.set('P-Asserted-Service', asked ?? invitedService(request)!);
+    askForTimer(headers, this.#options.sessionExpires);
+  }
+
+  /** Chooses devices as the user wishes. @returns whether an interworking function took the invitation. */
+  async #interwork(call: ServiceCall, policy: UserPolicy, next: Next): Promise<boolean> {
+    const { request, set } = call;
+    if (request.requestUri.isSip && request.requestUri.params.has('gr')) return false;
+    aimAtChosenDevice(request, policy);
+    const service = invitedService(request)!;
+    const devices = await this.#options.devices.of(set);
+    if (!devices.some(({ features }) => hasIcsi(features, service)))
+      return this.#options.interworking.byDevices(call, devices, next);
+    return false;
+  }
+
+  #continued({ request, servedUser, sessionCase }: ServiceCall, inPath: boolean): void {
+    this.#options.trail.record({
+      code: 'cpm.session-continued',
+      outcome: 'accepted',
+      clause: 'OMA CPM §5.2.3.1.1',
+      subject: servedUser,
+      trace: request.callId,
+      detail: `${sessionCase}${inPath ? ', in the media path' : ''}`,
+    });
+  }
+
+  /** Sees the answer pass, completes its session timer, and records the session. */
+  #observed(call: ServiceCall, inPath: boolean, options: NextOptions = {}): NextOptions {
+    const { request, sessionCase, servedUser, set, device } = call;
+    const { headers } = request;
+    const originating = sessionCase === 'originating';
+    const canTimer = headers.hasToken('Supported', 'timer');
+    const asked = sessionInterval(request);
+    return {
+      ...options,
+      onResponse: (answer) => {
+        options.onResponse?.(answer);
+        if (answer.status < 200 || answer.status >= 300) return;
+        answerTimer(answer, asked, canTimer);
+        const caller = (request.addresses('P-Asserted-Identity')[0] ?? request.from).uriText;
+        this.#background(
+          this.#options.records.started({
+            id: sessionId(request),
+            service: headers.get('P-Asserted-Service') ?? invitedService(request)!,
+            caller: {
+              user: caller,
+              device: (device && this.#options.gruuOf(device)) ?? request.contacts[0]?.uriText,
+              set: originating ? set : undefined,
+            },
+            callee: {
+              user: originating ? request.to.uriText : servedUser,
+              device: answer.contacts[0]?.uriText,
+              set: originating ? undefined : set,
+            },
+            conversationId: headers.get('Conversation-ID'),
+            contributionId: headers.get('Contribution-ID'),
+            inReplyTo: headers.get('InReplyTo-Contribution-ID'),
+            mediaPath: inPath,
+            interval: sessionInterval(answer),
+          }),
+        );
+      },
+    };
+  }
+
+  async #end(id: string, why: string): Promise<void> {
+    const record = await this.#options.records.ended(id);
+    if (!record) return;
+    this.#options.trail.record({
+      code: why === 'timer' ? 'cpm.session-expired' : 'cpm.session-ended',
+      outcome: 'noted',
+      clause: why === 'timer' ? 'RFC 4028 §10' : 'RFC 3261 §15',
+      subject: record.caller.user,
+      trace: id.split('\t', 1)[0],
+      detail: why,
+    });
+  }
+
+  #background(work: Promise<void>): void {
+    work.catch((error: unknown) => this.#options.log.error({ err: error }, 'a session record is behind'));
+  }
+
+  #scheduleSweep(): void {
+    this.#timer = this.#options.clock.after(SWEEP_MS, () => {
+      void this.#sweep()
+        .catch((error: unknown) =>
+          this.#options.log.error({ err: error }, 'ended sessions stay; tried again'),
+        )
+        .finally(() => {
+          if (!this.#closed) this.#scheduleSweep();
+        });
+    });
+  }
+
+  async #sweep(): Promise<void> {
+    for (const id of await this.#options.records.due(SWEEP_BATCH)) await this.#end(id, 'timer');
+  }
+}
+
+/** Responses inside a dialog that say that the dialog is no more (RFC 5057 §5.1). */
+const gone: ReadonlySet<number> = new Set([404, 408, 410, 416, 481, 482, 483, 484, 485, 502, 604]);
+
+const sessionId = (request: SipRequest): string => `${request.callId}\t${request.fromTag ?? ''}`;
+
+function entitlementOf(request: SipRequest): Entitlement {
+  if (request.get('P-Preferred-Service')?.toLowerCase().endsWith('.session.group') === true) return 'groups';
+  return entitlementFor.get(invitedService(request)!) ?? 'sessions';
+}
+
+const sameGr = (a: string, b: string): boolean => a.toLowerCase() === decodeURIComponent(b).toLowerCase();

@@ -1,0 +1,17 @@
+import { preferences } from '../../core/cpm-invitation.js';
+import { SIP_INSTANCE } from '../../identity/feature-tags.js';
+import type { SipRequest } from '../../sip/message/message.js';
+import type { UserPolicy } from './user-policy.js';
+
+/**
+ * Aims a request for a user at the device that the user chose, as a caller would (RFC 3841 §7.2.4: `require` and `explicit` leave
+ * out all others). A request that names a device already stays as it is.
+ */
+export function aimAtChosenDevice(request: SipRequest, { deliverTo }: Pick<UserPolicy, 'deliverTo'>): void {
+  if (deliverTo === undefined || (request.requestUri.isSip && request.requestUri.params.has('gr'))) return;
+  const named = preferences(request, 'Accept-Contact').some(({ terms }) =>
+    terms.some(({ tag }) => tag === SIP_INSTANCE),
+  );
+  if (named) return;
+  request.headers.append('Accept-Contact', `*;+sip.instance="<${deliverTo}>";require;explicit`);
+}

@@ -1,0 +1,78 @@
+import type { FastifyInstance } from 'fastify';
+import { ParleyError } from '../../base/errors.js';
+import type { SessionRecord } from '../../cpm/participating/session-records.js';
+import { parseAor } from '../../identity/aor.js';
+import type { HttpContext } from '../context.js';
+
+const endSchema = {
+  type: 'object',
+  properties: { user: { type: 'string' }, device: { type: 'string' } },
+} as const;
+
+const sessionSchema = {
+  type: 'object',
+  properties: {
+    callId: { type: 'string' },
+    service: { type: 'string' },
+    caller: endSchema,
+    callee: endSchema,
+    conversationId: { type: 'string' },
+    contributionId: { type: 'string' },
+    inReplyTo: { type: 'string' },
+    mediaPath: { type: 'boolean' },
+    bytes: { type: 'integer' },
+    messages: { type: 'integer' },
+    startedAt: { type: 'string', format: 'date-time' },
+    ageInSeconds: { type: 'integer' },
+    refreshedAt: { type: 'string', format: 'date-time' },
+    sessionExpires: { type: 'integer' },
+  },
+} as const;
+
+/** `/sessions`: the CPM sessions that passed the participating function and have not ended. */
+export function sessionRoutes(api: FastifyInstance, { participating, clock }: HttpContext): void {
+  if (!participating) return;
+  const { records } = participating;
+  const setOf = async (aor: string): Promise<string> => {
+    const set = await participating.setOf(parseAor(aor.includes(':') ? aor : `sip:${aor}`));
+    if (set === undefined) throw new ParleyError('policy-user-unknown');
+    return set;
+  };
+  api.get<{ Querystring: { aor?: string; limit: number } }>(
+    '/sessions',
+    {
+      schema: {
+        summary: 'CPM sessions with both devices, of one user or of all',
+        querystring: {
+          type: 'object',
+          properties: {
+            aor: { type: 'string' },
+            limit: { type: 'integer', minimum: 1, maximum: 1000, default: 100 },
+          },
+        },
+        response: {
+          200: { type: 'object', properties: { sessions: { type: 'array', items: sessionSchema } } },
+        },
+      },
+    },
+    async (request) => {
+      const { aor, limit } = request.query;
+      const sessions: object[] = [];
+      for await (const record of records.list(aor === undefined ? undefined : await setOf(aor)))
+        if (sessions.push(show(record, clock.now())) === limit) break;
+      return { sessions };
+    },
+  );
+}
+
+function show(record: SessionRecord, now: number): object {
+  const { id, startedAt, refreshedAt, interval, ...others } = record;
+  return {
+    ...others,
+    callId: id.split('\t', 1)[0],
+    startedAt: new Date(startedAt).toISOString(),
+    ageInSeconds: Math.max(0, Math.floor((now - startedAt) / 1000)),
+    refreshedAt: new Date(refreshedAt).toISOString(),
+    sessionExpires: interval,
+  };
+}

@@ -1,0 +1,344 @@
+import { describe, expect, it } from 'vitest';
+import { cpmServices } from '../../../src/identity/cpm-services.js';
+import { referenceValue } from '../../../src/identity/feature-tags.js';
+import { useCleanups } from '../../tools/cleanups.js';
+import { startParley, type RunningParley } from '../../tools/parley.js';
+import { Phone } from '../../tools/phone.js';
+import {
+  ALICE,
+  BOB,
+  BOB2,
+  device,
+  establish,
+  offer,
+  SDP,
+  SESSION,
+  sessionsOf,
+  setPolicy,
+} from './session-world.js';
+
+const cleanups = useCleanups();
+
+async function server(settings: Record<string, unknown> = {}): Promise<RunningParley> {
+  const parley = await startParley({ auth: 'none', ...settings });
+  cleanups.push(() => parley.stop());
+  return parley;
+}
+
+async function phone(user: string, parley: RunningParley, contactParams?: string): Promise<Phone> {
+  const opened = await Phone.open(user, parley.port);
+  cleanups.push(() => opened.close());
+  if (contactParams !== undefined) await opened.register(contactParams, { Supported: 'gruu' });
+  return opened;
+}
+
+const quiet = (one: Phone): void => {
+  expect(one.peer.unread.filter((message) => 'method' in message)).toEqual([]);
+};
+
+describe('a CPM 1-1 session', () => {
+  it('gets the identifiers and the asserted service, is shown with both devices, and is gone after BYE', async () => {
+    const parley = await server();
+    const alice = await phone('alice', parley, device(ALICE));
+    const bob = await phone('bob', parley, device(BOB));
+    const { invite, answer, fromCallee } = await establish(alice, bob);
+    expect(invite.get('Contribution-ID')).toMatch(/^[0-9a-f-]{36}$/);
+    expect(invite.get('Conversation-ID')).toMatch(/^[0-9a-f-]{36}$/);
+    expect(invite.has('P-Preferred-Service')).toBe(false);
+    expect(invite.get('P-Asserted-Identity')).toContain('sip:alice@ims.test');
+    expect(invite.contacts[0]!.uriText).toMatch(/^sip:alice@ims\.test;gr=urn:uuid:/);
+    expect(invite.toString()).not.toContain('35824005');
+    await expect
+      .poll(() => sessionsOf(parley))
+      .toMatchObject([
+        {
+          callId: invite.callId,
+          service: cpmServices.session,
+          caller: { user: 'sip:alice@ims.test', device: invite.contacts[0]!.uriText },
+          callee: { user: 'sip:bob@ims.test', device: answer.contacts[0]!.uriText },
+          contributionId: invite.get('Contribution-ID'),
+          conversationId: invite.get('Conversation-ID'),
+          mediaPath: false,
+        },
+      ]);
+    expect(await sessionsOf(parley, '?aor=sip:bob@ims.test')).toHaveLength(1);
+    bob.send('BYE', fromCallee.uri, fromCallee.headers);
+    await alice.answer('BYE', 200);
+    expect((await bob.peer.response(200)).status).toBe(200);
+    await expect.poll(() => sessionsOf(parley)).toEqual([]);
+    expect(await sessionsOf(parley, '?aor=sip:bob@ims.test')).toEqual([]);
+  });
+
+  it('keeps identifiers that the caller gave, and two users have one conversation in both directions', async () => {
+    const parley = await server();
+    const alice = await phone('alice', parley, device(ALICE));
+    const bob = await phone('bob', parley, device(BOB));
+    const given = {
+      'Conversation-ID': 'f81d4fae7dec11d0a76500a0c91e6bf6',
+      'Contribution-ID': 'abcdef',
+      'InReplyTo-Contribution-ID': 'fedcba',
+    };
+    const named = await establish(alice, bob, given);
+    for (const [name, value] of Object.entries(given)) expect(named.invite.get(name)).toBe(value);
+    const there = await establish(alice, bob);
+    const back = await establish(bob, alice);
+    expect(back.invite.get('Conversation-ID')).toBe(there.invite.get('Conversation-ID'));
+    expect(back.invite.get('Contribution-ID')).not.toBe(there.invite.get('Contribution-ID'));
+  });
+
+  it('of an anonymous caller shows the temporary GRUU, also when the device gave its public one, and no identity', async () => {
+    const parley = await server();
+    const alice = await phone('alice', parley);
+    const registered = await alice.register(device(BOB2), { Supported: 'gruu' });
+    const pub = registered.contacts[0]!.params.get('pub-gruu')!.replaceAll('"', '');
+    const bob = await phone('bob', parley, device(BOB));
+    const { invite } = await establish(alice, bob, {
+      Privacy: 'id',
+      Contact: `<${pub}>${device(BOB2)}`,
+    });
+    expect(invite.contacts[0]!.uriText).toMatch(/^sip:[^@]+@ims\.test;gr$/);
+    expect(invite.contacts[0]!.params.has('+sip.instance')).toBe(false);
+    expect(invite.has('P-Asserted-Identity')).toBe(false);
+  });
+
+  it('gets a session timer that the caller can do, and the caller refreshes when the callee can none', async () => {
+    const parley = await server({ cpm: { sessionExpires: 600 } });
+    const alice = await phone('alice', parley, device(ALICE));
+    const bob = await phone('bob', parley, device(BOB));
+    const { invite, answer, fromCaller } = await establish(alice, bob);
+    expect(invite.get('Session-Expires')).toBe('600');
+    expect(answer.get('Session-Expires')).toBe('600;refresher=uac');
+    expect(answer.headers.hasToken('Require', 'timer')).toBe(true);
+    await expect.poll(() => sessionsOf(parley)).toMatchObject([{ sessionExpires: 600 }]);
+    alice.send('UPDATE', fromCaller.uri, { ...fromCaller.headers, 'Session-Expires': '300;refresher=uac' });
+    await bob.answer('UPDATE', 200, { 'Session-Expires': '300;refresher=uac' });
+    expect((await alice.peer.response(200)).status).toBe(200);
+    await expect.poll(() => sessionsOf(parley)).toMatchObject([{ sessionExpires: 300 }]);
+  });
+
+  it('is modified by re-INVITE, and of two at once both get 491 through the server', async () => {
+    const parley = await server();
+    const alice = await phone('alice', parley, device(ALICE));
+    const bob = await phone('bob', parley, device(BOB));
+    const { fromCaller, fromCallee } = await establish(alice, bob);
+    alice.send('INVITE', fromCaller.uri, { ...fromCaller.headers, ...SDP }, offer());
+    bob.send('INVITE', fromCallee.uri, { ...fromCallee.headers, ...SDP }, offer());
+    const atBob = await bob.peer.request('INVITE');
+    const atAlice = await alice.peer.request('INVITE');
+    bob.peer.answer(atBob, 491);
+    alice.peer.answer(atAlice, 491);
+    expect((await alice.peer.response(200)).status).toBe(491);
+    expect((await bob.peer.response(200)).status).toBe(491);
+    expect(await sessionsOf(parley)).toHaveLength(1);
+    alice.send('INVITE', fromCaller.uri, { ...fromCaller.headers, ...SDP }, offer());
+    const modified = await bob.answer('INVITE', 200);
+    expect(Buffer.from(modified.body).toString()).toBe(offer());
+    expect((await alice.peer.response(200)).status).toBe(200);
+  });
+
+  it('rings all devices with the service; the others are told that it was answered elsewhere', async () => {
+    const parley = await server();
+    const alice = await phone('alice', parley, device(ALICE));
+    const one = await phone('bob', parley, device(BOB));
+    const two = await phone('bob', parley, device(BOB2));
+    const plain = await phone('bob', parley, ';+sip.instance="<urn:gsma:imei:35824005-444444-0>"');
+    alice.send('INVITE', 'sip:bob@ims.test', SESSION, offer());
+    const rung = await two.peer.request('INVITE');
+    two.peer.answer(rung, 180, {}, 'two');
+    await one.answer('INVITE', 200);
+    const cancel = await two.peer.request('CANCEL');
+    expect(cancel.get('Reason')).toContain('Call completed elsewhere');
+    expect((await alice.peer.response(200)).status).toBe(200);
+    quiet(plain);
+  });
+
+  it('on another device of the same user is another session', async () => {
+    const parley = await server();
+    const alice = await phone('alice', parley, device(ALICE));
+    const one = await phone('bob', parley, device(BOB));
+    const two = await phone('bob', parley, device(BOB2));
+    const gruu = (urn: string): string => `sip:bob@ims.test;gr=${urn}`;
+    const first = await establish(alice, one, {}, gruu(BOB));
+    const second = await establish(alice, two, {}, gruu(BOB2));
+    await expect.poll(async () => (await sessionsOf(parley)).length).toBe(2);
+    expect((await sessionsOf(parley)).map(({ callee }) => callee.device).sort()).toEqual(
+      [gruu(BOB), gruu(BOB2)].sort(),
+    );
+    alice.send('BYE', first.fromCaller.uri, first.fromCaller.headers);
+    await one.answer('BYE', 200);
+    await expect
+      .poll(async () => (await sessionsOf(parley)).map(({ callId }) => callId))
+      .toEqual([second.invite.callId]);
+    quiet(two);
+  });
+
+  it('follows a device that registers from another address in mid-session', async () => {
+    const parley = await server();
+    const alice = await phone('alice', parley, device(ALICE));
+    const bob = await phone('bob', parley, device(BOB));
+    const { fromCaller } = await establish(alice, bob);
+    const moved = await phone('bob', parley, device(BOB));
+    alice.send('BYE', fromCaller.uri, fromCaller.headers);
+    await moved.answer('BYE', 200);
+    quiet(bob);
+  });
+
+  it('with a device that is gone ends: the other side gets 480 for its next request, and BYE is the end', async () => {
+    const parley = await server();
+    const alice = await phone('alice', parley, device(ALICE));
+    const bob = await phone('bob', parley, device(BOB));
+    const { fromCaller } = await establish(alice, bob);
+    await bob.register(device(BOB), { Expires: '0' });
+    expect((await alice.ask('BYE', fromCaller.uri, fromCaller.headers)).status).toBe(480);
+    await expect.poll(() => sessionsOf(parley)).toEqual([]);
+    alice.send('INVITE', `sip:bob@ims.test;gr=${BOB}`, SESSION, offer());
+    expect((await alice.peer.response(200)).status).toBe(480);
+  });
+
+  it('leads to the interworking function of the devices when none of them has the service', async () => {
+    const parley = await server();
+    const invited: string[] = [];
+    parley.app.interworking.registry.add({
+      name: 'simple-im',
+      service: 'simple-im',
+      addresses: [],
+      features: ['+g.oma.sip-im'],
+      capabilities: new Set(['session']),
+      target: {
+        knows: () => true,
+        message: () => Promise.resolve(404),
+        invitation: ({ recipient, response }) => {
+          invited.push(recipient);
+          response.send(486);
+          return Promise.resolve();
+        },
+      },
+    });
+    const alice = await phone('alice', parley, device(ALICE));
+    await phone('bob', parley, ';+g.oma.sip-im');
+    expect((await alice.ask('INVITE', 'sip:bob@ims.test', SESSION, offer())).status).toBe(486);
+    expect(invited).toEqual(['sip:bob@ims.test']);
+  });
+});
+
+describe('an invitation is refused', () => {
+  it('with 403 and Warning 399 when the caller may not use the service', async () => {
+    const parley = await server();
+    const alice = await phone('alice', parley, device(ALICE));
+    const bob = await phone('bob', parley, device(BOB));
+    expect(await setPolicy(parley, 'sip:alice@ims.test', { services: ['messages'] })).toBe(200);
+    const answer = await alice.ask('INVITE', 'sip:bob@ims.test', SESSION, offer());
+    expect(answer.status).toBe(403);
+    expect(answer.get('Warning')).toBe('399 ims.test "127 Service not authorised"');
+    quiet(bob);
+  });
+
+  it('with 403 when nobody asserts an identity', async () => {
+    const parley = await server({ sip: { trusted: ['127.0.0.1'] } });
+    const peer = await phone('alice', parley, device(ALICE));
+    const Route = `<sip:orig@127.0.0.1:${parley.port};lr>`;
+    const asked = { ...SESSION, Route, 'P-Served-User': '<sip:alice@ims.test>' };
+    expect((await peer.ask('INVITE', 'sip:bob@ims.test', asked, offer())).status).toBe(403);
+    const identity = { 'P-Asserted-Identity': '<sip:alice@ims.test>' };
+    const known = await peer.ask('INVITE', 'sip:bob@ims.test', { ...asked, ...identity }, offer());
+    expect(known.status).toBe(480); // nobody is there
+  });
+
+  it.each([
+    ['an Instance ID of another device', `<sip:alice@127.0.0.1>${device(BOB2)}`],
+    ['an Instance ID that is none', '<sip:alice@127.0.0.1>;+sip.instance="<urn:gsma:imei:1>"'],
+    ['the GRUU of another user', `<sip:bob@ims.test;gr=${BOB}>`],
+  ])('with 403 for %s in Contact', async (_, Contact) => {
+    const parley = await server();
+    const alice = await phone('alice', parley, device(ALICE));
+    const bob = await phone('bob', parley, device(BOB));
+    const answer = await alice.ask('INVITE', 'sip:bob@ims.test', { ...SESSION, Contact }, offer());
+    expect(answer.status).toBe(403);
+    quiet(bob);
+  });
+
+  it('when one has blocked the other: 603, or 403 as the callee wishes, and 403 to whom the caller blocks', async () => {
+    const parley = await server();
+    const alice = await phone('alice', parley, device(ALICE));
+    const bob = await phone('bob', parley, device(BOB));
+    const invite = async (): Promise<number> =>
+      (await alice.ask('INVITE', 'sip:bob@ims.test', SESSION, offer())).status;
+    await setPolicy(parley, 'sip:bob@ims.test', { blocked: ['sip:alice@IMS.test'] });
+    expect(await invite()).toBe(603);
+    await setPolicy(parley, 'sip:bob@ims.test', { blockedAnswer: 'forbid' });
+    expect(await invite()).toBe(403);
+    await setPolicy(parley, 'sip:bob@ims.test', { blocked: null, blockedAnswer: null });
+    await setPolicy(parley, 'sip:alice@ims.test', { blocked: ['sip:bob@ims.test'] });
+    expect(await invite()).toBe(403);
+    quiet(bob);
+  });
+
+  it('with 480 while the callee is not to be disturbed, and 486 when one has as many sessions as allowed', async () => {
+    const parley = await server();
+    const alice = await phone('alice', parley, device(ALICE));
+    const bob = await phone('bob', parley, device(BOB));
+    await setPolicy(parley, 'sip:bob@ims.test', { doNotDisturb: true });
+    expect((await alice.ask('INVITE', 'sip:bob@ims.test', SESSION, offer())).status).toBe(480);
+    await setPolicy(parley, 'sip:bob@ims.test', { doNotDisturb: null, maxSessions: 1 });
+    const { fromCaller } = await establish(alice, bob);
+    await expect.poll(async () => (await sessionsOf(parley, '?aor=sip:bob@ims.test')).length).toBe(1);
+    expect((await alice.ask('INVITE', 'sip:bob@ims.test', SESSION, offer())).status).toBe(486);
+    alice.send('BYE', fromCaller.uri, fromCaller.headers);
+    await bob.answer('BYE', 200);
+    expect((await alice.peer.response(200)).status).toBe(200);
+    await expect.poll(async () => (await sessionsOf(parley, '?aor=sip:bob@ims.test')).length).toBe(0);
+    await establish(alice, bob);
+  });
+
+  it.each([
+    ['without a=path', []],
+    ['with a path that is none', ['a=path:http://127.0.0.1:80/x']],
+    ['with a path without a session', ['a=path:msrp://127.0.0.1:20000;tcp']],
+  ])('with 488 when its offer of MSRP is %s', async (_, lines) => {
+    const parley = await server();
+    const alice = await phone('alice', parley, device(ALICE));
+    const bob = await phone('bob', parley, device(BOB));
+    expect((await alice.ask('INVITE', 'sip:bob@ims.test', SESSION, offer(lines))).status).toBe(488);
+    quiet(bob);
+  });
+});
+
+describe('an invitation reaches', () => {
+  it('only the device that the callee chose', async () => {
+    const parley = await server();
+    const alice = await phone('alice', parley, device(ALICE));
+    const one = await phone('bob', parley, device(BOB));
+    const two = await phone('bob', parley, device(BOB2));
+    await setPolicy(parley, 'sip:bob@ims.test', { deliverTo: BOB2 });
+    await establish(alice, two);
+    quiet(one);
+    // the caller's choice stands above it
+    await establish(alice, one, {}, `sip:bob@ims.test;gr=${BOB}`);
+  });
+
+  it('as large message only devices with large message mode, and is refused above the largest size', async () => {
+    const parley = await server({ cpm: { policy: { maxBytes: 10_000 } } });
+    const alice = await phone('alice', parley, device(ALICE));
+    const chat = await phone('bob', parley, device(BOB));
+    const large = await phone('bob', parley, device(BOB2, [cpmServices.largeMessage]));
+    const headers = {
+      ...SDP,
+      'P-Preferred-Service': cpmServices.largeMessage,
+      'Accept-Contact': `*;+g.3gpp.icsi-ref="${referenceValue([cpmServices.largeMessage])}"`,
+    };
+    const sized = (size: number): string =>
+      offer([
+        'a=path:msrp://127.0.0.1:20000/9fA1kq0Zr3;tcp',
+        'a=sendonly',
+        `a=file-selector:type:text/plain size:${size}`,
+      ]);
+    const answer = await alice.ask('INVITE', 'sip:bob@ims.test', headers, sized(10_001));
+    expect(answer.status).toBe(403);
+    expect(answer.get('Warning')).toBe('399 ims.test "133 Size exceeded"');
+    alice.send('INVITE', 'sip:bob@ims.test', headers, sized(9_999));
+    await large.answer('INVITE', 200);
+    expect((await alice.peer.response(200)).status).toBe(200);
+    await expect.poll(() => sessionsOf(parley)).toMatchObject([{ service: cpmServices.largeMessage }]);
+    quiet(chat);
+  });
+});
