@@ -122,9 +122,9 @@ export class SessionRecords {
 
   /** How many sessions a user has, counted up to `limit`. */
   async count(set: string, limit: number): Promise<number> {
-    let found = 0;
-    for await (const _ of this.#store.scan(ofUsers, { prefix: `${set}\t`, limit })) found++;
-    return found;
+    const found: string[] = [];
+    for await (const { key } of this.#store.scan(ofUsers, { prefix: `${set}\t`, limit })) found.push(key);
+    return found.length;
   }
 
   /** All sessions, or those of one user. */
