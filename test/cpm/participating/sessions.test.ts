@@ -21,8 +21,9 @@ const cleanups = useCleanups();
 
 async function server(settings: Record<string, unknown> = {}): Promise<RunningParley> {
   const { sip, ...others } = settings;
-  // a busy machine must not make the server refuse work
-  const patient = { overloadDelay: 60_000, ...(sip as object | undefined) };
+  // a busy machine must make the server neither refuse work nor send it twice
+  const timers = { t1: 10_000, t2: 10_000 };
+  const patient = { overloadDelay: 60_000, timers, ...(sip as object | undefined) };
   const parley = await startParley({ auth: 'none', sip: patient, ...others });
   cleanups.push(() => parley.stop());
   return parley;
