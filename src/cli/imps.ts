@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { impsClientCommand } from './imps-client.js';
 import type { CommandContext } from './program.js';
 import { formatTable } from './table.js';
 
@@ -17,8 +18,9 @@ interface UserView {
   readonly state: string;
 }
 
-/** `parley imps sessions|disconnect|users|add|remove`. */
-export function impsCommand({ api, print, readSecret }: CommandContext): Command {
+/** `parley imps sessions|disconnect|users|add|remove|client`. */
+export function impsCommand(context: CommandContext): Command {
+  const { api, print, readSecret } = context;
   const command = new Command('imps').description('IMPS phones: sessions and users');
   command
     .command('sessions')
@@ -83,6 +85,7 @@ export function impsCommand({ api, print, readSecret }: CommandContext): Command
       await api().call('DELETE', `/imps/users/${encodeURIComponent(user)}`);
       print(`removed ${user}`);
     });
+  command.addCommand(impsClientCommand(context));
   return command;
 }
 

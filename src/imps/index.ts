@@ -13,3 +13,6 @@ export type {
 } from './ports.js';
 export { formatWvAddress, parseUserId, parseWvAddress, type UserId } from './address/wv-address.js';
 export type { SessionRecord, UserRecord } from './state/records.js';
+export { codeOf, CspClient, message } from './client/csp-client.js';
+export { textCoding, wbxmlCoding, xmlCoding } from './codec/coding.js';
+export { child, childrenOf, element, textOf, type Element } from './codec/element.js';
