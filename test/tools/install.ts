@@ -1,8 +1,12 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 
-/** Programs that tests run and npm does not bring, by the Debian package that holds each. */
+/** Kamailio's modules for registration events. */
+export const KAMAILIO_REG_EVENTS = '/usr/lib/x86_64-linux-gnu/kamailio/modules/pua_reginfo.so';
+
+/** Programs, or files, that tests use and npm does not bring, by the Debian package that holds each. */
 const tools: Record<string, string> = {
+  [KAMAILIO_REG_EVENTS]: 'kamailio-presence-modules',
   baresip: 'baresip-core',
   bearerbox: 'kannel',
   chromium: 'chromium',
@@ -15,7 +19,10 @@ const tools: Record<string, string> = {
   wbxml2xml: 'libwbxml2-utils',
 };
 
-const has = (program: string): boolean => spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
+const has = (program: string): boolean =>
+  program.startsWith('/')
+    ? existsSync(program)
+    : spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
 
 /** Why a test that needs `program` cannot run here, or undefined when it can. With CI=true nothing may be missing. */
 export function missing(program: string): string | undefined {

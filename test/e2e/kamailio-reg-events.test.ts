@@ -1,0 +1,67 @@
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { answered, freePort, spawnServer } from '../../bench/servers/server.js';
+import { KAMAILIO_REG_EVENTS, missing } from '../tools/install.js';
+import { startParley, type RunningParley } from '../tools/parley.js';
+import { Phone } from '../tools/phone.js';
+
+const lacking = missing('kamailio') ?? missing(KAMAILIO_REG_EVENTS);
+const template = new URL('../fixtures/kamailio/reg-events.cfg', import.meta.url);
+/** Empty tables, as the package brings them. */
+const TABLES = '/usr/share/kamailio/dbtext/kamailio';
+
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+/** Kamailio as the core, and the Parley that it sends its third-party REGISTER to. */
+async function start(): Promise<{ parley: RunningParley; port: number }> {
+  const folder = await mkdtemp(join(tmpdir(), 'parley-kamailio-'));
+  cleanups.push(() => rm(folder, { recursive: true, force: true }));
+  await cp(TABLES, join(folder, 'tables'), { recursive: true });
+  const port = await freePort();
+  const parley = await startParley({
+    roles: ['participating'],
+    foreignCore: { uri: `sip:127.0.0.1:${port}` },
+  });
+  cleanups.push(() => parley.stop());
+  const text = (await readFile(template, 'utf8'))
+    .replaceAll('@PORT@', String(port))
+    .replaceAll('@SERVER@', String(parley.port))
+    .replaceAll('@TABLES@', join(folder, 'tables'));
+  const config = join(folder, 'kamailio.cfg');
+  await writeFile(config, text);
+  const kamailio = spawnServer('kamailio', ['-f', config, '-DD', '-E', '-m', '64', '-M', '16']);
+  cleanups.push(() => kamailio.stop());
+  await kamailio.until(answered(port));
+  return { parley, port };
+}
+
+async function contacts(parley: RunningParley): Promise<readonly string[]> {
+  const { registrations } = (await (await fetch(`${parley.api}/api/v1/registrations`)).json()) as {
+    registrations: { aor: string; bindings: { contact: string }[] }[];
+  };
+  return registrations.flatMap(({ aor, bindings }) => bindings.map(({ contact }) => `${aor} ${contact}`));
+}
+
+describe.skipIf(lacking)('Kamailio as the core', () => {
+  it('tells of the devices that register there, and of those that leave', async () => {
+    const { parley, port } = await start();
+    const phone = await Phone.registered('alice', port);
+    cleanups.push(() => phone.close());
+    const first = `sip:alice@ims.test ${phone.contact}`;
+    await vi.waitFor(async () => expect(await contacts(parley)).toEqual([first]), 10_000);
+    const other = await Phone.registered('alice', port);
+    cleanups.push(() => other.close());
+    const second = `sip:alice@ims.test ${other.contact}`;
+    await vi.waitFor(
+      async () => expect((await contacts(parley)).toSorted()).toEqual([first, second].toSorted()),
+      10_000,
+    );
+    await phone.register('', { Expires: '0' });
+    await vi.waitFor(async () => expect(await contacts(parley)).toEqual([second]), 10_000);
+  });
+});
