@@ -5,7 +5,7 @@ import { loadConfig, readConfigFile, type ConfigSource } from '../config/load.js
 import { ApiClient } from './api-client.js';
 import { impsCommand } from './imps.js';
 import { loadCommand } from './load-command.js';
-import { deregisterCommand, registrationsCommand } from './registrations.js';
+import { deregisterCommand, reauthenticateCommand, registrationsCommand } from './registrations.js';
 import { messagesCommand } from './messages.js';
 import { policyCommand } from './policy.js';
 import { readSecret } from './secret.js';
@@ -80,6 +80,7 @@ Exit codes: 0 done, 1 failed, 2 bad configuration, 3 an address is taken.`,
   program.addCommand(subscriberCommand(context));
   program.addCommand(registrationsCommand(context));
   program.addCommand(deregisterCommand(context));
+  program.addCommand(reauthenticateCommand(context));
   program.addCommand(messagesCommand(context));
   program.addCommand(policyCommand(context));
   program.addCommand(sessionsCommand(context));

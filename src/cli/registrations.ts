@@ -53,18 +53,36 @@ export function registrationsCommand({ api, print }: CommandContext): Command {
     });
 }
 
-/** `parley deregister <aor> [--instance <urn>]`. */
+/** `parley deregister <aor> [--instance <urn>] [--reason <reason>]`. */
 export function deregisterCommand({ api, print }: CommandContext): Command {
   return new Command('deregister')
     .description('de-register an identity, or one device of it, from the network side')
     .argument('<aor>')
     .option('--instance <urn>', 'only the device with this Instance ID')
-    .action(async (aor: string, options: { instance?: string }) => {
-      const query = options.instance === undefined ? '' : `?instance=${encodeURIComponent(options.instance)}`;
+    .option('--reason <reason>', 'deactivated (come back), probation (later) or rejected (never)')
+    .action(async (aor: string, options: { instance?: string; reason?: string }) => {
+      const query = new URLSearchParams({ ...options }).toString();
       const gone = await api().call<RegistrationView>(
         'DELETE',
-        `/registrations/${encodeURIComponent(aor)}${query}`,
+        `/registrations/${encodeURIComponent(aor)}${query === '' ? '' : `?${query}`}`,
       );
       print(formatTable(heading, rowsOf(gone), 'nothing was registered'));
+    });
+}
+
+/** `parley reauthenticate <aor> [--instance <urn>] [--seconds <n>]`. */
+export function reauthenticateCommand({ api, print }: CommandContext): Command {
+  return new Command('reauthenticate')
+    .description('shorten registrations, so that the devices authenticate again')
+    .argument('<aor>')
+    .option('--instance <urn>', 'only the device with this Instance ID')
+    .option('--seconds <n>', 'time that is left to them', Number, 60)
+    .action(async (aor: string, options: { instance?: string; seconds: number }) => {
+      const shortened = await api().call<RegistrationView>(
+        'POST',
+        `/registrations/${encodeURIComponent(aor)}/reauthenticate`,
+        options,
+      );
+      print(formatTable(heading, rowsOf(shortened), 'nothing was shortened'));
     });
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { isEmergency } from '../registrar/emergency.js';
 import type { Gruus } from '../registrar/gruus.js';
 import type {
   Binding,
@@ -116,8 +117,9 @@ function gruuElements(binding: Binding, { registration, gruus, withTemporary }: 
   return xml;
 }
 
-/** What is known of a binding's device beyond the binding. */
+/** What is known of a binding's device beyond the binding; nothing of one that is registered for an emergency, which has no GRUU. */
 export function stateOf({ instances }: Registration, binding: Binding): InstanceState | undefined {
+  if (isEmergency(binding.contact)) return undefined;
   return instances.find(({ instanceKey, aor }) => instanceKey === binding.instanceKey && aor === binding.aor);
 }
 

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { ParleyError } from '../base/errors.js';
 import { TEMPORARY_GRUU_GENERATIONS } from '../identity/temporary-gruu.js';
 import { parseUri, sameUri } from '../sip/message/uri.js';
+import { isEmergency } from './emergency.js';
 import './errors.js';
 import type { ContactRequest, RegisterCommand } from './register-command.js';
 import type { Binding, BindingChange, FlowCallId, InstanceState, Registration } from './registration.js';
@@ -69,7 +70,8 @@ export function applyRegister(
     if (existing) bindings[index] = binding;
     else bindings.push(binding);
     changes.push({ event: existing ? 'refreshed' : 'registered', binding });
-    if (contact.instance) instances = nextGeneration(instances, contact, command, context, indexesNeeded);
+    if (contact.instance && !isEmergency(contact.uri))
+      instances = nextGeneration(instances, contact, command, context, indexesNeeded);
   }
   if (bindings.length > context.maxContacts && bindings.length > before.bindings.length)
     throw new ParleyError('register-too-many-contacts');
@@ -98,6 +100,22 @@ export function removeBindings(
     changes: gone.map((binding) => ({ event, binding })),
     gone: composed.gone,
   };
+}
+
+/** Gives bindings less time, so that their devices register again, and prove again who they are. */
+export function shortenBindings(
+  before: Registration,
+  chosen: readonly Binding[],
+  expiresAt: number,
+): Applied {
+  const changes: BindingChange[] = [];
+  const bindings = before.bindings.map((binding) => {
+    if (!chosen.includes(binding) || binding.expiresAt <= expiresAt) return binding;
+    const shortened = { ...binding, expiresAt };
+    changes.push({ event: 'shortened', binding: shortened });
+    return shortened;
+  });
+  return { registration: { ...before, bindings }, changes, gone: none };
 }
 
 /** How many devices that are away an identity is remembered to have had. */
@@ -150,6 +168,8 @@ function indexOfBinding(
 }
 
 function matches(binding: Binding, contact: ContactRequest, matching: ApplyContext['matching']): boolean {
+  // an emergency registration stands beside the ordinary one of the same device
+  if (isEmergency(binding.contact) !== isEmergency(contact.uri)) return false;
   if (contact.instance && contact.regId !== undefined) {
     return binding.instanceKey === contact.instance.key && binding.regId === contact.regId;
   }

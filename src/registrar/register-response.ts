@@ -1,6 +1,7 @@
 import type { Aor } from '../identity/aor.js';
 import type { HeaderMap } from '../sip/message/headers.js';
 import { quote } from '../sip/message/lexer.js';
+import { isEmergency } from './emergency.js';
 import type { Gruus } from './gruus.js';
 import type { RegisterCommand } from './register-command.js';
 import type { Binding, InstanceState, Registration } from './registration.js';
@@ -49,7 +50,7 @@ function associatedUris(set: readonly Aor[]): string {
 }
 
 function instanceOf(registration: Registration, binding: Binding): InstanceState | undefined {
-  if (binding.instanceKey === undefined) return undefined;
+  if (binding.instanceKey === undefined || isEmergency(binding.contact)) return undefined;
   return registration.instances.find(
     (state) => state.instanceKey === binding.instanceKey && state.aor === binding.aor,
   );

@@ -11,6 +11,7 @@ import {
   emptyRegistration,
   removeBindings,
   removeExpired,
+  shortenBindings,
   type Applied,
   type IndexesNeeded,
 } from './apply.js';
@@ -165,6 +166,31 @@ export class Registrar {
     const applied = await this.#update(set, (before) =>
       removeBindings(before, before.bindings.filter(chosen), event),
     );
+    this.#announce(set, applied);
+    return applied.changes.map((change) => change.binding);
+  }
+
+  /**
+   * Network-initiated re-authentication (3GPP TS 24.229 §5.4.1.6): what `chosen` picks of a set gets that many seconds at most.
+   * @returns the bindings that lost time.
+   */
+  async reauthenticate(
+    set: string,
+    seconds: number,
+    chosen: (binding: Binding) => boolean = () => true,
+  ): Promise<readonly Binding[]> {
+    const { clock, trail } = this.#options;
+    const applied = await this.#update(set, (before) =>
+      shortenBindings(before, before.bindings.filter(chosen), clock.now() + seconds * 1000),
+    );
+    for (const { binding } of applied.changes)
+      trail.record({
+        code: 'register.shortened',
+        outcome: 'noted',
+        clause: '3GPP TS 24.229 §5.4.1.6',
+        subject: binding.aor,
+        trace: binding.callId,
+      });
     this.#announce(set, applied);
     return applied.changes.map((change) => change.binding);
   }

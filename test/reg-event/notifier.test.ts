@@ -180,6 +180,69 @@ describe('a user that watches its own registration', () => {
     });
   });
 
+  it('sees that it shall authenticate again, and how much time is left', async () => {
+    const parley = await server();
+    const phone = await device(parley, 'alice', instance(IMEI));
+    await device(parley, 'alice', instance(UUID));
+    await subscribed(phone);
+    const url = `${parley.api}/api/v1/registrations/${encodeURIComponent(AOR)}/reauthenticate`;
+    const shortened = await fetch(url, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ instance: UUID, seconds: 30 }),
+    });
+    expect(await shortened.json()).toMatchObject({ bindings: [{ instance: UUID, expiresInSeconds: 30 }] });
+    const notify = await next(phone);
+    expect(reginfo(notify).registrations[AOR]!.contacts.map(({ state, event }) => [state, event])).toEqual([
+      ['active', 'registered'],
+      ['active', 'shortened'],
+    ]);
+    expect(Buffer.from(notify.body).toString()).toMatch(/event="shortened" expires="(?:30|29)"/);
+  });
+
+  it.each([
+    ['probation', /event="probation" retry-after="60"/],
+    ['rejected', /event="rejected"/],
+  ])('hears the reason %s of a de-registration by the network', async (reason, expected) => {
+    const parley = await server();
+    const phone = await device(parley, 'alice', instance(IMEI));
+    await subscribed(phone);
+    const url = `${parley.api}/api/v1/registrations/${encodeURIComponent(AOR)}?reason=${reason}`;
+    expect((await fetch(url, { method: 'DELETE' })).status).toBe(200);
+    const last = await next(phone);
+    expect(last.get('Subscription-State')).toMatch(/^terminated/);
+    expect(Buffer.from(last.body).toString()).toMatch(expected);
+  });
+
+  it('sees an emergency registration beside the ordinary one of the same device, without GRUU', async () => {
+    const parley = await server();
+    const phone = await device(parley, 'alice', instance(IMEI));
+    const contact = `<${phone.contact};sos>${instance(IMEI)}`;
+    const answer = await phone.register('', { Contact: contact, Supported: 'gruu' });
+    const lines = answer.headers.list('Contact');
+    expect(lines.map((line) => [line.includes(';sos>'), line.includes('pub-gruu')])).toEqual([
+      [false, true],
+      [true, false],
+    ]);
+    const [ordinary, emergency] = reginfo(await subscribed(phone)).registrations[AOR]!.contacts;
+    expect([ordinary!.pub !== undefined, emergency!.pub, emergency!.temp]).toEqual([
+      true,
+      undefined,
+      undefined,
+    ]);
+    expect(emergency!.params['+sip.instance']).toBe(`"<${IMEI}>"`);
+  });
+
+  it('told no faster than the interval gets what happened meanwhile together', async () => {
+    const parley = await server({ regEvent: { interval: 1 } });
+    const phone = await device(parley, 'alice', instance(IMEI));
+    await subscribed(phone);
+    await device(parley, 'alice', instance(UUID));
+    await device(parley, 'alice', '');
+    const { version, registrations } = reginfo(await next(phone));
+    expect([version, registrations[AOR]!.contacts.length]).toEqual(['1', 3]);
+  });
+
   it('keeps To, From, Call-ID and a rising CSeq through the dialog', async () => {
     const parley = await server();
     const phone = await device(parley, 'alice', instance(IMEI));

@@ -36,26 +36,70 @@ export function registrationRoutes(api: FastifyInstance, context: Shown): void {
     },
   );
 
-  api.delete<{ Params: { aor: string }; Querystring: { instance?: string } }>(
+  const deviceOf = (instance: string | undefined): ((binding: Binding) => boolean) => {
+    const key = instance === undefined ? undefined : InstanceId.fromUrn(instance).key;
+    return (binding) => key === undefined || binding.instanceKey === key;
+  };
+
+  api.delete<{ Params: { aor: string }; Querystring: { instance?: string; reason: Reason } }>(
     '/registrations/:aor',
     {
-      schema: { summary: 'De-registers an identity or one device of it from the network side', ...oneSchema },
+      schema: {
+        summary: 'De-registers an identity or one device of it from the network side',
+        ...oneSchema,
+        querystring: {
+          type: 'object',
+          properties: {
+            ...oneSchema.querystring.properties,
+            reason: {
+              enum: reasons,
+              default: 'deactivated',
+              description: 'what watchers are told: come back, not at once, or not at all (RFC 3680 §5.2)',
+            },
+          },
+        },
+      },
     },
     async (request) => {
       const set = await setOf(request.params.aor, context);
-      const { instance } = request.query;
-      const key = instance === undefined ? undefined : InstanceId.fromUrn(instance).key;
+      const { instance, reason } = request.query;
       const before = await registrar.lookup(set);
-      const gone = await registrar.deregister(
-        set,
-        'deactivated',
-        (binding) => key === undefined || binding.instanceKey === key,
-      );
+      const gone = await registrar.deregister(set, reason, deviceOf(instance));
       if (gone.length === 0) throw new ParleyError('registration-unknown');
       return show(set, { bindings: gone, instances: before?.instances ?? [] }, context);
     },
   );
+
+  api.post<{ Params: { aor: string }; Body: { instance?: string; seconds: number } }>(
+    '/registrations/:aor/reauthenticate',
+    {
+      schema: {
+        summary: 'Shortens registrations, so that devices authenticate again',
+        params: oneSchema.params,
+        body: {
+          type: 'object',
+          properties: {
+            instance: { type: 'string', description: 'URN of one device' },
+            seconds: { type: 'integer', minimum: 1, maximum: 3600, default: 60 },
+          },
+          additionalProperties: false,
+        },
+        response: oneSchema.response,
+      },
+    },
+    async (request) => {
+      const set = await setOf(request.params.aor, context);
+      const { instance, seconds } = request.body;
+      const shortened = await registrar.reauthenticate(set, seconds, deviceOf(instance));
+      if (shortened.length === 0) throw new ParleyError('registration-unknown');
+      const { instances = [] } = (await registrar.lookup(set)) ?? {};
+      return show(set, { bindings: shortened, instances }, context);
+    },
+  );
 }
+
+const reasons = ['deactivated', 'probation', 'rejected'] as const;
+type Reason = (typeof reasons)[number];
 
 async function setOf(aor: string, { registrar }: CoreContext): Promise<string> {
   const set = await registrar.setOf(parseAor(aor.includes(':') ? aor : `sip:${aor}`));
