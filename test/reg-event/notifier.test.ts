@@ -114,7 +114,19 @@ function reginfo(notify: SipRequest): Reginfo {
   };
 }
 
-const next = async (phone: Phone): Promise<SipRequest> => phone.answer('NOTIFY', 200);
+const told = new Set<string>();
+
+/** The next NOTIFY; one that comes again because the machine is busy is answered and passed over. */
+async function next(phone: Phone): Promise<SipRequest> {
+  for (;;) {
+    const notify = await phone.answer('NOTIFY', 200);
+    const key = `${notify.callId} ${notify.cseq.number}`;
+    if (!told.has(key)) {
+      told.add(key);
+      return notify;
+    }
+  }
+}
 
 async function subscribed(phone: Phone, headers: HeaderMap = {}): Promise<SipRequest> {
   const response = await phone.ask('SUBSCRIBE', AOR, { ...REG, ...headers });

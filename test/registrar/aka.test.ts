@@ -122,9 +122,10 @@ describe('a subscriber with a USIM', () => {
     const register = await phone(parley);
     const thief = new Usim('alice@ims.test', 'ims.test');
     const wrong = (challenge: SipResponse): HeaderMap => ({
-      Authorization: String(thief.answer(challenge)['Authorization'])
-        .replace(/response="."/, 'response="0"')
-        .replace(/response="./, 'response="f'),
+      Authorization: String(thief.answer(challenge)['Authorization']).replace(
+        /response="(.)/,
+        (_, first) => `response="${first === 'f' ? '0' : 'f'}`,
+      ),
     });
     for (let tries = 0; tries < 2; tries++) {
       const challenge = await register(thief.hello());
