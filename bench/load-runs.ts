@@ -54,21 +54,45 @@ export async function alternate(
 }
 
 async function measure(server: RunningServer, work: Work): Promise<Sample> {
-  const { scenario, users, calls, warmUp } = work;
-  const target = `127.0.0.1:${server.port}`;
-  const warming = await prepareLoad({ scenario, target, users, calls: warmUp, rate: 0 });
-  await warming.run();
-  await warming.close();
-  const load = await prepareLoad({ scenario, target, users, calls, rate: work.rate });
-  try {
+  const { warmUp, calls } = work;
+  await underLoad(server, { ...work, calls: warmUp, rate: 0 }, (run) => run());
+  return underLoad(server, { ...work, calls }, async (run) => {
     const processes = server.processes();
     const before = cpuSeconds(processes);
-    const { successful, seconds, failed, retransmissions, rate, failures, firstError } = await load.run();
+    const results = await run();
     const used = cpuSeconds(processes) - before;
-    const cpu = (used / successful) * 1e6;
-    return { rate, cpu, busy: used / seconds, failed, retransmissions, failures, firstError };
+    const sum = (of: (result: LoadResult) => number): number =>
+      results.reduce((total, result) => total + of(result), 0);
+    return {
+      rate: sum(({ rate }) => rate),
+      cpu: (used / sum(({ successful }) => successful)) * 1e6,
+      busy: used / Math.max(...results.map(({ seconds }) => seconds)),
+      failed: sum(({ failed }) => failed),
+      retransmissions: sum(({ retransmissions }) => retransmissions),
+      failures: Object.assign({}, ...results.map(({ failures }) => failures)) as Record<string, number>,
+      firstError: results.find(({ firstError }) => firstError !== undefined)?.firstError,
+    };
+  });
+}
+
+type LoadResult = Awaited<ReturnType<Awaited<ReturnType<typeof prepareLoad>>['run']>>;
+
+/** Prepares a SIPp for each node with its share of the calls; `use` gets what runs them all at once. */
+async function underLoad<T>(
+  server: RunningServer,
+  { scenario, users, calls, rate }: Omit<Work, 'warmUp'>,
+  use: (run: () => Promise<LoadResult[]>) => Promise<T>,
+): Promise<T> {
+  const ports = [server.port, ...(server.others ?? [])];
+  const loads: Awaited<ReturnType<typeof prepareLoad>>[] = [];
+  try {
+    for (const port of ports) {
+      const share = { calls: calls / ports.length, rate: rate / ports.length };
+      loads.push(await prepareLoad({ scenario, users, target: `127.0.0.1:${port}`, ...share }));
+    }
+    return await use(() => Promise.all(loads.map((load) => load.run())));
   } finally {
-    await load.close();
+    for (const load of loads) await load.close();
   }
 }
 

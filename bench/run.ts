@@ -5,11 +5,12 @@ import { describeMachine } from './machine.js';
 import { startBareNode } from './servers/bare-node.js';
 import { startKamailio } from './servers/kamailio.js';
 import { startParley } from './servers/parley.js';
-import { startParleyOnDrachtio, startParleyOnRedis } from './servers/setups.js';
+import { startParleyOnDrachtio, startParleyOnRedis, startTwoParleys } from './servers/setups.js';
 
 const USAGE = `npm run bench -- [part ...] [options]
 
-parts: register, digest, invite, bindings (all when none is named), setups (LMDB, Redis, drachtio-server side by side)
+parts: register, digest, invite, bindings (all when none is named),
+       setups (LMDB, Redis, drachtio-server side by side), nodes (one and two on one Redis)
   --rounds N     runs of each server, one after the other (5)
   --calls N      calls of a run at saturation (100000; invite takes a fifth)
   --rate N       calls a second of the run below saturation (4000; invite takes a quarter)
@@ -80,6 +81,12 @@ const parts: Record<string, () => Promise<void>> = {
       rate: 0,
     } as const;
     print(`### INVITE to BYE, at saturation\n\n${table(await alternate(setups, invites, rounds, told))}`);
+  },
+  nodes: async () => {
+    const one: Contender = { name: 'one Parley on Redis', start: startParleyOnRedis };
+    const two: Contender = { name: 'two Parleys on Redis', start: startTwoParleys };
+    const work = { scenario: 'register', users, calls: calls / 4, warmUp: calls / 20, rate: 0 } as const;
+    print(`### REGISTER, at saturation\n\n${table(await alternate([one, two], work, rounds, told))}`);
   },
   register: () =>
     compare(

@@ -9,6 +9,8 @@ export interface RunningServer {
   readonly name: string;
   /** UDP port on 127.0.0.1. */
   readonly port: number;
+  /** UDP ports of further nodes of it, which get their share of the load. */
+  readonly others?: readonly number[];
   /** All processes it consists of. */
   processes(): number[];
   stop(): Promise<void>;

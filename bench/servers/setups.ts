@@ -12,6 +12,26 @@ export async function startParleyOnRedis(): Promise<RunningServer> {
   return startParley({ name: 'Parley on Redis', store: `redis://127.0.0.1:${port}`, beside: [redis] });
 }
 
+/** Two Parleys on one Redis, as one server. */
+export async function startTwoParleys(): Promise<RunningServer> {
+  const port = await freePort();
+  const redis = spawnServer('redis-server', ['--port', String(port), '--save', '', '--appendonly', 'no']);
+  await redis.until(redis.says(/Ready to accept connections/));
+  const store = `redis://127.0.0.1:${port}`;
+  const one = await startParley({ store, beside: [redis] });
+  const two = await startParley({ store });
+  return {
+    name: 'two Parleys on Redis',
+    port: one.port,
+    others: [two.port],
+    processes: () => [...one.processes(), ...two.processes()],
+    async stop() {
+      await two.stop();
+      await one.stop();
+    },
+  };
+}
+
 /** Parley on a drachtio-server of its own; `drachtio` must be in the PATH (docs/drachtio.md). */
 export async function startParleyOnDrachtio(): Promise<RunningServer> {
   const [admin, sip] = [await freePort(), await freePort()];

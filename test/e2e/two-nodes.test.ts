@@ -6,6 +6,7 @@ import type { SipRequest } from '../../src/sip/message/message.js';
 import { afterThisTest, node, type Node } from '../sip/embedded/nodes.js';
 import { missing } from '../tools/install.js';
 import { RedisServer } from '../tools/redis.js';
+import { WebSocketPeer } from '../tools/websocket-peer.js';
 
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 20));
@@ -137,6 +138,33 @@ describe.skipIf(missing('redis-server'))('two Parleys on one Redis', () => {
     expect(await register(device, a, 'udp', `<${device.uri()}>;+sip.instance=${instance}`)).toBe(200);
     const gruu = 'sip:alice@ims.test;gr=urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6';
     expect((await message(b, sender, gruu)).status).toBe(200);
+  });
+
+  it('reach through A, where its WebSocket is, a device for which a request comes to B', async () => {
+    const { url } = await redis();
+    const [a, b] = [await parley(url), await parley(url)];
+    const browser = await WebSocketPeer.open(Number(new URL(a.http.url).port));
+    afterThisTest(() => browser.close());
+    browser.send(`REGISTER sip:ims.test SIP/2.0
+      Via: SIP/2.0/WS browser.invalid;branch=z9hG4bKws1
+      Max-Forwards: 70
+      From: <sip:alice@ims.test>;tag=w
+      To: <sip:alice@ims.test>
+      Call-ID: ws-1
+      CSeq: 1 REGISTER
+      Contact: <sip:alice@browser.invalid;transport=ws>;reg-id=1;+sip.instance=${instance}
+      Supported: path, outbound
+      Expires: 600
+      Content-Length: 0`);
+    expect((await browser.final()).status).toBe(200);
+    const sender = await node();
+    // B was started last and knows A from its start
+    const sent = message(b, sender, 'sip:alice@ims.test');
+    const arrived = await browser.request('MESSAGE');
+    expect(arrived.headers.list('Via')).toHaveLength(3);
+    expect(arrived.headers.list('Via')[0]).toMatch(/^SIP\/2\.0\/WS/);
+    browser.answer(arrived, 200);
+    expect((await sent).status).toBe(200);
   });
 
   it('lose with a node what its connections reached, and ring the other devices', async () => {
