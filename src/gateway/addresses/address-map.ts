@@ -1,0 +1,125 @@
+import { createHash } from 'node:crypto';
+import { ParleyError } from '../../base/errors.js';
+import type { Trail } from '../../base/trail.js';
+import { aorUser, parseAor, type Aor } from '../../identity/aor.js';
+import { parseUserId, type UserId } from '../../imps/index.js';
+import type { Store } from '../../store/store.js';
+import '../errors.js';
+import { addressPairs, reversePairs, type AddressPair } from '../records.js';
+import { aorByRule, wvByRule, type DomainPairs } from './rules.js';
+
+export interface AddressMapOptions {
+  readonly store: Store;
+  readonly trail: Trail;
+  /** Domain of this server's IMPS users. */
+  readonly home: string;
+  readonly domains: DomainPairs;
+  /** Default identity of the set that an identity of the home domain belongs to; undefined for strangers. */
+  setOf(aor: string): Promise<string | undefined>;
+}
+
+/** `wv:` addresses and the `sip:` and `tel:` addresses of the same users: by provisioning, else by rule. */
+export class AddressMap {
+  readonly #options: AddressMapOptions;
+
+  constructor(options: AddressMapOptions) {
+    this.#options = options;
+  }
+
+  /** Where a `wv:` user is on the SIP side; undefined when no address of record can be made of it. */
+  async toAor(wv: UserId): Promise<Aor | undefined> {
+    const pair = await this.#options.store.get(addressPairs, wv);
+    if (pair) return pair.aor as Aor;
+    const ruled = aorByRule(wv, this.#options.domains);
+    if (ruled === undefined) return undefined;
+    // an address that somebody else is provisioned for is nobody's by rule
+    const owner = await this.#options.store.get(reversePairs, ruled);
+    return owner === undefined || owner.wv === wv ? ruled : undefined;
+  }
+
+  /**
+   * How a SIP user is shown to IMPS phones, so that an answer to it comes back: every identity of a home user as its one
+   * `wv:` address. A user whose address no rule can turn gets one made, for ever.
+   * @throws ParleyError `aor-*` when it is no address of record
+   */
+  async toWv(uri: string): Promise<UserId> {
+    const aor = parseAor(uri);
+    const set = await this.#options.setOf(aor);
+    const known =
+      (await this.#options.store.get(reversePairs, aor)) ??
+      (set === undefined || set === aor ? undefined : await this.#options.store.get(reversePairs, set));
+    if (known) return known.wv;
+    const identity = (set ?? aor) as Aor;
+    const ruled = wvByRule(identity, this.#options.domains, this.#options.home);
+    if (ruled !== undefined && (await this.toAor(ruled)) === identity) return ruled;
+    return this.#make(identity);
+  }
+
+  /**
+   * Lays down that two addresses are one user's.
+   * @throws ParleyError `gateway-address-invalid`, `gateway-address-conflict` when one of them has another partner.
+   */
+  async provision(wvText: string, uri: string): Promise<AddressPair> {
+    const wv = parseUserId(wvText, this.#options.home);
+    if (wv === undefined) throw new ParleyError('gateway-address-invalid', wvText.slice(0, 80));
+    return this.#put({ wv, aor: parseAor(uri), source: 'provisioned' });
+  }
+
+  /** @throws ParleyError `gateway-address-unknown` */
+  async remove(wv: UserId): Promise<AddressPair> {
+    const { store } = this.#options;
+    const gone = await store.update(addressPairs, wv, (current) => {
+      if (!current) throw new ParleyError('gateway-address-unknown', wv);
+      return { kind: 'remove', result: current };
+    });
+    await store.update(reversePairs, gone.aor, (current) =>
+      current?.wv === wv ? { kind: 'remove', result: undefined } : { kind: 'keep', result: undefined },
+    );
+    return gone;
+  }
+
+  /** Everything laid down, in order of `wv:` addresses. */
+  async *list(): AsyncGenerator<AddressPair> {
+    for await (const { value } of this.#options.store.scan(addressPairs)) yield value;
+  }
+
+  async #put(pair: AddressPair): Promise<AddressPair> {
+    const { store } = this.#options;
+    const claimed = await store.update(reversePairs, pair.aor, (current) =>
+      current && current.wv !== pair.wv
+        ? { kind: 'keep', result: current.wv }
+        : { kind: 'put', value: { wv: pair.wv }, result: pair.wv },
+    );
+    if (claimed !== pair.wv)
+      throw new ParleyError('gateway-address-conflict', `${pair.aor} is ${claimed} already`);
+    const kept = await store.update(addressPairs, pair.wv, (current) =>
+      current && current.aor !== pair.aor
+        ? { kind: 'keep', result: current }
+        : { kind: 'put', value: pair, result: pair },
+    );
+    if (kept.aor === pair.aor) return kept;
+    await store.update(reversePairs, pair.aor, (current) =>
+      current?.wv === pair.wv ? { kind: 'remove', result: undefined } : { kind: 'keep', result: undefined },
+    );
+    throw new ParleyError('gateway-address-conflict', `${pair.wv} is ${kept.aor} already`);
+  }
+
+  /** An address of letters and digits, the same each time. */
+  async #make(aor: Aor): Promise<UserId> {
+    const mark = createHash('sha1').update(aor).digest('hex').slice(0, 12);
+    const name = aorUser(aor)
+      .toLowerCase()
+      .replace(/[^a-z0-9]/g, '')
+      .slice(0, 20);
+    const wv = parseUserId(`wv:${name}.${mark}@${this.#options.home}`, this.#options.home)!;
+    await this.#put({ wv, aor, source: 'made' });
+    this.#options.trail.record({
+      code: 'gateway.address-made',
+      outcome: 'noted',
+      clause: 'document 003 §5.1.1.2',
+      subject: aor,
+      detail: wv,
+    });
+    return wv;
+  }
+}

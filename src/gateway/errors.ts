@@ -1,0 +1,15 @@
+import { defineErrors } from '../base/errors.js';
+
+export const gatewayErrors = defineErrors({
+  'gateway-address-invalid': { sip: 400, http: 400, text: 'not an address that can be mapped' },
+  'gateway-address-conflict': { sip: 409, http: 409, text: 'the address is mapped to another one' },
+  'gateway-address-unknown': { sip: 404, http: 404, text: 'no such mapping' },
+  'gateway-instance-conflict': { sip: 409, http: 409, text: 'the Instance ID belongs to another client' },
+  'gateway-device-unknown': { sip: 404, http: 404, text: 'no such device of an IMPS user' },
+  'gateway-import-invalid': { sip: 400, http: 400, text: 'the import cannot be read' },
+  'gateway-phone-away': { sip: 480, http: 409, text: 'the IMPS phone has no session' },
+  'gateway-loop': { sip: 482, http: 409, text: 'the message came through this gateway before' },
+  'gateway-content': { sip: 415, http: 415, text: 'the phone cannot take this content' },
+  'gateway-charset': { sip: 415, http: 415, text: 'the text does not decode in its character set' },
+  'gateway-method': { sip: 405, http: 405, text: 'the gateway has no such method for phones' },
+});
