@@ -4,6 +4,7 @@ import { startBehindCore } from './app/behind-core.js';
 import { startControlling, type RunningControlling } from './app/controlling.js';
 import { startCore } from './app/core.js';
 import { domainKey } from './app/domain-key.js';
+import { makeGateway } from './app/gateway.js';
 import { startImps, type RunningImps } from './app/imps.js';
 import { startInterworking, type Interworking } from './app/interworking.js';
 import { makeParticipating } from './app/participating.js';
@@ -15,6 +16,7 @@ import { logTrail } from './app/trail-log.js';
 import { MemoryTrail } from './base/trail.js';
 import type { Config } from './config/schema.js';
 import type { ServiceHost } from './core/service.js';
+import type { Gateway } from './gateway/gateway.js';
 import { startHttp, type HttpServer } from './http/server.js';
 import type { MsrpEndpoint } from './msrp/session/index.js';
 import type { RegisteredDevices } from './reg-event/devices.js';
@@ -44,6 +46,8 @@ export interface App {
   readonly controlling: RunningControlling | undefined;
   /** Functions of this process are added to its registry before the first request. */
   readonly interworking: Interworking;
+  /** Undefined without the roles imps and core. */
+  readonly gateway: Gateway | undefined;
   /** No new work; running transactions finish within the drain time; then everything is closed, last made first. */
   stop(): Promise<void>;
 }
@@ -100,6 +104,14 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     const side: ServiceSide = core ?? behind!;
     const { host, devices } = side;
     const interworking = startInterworking(config, { stack, trail, core: host, setOf: side.setOf });
+    const gateway =
+      config.gateway.enabled && config.roles.includes('imps') && core
+        ? await makeGateway(
+            config,
+            { ...parts('gateway'), stack, core: core.host, registrar: core.registrar, devices },
+            disposers,
+          )
+        : undefined;
     const participating = config.roles.includes('participating')
       ? makeParticipating(config, {
           ...parts('cpm'),
@@ -110,6 +122,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
           interworking,
           gruus: config.registrar.gruu ? core?.gruus : undefined,
           setOf: side.setOf,
+          onDeferred: (set) => gateway?.deferred(set),
         })
       : undefined;
     if (participating) disposers.push(() => participating.close());
@@ -125,7 +138,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       ? startControlling(config, { ...parts('controlling'), stack, core: host, nodes, msrp }, disposers)
       : undefined;
     const imps = config.roles.includes('imps')
-      ? await startImps(config, parts('imps'), disposers)
+      ? await startImps(config, { ...parts('imps'), gateway }, disposers)
       : undefined;
     const http = await startHttp({
       config,
@@ -149,6 +162,12 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       disposers.push(() => nodes.close());
     }
     side.start();
+    gateway
+      ?.start()
+      .then((phones) => log.info({ phones }, 'phones that were logged in are devices again'))
+      .catch((error: unknown) =>
+        log.error({ err: error }, 'phones wait for their next request to be devices'),
+      );
     resume();
     return {
       config,
@@ -164,6 +183,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       imps,
       controlling,
       interworking,
+      gateway,
       stop: async () => {
         await stack.drain(config.drainSeconds * 1000);
         await closeAll();

@@ -1,4 +1,5 @@
 import type { Config } from '../config/schema.js';
+import type { Gateway } from '../gateway/gateway.js';
 import { createImpsServer, parseUserId, type ImpsServer } from '../imps/index.js';
 import type { Disposers, Parts } from './parts.js';
 
@@ -15,9 +16,18 @@ export interface RunningImps {
  * @param disposers gets what stops it, before anything listens.
  * @throws ParleyError `imps-port-taken`
  */
-export async function startImps(config: Config, parts: Parts, disposers: Disposers): Promise<RunningImps> {
+export async function startImps(
+  config: Config,
+  { gateway, ...parts }: Parts & { gateway: Gateway | undefined },
+  disposers: Disposers,
+): Promise<RunningImps> {
   const { domain = config.domain, ...settings } = config.imps;
-  const server = createImpsServer({ ...parts, config: { ...settings, domain } });
+  const server = createImpsServer({
+    ...parts,
+    config: { ...settings, domain },
+    ...(gateway ? { ports: gateway.ports } : {}),
+  });
+  gateway?.attach(server);
   disposers.push(() => server.close());
   await provision(server, config, domain, parts);
   const { http, cirHost, cirPort } = await server.start();

@@ -34,6 +34,7 @@ export function makeParticipating(
     interworking: Interworking;
     gruus: Gruus | undefined;
     setOf: ServiceSide['setOf'];
+    onDeferred(set: string): Promise<void> | undefined;
   },
 ): Participating {
   const { core, store, shared, interworking, gruus, setOf, ...others } = parts;

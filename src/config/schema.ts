@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { standardPolicy } from '../cpm/policy/user-policy.js';
+import { gatewayConfig } from '../gateway/config.js';
 import { impsConfig } from '../imps/index.js';
 import { groupSettings } from './group-settings.js';
 import { interworkingConfig } from './interworking.js';
@@ -183,6 +184,8 @@ export const configSchema = z.strictObject({
       sessionExpires: z.int().min(90).max(86_400).default(1_800),
     })
     .prefault({}),
+  /** IMPS phones as CPM devices. */
+  gateway: gatewayConfig.prefault({}),
   /** Registration events (RFC 3680). */
   regEvent: z
     .strictObject({

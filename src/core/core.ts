@@ -79,6 +79,17 @@ export class Core implements ServiceHost {
     return [this.#originalDialogs.route({ ...user, sessionCase, after: FROM_START })];
   }
 
+  /**
+   * Route values that lead to a service for as long as the server lives: the Path of a device that the service stands for. It gets
+   * the requests for that device's contact, which it {@link Service.serves}.
+   */
+  standIn(service: Service, user: { servedUser: string; set: string }): readonly string[] {
+    const after = this.#services.indexOf(service);
+    return [
+      this.#originalDialogs.route({ ...user, sessionCase: 'terminating-registered', after }, 'endless'),
+    ];
+  }
+
   /** Takes over every method but REGISTER. */
   attach(): void {
     this.#options.stack.on('*', (request, response) => this.handle(request, response));

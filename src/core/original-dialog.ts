@@ -19,6 +19,8 @@ const PREFIX = 'odi.';
 const MAC_BYTES = 12;
 /** Long enough for a service that rings somebody first; a request that is sent later starts a chain of its own. */
 const LIFETIME_MS = 15 * 60_000;
+/** Seconds since the epoch that no clock reaches. */
+const NEVER = 36 ** 7 - 1;
 const cases: readonly SessionCase[] = ['originating', 'terminating-registered', 'terminating-unregistered'];
 
 /**
@@ -38,14 +40,17 @@ export class OriginalDialogs {
     this.#listeners = listeners;
   }
 
-  /** A Route value (`<sip:odi.…@host:port;lr>`) that leads back to this server, or to its node `at`. @param near the peer's side, if known. */
-  route(position: ChainPosition, near?: Source, at?: LocalEnd): string {
+  /**
+   * A Route value (`<sip:odi.…@host:port;lr>`) that leads back to this server, or to its node `at`.
+   * @param near the peer's side, if known; `endless` makes one that never grows old.
+   */
+  route(position: ChainPosition, near?: Source | 'endless', at?: LocalEnd): string {
     const { sessionCase, servedUser, set, after } = position;
-    const end = Math.ceil((this.#clock.now() + LIFETIME_MS) / 1000);
+    const end = near === 'endless' ? NEVER : Math.ceil((this.#clock.now() + LIFETIME_MS) / 1000);
     const fields = [cases.indexOf(sessionCase), after, end.toString(36), set];
     if (servedUser !== set) fields.push(servedUser);
     const body = Buffer.from(fields.join('\n')).toString('base64url');
-    return `<sip:${PREFIX}${body}.${this.#mac(body).toString('base64url')}@${at ? placeOf(at) : this.#place(near)};lr>`;
+    return `<sip:${PREFIX}${body}.${this.#mac(body).toString('base64url')}@${at ? placeOf(at) : this.#place(near === 'endless' ? undefined : near)};lr>`;
   }
 
   /** Reads our own Route; undefined when it is no identifier, forged, or too old. */

@@ -51,7 +51,8 @@ export async function exchange(
     polled: false,
     acknowledged: undefined,
   };
-  if (session) await context.sessions.touch(session);
+  const renewed = session && (await context.sessions.touch(session));
+  if (renewed) context.ports.observer.sessionChanged(renewed);
   let count = 0;
   for (const transaction of message.transactions) {
     const refusal = !read.versionKnown

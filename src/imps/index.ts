@@ -11,8 +11,13 @@ export type {
   SessionObserver,
   UserDirectory,
 } from './ports.js';
+export { clientKey, parseClientIdFields, type ClientId } from './address/client-id.js';
+export { domainOf, userPartOf } from './address/wv-address.js';
 export { formatWvAddress, parseUserId, parseWvAddress, type UserId } from './address/wv-address.js';
-export type { SessionRecord, UserRecord } from './state/records.js';
 export { codeOf, CspClient, message } from './client/csp-client.js';
 export { textCoding, wbxmlCoding, xmlCoding } from './codec/coding.js';
 export { child, childrenOf, element, textOf, type Element } from './codec/element.js';
+export type { MessageRecord, SessionRecord, UserRecord } from './state/records.js';
+export { statusTitles, type StatusCode } from './status.js';
+export type { Address } from './delivery/routing.js';
+export { takesMessages } from './delivery/courier.js';

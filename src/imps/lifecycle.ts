@@ -23,6 +23,12 @@ export async function sessionStarted(context: ImpsContext, session: SessionRecor
   context.ports.observer.sessionStarted(session);
 }
 
+/** What a session can do, or how long it lives, is another thing now. */
+export async function sessionChanged(context: ImpsContext, id: string): Promise<void> {
+  const session = await context.sessions.find(id);
+  if (session) context.ports.observer.sessionChanged(session);
+}
+
 /** Services were agreed: a session with groups joins those that its user wants to be in (document 004 §6.1.1). */
 export async function afterServices(context: ImpsContext, id: string): Promise<void> {
   const session = await context.sessions.find(id);
@@ -30,6 +36,7 @@ export async function afterServices(context: ImpsContext, id: string): Promise<v
     (code) => code === 'SUBGCN' || code === 'GETJU' || code === 'CREAG',
   );
   if (session && groups) await autoJoin(context, session);
+  await sessionChanged(context, id);
 }
 
 /**

@@ -7,6 +7,7 @@ export const localPorts = (store: Store): ImpsPorts => ({
   users: new LocalUsers(store),
   router: {
     route: async () => ({ kind: 'local' }),
+    report: async () => undefined,
     knows: async () => false,
   },
   presence: {
@@ -16,6 +17,7 @@ export const localPorts = (store: Store): ImpsPorts => ({
   },
   observer: {
     sessionStarted: () => undefined,
+    sessionChanged: () => undefined,
     sessionEnded: () => undefined,
   },
   pagers: [],

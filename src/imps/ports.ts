@@ -1,5 +1,6 @@
 import type { UserId } from './address/wv-address.js';
 import type { Element } from './codec/element.js';
+import type { Address } from './delivery/routing.js';
 import type { MessageRecord, SessionRecord, UserRecord } from './state/records.js';
 import type { StatusCode } from './status.js';
 
@@ -26,8 +27,16 @@ export type RouteVerdict =
 
 /** Decides on each message to a user, before it is stored. A gateway takes those to users of another system. */
 export interface MessageRouter {
-  /** Resolves `taken` only when the message cannot be lost any more. */
-  route(recipient: UserId, message: MessageRecord): Promise<RouteVerdict>;
+  /**
+   * Resolves `taken` only when the message cannot be lost any more.
+   * @param address the recipient's client or application that is meant alone
+   */
+  route(recipient: UserId, message: MessageRecord, address: Address): Promise<RouteVerdict>;
+  /**
+   * What became of a message that came by `ImpsServer.deliver` with an `origin` and wanted a report. It is called again
+   * after a crash; when it rejects, the message is taken as it was reported.
+   */
+  report(recipient: UserId, message: MessageRecord, status: StatusCode): Promise<void>;
   /** True when a user outside the local directory can be reached. */
   knows(user: UserId): Promise<boolean>;
 }
@@ -44,6 +53,8 @@ export interface PresenceSource {
 /** Who wants to know of sessions: a gateway keeps one registration for each. */
 export interface SessionObserver {
   sessionStarted(session: SessionRecord): void;
+  /** It negotiated, or its keep-alive timer started anew; not told of every transaction. */
+  sessionChanged(session: SessionRecord): void;
   sessionEnded(session: SessionRecord): void;
 }
 

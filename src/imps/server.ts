@@ -8,8 +8,9 @@ import { Cir } from './cir/cir.js';
 import type { Element } from './codec/element.js';
 import { impsConfig, type ImpsConfigInput } from './config.js';
 import type { Endpoints, ImpsContext } from './context.js';
-import { report, send } from './delivery/courier.js';
+import { deliverTo, report, send } from './delivery/courier.js';
 import { Mailbox } from './delivery/mailbox.js';
+import { notifyOffline } from './delivery/offline-notification.js';
 import { Outbox } from './delivery/outbox.js';
 import { endSession } from './lifecycle.js';
 import { localPorts } from './local-ports.js';
@@ -42,8 +43,20 @@ export interface ImpsServerOptions {
 /** What somebody outside sends to a user: a gateway, or the operator. */
 export type IncomingMessage = Pick<MessageRecord, 'sender' | 'contentType' | 'content'> &
   Partial<
-    Pick<MessageRecord, 'contentEncoding' | 'contentBytes' | 'deliveryReport' | 'sentAt' | 'expiresAt'>
-  >;
+    Pick<
+      MessageRecord,
+      | 'contentEncoding'
+      | 'contentName'
+      | 'contentBytes'
+      | 'deliveryReport'
+      | 'sentAt'
+      | 'expiresAt'
+      | 'origin'
+    >
+  > & {
+    /** Only for this session of the user. */
+    readonly session?: string;
+  };
 
 /** The IMPS server as the rest of Parley sees it. */
 export interface ImpsServer {
@@ -61,6 +74,8 @@ export interface ImpsServer {
     user: UserId,
     message: IncomingMessage,
   ): Promise<{ readonly status: StatusCode; readonly messageId: string }>;
+  /** Tells the clients of a user without session, over the bearer that they negotiated, that something waits elsewhere. */
+  notifyOffline(user: UserId): Promise<void>;
   /** Tells the sender of a message that a router took over what became of it. */
   reportDelivery(message: MessageRecord, recipient: UserId, status: StatusCode): Promise<void>;
   /** Presence of a user outside the local directory changed: a PresenceSubList with what is new. */
@@ -142,7 +157,7 @@ export function createImpsServer(options: ImpsServerOptions): ImpsServer {
       await endSession(context, session, 601);
       return true;
     },
-    async deliver(user, message) {
+    async deliver(user, { session, ...message }) {
       const now = clock.now();
       const record: MessageRecord = {
         contentEncoding: 'None',
@@ -155,8 +170,12 @@ export function createImpsServer(options: ImpsServerOptions): ImpsServer {
         contentSize: message.contentBytes?.length ?? message.content.length,
         sessions: [],
       };
-      return { status: await send(context, user, record), messageId: record.id };
+      if (session === undefined) return { status: await send(context, user, record), messageId: record.id };
+      const living = await context.sessions.find(session);
+      if (living?.user !== user) return { status: 533, messageId: record.id };
+      return { status: await deliverTo(context, living, record), messageId: record.id };
     },
+    notifyOffline: (user) => notifyOffline(context, user),
     reportDelivery: (message, recipient, code) => report(context, recipient, message, code),
     async publishPresence(user, list) {
       await presenceChanged(context, user, await replaceOwn(context, user, list));

@@ -32,6 +32,7 @@ export const statusTitles = {
   501: 'Not implemented',
   502: 'Session cannot be recovered',
   503: 'Service unavailable',
+  504: 'Timeout',
   505: 'Version not supported',
   506: 'Service not agreed',
   507: 'Message queue full',

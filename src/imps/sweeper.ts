@@ -7,7 +7,7 @@ import { endSession } from './lifecycle.js';
 import { deleteEmptyGroups } from './services/groups.js';
 import { invitations } from './services/invitations.js';
 import { searches } from './services/search.js';
-import { attempts, challenges, replies, userOutbox } from './state/records.js';
+import { attempts, challenges, replies, taken, userOutbox } from './state/records.js';
 
 const EVERY_MS = 1000;
 /** Records of each kind that one round takes. */
@@ -21,6 +21,7 @@ const passing: readonly Table<unknown>[] = [
   searches,
   invitations,
   userOutbox,
+  taken,
   endedSessions,
 ];
 

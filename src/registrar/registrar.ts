@@ -18,7 +18,12 @@ import {
 import type { Authenticator } from './authenticator.js';
 import './errors.js';
 import type { Gruus } from './gruus.js';
-import { decodeRegister, type ExpiryPolicy, type RegisterCommand } from './register-command.js';
+import {
+  decodeRegister,
+  type ContactRequest,
+  type ExpiryPolicy,
+  type RegisterCommand,
+} from './register-command.js';
 import { registerResponse } from './register-response.js';
 import {
   registrations,
@@ -50,12 +55,30 @@ export interface RegistrarOptions {
   serviceRoute(request: ServerRequest): readonly string[];
 }
 
+/** A device that a node of this server stands for: a phone of another system. */
+export interface StandInDevice {
+  readonly contact: ContactRequest;
+  /** Constant while the device stays: another one ends the validity of its temporary GRUUs. */
+  readonly callId: string;
+  /** Route values that lead to the node. */
+  readonly path: readonly string[];
+  readonly userAgent?: string | undefined;
+}
+
+/** The same command as the next one of its Call-ID: the order of a stand-in's registrations is that of its calls. */
+function following(command: RegisterCommand, { bindings }: Registration): RegisterCommand {
+  const last = bindings.find(({ callId }) => callId === command.callId);
+  return last ? { ...command, cseq: last.cseq + 1 } : command;
+}
+
 /** Who is registered for a REGISTER: the identity of its To, and the set that registers with it. */
 interface Registrant {
   readonly aor: Aor;
   readonly privateId: string;
   readonly set: readonly Aor[];
 }
+
+type Decode = (before: Registration, last: RegisterCommand | undefined) => RegisterCommand;
 
 interface Committed {
   readonly command: RegisterCommand;
@@ -94,7 +117,11 @@ export class Registrar {
     const registrant = await this.#registrant(request, authentication.privateId);
     let committed: Committed;
     try {
-      committed = await this.#commit(registrant, request);
+      committed = await this.#commit(
+        registrant,
+        (before, last) =>
+          last ?? decodeRegister(request, this.#options.expiry, registrant.aor, before.bindings),
+      );
     } catch (error) {
       if (!(error instanceof ParleyError) || error.code !== 'register-brief') throw error;
       this.#refuseBrief(request, response);
@@ -152,6 +179,37 @@ export class Registrar {
       const { registration } = removeExpired(value, this.#options.clock.now());
       if (registration.bindings.length > 0) yield { set: key, registration };
     }
+  }
+
+  /**
+   * Registers a device on behalf of a user of the domain, without a REGISTER: a node of this server that stands for the device
+   * vouches for it.
+   * @returns false when the identity is not one of the domain, or is barred.
+   * @throws ParleyError `register-too-many-contacts`
+   */
+  async registerFor(identity: string, device: StandInDevice): Promise<boolean> {
+    const aor = parseAor(identity);
+    const row = await this.#options.subscribers.identity(aor);
+    if (row?.barred) return false;
+    const set = row?.set ?? (this.#options.openDomain && (await this.setOf(aor)) ? [aor] : undefined);
+    if (!set) return false;
+    const command: RegisterCommand = {
+      kind: 'update',
+      contacts: [device.contact],
+      callId: device.callId,
+      cseq: 1,
+      path: device.path,
+      wantsGruu: true,
+      outbound: false,
+      direct: false,
+      flow: undefined,
+      flowOnly: false,
+      userAgent: device.userAgent?.slice(0, 128),
+    };
+    const registrant = { aor, privateId: row?.privateId ?? aor, set };
+    const { applied } = await this.#commit(registrant, (before) => following(command, before));
+    this.#announce(set[0]!, applied);
+    return true;
   }
 
   /**
@@ -249,9 +307,9 @@ export class Registrar {
     });
   }
 
-  /** The command is decoded beside the record: what the record has already need not be read again. */
-  async #commit(registrant: Registrant, request: ServerRequest): Promise<Committed> {
-    const { clock, gruus, maxContacts, matching, expiry } = this.#options;
+  /** @param decode gives the command, beside the record: what the record has already need not be read again. */
+  async #commit(registrant: Registrant, decode: Decode): Promise<Committed> {
+    const { clock, gruus, maxContacts, matching } = this.#options;
     const { aor, privateId } = registrant;
     const set = registrant.set[0]!;
     const indexes = new Map<string, number>();
@@ -267,7 +325,7 @@ export class Registrar {
     let command: RegisterCommand | undefined;
     for (;;) {
       const applied = await this.#update(set, (before) => {
-        command ??= decodeRegister(request, expiry, aor, before.bindings);
+        command = decode(before, command);
         return applyRegister(before, command, context);
       });
       if (!('indexesNeeded' in applied)) return { command: command!, applied };

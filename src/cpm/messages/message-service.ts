@@ -37,6 +37,8 @@ export interface MessageServiceOptions {
   readonly largest: number;
   /** Seconds that a deferred message waits at most, and when its sender names no time. */
   readonly longestWait: number;
+  /** Called after a message was stored for a user, of whom perhaps no device is there. */
+  onDeferred?(set: string): Promise<void> | undefined;
   /** Route values that lead from this service to the devices of a user. */
   onward(sessionCase: SessionCase, user: { servedUser: string; set: string }): readonly string[];
 }
@@ -145,6 +147,11 @@ export class MessageService implements Service {
     if (!mustDefer) return;
     await this.#defer(request, servedUser, set);
     response.send(202);
+    this.#options
+      .onDeferred?.(set)
+      ?.catch((error: unknown) =>
+        this.#options.log.error({ err: error, set }, 'nobody was told of a stored message'),
+      );
     // a device may have registered while the message was under way or being stored; behind others it is their next try
     if (waits || (await this.#registered(set)) !== seen) this.#deliver(set);
   }

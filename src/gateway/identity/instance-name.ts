@@ -1,6 +1,6 @@
 import { v5 } from 'uuid';
 import { imeiCheckDigit, InstanceId } from '../../identity/instance-id.js';
-import { clientKey, parseClientIdFields, type ClientId, type UserId } from '../../imps/index.js';
+import { parseClientIdFields, type ClientId, type UserId } from '../../imps/index.js';
 
 /**
  * Name space of the UUIDs that stand for IMPS clients: version 5 of the DNS name space and `imps-client.parley`.
@@ -26,9 +26,6 @@ export function clientUuid({ user, client, applicationId }: ImpsClient): string 
 export function canonicalClientId(client: ClientId): string {
   return client.url ?? `msisdn:${(client.msisdn ?? '').replace(/\D/g, '')}`;
 }
-
-/** Whether two Client-IDs are one client's, as sessions compare them. */
-export const sameClient = (one: ClientId, other: ClientId): boolean => clientKey(one) === clientKey(other);
 
 /**
  * The IMEI that a client shows, as an Instance ID: 15 digits whose last one is their check digit. Fewer digits, or a wrong

@@ -240,6 +240,7 @@ export const clientCapabilityRequest: Handler = async (context, { session, versi
   const list = child(primitive, 'CapabilityList');
   if (!list) throw new CspRefusal(400, 'no CapabilityList');
   const agreed = await agree(context, session, list);
+  context.ports.observer.sessionChanged(agreed.session);
   context.trail.record({
     code: 'imps.capabilities-agreed',
     outcome: 'accepted',

@@ -127,6 +127,7 @@ async function reestablish(
   }));
   if (!changed) throw new CspRefusal(502);
   await context.sessions.touch(changed);
+  context.ports.observer.sessionChanged(changed);
   return changed;
 }
 

@@ -63,12 +63,12 @@ export class SessionKeeper {
   /** When the session last had a transaction. */
   seenAt = (session: SessionRecord): number => this.#seen.get(session.id) ?? session.seenAt;
 
-  /** A transaction of the session happened: its timer starts anew. */
-  async touch(session: SessionRecord): Promise<void> {
+  /** A transaction of the session happened: its timer starts anew. @returns the session's record, if that was committed */
+  async touch(session: SessionRecord): Promise<SessionRecord | undefined> {
     const now = this.#clock.now();
     this.#seen.set(session.id, now);
-    if (now - session.seenAt < graceOf(session)) return;
-    await this.change(session.id, (current) => ({ ...current, seenAt: now }));
+    if (now - session.seenAt < graceOf(session)) return undefined;
+    return this.change(session.id, (current) => ({ ...current, seenAt: now }));
   }
 
   /** Changes a session's record. @returns it as it is then; undefined when the session is gone */

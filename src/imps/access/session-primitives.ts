@@ -1,7 +1,7 @@
 import { clientIdElement, readClientId } from '../address/client-id.js';
 import { child, element, numberOf, textsOf, type Element } from '../codec/element.js';
 import type { Handler, ImpsContext } from '../context.js';
-import { endSession } from '../lifecycle.js';
+import { endSession, sessionChanged } from '../lifecycle.js';
 import { CspRefusal, result, status } from '../status.js';
 import { versionNames, versions, type CspVersion } from '../vocabulary/versions.js';
 import { keepAlive } from './login.js';
@@ -22,6 +22,7 @@ export const keepAliveRequest: Handler = async (context, { session, primitive })
   const keepAliveSeconds = keepAlive(context, timeToLive);
   const seenAt = context.clock.now();
   await context.sessions.change(session.id, (current) => ({ ...current, keepAliveSeconds, seenAt }));
+  await sessionChanged(context, session.id);
   return element(
     'KeepAlive-Response',
     result(200),

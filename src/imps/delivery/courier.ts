@@ -8,10 +8,12 @@ import { allows } from '../services/access-lists.js';
 import {
   clients,
   keyOf,
+  taken,
   userOutbox,
   type MessageRecord,
   type OfflineHandling,
   type SessionRecord,
+  type TakenRecord,
 } from '../state/records.js';
 import { countOf } from '../state/count.js';
 import { result, type StatusCode } from '../status.js';
@@ -24,6 +26,8 @@ const BATCH = 8;
 const LOOK = 200;
 /** How long a request waits for a user without session. */
 const USER_OUTBOX_MS = 7 * 86_400_000;
+/** How long whoever delivers a message from outside may try. */
+const REMEMBER_TAKEN_MS = 7 * 86_400_000;
 
 /** Whether service negotiation left the session any way to get messages. */
 export const takesMessages = ({ functions }: SessionRecord): boolean =>
@@ -40,7 +44,7 @@ export async function send(
   message: MessageRecord,
   address: Address = {},
 ): Promise<StatusCode> {
-  const verdict = await context.ports.router.route(user, message);
+  const verdict = await context.ports.router.route(user, message, address);
   if (verdict.kind === 'taken') return 200;
   if (verdict.kind === 'refused') return verdict.status;
   if (!(await context.ports.users.find(user))) return 531;
@@ -85,6 +89,54 @@ export async function deliver(
   for (const session of sessions) await context.outbox.addMessage(session, message.id);
 }
 
+/**
+ * Takes a message from outside for one session. One that comes again, because whoever sent it did not hear of the first
+ * time, has the Message-ID of then, and is not given to a client twice.
+ * @returns 200 once it is committed, or why the session does not get it
+ */
+export async function deliverTo(
+  context: ImpsContext,
+  session: SessionRecord,
+  message: MessageRecord,
+): Promise<StatusCode> {
+  const { user } = session;
+  if (!(await allows(context, user, message.sender))) return 532;
+  if (!takesMessages(session)) return 506;
+  if (await context.mailbox.full(user)) return 507;
+  const known = message.origin && (await changeTaken(context, user, message, (current) => current));
+  if (known?.clients.includes(clientKey(session.client))) return 200;
+  const id = known?.id ?? message.id;
+  await context.mailbox.putFor(session, { ...message, id });
+  await context.outbox.addMessage(session.id, id);
+  return 200;
+}
+
+/** The record of a message from outside; it is made when there is none. */
+async function changeTaken(
+  context: ImpsContext,
+  user: UserId,
+  { id, origin }: MessageRecord,
+  fn: (current: TakenRecord) => TakenRecord,
+): Promise<TakenRecord> {
+  return context.store.update(taken, keyOf(user, origin?.key ?? id), (current) => {
+    const value = fn(current ?? { id, clients: [] });
+    if (value === current) return { kind: 'keep', result: current };
+    return { kind: 'put', value, deadline: context.clock.now() + REMEMBER_TAKEN_MS, result: value };
+  });
+}
+
+async function rememberTaken(
+  context: ImpsContext,
+  session: SessionRecord,
+  message: MessageRecord,
+): Promise<void> {
+  const client = clientKey(session.client);
+  await changeTaken(context, session.user, message, (current) => ({
+    ...current,
+    clients: [...current.clients.filter((other) => other !== client), client],
+  }));
+}
+
 function candidate(context: ImpsContext, session: SessionRecord): Candidate {
   return {
     id: session.id,
@@ -126,6 +178,7 @@ export async function delivered(
   const waiting = await context.outbox.remove(session.id, id);
   if (!message) return waiting ? 200 : 426;
   if (message.deliveryReport && !message.delivered) await report(context, session.user, message, 200);
+  if (message.origin !== undefined) await rememberTaken(context, session, message);
   const others = message.sessions.filter((other) => other !== session.id);
   if (others.length === 0) await context.mailbox.remove(session.user, id);
   else
@@ -156,6 +209,7 @@ export async function report(
   message: MessageRecord,
   code: StatusCode,
 ): Promise<void> {
+  if (message.origin !== undefined) return context.ports.router.report(recipient, message, code);
   const { user } = message.sender;
   if (user === undefined) return;
   // the information is that of the message as sent, to the recipient that it concerns

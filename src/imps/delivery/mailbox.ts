@@ -33,6 +33,21 @@ export class Mailbox {
     if (isNew) this.#counts.set(user, (this.#counts.get(user) ?? 0) + 1);
   }
 
+  /** Commits a message for one session of its recipient; other sessions may have it too. */
+  async putFor({ user, id: session }: { user: UserId; id: string }, message: MessageRecord): Promise<void> {
+    const isNew = await this.#store.update(mailbox, keyOf(user, message.id), (current) => {
+      if (current?.sessions.includes(session)) return { kind: 'keep', result: false };
+      const value = current ?? message;
+      return {
+        kind: 'put',
+        value: { ...value, sessions: [...value.sessions, session] },
+        deadline: value.expiresAt,
+        result: !current,
+      };
+    });
+    if (isNew) this.#counts.set(user, (this.#counts.get(user) ?? 0) + 1);
+  }
+
   /** @returns the message as it is then; undefined when it is gone or `fn` took it away by giving undefined */
   change(
     user: UserId,

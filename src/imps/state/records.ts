@@ -135,6 +135,14 @@ export interface Party {
   readonly screenName?: string | undefined;
 }
 
+/** Where a message from outside came from. */
+export interface Origin {
+  /** The same each time that it comes. */
+  readonly key: string;
+  /** What the router wrote to know it again. */
+  readonly note: string;
+}
+
 /** An instant message on its way to one user. */
 export interface MessageRecord {
   readonly id: string;
@@ -152,12 +160,22 @@ export interface MessageRecord {
   readonly sentAt: number;
   readonly expiresAt: number;
   readonly deliveryReport: boolean;
+  /** Set when it came from outside: reports of it go to the router. */
+  readonly origin?: Origin | undefined;
   /** Session that it was sent in; the report goes there while it lives. */
   readonly senderSession?: string | undefined;
   /** Sessions that it was put into the outbox of; empty while it is stored for a later login. */
   readonly sessions: readonly string[];
   /** One of several sessions has it; the others may still have it pushed. */
   readonly delivered?: boolean | undefined;
+}
+
+/** A message from outside, by recipient and key of its origin: one that comes again is not delivered again. */
+export interface TakenRecord {
+  /** The Message-ID that it got when it came first. */
+  readonly id: string;
+  /** Keys of the clients that have it. */
+  readonly clients: readonly string[];
 }
 
 /** An answer that is given again when its transaction is repeated. */
@@ -186,5 +204,6 @@ export const attempts = table<AttemptsRecord>('imps-attempts');
 export const outbox = table<OutboxRecord>('imps-outbox');
 export const userOutbox = table<UserOutboxRecord>('imps-user-outbox');
 export const mailbox = table<MessageRecord>('imps-mailbox');
+export const taken = table<TakenRecord>('imps-taken');
 export const replies = table<ReplyRecord>('imps-replies');
 export const pollCookies = table<{ readonly session: string }>('imps-poll-cookies');

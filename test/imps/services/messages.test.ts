@@ -417,7 +417,8 @@ describe('a message from outside', () => {
       {},
       {
         router: {
-          knows: async (user) => user.startsWith('wv:out'),
+          report: async () => undefined,
+        knows: async (user) => user.startsWith('wv:out'),
           route: async (user, { content }) => {
             if (user === userId('outside')) {
               taken.push(content);

@@ -204,7 +204,8 @@ describe('presence', () => {
     here = await world(
       {},
       {
-        router: { knows: async (user) => user === outside, route: async () => ({ kind: 'taken' }) },
+        router: { report: async () => undefined,
+        knows: async (user) => user === outside, route: async () => ({ kind: 'taken' }) },
         presence: {
           fetch: async (user) => (user === outside ? list : undefined),
           watch: async (user) => void (user === outside && watched.push('watch')),

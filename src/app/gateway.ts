@@ -1,0 +1,29 @@
+import type { Config } from '../config/schema.js';
+import type { Core } from '../core/core.js';
+import { Gateway } from '../gateway/gateway.js';
+import type { RegisteredDevices } from '../reg-event/devices.js';
+import type { Registrar } from '../registrar/registrar.js';
+import type { Disposers, ServiceParts } from './parts.js';
+
+/**
+ * The gateway between IMPS phones and CPM, with the addresses that the configuration lays down. It comes before the other services:
+ * what a phone sends passes all of them.
+ */
+export async function makeGateway(
+  config: Config,
+  parts: Omit<ServiceParts, 'core'> & { core: Core; registrar: Registrar; devices: RegisteredDevices },
+  disposers: Disposers,
+): Promise<Gateway> {
+  const gateway = new Gateway({
+    ...parts,
+    config: config.gateway,
+    domains: [config.domain, ...config.domains],
+    impsDomain: config.imps.domain ?? config.domain,
+    pagerBytes: config.cpm.pagerBytes,
+  });
+  parts.core.use(gateway);
+  disposers.push(() => gateway.close());
+  for (const { imps, identities } of config.subscribers)
+    if (imps !== undefined) await gateway.addresses.provision(imps, identities[0]!);
+  return gateway;
+}

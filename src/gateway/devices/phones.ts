@@ -1,0 +1,162 @@
+import type { Clock } from '../../base/clock.js';
+import { ParleyError } from '../../base/errors.js';
+import type { Logger } from '../../base/log.js';
+import type { Trail } from '../../base/trail.js';
+import { InstanceId } from '../../identity/instance-id.js';
+import type { ImpsServer, SessionObserver, SessionRecord, UserId } from '../../imps/index.js';
+import type { Registrar } from '../../registrar/registrar.js';
+import { clientOf, type DeviceMap } from '../identity/device-map.js';
+import { clientUuid } from '../identity/instance-name.js';
+import type { DeviceRecord } from '../records.js';
+import { contactParams, contactUri, deviceName, proofOf, readContactUser, userAgent } from './contact.js';
+
+export interface PhonesOptions {
+  readonly imps: () => ImpsServer;
+  readonly registrar: Registrar;
+  readonly devices: DeviceMap;
+  readonly clock: Clock;
+  readonly trail: Trail;
+  readonly log: Logger;
+  /** Host of the phones' contacts. */
+  readonly host: string;
+  /** Whether phones take part in CPM sessions. */
+  readonly sessions: boolean;
+  /** The identity that a phone's user registers; undefined when the user is none of the domain. */
+  identityOf(user: UserId): Promise<string | undefined>;
+  /** Route values that lead to the gateway. */
+  path(user: { servedUser: string; set: string }): readonly string[];
+}
+
+/** Seconds by which a binding outlives what is left of its session: the session's end removes it. */
+const GRACE = 60;
+/** Sessions that are registered again at once after a restart. */
+const AT_ONCE = 64;
+
+/** A phone as requests find it. */
+export interface Phone {
+  readonly session: SessionRecord;
+  readonly device: DeviceRecord;
+}
+
+/**
+ * IMPS sessions as registered CPM devices: login makes a binding, what the session negotiates and its traffic refresh it, its end
+ * removes it. What happens to one session happens in order.
+ */
+export class Phones implements SessionObserver {
+  readonly #options: PhonesOptions;
+  readonly #running = new Map<string, Promise<void>>();
+  #open: () => void = () => undefined;
+  readonly #ready = new Promise<void>((resolve) => (this.#open = resolve));
+
+  constructor(options: PhonesOptions) {
+    this.#options = options;
+  }
+
+  sessionStarted(session: SessionRecord): void {
+    this.#inOrder(session, () => this.#register(session));
+  }
+
+  sessionChanged(session: SessionRecord): void {
+    this.#inOrder(session, () => this.#register(session));
+  }
+
+  sessionEnded(session: SessionRecord): void {
+    this.#inOrder(session, () => this.#remove(session));
+  }
+
+  /**
+   * The listeners are open: phones that log in are registered from now on, and those that are there already.
+   * @returns how many there were
+   */
+  async start(): Promise<number> {
+    this.#open();
+    let count = 0;
+    const running = new Set<Promise<void>>();
+    for await (const session of this.#options.imps().sessions()) {
+      count++;
+      const one = this.#register(session)
+        .catch((error: unknown) => this.#failed(session, error))
+        .finally(() => running.delete(one));
+      running.add(one);
+      if (running.size >= AT_ONCE) await Promise.race(running);
+    }
+    await Promise.all(running);
+    return count;
+  }
+
+  /** Resolves when everything that sessions asked for until now is done. */
+  async settled(): Promise<void> {
+    while (this.#running.size > 0) await Promise.all(this.#running.values());
+  }
+
+  /** The phone that a contact stands for. @throws ParleyError `gateway-phone-away` */
+  async at(contactUser: string | undefined): Promise<Phone> {
+    const named = readContactUser(contactUser);
+    const device = named && (await this.#options.devices.find(named.user, named.uuid));
+    if (named && device) {
+      for await (const session of this.#options.imps().sessions(named.user))
+        if (proofOf(session) === named.proof) return { session, device };
+    }
+    throw new ParleyError('gateway-phone-away');
+  }
+
+  #inOrder(session: SessionRecord, work: () => Promise<void>): void {
+    const before = this.#running.get(session.id) ?? this.#ready;
+    const done = before
+      .then(work)
+      .catch((error: unknown) => this.#failed(session, error))
+      .finally(() => {
+        if (this.#running.get(session.id) === done) this.#running.delete(session.id);
+      });
+    this.#running.set(session.id, done);
+  }
+
+  #failed({ user }: SessionRecord, error: unknown): void {
+    this.#options.trail.record({
+      code: 'gateway.device-refused',
+      outcome: 'refused',
+      clause: 'document 003 §5.1.2',
+      subject: user,
+      detail: error instanceof ParleyError ? error.code : 'failed',
+    });
+    if (!(error instanceof ParleyError))
+      this.#options.log.error({ err: error, user }, 'a phone is not registered');
+  }
+
+  async #register(session: SessionRecord): Promise<void> {
+    const { registrar, devices, host, sessions, clock } = this.#options;
+    const identity = await this.#options.identityOf(session.user);
+    const set = identity === undefined ? undefined : await registrar.setOf(identity);
+    if (identity === undefined || set === undefined) return;
+    const device = await devices.of(clientOf(session));
+    const seconds =
+      Math.ceil((session.seenAt - clock.now()) / 1000 + session.keepAliveSeconds * 1.25) + GRACE;
+    if (seconds <= 0) return;
+    await registrar.registerFor(identity, {
+      contact: {
+        uri: contactUri(device, session, host),
+        params: contactParams(device, session, sessions),
+        deviceName: deviceName(session),
+        instance: InstanceId.fromUrn(device.instance),
+        regId: undefined,
+        q: 1,
+        expires: seconds,
+      },
+      callId: callIdOf(session),
+      path: this.#options.path({ servedUser: identity, set }),
+      userAgent: userAgent(session),
+    });
+  }
+
+  async #remove(session: SessionRecord): Promise<void> {
+    const { registrar } = this.#options;
+    const identity = await this.#options.identityOf(session.user);
+    const set = identity === undefined ? undefined : await registrar.setOf(identity);
+    if (set === undefined) return;
+    // by Call-ID: a session that took over the Instance ID stays
+    await registrar.deregister(set, 'unregistered', ({ callId }) => callId === callIdOf(session));
+  }
+}
+
+const callIdOf = (session: SessionRecord): string =>
+  `imps-${clientUuid(clientOf(session))}-${proofOf(session).slice(0, 12)}`;

@@ -1,0 +1,77 @@
+import type { Clock } from '../../base/clock.js';
+import type { ImpsServer, MessageRecord, StatusCode, UserId } from '../../imps/index.js';
+import type { Imdn } from '../../msrp/imdn.js';
+import { table, type Store } from '../../store/store.js';
+
+/** A message of a phone whose delivery report is due. */
+interface ReportRecord {
+  /** Without its content. */
+  readonly message: MessageRecord;
+  readonly recipient: UserId;
+}
+
+export const awaitedReports = table<ReportRecord>('gateway-reports');
+
+/** What notifications tell a phone; a processing notification tells it nothing yet. */
+const statuses: Readonly<Record<Imdn['kind'], Readonly<Record<string, StatusCode>>>> = {
+  delivery: { delivered: 200, failed: 410, forbidden: 534, error: 500 },
+  display: { displayed: 200, forbidden: 200, error: 200 },
+  processing: {},
+};
+
+/** Delivery reports that phones wait for, by the Message-ID under which the message went to the SIP side. */
+export class Reports {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #imps: () => ImpsServer;
+  readonly #telling = new Set<string>();
+
+  constructor(store: Store, clock: Clock, imps: () => ImpsServer) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#imps = imps;
+  }
+
+  /** Committed before the message is sent. */
+  expect(id: string, message: MessageRecord, recipient: UserId): Promise<void> {
+    return this.#store.update(awaitedReports, id, () => ({
+      kind: 'put',
+      value: { message: { ...message, content: '', contentBytes: undefined }, recipient },
+      deadline: message.expiresAt,
+      result: undefined,
+    }));
+  }
+
+  /** The message was not sent after all, and its sender knows. */
+  forget(id: string): Promise<void> {
+    return this.#store.update(awaitedReports, id, () => ({ kind: 'remove', result: undefined }));
+  }
+
+  /** A notification came for a message of a user. @returns whether the phone heard of it now */
+  async arrived(user: UserId, { messageId, kind, status }: Imdn): Promise<boolean> {
+    const code = statuses[kind][status];
+    const awaited = await this.#store.get(awaitedReports, messageId);
+    if (code === undefined || awaited?.message.sender.user !== user) return false;
+    // the notification reaches every phone of the user at once
+    if (this.#telling.has(messageId)) return false;
+    this.#telling.add(messageId);
+    try {
+      return await this.#tell(messageId, awaited, code);
+    } finally {
+      this.#telling.delete(messageId);
+    }
+  }
+
+  /** Messages of which nothing was heard in their time: their recipients' devices do not tell. */
+  async expire(limit: number): Promise<void> {
+    for (const id of await this.#store.due(awaitedReports, this.#clock.now(), limit)) await this.forget(id);
+  }
+
+  async #tell(id: string, { message, recipient }: ReportRecord, code: StatusCode): Promise<boolean> {
+    // told before it goes, so that a crash in between tells twice and not never
+    await this.#imps().reportDelivery(message, recipient, code);
+    return this.#store.update(awaitedReports, id, (current) =>
+      current ? { kind: 'remove', result: true } : { kind: 'keep', result: false },
+    );
+  }
+}

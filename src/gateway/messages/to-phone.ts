@@ -1,0 +1,202 @@
+import type { Clock } from '../../base/clock.js';
+import { ParleyError } from '../../base/errors.js';
+import type { Trail } from '../../base/trail.js';
+import {
+  parseUserId,
+  type ImpsServer,
+  type MessageRecord,
+  type StatusCode,
+  type UserId,
+} from '../../imps/index.js';
+import { innermostCpim, type CpimHead } from '../../msrp/cpim/index.js';
+import { imdnRequestOf, isImdn, parseImdn, type ImdnRequest } from '../../msrp/imdn.js';
+import { IS_COMPOSING_TYPE } from '../../msrp/is-composing.js';
+import { parseParams, unquote, type Params } from '../../sip/message/lexer.js';
+import type { SipRequest } from '../../sip/message/message.js';
+import type { AddressMap } from '../addresses/address-map.js';
+import type { Phone } from '../devices/phones.js';
+import { sipStatus } from '../status-map.js';
+import { toPhoneContent, type MimeContent } from './content.js';
+import { originKey } from './identifiers.js';
+import type { Notifications } from './notifications.js';
+import type { Reports } from './reports.js';
+
+export interface ToPhoneOptions {
+  readonly clock: Clock;
+  readonly trail: Trail;
+  readonly addresses: AddressMap;
+  readonly reports: Reports;
+  readonly notifications: Notifications;
+  readonly imps: () => ImpsServer;
+  /** Domain of the IMPS users. */
+  readonly home: string;
+  setOf(aor: string): Promise<string | undefined>;
+  identityOf(user: UserId): Promise<string | undefined>;
+}
+
+/** What is kept with a message to know its sender again, when a report is due. */
+interface Note {
+  /** Who gets the notification. */
+  readonly sender: string;
+  readonly messageId: string;
+  readonly dateTime: string;
+  readonly positive: boolean;
+  readonly negative: boolean;
+  /** IMDN-Record-Route as received (RFC 5438 §8.1). */
+  readonly routes: readonly string[];
+}
+
+/** A message as it came: what it holds, and what its sender wants to hear. */
+export interface Incoming {
+  readonly content: MimeContent;
+  readonly head: CpimHead | undefined;
+  readonly asked: ImdnRequest | undefined;
+  /** The same each time that it comes. */
+  readonly id: string;
+}
+
+/** What CPM users send to a phone. */
+export class ToPhone {
+  readonly #options: ToPhoneOptions;
+
+  constructor(options: ToPhoneOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * A pager mode message for a phone.
+   * @returns the SIP status: 200 when it is committed for the phone.
+   * @throws ParleyError `cpim-malformed`, `gateway-content`, `gateway-charset`
+   */
+  async message(request: SipRequest, { session }: Phone): Promise<number> {
+    const incoming = readIncoming(request);
+    const { content, head } = incoming;
+    if (head && isImdn(head)) return this.#notification(content.octets, session.user);
+    if (content.type === IS_COMPOSING_TYPE || content.octets.length === 0) return 200;
+    return sipStatus(await this.deliver(request, incoming, { session }));
+  }
+
+  /** Puts a message of somebody on the SIP side into the way to one session. @returns 200 once it is committed */
+  async deliver(
+    request: SipRequest,
+    { content, head, asked, id }: Incoming,
+    { session }: Pick<Phone, 'session'>,
+  ): Promise<StatusCode> {
+    const { clock, imps, trail } = this.#options;
+    const sender = await this.#sender(request);
+    const now = clock.now();
+    const sentAt = timeOf(head?.value('DateTime')) ?? timeOf(request.get('Date')) ?? now;
+    const expires = request.number('Expires');
+    const note: Note = {
+      sender: sender.uri,
+      messageId: asked?.messageId ?? id,
+      dateTime: head?.value('DateTime') ?? new Date(sentAt).toISOString(),
+      positive: asked?.positiveDelivery ?? false,
+      negative: asked?.negativeDelivery ?? false,
+      routes: asked?.recordRoutes ?? [],
+    };
+    const converted = toPhoneContent(content, session);
+    const { status } = await imps().deliver(session.user, {
+      ...converted,
+      session: session.id,
+      sender: { user: sender.wv },
+      deliveryReport: note.positive || note.negative,
+      sentAt,
+      origin: { key: originKey(sender.uri, id), note: JSON.stringify(note) },
+      ...(expires === undefined ? {} : { expiresAt: now + Math.max(1, expires) * 1000 }),
+    });
+    trail.record({
+      code: 'gateway.message-to-phone',
+      outcome: status === 200 ? 'accepted' : 'refused',
+      clause: 'CSP NewMessage, RFC 3428',
+      subject: session.user,
+      trace: request.callId,
+      detail: String(status),
+    });
+    return status;
+  }
+
+  /** Has the sender of a message told what became of it at the phone (RFC 5438 §7.2.1); resolves when that cannot be lost. */
+  async report(recipient: UserId, message: MessageRecord, status: StatusCode): Promise<void> {
+    if (!message.origin) return;
+    const note = JSON.parse(message.origin.note) as Note;
+    const delivered = status === 200;
+    if (!(delivered ? note.positive : note.negative)) return;
+    const identity = (await this.#options.identityOf(recipient)) ?? recipient;
+    const set = (await this.#options.setOf(identity)) ?? identity;
+    await this.#options.notifications.send({
+      from: identity,
+      set,
+      to: note.sender,
+      messageId: note.messageId,
+      dateTime: note.dateTime,
+      delivered,
+      routes: note.routes,
+    });
+  }
+
+  async #notification(octets: Uint8Array, user: UserId): Promise<number> {
+    const { reports, trail } = this.#options;
+    const imdn = parseImdn(octets);
+    const told = await reports.arrived(user, imdn);
+    trail.record({
+      code: 'gateway.report-to-phone',
+      outcome: told ? 'accepted' : 'noted',
+      clause: 'RFC 5438 §9',
+      subject: user,
+      trace: imdn.messageId,
+      detail: `${imdn.kind} ${imdn.status}`,
+    });
+    return 200;
+  }
+
+  /** Who the network says the sender is (RFC 3325); one who asked for privacy has an address that leads nowhere. */
+  async #sender(request: SipRequest): Promise<{ uri: string; wv: UserId }> {
+    const { addresses, home } = this.#options;
+    const asserted = request.addresses('P-Asserted-Identity')[0];
+    if (!asserted) return { uri: request.from.uriText, wv: parseUserId('anonymous', home)! };
+    const uri = asserted.uriText;
+    const wv = /^wv:/i.test(uri) ? parseUserId(uri, home) : await addresses.toWv(uri);
+    if (wv === undefined) throw new ParleyError('gateway-address-invalid', 'sender');
+    return { uri, wv };
+  }
+}
+
+/** Opens message/cpim; anything else is the message itself. @throws ParleyError `cpim-malformed` */
+export function readIncoming(request: SipRequest): Incoming {
+  const type = request.get('Content-Type') ?? 'text/plain';
+  if (!/^\s*message\/cpim\s*(?:;|$)/i.test(type)) {
+    const id = request.get('Contribution-ID') ?? request.callId;
+    return { content: mime(type, undefined, request.body), head: undefined, asked: undefined, id };
+  }
+  const { head, content } = innermostCpim(request.body);
+  const asked = imdnRequestOf(head);
+  return {
+    content: mime(head.mime('Content-Type') ?? 'text/plain', head.mime('Content-Disposition'), content),
+    head,
+    asked,
+    id: asked?.messageId ?? request.get('Contribution-ID') ?? request.callId,
+  };
+}
+
+function mime(type: string, disposition: string | undefined, octets: Uint8Array): MimeContent {
+  const params = (text: string | undefined): Params => {
+    const semicolon = text?.indexOf(';') ?? -1;
+    return semicolon < 0 ? noParams : parseParams(text!, semicolon, 'Content-Type');
+  };
+  const of = params(type);
+  const name = of.get('name') ?? params(disposition).get('filename');
+  return {
+    type: type.split(';', 1)[0]!.trim().toLowerCase(),
+    charset: typeof of.get('charset') === 'string' ? unquote(of.get('charset')!) : undefined,
+    name: typeof name === 'string' ? unquote(name) : undefined,
+    octets,
+  };
+}
+
+const noParams: Params = new Map();
+
+function timeOf(text: string | undefined): number | undefined {
+  const time = text === undefined ? NaN : Date.parse(text);
+  return Number.isNaN(time) ? undefined : time;
+}

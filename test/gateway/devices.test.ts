@@ -1,0 +1,26 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { element } from '../../src/imps/codec/element.js';
+import { codeOf } from '../imps/tools/phone.js';
+import { GatewayWorld } from './world.js';
+
+let world: GatewayWorld;
+afterEach(() => world.close());
+
+describe('an IMPS session as a CPM device', () => {
+  it('is a binding with Instance ID, GRUU, services and device name from its login to its logout', async () => {
+    world = await GatewayWorld.start();
+    const phone = await world.loggedIn('alice', { clientId: 'wv:ZOMI2.0.*$NoWire@FLY.X95.384759' });
+    const [binding] = await world.registrations('alice');
+    expect(binding).toMatchObject({
+      deviceName: 'FLY X95',
+      userAgent: 'ZOMI/2.0.* IMPS/1.3',
+      publicGruu: `sip:alice@ims.test;gr=${String(binding?.['instance'])}`,
+    });
+    expect(binding?.['instance']).toMatch(/^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-5/);
+    expect(JSON.stringify(binding)).toContain('oma.cpm.msg');
+    expect(JSON.stringify(binding)).not.toContain(phone.sessionId);
+    expect(codeOf(await phone.request(element('Logout-Request')))).toBe(200);
+    await world.settled();
+    expect(await world.registrations('alice')).toEqual([]);
+  });
+});

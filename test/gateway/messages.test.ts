@@ -1,0 +1,151 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { child, element, textOf } from '../../src/imps/codec/element.js';
+import { codeOf, detailsOf, message } from '../imps/tools/phone.js';
+import { GatewayWorld, until } from './world.js';
+
+let world: GatewayWorld;
+afterEach(() => world.close());
+
+const icsi = ';+g.3gpp.icsi-ref="urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm.msg"';
+const cpim = (text: string, asks = 'positive-delivery, negative-delivery', type = 'text/plain'): string =>
+  [
+    'From: <sip:bob@ims.test>',
+    'To: <sip:alice@ims.test>',
+    'DateTime: 2026-01-01T00:00:00Z',
+    'NS: imdn <urn:ietf:params:imdn>',
+    'imdn.Message-ID: m-1',
+    ...(asks === '' ? [] : [`imdn.Disposition-Notification: ${asks}`]),
+    '',
+    `Content-Type: ${type}`,
+    '',
+    text,
+  ].join('\r\n');
+const headers = { 'Content-Type': 'message/cpim', 'Contribution-ID': 'c-1', 'Conversation-ID': 'k-1' };
+
+const imdn = (messageId: string, status: string): string =>
+  cpim(
+    `<?xml version="1.0"?><imdn xmlns="urn:ietf:params:xml:ns:imdn"><message-id>${messageId}</message-id>` +
+      `<datetime>2026-01-01T00:00:00Z</datetime><delivery-notification><status><${status}/></status></delivery-notification></imdn>`,
+    '',
+    'message/imdn+xml',
+  );
+
+describe('a message of an IMPS phone to a CPM user', () => {
+  it('is a pager mode message from its user, and the notification is the delivery report', async () => {
+    world = await GatewayWorld.start();
+    const bob = await world.sip('bob', icsi);
+    const alice = await world.loggedIn('alice');
+    const sent = alice.request(message('Grüße', ['wv:bob@ims.test'], element('DeliveryReport', true)));
+    const request = await bob.answer('MESSAGE', 200);
+    expect(codeOf(await sent)).toBe(200);
+    expect(request.get('P-Asserted-Identity')).toContain('<sip:alice@ims.test>');
+    const body = Buffer.from(request.body).toString();
+    expect(body).toContain('imdn.Disposition-Notification: positive-delivery, negative-delivery');
+    expect(body).toMatch(/Content-Type: text\/plain;charset=UTF-8\r\n.*\r\n\r\nGrüße$/s);
+    const id = /imdn\.Message-ID: (\S+)/.exec(body)![1]!;
+    expect(request.get('Contribution-ID')).toBe(id);
+    bob.send('MESSAGE', 'sip:alice@ims.test', headers, imdn(id, 'delivered'));
+    expect((await bob.peer.response(200)).status).toBe(200);
+    const [report] = await until(async () => {
+      const seen = await alice.drain();
+      return seen.length > 0 ? seen : undefined;
+    });
+    expect(report!.name).toBe('DeliveryReport-Request');
+    expect(codeOf(report!)).toBe(200);
+    expect(textOf(child(child(child(report, 'MessageInfo'), 'Recipient'), 'User'), 'UserID')).toBe(
+      'wv:bob@ims.test',
+    );
+  });
+
+  it('to nobody is refused with 531', async () => {
+    world = await GatewayWorld.start({ auth: 'digest' });
+    const alice = await world.loggedIn('alice');
+    const answer = await alice.request(message('x', ['wv:nobody@ims.test']));
+    expect(detailsOf(answer)).toEqual(['531 wv:nobody@ims.test']);
+  });
+
+  it('who is away is stored, and delivered at registration', async () => {
+    world = await GatewayWorld.start();
+    const alice = await world.loggedIn('alice');
+    expect(codeOf(await alice.request(message('later', ['wv:bob@ims.test'])))).toBe(200);
+    const bob = await world.sip('bob', icsi);
+    const request = await bob.answer('MESSAGE', 200);
+    expect(Buffer.from(request.body).toString()).toContain('later');
+  });
+});
+
+describe('a message of a CPM user to an IMPS phone', () => {
+  it('comes as NewMessage, and its delivery report goes back as notification', async () => {
+    world = await GatewayWorld.start();
+    const bob = await world.sip('bob', icsi);
+    const alice = await world.loggedIn('alice');
+    expect((await bob.ask('MESSAGE', 'sip:alice@ims.test', headers, cpim('hello'))).status).toBe(200);
+    const [{ id, primitive } = { id: '', primitive: undefined }] = await alice.poll();
+    expect(primitive?.name).toBe('NewMessage');
+    expect(textOf(primitive, 'ContentData')).toBe('hello');
+    const info = child(primitive, 'MessageInfo');
+    expect(textOf(child(child(info, 'Sender'), 'User'), 'UserID')).toBe('wv:bob@ims.test');
+    await alice.respond(id, element('MessageDelivered', element('MessageID', textOf(info, 'MessageID'))));
+    const notification = await bob.answer('MESSAGE', 200);
+    expect(Buffer.from(notification.body).toString()).toMatch(
+      /<message-id>m-1<\/message-id>[^]*<delivered\/>/,
+    );
+  });
+
+  it('sent again, because the answer was lost, is not delivered again', async () => {
+    world = await GatewayWorld.start();
+    const bob = await world.sip('bob', icsi);
+    const alice = await world.loggedIn('alice');
+    const once = { ...headers, 'Call-ID': 'one' };
+    expect((await bob.ask('MESSAGE', 'sip:alice@ims.test', once, cpim('hello', ''))).status).toBe(200);
+    expect(await alice.messages()).toEqual(['hello']);
+    const again = { ...headers, 'Call-ID': 'two' };
+    expect((await bob.ask('MESSAGE', 'sip:alice@ims.test', again, cpim('hello', ''))).status).toBe(200);
+    expect(await alice.messages()).toEqual([]);
+  });
+
+  it('while the phone is away waits in one place and comes at its next login, once', async () => {
+    world = await GatewayWorld.start();
+    const bob = await world.sip('bob', icsi);
+    expect((await bob.ask('MESSAGE', 'sip:alice@ims.test', headers, cpim('hello', ''))).status).toBe(202);
+    const alice = await world.loggedIn('alice');
+    const [first] = await until(async () => {
+      const came = await alice.messages();
+      return came.length > 0 ? came : undefined;
+    });
+    expect(first).toBe('hello');
+    const waiting = await (await fetch(`${world.parley.api}/api/v1/messages`)).json();
+    expect(waiting).toEqual({ messages: [] });
+    await alice.request(element('Logout-Request'));
+    await world.settled();
+    expect(await (await world.loggedIn('alice')).messages()).toEqual([]);
+  });
+
+  it.each([
+    ['octets that do not decode', 'text/plain;charset=utf-16', 'x'],
+    ['an unknown charset', 'text/plain;charset=x-nothing', 'x'],
+    ['a kind that the phone did not negotiate', 'image/png', 'x'],
+  ])('of %s is refused with 415', async (_name, type, text) => {
+    world = await GatewayWorld.start();
+    const bob = await world.sip('bob', icsi);
+    const alice = await world.imps('alice').start(element('AnyContent', false));
+    await world.settled();
+    expect((await bob.ask('MESSAGE', 'sip:alice@ims.test', headers, cpim(text, '', type))).status).toBe(415);
+    expect(await alice.messages()).toEqual([]);
+  });
+
+  it('that a phone can read another way is converted', async () => {
+    world = await GatewayWorld.start();
+    const bob = await world.sip('bob', icsi);
+    const alice = await world.imps('alice').start(element('AnyContent', false));
+    await world.settled();
+    const html = cpim('<p>one</p><p>a &amp; b</p>', '', 'text/html');
+    expect((await bob.ask('MESSAGE', 'sip:alice@ims.test', headers, html)).status).toBe(200);
+    const file =
+      '<?xml version="1.0"?><file><file-info type="file"><file-size>10</file-size><file-name>a.png</file-name>' +
+      '<content-type>image/png</content-type><data url="https://files.test/a.png" until="2027-01-01T00:00:00Z"/></file-info></file>';
+    const link = cpim(file, '', 'application/vnd.gsma.rcs-ft-http+xml').replace('m-1', 'm-2');
+    expect((await bob.ask('MESSAGE', 'sip:alice@ims.test', headers, link)).status).toBe(200);
+    expect(await alice.messages()).toEqual(['one\na & b', 'a.png (10 bytes) https://files.test/a.png']);
+  });
+});
