@@ -418,7 +418,7 @@ describe('a message from outside', () => {
       {
         router: {
           report: async () => undefined,
-        knows: async (user) => user.startsWith('wv:out'),
+          knows: async (user) => user.startsWith('wv:out'),
           route: async (user, { content }) => {
             if (user === userId('outside')) {
               taken.push(content);

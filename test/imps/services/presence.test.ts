@@ -204,8 +204,11 @@ describe('presence', () => {
     here = await world(
       {},
       {
-        router: { report: async () => undefined,
-        knows: async (user) => user === outside, route: async () => ({ kind: 'taken' }) },
+        router: {
+          report: async () => undefined,
+          knows: async (user) => user === outside,
+          route: async () => ({ kind: 'taken' }),
+        },
         presence: {
           fetch: async (user) => (user === outside ? list : undefined),
           watch: async (user) => void (user === outside && watched.push('watch')),
