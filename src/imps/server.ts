@@ -145,6 +145,7 @@ export function createImpsServer(options: ImpsServerOptions): ImpsServer {
       await sweeper.close();
       await http.close();
       await sms?.close();
+      conversation.close();
       await cir.close();
     },
     async *sessions(user) {

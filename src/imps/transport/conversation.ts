@@ -23,13 +23,18 @@ export class Conversation {
   readonly #limits: CodecLimits;
   readonly #codes: PlainTextCodes;
   readonly #numbers = new TransactionNumbers();
+  readonly #unsubscribe: () => void;
 
   constructor(context: ImpsContext, replies: Replies) {
     this.#context = context;
     this.#replies = replies;
     this.#limits = { ...defaultLimits, bytes: context.config.bodyLimit };
     this.#codes = plainTextCodes(context.config.plainText);
-    context.sessions.onEnded((session) => this.#numbers.forget(session));
+    this.#unsubscribe = context.sessions.onEnded((session) => this.#numbers.forget(session));
+  }
+
+  close(): void {
+    this.#unsubscribe();
   }
 
   /**

@@ -5,13 +5,14 @@ import type { UserId } from '../../../src/imps/address/wv-address.js';
 import type { ImpsConfigInput } from '../../../src/imps/config.js';
 import type { ImpsPorts } from '../../../src/imps/ports.js';
 import { createImpsServer, type ImpsServer } from '../../../src/imps/server.js';
+import type { Store } from '../../../src/store/store.js';
 import { MemoryStore } from '../../tools/memory-store.js';
 import { Phone, type PhoneOptions } from './phone.js';
 
 /** A running server with the users alice, bob and carol, a clock that stands still, and phones for them. */
-export interface World {
+export interface World<S extends Store = MemoryStore> {
   readonly server: ImpsServer;
-  readonly store: MemoryStore;
+  readonly store: S;
   readonly clock: VirtualClock;
   readonly trail: MemoryTrail;
   readonly url: string;
@@ -20,17 +21,20 @@ export interface World {
   readonly errors: unknown[];
   phone(name: string, options?: Partial<PhoneOptions>): Phone;
   /** Stops the server as a crash would leave it, and starts another on the same store. */
-  restart(): Promise<World>;
+  restart(): Promise<World<S>>;
   close(): Promise<void>;
 }
 
-export async function world(
+export const world = (config: ImpsConfigInput = {}, ports: Partial<ImpsPorts> = {}): Promise<World> =>
+  worldOn(new MemoryStore(), new VirtualClock(), config, ports);
+
+/** The same on a store that is there already. */
+export async function worldOn<S extends Store>(
+  store: S,
+  clock: VirtualClock,
   config: ImpsConfigInput = {},
   ports: Partial<ImpsPorts> = {},
-  kept: { store?: MemoryStore; clock?: VirtualClock } = {},
-): Promise<World> {
-  const store = kept.store ?? new MemoryStore();
-  const clock = kept.clock ?? new VirtualClock();
+): Promise<World<S>> {
   const trail = new MemoryTrail(() => clock.now());
   const errors: unknown[] = [];
   const log: Logger = { ...silentLogger, error: (fields) => void errors.push(fields) };
@@ -63,7 +67,7 @@ export async function world(
       new Phone({ url: http, user: userId(name), password: `${name}-secret`, ...options }),
     restart: async () => {
       await server.close();
-      return world(config, ports, { store, clock });
+      return worldOn(store, clock, config, ports);
     },
     close: () => server.close(),
   };
