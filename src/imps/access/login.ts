@@ -122,7 +122,11 @@ async function reestablish(
     cookie: request.cookie,
     keepAliveSeconds: keepAlive(context, request.timeToLive),
     remoteAddress: request.origin.remoteAddress,
-    msisdn: numberFrom(request) ?? current.msisdn,
+    msisdn:
+      numberFrom(request) ??
+      // a number that was only claimed gives way to a newer claim
+      (current.msisdn === current.client.msisdn ? request.client.msisdn : undefined) ??
+      current.msisdn,
     seenAt: context.clock.now(),
   }));
   if (!changed) throw new CspRefusal(502);

@@ -1,6 +1,7 @@
 import smpp from 'smpp';
 import type { Clock, Timer } from '../../base/clock.js';
 import type { Logger } from '../../base/log.js';
+import type { Trail } from '../../base/trail.js';
 import type { ImpsConfig } from '../config.js';
 import { readUserData, writeUserData, type UserData } from './user-data.js';
 
@@ -47,6 +48,7 @@ export class SmscLink {
   readonly #config: SmppConfig;
   readonly #clock: Clock;
   readonly #log: Logger;
+  readonly #trail: Trail;
   readonly #onMessage: (message: MobileOriginated) => Promise<void>;
   readonly #queue: Waiting[] = [];
   #session: smpp.Session | undefined;
@@ -60,12 +62,13 @@ export class SmscLink {
 
   constructor(
     config: SmppConfig,
-    { clock, log }: { readonly clock: Clock; readonly log: Logger },
+    { clock, log, trail }: { readonly clock: Clock; readonly log: Logger; readonly trail: Trail },
     onMessage: (message: MobileOriginated) => Promise<void>,
   ) {
     this.#config = config;
     this.#clock = clock;
     this.#log = log;
+    this.#trail = trail;
     this.#onMessage = onMessage;
   }
 
@@ -120,18 +123,25 @@ export class SmscLink {
       late.cancel();
       if (status !== OK) {
         this.#log.error({ systemId, status }, 'the SMSC refused the bind');
+        this.#note('imps.smsc-refused', 'refused', `command_status ${status}`);
         session.destroy();
         return;
       }
       this.#log.info({ systemId, host: this.#config.host }, 'bound to the SMSC');
+      this.#note('imps.smsc-bound', 'accepted', systemId);
       this.#bound = true;
       this.#retryMs = FIRST_RETRY_MS;
       this.#enquire(session);
     });
   }
 
+  #note(code: string, outcome: 'accepted' | 'refused' | 'noted', detail: string): void {
+    this.#trail.record({ code, outcome, clause: 'SMPP 3.4 §2.2', subject: this.#config.address, detail });
+  }
+
   #lost(session: smpp.Session): void {
     if (session !== this.#session) return;
+    if (this.#bound && !this.#closed) this.#note('imps.smsc-lost', 'noted', this.#config.host);
     this.#bound = false;
     this.#enquiry?.cancel();
     for (const done of [...this.#inFlight]) done(false);

@@ -233,6 +233,10 @@ describe('the link to the SMSC', () => {
     expect(waits).toEqual([1, 2, 4, 8]);
     const refusal = { systemId: 'parley', status: 0x0e };
     expect(here.errors.splice(0)).toEqual([refusal, refusal, refusal]);
+    const counts = here.trail.counts();
+    for (let turn = 0; turn < 1000 && counts.get('imps.smsc-bound') !== 2; turn++)
+      await new Promise((resolve) => setImmediate(resolve));
+    expect(['bound', 'lost', 'refused'].map((what) => counts.get(`imps.smsc-${what}`))).toEqual([2, 1, 3]);
     expect(JSON.stringify(here.trail.recent())).not.toContain('smpp-key');
   });
 
