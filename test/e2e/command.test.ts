@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Devices, UUID, withInstance } from '../core/devices.js';
+import { ALICE, BOB, device, establish } from '../cpm/participating/session-world.js';
 import { missing } from '../tools/install.js';
 import { startParley, type RunningParley } from '../tools/parley.js';
 import { Program } from '../tools/program.js';
@@ -108,5 +109,29 @@ describe('the parley command', () => {
   it.skipIf(missing('sipp'))('load names the scenarios that there are when asked for another', async () => {
     const closed = '127.0.0.1:9';
     expect((await parleyCommand('load', 'nonsense', '-t', closed)).err).toContain('no scenario nonsense');
+  });
+
+  it('shows CPM sessions, and changes the policy of a user', async () => {
+    const alice = await devices.register('alice', device(ALICE));
+    const bob = await devices.register('bob', device(BOB));
+    expect((await parleyCommand('sessions')).out).toContain('no sessions');
+    await establish(alice, bob, { 'Contribution-ID': 'contribution-1' });
+    await expect
+      .poll(async () => (await parleyCommand('sessions', 'sip:bob@ims.test')).out, { timeout: 20_000 })
+      .toMatch(/sip:alice@ims\.test .*contribution-1 +direct/);
+    const set = await parleyCommand(
+      'policy',
+      'set',
+      'sip:bob@ims.test',
+      'maxSessions=5',
+      'doNotDisturb=true',
+    );
+    expect(set.out).toMatch(/maxSessions +5 +user/);
+    expect((await parleyCommand('policy', 'sip:bob@ims.test')).out).toMatch(/doNotDisturb +true +user/);
+    expect(await parleyCommand('policy', 'set', 'sip:bob@ims.test', 'maxSessions=x')).toMatchObject({
+      code: 1,
+    });
+    expect(await parleyCommand('policy', 'reset', 'sip:bob@ims.test')).toMatchObject({ code: 0 });
+    expect((await parleyCommand('policy', 'sip:bob@ims.test')).out).not.toMatch(/ user$/m);
   });
 });

@@ -15,7 +15,7 @@ const modifiedAt = (path: string): number => statSync(path, { throwIfNoEntry: fa
  */
 export function compiled(...extra: readonly string[]): (file: string) => string {
   const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.ts'))
+    .filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts'))
     .map((file) => join('src', file));
   const js = (file: string): string => join(out, file.replace(/\.ts$/, '.js'));
   for (const file of [...sources, ...extra]) {

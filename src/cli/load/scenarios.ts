@@ -27,6 +27,7 @@ export const scenarios = {
   'invite-public-gruu': { injection: 'calls', answeredBy: 'invite-uas', responseTimes: invite },
   'invite-temporary-gruu': { injection: 'calls', answeredBy: 'invite-uas', responseTimes: invite },
   message: { injection: 'calls', answeredBy: 'message-uas', responseTimes: ['MESSAGE to 200'] },
+  'message-deferred': { injection: 'devices', responseTimes: ['MESSAGE to 202'] },
 } as const satisfies Record<string, Scenario>;
 
 export type ScenarioName = keyof typeof scenarios;

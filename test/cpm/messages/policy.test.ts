@@ -1,0 +1,89 @@
+import { describe, expect, it } from 'vitest';
+import { cpmServices } from '../../../src/identity/cpm-services.js';
+import type { HeaderMap } from '../../../src/sip/message/headers.js';
+import { useCleanups } from '../../tools/cleanups.js';
+import { startParley, type RunningParley } from '../../tools/parley.js';
+import { Phone } from '../../tools/phone.js';
+import { ALICE, BOB, BOB2, device, setPolicy } from '../participating/session-world.js';
+
+const cleanups = useCleanups();
+const MESSAGE = [cpmServices.message];
+const PAGER: HeaderMap = {
+  Contact: undefined,
+  'P-Preferred-Service': cpmServices.message,
+  'Content-Type': 'text/plain',
+};
+
+async function server(): Promise<RunningParley> {
+  const timers = { t1: 10_000, t2: 10_000 };
+  const parley = await startParley({ auth: 'none', sip: { overloadDelay: 60_000, timers } });
+  cleanups.push(() => parley.stop());
+  return parley;
+}
+
+async function phone(user: string, parley: RunningParley, contactParams: string): Promise<Phone> {
+  const opened = await Phone.open(user, parley.port);
+  cleanups.push(() => opened.close());
+  await opened.register(contactParams, { Supported: 'gruu' });
+  return opened;
+}
+
+const status = async (from: Phone, text = 'hello'): Promise<number> =>
+  (await from.ask('MESSAGE', 'sip:bob@ims.test', PAGER, text)).status;
+const quiet = (one: Phone): void => {
+  expect(one.peer.unread.filter((message) => 'method' in message)).toEqual([]);
+};
+
+describe('a pager mode message', () => {
+  it('of a blocked sender is declined, forbidden, or swallowed with 200, as the recipient wishes', async () => {
+    const parley = await server();
+    const alice = await phone('alice', parley, device(ALICE, MESSAGE));
+    const bob = await phone('bob', parley, device(BOB, MESSAGE));
+    await setPolicy(parley, 'sip:bob@ims.test', { blocked: ['sip:alice@ims.test'] });
+    expect(await status(alice)).toBe(603);
+    await setPolicy(parley, 'sip:bob@ims.test', { blockedAnswer: 'forbid' });
+    expect(await status(alice)).toBe(403);
+    await setPolicy(parley, 'sip:bob@ims.test', { blockedAnswer: 'silent' });
+    expect(await status(alice)).toBe(200);
+    expect(parley.app.trail.counts().get('cpm.message-swallowed')).toBe(1);
+    quiet(bob);
+  });
+
+  it('is refused with Warning 399 to whom may not send, and above the size and rate that are allowed', async () => {
+    const parley = await server();
+    const alice = await phone('alice', parley, device(ALICE, MESSAGE));
+    await setPolicy(parley, 'sip:alice@ims.test', { services: ['sessions'] });
+    const refused = await alice.ask('MESSAGE', 'sip:bob@ims.test', PAGER, 'hello');
+    expect(refused.status).toBe(403);
+    expect(refused.get('Warning')).toBe('399 ims.test "127 Service not authorised"');
+    await setPolicy(parley, 'sip:alice@ims.test', { services: null, maxBytes: 4 });
+    expect(await status(alice)).toBe(403);
+    await setPolicy(parley, 'sip:alice@ims.test', { maxBytes: null, messagesPerMinute: 0 });
+    expect(await status(alice)).toBe(403);
+    await setPolicy(parley, 'sip:alice@ims.test', { messagesPerMinute: null });
+    await phone('bob', parley, device(BOB, MESSAGE)).then((bob) => bob.register(device(BOB, MESSAGE), { Expires: '0' }));
+    expect(await status(alice)).toBe(202);
+  });
+
+  it('waits while the recipient is not to be disturbed, and goes to the chosen device alone', async () => {
+    const parley = await server();
+    const alice = await phone('alice', parley, device(ALICE, MESSAGE));
+    const one = await phone('bob', parley, device(BOB, MESSAGE));
+    await setPolicy(parley, 'sip:bob@ims.test', { doNotDisturb: true, deliverTo: BOB2 });
+    expect(await status(alice)).toBe(202);
+    await setPolicy(parley, 'sip:bob@ims.test', { doNotDisturb: null });
+    const two = await phone('bob', parley, device(BOB2, MESSAGE));
+    expect(Buffer.from((await two.answer('MESSAGE', 200, { Contact: [] })).body).toString()).toBe('hello');
+    quiet(one);
+  });
+});
+
+describe('the policy of a user', () => {
+  it('that makes no sense is refused by the API, and one of nobody is not found', async () => {
+    const parley = await server();
+    await phone('bob', parley, device(BOB, MESSAGE));
+    expect(await setPolicy(parley, 'sip:bob@ims.test', { maxSessions: -1 })).toBe(400);
+    expect(await setPolicy(parley, 'sip:bob@ims.test', { unheardOf: true })).toBe(400);
+    expect(await setPolicy(parley, 'sip:nobody@elsewhere.test', { maxSessions: 1 })).toBe(404);
+  });
+});
