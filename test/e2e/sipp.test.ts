@@ -52,6 +52,23 @@ describe.skipIf(lacking)(`SIPp with open authentication ${lacking ?? ''}`, () =>
   });
 });
 
+describe.skipIf(lacking)(`SIPp while no device is there ${lacking ?? ''}`, () => {
+  it('message-deferred: every message is taken with 202, and kept', async () => {
+    const server = await startParley({ auth: 'none', sip: { overloadDelay: 60_000 } });
+    try {
+      expect(await runLoad(options(server, { scenario: 'message-deferred' }))).toMatchObject({
+        successful: 40,
+        failed: 0,
+        firstError: undefined,
+      });
+      const answer = await fetch(`${server.api}/api/v1/messages`);
+      expect(((await answer.json()) as { messages: unknown[] }).messages).toHaveLength(40);
+    } finally {
+      await server.stop();
+    }
+  });
+});
+
 describe.skipIf(lacking)(`SIPp with digest ${lacking ?? ''}`, () => {
   let server: RunningParley;
   beforeAll(async () => {

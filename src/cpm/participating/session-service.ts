@@ -2,7 +2,7 @@ import type { Clock, Timer } from '../../base/clock.js';
 import { ParleyError } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
 import type { Trail } from '../../base/trail.js';
-import { invitedService } from '../../core/cpm-invitation.js';
+import { cpmServiceOf, invitedService } from '../../core/cpm-invitation.js';
 import type { Next, NextOptions, Service, ServiceCall, ServiceSubject } from '../../core/service.js';
 import { cpmServices, type CpmService } from '../../identity/cpm-services.js';
 import { hasIcsi } from '../../identity/feature-tags.js';
@@ -273,7 +273,7 @@ const gone: ReadonlySet<number> = new Set([404, 408, 410, 416, 481, 482, 483, 48
 const sessionId = (request: SipRequest): string => `${request.callId}\t${request.fromTag ?? ''}`;
 
 function entitlementOf(request: SipRequest): Entitlement {
-  if (request.get('P-Preferred-Service')?.toLowerCase().endsWith('.session.group') === true) return 'groups';
+  if (cpmServiceOf(request) === cpmServices.groupSession) return 'groups';
   return entitlementFor.get(invitedService(request)!) ?? 'sessions';
 }
 

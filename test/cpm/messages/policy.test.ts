@@ -61,7 +61,9 @@ describe('a pager mode message', () => {
     await setPolicy(parley, 'sip:alice@ims.test', { maxBytes: null, messagesPerMinute: 0 });
     expect(await status(alice)).toBe(403);
     await setPolicy(parley, 'sip:alice@ims.test', { messagesPerMinute: null });
-    await phone('bob', parley, device(BOB, MESSAGE)).then((bob) => bob.register(device(BOB, MESSAGE), { Expires: '0' }));
+    await phone('bob', parley, device(BOB, MESSAGE)).then((bob) =>
+      bob.register(device(BOB, MESSAGE), { Expires: '0' }),
+    );
     expect(await status(alice)).toBe(202);
   });
 

@@ -234,6 +234,14 @@ describe('an invitation is refused', () => {
     const answer = await alice.ask('INVITE', 'sip:bob@ims.test', SESSION, offer());
     expect(answer.status).toBe(403);
     expect(answer.get('Warning')).toBe('399 ims.test "127 Service not authorised"');
+    await setPolicy(parley, 'sip:alice@ims.test', { services: ['sessions'] });
+    for (const [service, status] of [
+      [cpmServices.groupSession, 403],
+      [cpmServices.fileTransfer, 403],
+    ] as const) {
+      const asked = { ...SDP, 'P-Preferred-Service': service };
+      expect((await alice.ask('INVITE', 'sip:bob@ims.test', asked, offer())).status).toBe(status);
+    }
     quiet(bob);
   });
 
