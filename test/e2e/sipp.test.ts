@@ -30,6 +30,7 @@ describe.skipIf(lacking)(`SIPp with open authentication ${lacking ?? ''}`, () =>
     'register-refresh',
     'register-devices',
     'register-wildcard',
+    'subscribe-reg',
     'invite-aor',
     'invite-public-gruu',
     'invite-temporary-gruu',

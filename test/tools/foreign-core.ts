@@ -4,6 +4,7 @@ import type { HeaderMap } from '../../src/sip/message/headers.js';
 import type { SipRequest, SipResponse } from '../../src/sip/message/message.js';
 import { startParley, type RunningParley } from './parley.js';
 import { Phone } from './phone.js';
+import type { SipPeer } from './sip-peer.js';
 
 const NAME = 'scscf';
 
@@ -33,6 +34,10 @@ export class ForeignCore {
       phone.close();
       throw error;
     }
+  }
+
+  get peer(): SipPeer {
+    return this.#phone.peer;
   }
 
   get port(): number {

@@ -23,6 +23,10 @@ export const scenarios = {
   'register-refresh': { injection: 'devices', responseTimes: register },
   'register-devices': { injection: 'users', responseTimes: register },
   'register-wildcard': { injection: 'devices', responseTimes: [...register, 'Contact: * to 200'] },
+  'subscribe-reg': {
+    injection: 'devices',
+    responseTimes: [...register, 'SUBSCRIBE to 200'],
+  },
   'invite-aor': { injection: 'calls', answeredBy: 'invite-uas', responseTimes: invite },
   'invite-public-gruu': { injection: 'calls', answeredBy: 'invite-uas', responseTimes: invite },
   'invite-temporary-gruu': { injection: 'calls', answeredBy: 'invite-uas', responseTimes: invite },

@@ -1,0 +1,67 @@
+import { expect, it } from 'vitest';
+import { ForeignCore, reginfoOf } from '../tools/foreign-core.js';
+import { Ladder } from '../tools/ladder.js';
+import { startParley } from '../tools/parley.js';
+import { Phone } from '../tools/phone.js';
+
+const INSTANCE = ';+sip.instance="<urn:uuid:0f8fad5b-d9cb-469f-a165-70867728950e>"';
+
+it('draws a device that watches its own registration until the network ends it', async () => {
+  const parley = await startParley({ auth: 'none' });
+  const alice = await Phone.open('alice', parley.port);
+  const ladder = new Ladder(
+    'Registration events',
+    'A device subscribes to its own registration, and is de-registered by the network.',
+  );
+  ladder.peer('alice', alice.peer);
+  ladder.server('parley', parley.port);
+  await alice.register(INSTANCE, { Supported: 'gruu' });
+  await alice.ask('SUBSCRIBE', alice.aor, {
+    Event: 'reg',
+    Accept: 'application/reginfo+xml',
+    Expires: '0600',
+  });
+  await alice.answer('NOTIFY', 200);
+  await parley.app.registrar!.deregister(alice.aor, 'deactivated');
+  await alice.answer('NOTIFY', 200);
+  await expect(steady(ladder.markdown())).toMatchFileSnapshot('../../docs/ladders/reg-events.md');
+  alice.close();
+  await parley.stop();
+});
+
+it('draws Parley behind another core: the third-party REGISTER, the subscription, a request on ISC', async () => {
+  const core = await ForeignCore.start();
+  const ladder = new Ladder(
+    'Behind another core',
+    'A core registers a user at Parley, tells of its devices, and asks for its services.',
+  );
+  ladder.peer('core', core.peer);
+  ladder.server('parley', core.parley.port);
+  const subscribe = await core.subscribed();
+  await core.notify(subscribe, reginfoOf(0, 'full', 5062));
+  core.send(
+    'MESSAGE',
+    'sip:bob@ims.test',
+    {
+      Route: `${core.server}, ${core.route}`,
+      'P-Served-User': '<sip:alice@ims.test>;sescase=orig;regstate=reg',
+      'P-Asserted-Identity': '<sip:alice@ims.test>',
+      'P-Preferred-Service': 'urn:urn-7:3gpp-service.ims.icsi.oma.cpm.msg',
+      'Content-Type': 'text/plain',
+    },
+    'Hello',
+  );
+  await core.answer('MESSAGE');
+  await core.response();
+  await expect(steady(ladder.markdown())).toMatchFileSnapshot('../../docs/ladders/behind-another-core.md');
+  await core.close();
+});
+
+/** Numbers that differ from run to run. */
+const steady = (text: string): string =>
+  text
+    .replace(/^CSeq: \d+ (NOTIFY|SUBSCRIBE|MESSAGE)$/gm, 'CSeq: N $1')
+    .replace(/(expires=)"?\d{3,4}"?/g, '$1SECONDS')
+    .replace(/duration-registered="\d+"/g, 'duration-registered="0"')
+    .replace(/^Content-Length: [1-9]\d*$/gm, 'Content-Length: LENGTH')
+    .replace(/((?:Conversation|Contribution)-ID: ).*/g, '$1id');
