@@ -7,7 +7,6 @@ import { formatCpim, IMDN_NAMESPACE } from '../../msrp/cpim/index.js';
 import { formatImdn, IMDN_TYPE } from '../../msrp/imdn.js';
 import type { SipStack } from '../../sip/stack.js';
 import { table, type Store } from '../../store/store.js';
-import { HOPS } from '../loop-guard.js';
 import { conversationId } from './identifiers.js';
 
 /** A notification to the sender of a message, until the SIP side has it. */
@@ -99,7 +98,6 @@ export class Notifications {
         'P-Asserted-Service': cpmServices.message,
         'Conversation-ID': conversationId(from, to),
         'Contribution-ID': id,
-        [HOPS]: 1,
         'Content-Type': 'message/cpim',
       },
       body: this.#body(notification),

@@ -15,7 +15,6 @@ import type { RegisteredDevices } from '../../reg-event/devices.js';
 import type { SipStack } from '../../sip/stack.js';
 import type { AddressMap } from '../addresses/address-map.js';
 import type { Clock } from '../../base/clock.js';
-import { HOPS } from '../loop-guard.js';
 import { cspStatus } from '../status-map.js';
 import { toMime } from './content.js';
 import { contributionId, conversationId } from './identifiers.js';
@@ -84,7 +83,6 @@ export class ToCpm {
         'Contribution-ID': id,
         Date: new Date(message.sentAt).toUTCString(),
         Expires: Math.max(1, Math.floor((message.expiresAt - clock.now()) / 1000)),
-        [HOPS]: 1,
         'Content-Type': 'message/cpim',
       },
       body,
