@@ -8,6 +8,7 @@ import { makeGateway } from './app/gateway.js';
 import { startImps, type RunningImps } from './app/imps.js';
 import { startInterworking, type Interworking } from './app/interworking.js';
 import { makeParticipating } from './app/participating.js';
+import { openProfiles } from './app/profiles.js';
 import { startMsrp } from './app/msrp.js';
 import { Nodes } from './app/nodes.js';
 import type { Disposers, Parts, ServiceSide } from './app/parts.js';
@@ -73,6 +74,8 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     const shared = !config.store.startsWith('lmdb:');
     const subscribers = new Subscribers(store, config.domain);
     await provision(subscribers, config, log);
+    const profiles = await openProfiles(config, { store, subscribers, log });
+    disposers.push(() => profiles.close());
     // the HTTP server ends when the WebSocket connections of the stack have
     let closeHttp = async (): Promise<void> => {};
     disposers.push(() => closeHttp());
@@ -92,7 +95,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     const core = config.roles.includes('core')
       ? await startCore(
           config,
-          { clock, store, trail, stack, subscribers, shared, isNode: nodes.isNode },
+          { clock, store, trail, stack, subscribers, profiles, shared, isNode: nodes.isNode },
           (part) => log.child({ part }),
           disposers,
         )
@@ -148,6 +151,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       core,
       watched: behind?.devices,
       subscribers,
+      profiles,
       imps: imps?.server,
       deferred: participating?.deferred,
       participating,

@@ -1,6 +1,7 @@
 import type { Logger } from '../base/log.js';
 import type { Config } from '../config/schema.js';
 import { Core } from '../core/core.js';
+import type { Profiles } from '../core/triggers/profiles.js';
 import { LocalDevices } from '../reg-event/local-devices.js';
 import { Gruus } from '../registrar/gruus.js';
 import { Registrar } from '../registrar/registrar.js';
@@ -29,13 +30,14 @@ export async function startCore(
   parts: Omit<Parts, 'log'> & {
     stack: SipStack;
     subscribers: Subscribers;
+    profiles: Profiles;
     shared: boolean;
     isNode: Nodes['isNode'];
   },
   logOf: (part: string) => Logger,
   disposers: Disposers,
 ): Promise<RunningCore> {
-  const { clock, store, trail, stack, subscribers, shared, isNode } = parts;
+  const { clock, store, trail, stack, subscribers, profiles, shared, isNode } = parts;
   const domains = [config.domain, ...config.domains];
   const authenticator = makeAuthenticator(config, { ...parts, nonceKey: await domainKey(store, 'nonces') });
   const gruus = await Gruus.open(store, config.registrar.gruuNameSpace);
@@ -71,6 +73,8 @@ export async function startCore(
     domains,
     trusted: new Set(config.sip.trusted),
     isNode,
+    profiles,
+    serverPatience: config.isc.patience,
     timerC: config.sip.timerC * 1000,
   });
   stack.on('REGISTER', (request, response) => registrar.handle(request, response));

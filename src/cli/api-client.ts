@@ -14,17 +14,23 @@ export class ApiClient {
     this.#token = token;
   }
 
-  /** @throws CommandError with what the server says, or that there is none. */
-  async call<T>(method: 'GET' | 'POST' | 'PATCH' | 'DELETE', path: string, body?: object): Promise<T> {
+  /** @param body goes as JSON, a string as XML. @throws CommandError with what the server says, or that there is none. */
+  async call<T>(
+    method: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE',
+    path: string,
+    body?: object | string,
+  ): Promise<T> {
     let response: Response;
     try {
       response = await fetch(`${this.#base}/api/v1${path}`, {
         method,
         headers: {
           ...(this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` }),
-          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+          ...(body === undefined
+            ? {}
+            : { 'content-type': typeof body === 'string' ? 'application/xml' : 'application/json' }),
         },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
       });
     } catch {
       throw new CommandError(

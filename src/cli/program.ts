@@ -8,6 +8,7 @@ import { loadCommand } from './load-command.js';
 import { deregisterCommand, reauthenticateCommand, registrationsCommand } from './registrations.js';
 import { messagesCommand } from './messages.js';
 import { policyCommand } from './policy.js';
+import { profileCommand } from './profiles.js';
 import { readSecret } from './secret.js';
 import { sessionsCommand } from './sessions.js';
 import { subscriberCommand } from './subscribers.js';
@@ -78,6 +79,7 @@ Exit codes: 0 done, 1 failed, 2 bad configuration, 3 an address is taken.`,
       );
     });
   program.addCommand(subscriberCommand(context));
+  program.addCommand(profileCommand(context));
   program.addCommand(registrationsCommand(context));
   program.addCommand(deregisterCommand(context));
   program.addCommand(reauthenticateCommand(context));

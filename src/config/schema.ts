@@ -5,6 +5,7 @@ import { impsConfig } from '../imps/index.js';
 import { groupSettings } from './group-settings.js';
 import { interworkingConfig } from './interworking.js';
 import { msrpSettings } from './msrp-settings.js';
+import { profileName, profileSchema } from './profiles.js';
 
 const port = z.int().min(0).max(65_535);
 const HOST = String.raw`(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)`;
@@ -56,6 +57,10 @@ const subscriber = z.strictObject({
   identities: z.array(aor).min(1),
   barred: z.array(aor).optional(),
   implicitSets: z.array(z.array(aor).min(1)).optional(),
+  /** Service profile of all its identities. */
+  profile: profileName.optional(),
+  /** File with its user profile as an HSS gives it on Cx (3GPP TS 29.228 annex E): service profiles of its identities. */
+  imsSubscription: z.string().min(1).optional(),
   /** User-ID under which the subscriber logs in with IMPS phones, with the same password. */
   imps: z
     .string()
@@ -219,6 +224,14 @@ export const configSchema = z.strictObject({
       expires: seconds(3_600),
       /** Users watched at most. */
       users: z.int().min(1).max(10_000_000).default(500_000),
+    })
+    .prefault({}),
+  /** Service profiles: initial filter criteria that users share. The one named `default` is that of users without. */
+  profiles: z.array(profileSchema).default([]),
+  isc: z
+    .strictObject({
+      /** Milliseconds in which an application server must answer or send the request back, before its default handling applies. */
+      patience: milliseconds(2_000),
     })
     .prefault({}),
   http: z

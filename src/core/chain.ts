@@ -3,11 +3,17 @@ import type { Trail } from '../base/trail.js';
 import type { ProxyResult, ServerRequest, ServerResponse } from '../sip/stack.js';
 import './errors.js';
 import { settle, type Layers } from './layers.js';
+import type { ApplicationServers } from './application-servers.js';
 import type { ChainPosition } from './original-dialog.js';
+import type { FilterCriterion } from './triggers/criteria.js';
 import type { Next, Service, ServiceCall, ServiceSubject } from './service.js';
 
-/** One service whose turn it is; `position` is its place in the order, and grows along the chain. */
-export interface Step {
+/** Whose turn it is, a service of this process or an application server; `position` is its place in the order, and grows along the chain. */
+export type Step =
+  ServiceStep | { readonly kind: 'server'; readonly criterion: FilterCriterion; readonly position: number };
+
+interface ServiceStep {
+  readonly kind: 'service';
   readonly service: Service;
   readonly position: number;
 }
@@ -23,13 +29,20 @@ export const FROM_START = -1;
 /** Behind all of them. */
 const LAST = Number.MAX_SAFE_INTEGER;
 
-/** What comes after the last service. */
-export type Onward = (layers: Layers) => Promise<ProxyResult>;
+/** The way of a request beside its services. */
+export interface Way {
+  /** What comes after the last service. */
+  onward(layers: Layers): Promise<ProxyResult>;
+  /** The caller is outside the trust domain: what is internal is taken off responses. */
+  readonly withhold: boolean;
+}
 
 export interface ChainOptions {
   readonly triggers: Triggers;
   /** Route values that bring a request of a service to what comes after it. */
   readonly onward: (position: ChainPosition, request: ServerRequest) => readonly string[];
+  /** Undefined where no criteria choose any. */
+  readonly servers?: ApplicationServers;
   readonly trail: Trail;
 }
 
@@ -47,21 +60,27 @@ export class ServiceChain {
     response: ServerResponse,
     after: number,
     layers: Layers,
-    onward: Onward,
+    way: Way,
   ): Promise<ProxyResult> {
     const found = this.#options.triggers.next(subject, after);
     const step = found instanceof Promise ? await found : found;
-    if (!step) return onward(layers);
+    if (!step) return way.onward(layers);
     this.#options.trail.record({
       code: 'core.service-triggered',
       outcome: 'noted',
       clause: subject.sessionCase === 'originating' ? '3GPP TS 24.229 §5.4.3.2' : '3GPP TS 24.229 §5.4.3.3',
       subject: subject.servedUser,
       trace: subject.request.callId,
-      detail: `${subject.request.method} ${step.service.name}`,
+      detail: `${subject.request.method} ${step.kind === 'server' ? step.criterion.server : step.service.name}`,
     });
+    if (step.kind === 'server') {
+      const { servers } = this.#options;
+      const { criterion } = step;
+      const passed = await servers?.pass({ subject, response, criterion, layers, withhold: way.withhold });
+      return passed ?? this.run(subject, response, step.position, layers, way);
+    }
     return this.#handle(step, subject, response, layers, (all) =>
-      this.run(subject, response, step.position, all, onward),
+      this.run(subject, response, step.position, all, way),
     );
   }
 
@@ -71,17 +90,17 @@ export class ServiceChain {
     subject: ServiceSubject,
     response: ServerResponse,
     layers: Layers,
-    onward: Onward,
+    onward: Way['onward'],
   ): Promise<ProxyResult> {
-    return this.#handle({ service, position: LAST }, subject, response, layers, onward);
+    return this.#handle({ kind: 'service', service, position: LAST }, subject, response, layers, onward);
   }
 
   async #handle(
-    { service, position }: Step,
+    { service, position }: ServiceStep,
     subject: ServiceSubject,
     response: ServerResponse,
     layers: Layers,
-    onward: Onward,
+    onward: Way['onward'],
   ): Promise<ProxyResult> {
     let handedOn: Promise<ProxyResult> | undefined;
     const next: Next = (options) => {
@@ -96,13 +115,14 @@ export class ServiceChain {
 
   #call(subject: ServiceSubject, response: ServerResponse, position: number): ServiceCall {
     const { onward } = this.#options;
-    const { request, sessionCase, servedUser, set, device } = subject;
+    const { request, sessionCase, servedUser, set, registered, device } = subject;
     return {
       request,
       response,
       sessionCase,
       servedUser,
       set,
+      registered,
       device,
       get onward() {
         return onward({ sessionCase, servedUser, set, after: position }, request);
@@ -128,7 +148,7 @@ export class DefaultTriggers implements Triggers {
   next(subject: ServiceSubject, after: number): Step | undefined {
     for (let position = after + 1; position < this.#services.length; position++) {
       const service = this.#services[position]!;
-      if (service.matches?.(subject) === true) return { service, position };
+      if (service.matches?.(subject) === true) return { kind: 'service', service, position };
     }
     return undefined;
   }

@@ -6,7 +6,8 @@ import type { Gruus } from '../registrar/gruus.js';
 import type { LocalEnd } from '../sip/embedded/wire.js';
 import type { ProxyResult, ServerRequest, ServerResponse, SipStack } from '../sip/stack.js';
 import { deviceOf, prepareCaller } from './caller.js';
-import { DefaultTriggers, FROM_START, ServiceChain, serviceAt, serviceForStranger } from './chain.js';
+import { ApplicationServers } from './application-servers.js';
+import { FROM_START, ServiceChain, serviceAt, serviceForStranger } from './chain.js';
 import { invitedService } from './cpm-invitation.js';
 import { Delivery, type Passage } from './delivery.js';
 import { findDestination, type Destination } from './destination.js';
@@ -15,6 +16,8 @@ import { noLayers, type Layers } from './layers.js';
 import { OriginalDialogs, type ChainPosition } from './original-dialog.js';
 import { identifySender, servedBy, userOf, type SenderOptions, type User } from './sender.js';
 import type { Service, ServiceHost, SessionCase } from './service.js';
+import { afterService, ProfileTriggers } from './triggers/profile-triggers.js';
+import type { Profiles } from './triggers/profiles.js';
 
 export interface CoreOptions extends SenderOptions {
   readonly stack: SipStack;
@@ -26,6 +29,9 @@ export interface CoreOptions extends SenderOptions {
   readonly domains: readonly string[];
   /** Whether an address is that of another node of this server. */
   isNode?(address: { readonly address: string; readonly port: number }): boolean;
+  readonly profiles: Profiles;
+  /** Milliseconds that an application server has for a sign of life. */
+  readonly serverPatience: number;
   /** Milliseconds of Timer C. */
   readonly timerC: number;
   /** Signs original dialog identifiers; the same on all nodes of the domain. */
@@ -46,16 +52,26 @@ export class Core implements ServiceHost {
   readonly #options: CoreOptions;
   readonly #services: Service[] = [];
   readonly #originalDialogs: OriginalDialogs;
+  readonly #servers: ApplicationServers;
   readonly #chain: ServiceChain;
   readonly #delivery: Delivery;
 
   constructor(options: CoreOptions) {
     this.#options = options;
-    const { stack, clock, trail, originalDialogKey } = options;
+    const { stack, clock, trail, timerC, originalDialogKey } = options;
     this.#originalDialogs = new OriginalDialogs(originalDialogKey, clock, () => stack.listeners);
+    this.#servers = new ApplicationServers({
+      stack,
+      clock,
+      trail,
+      originalDialogs: this.#originalDialogs,
+      timerC,
+      patience: options.serverPatience,
+    });
     this.#chain = new ServiceChain({
-      triggers: new DefaultTriggers(this.#services),
+      triggers: new ProfileTriggers(this.#services, options.profiles, options.subscribers),
       onward: (position, request) => [this.#originalDialogs.route(position, request.source)],
+      servers: this.#servers,
       trail,
     });
     this.#delivery = new Delivery(options);
@@ -71,7 +87,7 @@ export class Core implements ServiceHost {
     user: { servedUser: string; set: string },
     at?: LocalEnd,
   ): readonly string[] {
-    const after = this.#services.indexOf(service);
+    const after = afterService(this.#services.indexOf(service));
     return [this.#originalDialogs.route({ ...user, sessionCase, after }, undefined, at)];
   }
 
@@ -140,7 +156,9 @@ export class Core implements ServiceHost {
 
   /** A request that a service sends back or makes anew: it goes on where the chain was left. */
   async #resume(request: ServerRequest, response: ServerResponse, position: ChainPosition): Promise<void> {
-    const { sessionCase, servedUser, after, set } = position;
+    const { sessionCase, servedUser, after, set, call } = position;
+    this.#servers.cameBack(call);
+    request.headers.remove('P-Served-User');
     this.#options.trail.record({
       code: 'core.chain-resumed',
       outcome: 'noted',
@@ -161,12 +179,23 @@ export class Core implements ServiceHost {
 
   #originate(passage: Passage, user: User, after: number): Promise<ProxyResult> {
     const { request, response, caller } = passage;
+    const registered = (user.registration?.bindings.length ?? 0) > 0;
     return this.#chain.run(
-      { request, sessionCase: 'originating', servedUser: user.aor, set: user.setKey, device: caller },
+      {
+        request,
+        sessionCase: 'originating',
+        servedUser: user.aor,
+        set: user.setKey,
+        registered,
+        device: caller,
+      },
       response,
       after,
       noLayers,
-      (layers) => this.#terminate(passage, layers),
+      {
+        onward: (layers) => this.#terminate(passage, layers),
+        withhold: passage.callerAor !== undefined,
+      },
     );
   }
 
@@ -185,19 +214,31 @@ export class Core implements ServiceHost {
         sessionCase: registered ? 'terminating-registered' : 'terminating-unregistered',
         servedUser: aor,
         set,
+        registered,
       },
       response,
       // a service that sends the request to somebody else starts that user's chain
       entry?.set === set ? entry.after : FROM_START,
       layers,
-      (all) => this.#delivery.toDevices(passage, destination, all),
+      {
+        onward: (all) => this.#delivery.toDevices(passage, destination, all),
+        withhold: passage.callerAor !== undefined,
+      },
+    );
+  }
+
+  #returns(request: ServerRequest): boolean {
+    const { stack } = this.#options;
+    return (
+      request.has('Route') && request.addresses('Route').some(({ uri }) => stack.isLocal(uri.host, uri.port))
     );
   }
 
   #serve(service: Service, passage: Passage, layers: Layers): Promise<ProxyResult> {
     const { request, response } = passage;
     const { uri } = request;
-    const subject = { request, sessionCase: 'terminating-registered', servedUser: uri, set: uri } as const;
+    const sessionCase = 'terminating-registered';
+    const subject = { request, sessionCase, servedUser: uri, set: uri, registered: true } as const;
     return this.#chain.serve(service, subject, response, layers, (all) => this.#delivery.out(passage, all));
   }
 
@@ -218,6 +259,11 @@ export class Core implements ServiceHost {
     if (service) {
       // a dialog with the service at another node
       await this.#serve(service, passage, noLayers);
+      return;
+    }
+    if (this.#returns(passage.request)) {
+      // an application server is next, and the request comes back here behind it
+      await this.#delivery.out(passage, noLayers);
       return;
     }
     const tell = (result: ProxyResult): void => {

@@ -58,6 +58,7 @@ export const coreErrors = defineErrors({
     text: 'not a readable user profile',
     clause: '3GPP TS 29.228 annex E',
   },
+  'profile-unknown': { sip: 500, http: 404, text: 'no such service profile' },
   'core-handed-on-twice': {
     sip: 500,
     http: 500,

@@ -11,8 +11,10 @@ export interface ChainPosition {
   readonly servedUser: string;
   /** Key of the served user's registration set. */
   readonly set: string;
-  /** Priority of the last criterion that was done; the next one has a higher value. */
+  /** Place of the last service that was done; the next one has a higher value. */
   readonly after: number;
+  /** Names the sending to an application server that the request comes back from. */
+  readonly call?: string | undefined;
 }
 
 const PREFIX = 'odi.';
@@ -45,9 +47,9 @@ export class OriginalDialogs {
    * @param near the peer's side, if known; `endless` makes one that never grows old.
    */
   route(position: ChainPosition, near?: Source | 'endless', at?: LocalEnd): string {
-    const { sessionCase, servedUser, set, after } = position;
+    const { sessionCase, servedUser, set, after, call = '' } = position;
     const end = near === 'endless' ? NEVER : Math.ceil((this.#clock.now() + LIFETIME_MS) / 1000);
-    const fields = [cases.indexOf(sessionCase), after, end.toString(36), set];
+    const fields = [cases.indexOf(sessionCase), after, end.toString(36), call, set];
     if (servedUser !== set) fields.push(servedUser);
     const body = Buffer.from(fields.join('\n')).toString('base64url');
     return `<sip:${PREFIX}${body}.${this.#mac(body).toString('base64url')}@${at ? placeOf(at) : this.#place(near === 'endless' ? undefined : near)};lr>`;
@@ -60,11 +62,20 @@ export class OriginalDialogs {
     const mac = Buffer.from(given, 'base64url');
     const right = this.#mac(body);
     if (mac.length !== right.length || !timingSafeEqual(mac, right)) return undefined;
-    const [which = '', after = '', end = '', set = '', servedUser = set] = Buffer.from(body, 'base64url')
+    const [which = '', after = '', end = '', call = '', set = '', servedUser = set] = Buffer.from(
+      body,
+      'base64url',
+    )
       .toString()
       .split('\n');
     if (parseInt(end, 36) * 1000 < this.#clock.now()) return undefined;
-    return { sessionCase: cases[Number(which)]!, after: Number(after), set, servedUser };
+    return {
+      sessionCase: cases[Number(which)]!,
+      after: Number(after),
+      set,
+      servedUser,
+      ...(call === '' ? {} : { call }),
+    };
   }
 
   /** UDP before TCP: the loop needs no connection whose end would be the end of a dialog. */

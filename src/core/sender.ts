@@ -78,6 +78,7 @@ function canonical(uri: string): Aor | undefined {
 /** A user by one of its identities, undefined for strangers. */
 export async function userOf(aor: string, options: SenderOptions): Promise<User | undefined> {
   const row = await options.subscribers.identity(aor);
+  if (row?.barred === true) return undefined;
   const setKey = row?.set[0] ?? (await options.registrar.setOf(aor));
   if (setKey === undefined) return undefined;
   const registration = await options.registrar.lookup(setKey);
@@ -92,7 +93,7 @@ async function authenticatedUser(
   options: SenderOptions,
 ): Promise<Sender> {
   const subscriber = await options.subscribers.get(privateId);
-  const own = subscriber?.identities.map((identity) => identity.aor);
+  const own = subscriber?.identities.filter(({ barred }) => barred !== true).map(({ aor }) => aor);
   if (!own) {
     // open authentication: nobody provisioned this user, and it is whom it says it is
     if (claimed) return claimed;
@@ -102,7 +103,8 @@ async function authenticatedUser(
   if (from !== undefined && !own.includes(from) && (await options.registrar.setOf(from)) !== undefined) {
     throw new ParleyError('core-from-not-yours');
   }
-  const user = claimed && own.some((aor) => aor === claimed.aor) ? claimed : await userOf(own[0]!, options);
+  const user =
+    claimed && own.some((aor) => aor === claimed.aor) ? claimed : own[0] && (await userOf(own[0], options));
   if (!user) throw new ParleyError('core-unknown-sender');
   return user;
 }

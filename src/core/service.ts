@@ -15,6 +15,8 @@ export interface ServiceSubject {
   readonly servedUser: string;
   /** Key of the served user's registration set. */
   readonly set: string;
+  /** Whether the served user has a device registered. */
+  readonly registered: boolean;
   /** The device of the served user that sent the request, when it is known (originating only). */
   readonly device?: { readonly registration: Registration; readonly binding: Binding } | undefined;
 }

@@ -14,17 +14,25 @@ const internal = [
   'P-Visited-Network-ID',
 ];
 
+const ACCESS = 'P-Access-Network-Info';
+const NETWORK_PROVIDED = /;\s*network-provided\s*(?:[;=]|$)/i;
+
 /** Asserts what the network knows of a sender outside the trust domain, in place of what it says itself (RFC 3325 §5). */
 export function assertIdentity(headers: Headers, sender: User): void {
   distrust(headers);
   headers.set('P-Asserted-Identity', assertedIdentities(sender).join(', '));
 }
 
-/** Takes off everything that only the trust domain may say. */
+/**
+ * Takes off everything that only the trust domain may say. What a device says of its own access stays, for the user's application servers;
+ * that the network has provided it, a device cannot say (RFC 7315 §4.4, §5.4, §6.4).
+ */
 export function distrust(headers: Headers): void {
   headers.remove('P-Asserted-Identity');
   headers.remove('P-Preferred-Identity');
+  const access = headers.list(ACCESS).filter((value) => !NETWORK_PROVIDED.test(value));
   for (const name of internal) headers.remove(name);
+  if (access.length > 0) headers.append(ACCESS, access.join(', '));
 }
 
 /** One SIP and one tel URI at most (RFC 3325 §9.1), the asserted one first. */

@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import type { MemoryTrail } from '../base/trail.js';
 import type { Config } from '../config/schema.js';
+import type { Profiles } from '../core/triggers/profiles.js';
 import type { Gruus } from '../registrar/gruus.js';
 import type { DeferredStore } from '../cpm/messages/deferred-store.js';
 import type { SessionRecords } from '../cpm/participating/session-records.js';
@@ -24,6 +25,7 @@ export interface HttpContext {
   /** The users of another core, without the role `core`. */
   readonly watched: RegEventSubscriber | undefined;
   readonly subscribers: Subscribers;
+  readonly profiles: Profiles;
   /** Undefined without the role. */
   readonly imps: ImpsServer | undefined;
   /** Undefined without the role `participating`. */

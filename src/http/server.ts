@@ -5,6 +5,7 @@ import { ParleyError } from '../base/errors.js';
 import { impsRoutes } from './api/imps.js';
 import { messageRoutes } from './api/messages.js';
 import { policyRoutes } from './api/policies.js';
+import { profileRoutes } from './api/profiles.js';
 import { registrationRoutes } from './api/registrations.js';
 import { sessionRoutes } from './api/sessions.js';
 import { subscriberRoutes } from './api/subscribers.js';
@@ -60,6 +61,7 @@ export async function startHttp(context: HttpContext): Promise<HttpServer> {
       if (core) registrationRoutes(api, { ...core, clock });
       else if (watched) watchedRegistrationRoutes(api, { watched, clock });
       subscriberRoutes(api, context);
+      profileRoutes(api, context);
       messageRoutes(api, context);
       sessionRoutes(api, context);
       policyRoutes(api, context);

@@ -161,10 +161,10 @@ export class Registrar {
     return registration && removeExpired(registration, this.#options.clock.now()).registration;
   }
 
-  /** Key of the implicit set that an identity belongs to, or undefined when it is not one of this domain. */
+  /** Key of the implicit set that an identity belongs to, or undefined when it is not one of this domain or is barred. */
   async setOf(aor: string): Promise<string | undefined> {
     const row = await this.#options.subscribers.identity(aor);
-    if (row) return row.set[0];
+    if (row) return row.barred ? undefined : row.set[0];
     return this.#options.openDomain && this.#options.domains.includes(aorDomain(aor as Aor) ?? '')
       ? aor
       : undefined;

@@ -35,6 +35,8 @@ export interface IdentityRow {
   readonly barred: boolean;
   /** Its implicit registration set: the default identity first, barred ones left out. */
   readonly set: readonly Aor[];
+  /** Name of its service profile; the default one when absent. */
+  readonly profile?: string | undefined;
 }
 
 const subscribers = table<Subscriber>('subscribers');
@@ -119,6 +121,19 @@ export class Subscribers {
       (await this.get(username)) ??
       (username.includes('@') ? undefined : await this.get(`${username}@${this.#domain}`))
     );
+  }
+
+  /**
+   * Gives an identity of a subscriber its service profile, or the default one.
+   * @throws ParleyError `subscriber-unknown` when the identity is none of the subscriber's.
+   */
+  async setProfile(privateId: string, aor: string, profile: string | undefined): Promise<void> {
+    await this.#store.update(identities, aor, (row) => {
+      if (row?.privateId !== privateId) throw new ParleyError('subscriber-unknown', aor);
+      return row.profile === profile
+        ? { kind: 'keep', result: undefined }
+        : { kind: 'put', value: { ...row, profile }, result: undefined };
+    });
   }
 
   identity(aor: string): Promise<IdentityRow | undefined> {

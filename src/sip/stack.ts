@@ -90,6 +90,8 @@ export interface ProxyTarget {
   readonly route?: readonly string[];
   /** Send over exactly this flow, else answer the branch with 430 (RFC 5626 §5.3). */
   readonly flow?: string;
+  /** Aborted, the target counts as one that did not answer (408) unless it has a final response; an INVITE is cancelled. */
+  readonly givenUp?: AbortSignal;
   /** Changes the copy for this target before it is sent. */
   edit?(headers: Headers): void;
   /** Tried in turn when this target answers 430 or 408 or cannot be reached: the other flows of one instance (RFC 5626 §7). */

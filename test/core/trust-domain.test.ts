@@ -1,9 +1,15 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { Next, ServiceCall, ServiceSubject } from '../../src/core/service.js';
 import { startParley, type RunningParley } from '../tools/parley.js';
 import { Devices } from './devices.js';
 
 const subscribers = [
-  { privateId: 'alice@ims.test', password: 'x', identities: ['sip:alice@ims.test', 'tel:+15550100001'] },
+  {
+    privateId: 'alice@ims.test',
+    password: 'x',
+    identities: ['sip:alice@ims.test', 'tel:+15550100001', 'sip:secret@ims.test'],
+    barred: ['sip:secret@ims.test'],
+  },
   { privateId: 'bob@ims.test', password: 'x', identities: ['sip:bob@ims.test', 'tel:+15550100002'] },
 ];
 
@@ -14,11 +20,23 @@ const FORGED = {
   'P-Asserted-Service': 'urn:urn-7:3gpp-service.ims.icsi.mmtel',
 };
 
+/** Sees what the services of a caller see. */
+const watch = {
+  name: 'watch',
+  sees: (_call: ServiceCall): unknown => undefined,
+  matches: ({ sessionCase }: ServiceSubject) => sessionCase === 'originating',
+  handle: async (call: ServiceCall, next: Next): Promise<void> => {
+    watch.sees(call);
+    await next();
+  },
+};
+
 describe('the edge of the trust domain', () => {
   let parley: RunningParley;
   const devices = new Devices(() => parley);
   beforeAll(async () => {
     parley = await startParley({ auth: 'none', subscribers });
+    parley.app.core.use(watch);
   });
   afterAll(() => parley.stop());
   afterEach(() => devices.close());
@@ -30,6 +48,28 @@ describe('the edge of the trust domain', () => {
     expect(request.headers.list('P-Asserted-Identity')).toEqual(['<tel:+15550100002>', '<sip:bob@ims.test>']);
     for (const name of ['P-Preferred-Identity', 'P-Served-User', 'P-Charging-Vector', 'P-Asserted-Service'])
       expect([name, request.get(name)]).toEqual([name, undefined]);
+  });
+
+  it.each([
+    ['what a device says of its access reaches', '3GPP-E-UTRAN-FDD', '3GPP-E-UTRAN-FDD'],
+    ['what only the network provides does not reach', '3GPP-E-UTRAN-FDD;network-provided', undefined],
+    ['of both, only its own reaches', 'IEEE-802.11, 3GPP-GERAN; network-provided', 'IEEE-802.11'],
+  ])('%s the services of the user, and never the callee (RFC 7315 §5.4)', async (_, said, heard) => {
+    const [alice, bob] = [await devices.register('alice'), await devices.register('bob')];
+    let seen: string | undefined;
+    watch.sees = ({ request }) => (seen = request.get('P-Access-Network-Info'));
+    bob.send('MESSAGE', 'sip:alice@ims.test', { 'P-Access-Network-Info': said });
+    const request = await alice.answer('MESSAGE', 200);
+    expect((await bob.peer.response(200)).status).toBe(200);
+    expect([seen, request.get('P-Access-Network-Info')]).toEqual([heard, undefined]);
+  });
+
+  it('a barred identity neither calls nor is called (3GPP TS 23.228 §4.3.3.4)', async () => {
+    const [alice, bob] = [await devices.register('alice'), await devices.register('bob')];
+    expect((await bob.ask('MESSAGE', 'sip:secret@ims.test')).status).toBe(404);
+    const From = '<sip:secret@ims.test>;tag=1';
+    expect((await alice.ask('MESSAGE', 'sip:bob@ims.test', { From })).status).toBe(403);
+    expect(bob.peer.unread).toEqual([]);
   });
 
   it('keeps the asserted identity from the callee when the caller wants privacy', async () => {

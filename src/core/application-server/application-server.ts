@@ -134,7 +134,8 @@ export class ApplicationServer implements ServiceHost {
 
   #serve(service: Service, request: ServerRequest, response: ServerResponse): Promise<ProxyResult> {
     const { uri } = request;
-    const subject = { request, sessionCase: 'terminating-registered', servedUser: uri, set: uri } as const;
+    const sessionCase = 'terminating-registered';
+    const subject = { request, sessionCase, servedUser: uri, set: uri, registered: true } as const;
     return this.#chain.serve(service, subject, response, noLayers, (layers) =>
       this.#giveBack(request, response, layers, subject),
     );
@@ -146,10 +147,12 @@ export class ApplicationServer implements ServiceHost {
     { servedUser: aor, sessionCase, set }: Omit<ChainPosition, 'after'>,
     after: number,
   ): Promise<ProxyResult> {
-    const subject: ServiceSubject = { request, sessionCase, servedUser: aor, set };
-    return this.#chain.run(subject, response, after, noLayers, (layers) =>
-      this.#giveBack(request, response, layers, subject),
-    );
+    const registered = sessionCase !== 'terminating-unregistered';
+    const subject: ServiceSubject = { request, sessionCase, servedUser: aor, set, registered };
+    return this.#chain.run(subject, response, after, noLayers, {
+      onward: (layers) => this.#giveBack(request, response, layers, subject),
+      withhold: false,
+    });
   }
 
   /** Over the Route that remains; what a service made itself goes to the core, for its served user (3GPP TS 24.229 §5.7.3). */

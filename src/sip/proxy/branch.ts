@@ -48,6 +48,7 @@ export class Branch implements OutgoingUser {
 
   /** Sends the copy for this target. Throws what building it throws (a bad URI). */
   start(): void {
+    this.target.givenUp?.addEventListener('abort', this.#onGivenUp, { once: true });
     const request = this.#copy();
     const uri = postprocessRoutes(request);
     this.#state = 'resolving';
@@ -107,6 +108,12 @@ export class Branch implements OutgoingUser {
     if (ms !== undefined) this.#timerC = this.#owner.environment.clock.after(ms, () => this.#onTimerC());
   }
 
+  readonly #onGivenUp = (): void => {
+    if (this.#state === 'done') return;
+    this.#outgoing?.cancel();
+    this.#fail('timeout');
+  };
+
   #onTimerC(): void {
     if (this.#provisional) this.#outgoing?.cancel();
     else this.#fail('timeout');
@@ -121,6 +128,7 @@ export class Branch implements OutgoingUser {
   #finish(): void {
     this.#state = 'done';
     this.#timerC?.cancel();
+    this.target.givenUp?.removeEventListener('abort', this.#onGivenUp);
   }
 }
 
