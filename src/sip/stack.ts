@@ -188,6 +188,11 @@ export interface B2buaOptions {
   editRequest?(request: SipRequest): void;
   /** Changes a response on its way to the first leg. */
   editResponse?(response: SipResponse): void;
+  /**
+   * Gives the body under which a message crosses, initial and in-dialog requests, ACK and PRACK included, and their responses;
+   * a message without one is shown too. What it throws refuses the request that crosses. Called after the other edits.
+   */
+  crossBody?(message: SipRequest | SipResponse, toward: 'uas' | 'uac'): Uint8Array;
 }
 
 export interface Listener {

@@ -90,7 +90,10 @@ export class SipPeer {
     }
   }
 
-  answer(request: SipRequest, status: number, headers: HeaderMap = {}, tag = 'peer'): void {
-    this.send(buildResponse(request, status, tag, { headers }), request.via.port ?? 5060);
+  answer(request: SipRequest, status: number, headers: HeaderMap = {}, tag = 'peer', body?: string): void {
+    this.send(
+      buildResponse(request, status, tag, { headers, ...(body !== undefined && { body }) }),
+      request.via.port ?? 5060,
+    );
   }
 }

@@ -9,7 +9,7 @@ import { contactInAnswer } from '../embedded/contact.js';
 import type { InboundRequest, InboundResponse } from '../embedded/inbound.js';
 import type { SipResponse } from '../message/message.js';
 import type { B2buaOptions, SendOptions } from '../stack.js';
-import { crossed, crossEnd, crossRequests, nextAck } from './crossing.js';
+import { type CrossBody, crossed, crossEnd, crossRequests, nextAck } from './crossing.js';
 import { contactFeatures, endToEnd, untagged } from './end-to-end.js';
 
 /**
@@ -33,6 +33,7 @@ class B2bua {
   readonly #response: InboundResponse;
   readonly #invite: UasInvite;
   readonly #options: B2buaOptions;
+  readonly #cross: CrossBody;
   /** PRACKs of the second leg that wait for those of the first, in the order of their provisional responses. */
   readonly #pracks: SendPrack[] = [];
   /** The newest early dialog of the second leg, then the confirmed one. */
@@ -52,6 +53,7 @@ class B2bua {
     this.#response = response;
     this.#invite = invite;
     this.#options = options;
+    this.#cross = (message, toward) => options.crossBody?.(message, toward) ?? message.body;
   }
 
   async run(): Promise<{ uas: InviteDialog; uac: InviteDialog }> {
@@ -86,7 +88,7 @@ class B2bua {
         To: untagged(request, 'to'),
         'Max-Forwards': maxForwards,
       },
-      body: request.body,
+      body: this.#cross(request, 'uac'),
       contactFeatures: contactFeatures(request),
       ...(route === undefined ? {} : { route }),
       ...(flow === undefined ? {} : { flow }),
@@ -101,7 +103,7 @@ class B2bua {
         this.#answer(success);
         const uas = this.#invite.dialog;
         if (!delayed || !uas) return {};
-        return nextAck(uas, request.cseq.number);
+        return nextAck(uas, request.cseq.number, (ack) => this.#cross(ack, 'uac'));
       },
     });
   }
@@ -110,7 +112,7 @@ class B2bua {
   #join(far: InviteDialog): void {
     if (far !== this.#far) {
       this.#far = far;
-      crossRequests(far, () => this.#invite.dialog);
+      crossRequests(far, () => this.#invite.dialog, 'uac', this.#cross);
     }
     if (far.state === 'confirmed') crossEnd(far, () => this.#invite.dialog);
   }
@@ -120,7 +122,7 @@ class B2bua {
     const near = this.#invite.dialog;
     if (!near || near === this.#joined) return;
     this.#joined = near;
-    crossRequests(near, () => this.#far);
+    crossRequests(near, () => this.#far, 'uas', this.#cross);
     crossEnd(near, () => (this.#far?.state === 'confirmed' ? this.#far : undefined));
     near.onEnd(() => this.#cancel()); // does nothing to an INVITE that has its answer
     near.onPrack = (prack, response) => {
@@ -129,8 +131,8 @@ class B2bua {
         response.send(200);
         return;
       }
-      return send({ headers: endToEnd(prack), body: prack.body }).then((answer) => {
-        response.send(answer.status, crossed(answer));
+      return send({ headers: endToEnd(prack), body: this.#cross(prack, 'uac') }).then((answer) => {
+        response.send(answer.status, crossed(answer, this.#cross(answer, 'uas')));
       });
     };
   }
@@ -168,7 +170,7 @@ class B2bua {
   #near(response: SipResponse): SendOptions & { readonly status: number } {
     const copy = response.clone();
     this.#options.editResponse?.(copy);
-    const result = crossed(copy);
+    const result = crossed(copy, this.#cross(copy, 'uas'));
     const contact = copy.status >= 300 ? copy.get('Contact') : this.#contact(copy);
     return {
       ...result,

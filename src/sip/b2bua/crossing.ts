@@ -2,20 +2,26 @@ import { ParleyError } from '../../base/errors.js';
 import type { InviteDialog } from '../dialog/invite-dialog.js';
 import type { InDialogRequest } from '../dialog/base.js';
 import type { HeaderMap } from '../message/headers.js';
-import type { SipRequest, SipResponse } from '../message/message.js';
-import type { Handler, SendOptions, ServerRequest, ServerResponse } from '../stack.js';
+import { SipResponse, type SipRequest } from '../message/message.js';
+import type { B2buaOptions, Handler, SendOptions, ServerRequest, ServerResponse } from '../stack.js';
 import { endToEnd } from './end-to-end.js';
 
 /** Where a leg's requests go: the dialog of the other leg as it is now; undefined while there is none. */
 export type OtherLeg = () => InviteDialog | undefined;
 
-/** The final response of one leg as it goes to the other. */
-export function crossed(response: SipResponse): SendOptions & { readonly status: number } {
+/** The body under which a message goes to a leg. */
+export type CrossBody = NonNullable<B2buaOptions['crossBody']>;
+
+/** The final response of one leg as it goes to the other. @param body under which it goes. */
+export function crossed(
+  response: SipResponse,
+  body: Uint8Array = response.body,
+): SendOptions & { readonly status: number } {
   return {
     status: mapped[response.status] ?? response.status,
     ...(mapped[response.status] === undefined ? { reason: response.reason } : {}),
     headers: endToEnd(response),
-    ...(response.body.length > 0 ? { body: response.body } : {}),
+    ...(body.length > 0 ? { body } : {}),
   };
 }
 
@@ -25,12 +31,13 @@ export function crossed(response: SipResponse): SendOptions & { readonly status:
  */
 const mapped: Record<number, number> = { 401: 502, 407: 502, 430: 480, 503: 500 };
 
-/** Lets the requests of one leg cross to the other, and their responses back. */
-export function crossRequests(leg: InviteDialog, other: OtherLeg): void {
-  leg.onRequest(crossing(leg, other));
+/** Lets the requests of one leg cross to the other, and their responses back. @param end which leg the requests come from. */
+export function crossRequests(leg: InviteDialog, other: OtherLeg, end: 'uas' | 'uac', body: CrossBody): void {
+  leg.onRequest(crossing(leg, other, end, body));
 }
 
-function crossing(leg: InviteDialog, other: OtherLeg): Handler {
+function crossing(leg: InviteDialog, other: OtherLeg, end: 'uas' | 'uac', body: CrossBody): Handler {
+  const far = end === 'uas' ? 'uac' : 'uas';
   return async (request: ServerRequest, response: ServerResponse) => {
     if (request.method === 'UPDATE' && request.body.length === 0) {
       response.send(200); // refreshes the session of its own leg only
@@ -38,17 +45,20 @@ function crossing(leg: InviteDialog, other: OtherLeg): Handler {
     }
     const to = other();
     if (!to || to.state === 'terminated') throw new ParleyError('sip-no-dialog');
+    const asked = body(request, far);
     if (request.method === 'INVITE' && request.body.length === 0)
-      await crossOfferless(leg, to, request, response);
+      await crossOfferless(leg, to, request, response, (message) =>
+        body(message, message instanceof SipResponse ? end : far),
+      );
     else {
-      const answer = await forward(to, request);
-      response.send(answer.status, crossed(answer));
+      const answer = await forward(to, request, asked);
+      response.send(answer.status, crossed(answer, body(answer, end)));
     }
   };
 }
 
-function forward(to: InviteDialog, request: SipRequest): Promise<SipResponse> {
-  const options = { headers: endToEnd(request), body: request.body };
+function forward(to: InviteDialog, request: SipRequest, body: Uint8Array): Promise<SipResponse> {
+  const options = { headers: endToEnd(request), body };
   // a glare is the affair of who sent the request: he tries again, and not we for him
   if (request.method === 'INVITE') return to.reinvite({ ...options, tryAgain: false });
   return to.send({ method: request.method, ...options });
@@ -60,20 +70,25 @@ async function crossOfferless(
   to: InviteDialog,
   request: ServerRequest,
   response: ServerResponse,
+  body: (message: SipRequest | SipResponse) => Uint8Array,
 ): Promise<void> {
   const answer = await to.reinvite({ headers: endToEnd(request), tryAgain: false }, (offer) => {
-    const acknowledged = nextAck(leg, request.cseq.number);
-    response.send(offer.status, crossed(offer));
+    const acknowledged = nextAck(leg, request.cseq.number, body);
+    response.send(offer.status, crossed(offer, body(offer)));
     return acknowledged;
   });
   if (answer.status >= 300) response.send(answer.status, crossed(answer));
 }
 
-/** The body and fields of the ACK to that INVITE; empty when the leg ends before it comes. */
-export function nextAck(leg: InviteDialog, sequence: number): Promise<InDialogRequest> {
+/** The body and fields of the ACK to that INVITE; empty when the leg ends before it comes. @param body under which it goes on. */
+export function nextAck(
+  leg: InviteDialog,
+  sequence: number,
+  body: (ack: SipRequest) => Uint8Array,
+): Promise<InDialogRequest> {
   return new Promise((resolve) => {
     leg.onAck((ack) => {
-      if (ack.cseq.number === sequence) resolve({ headers: endToEnd(ack), body: ack.body });
+      if (ack.cseq.number === sequence) resolve({ headers: endToEnd(ack), body: body(ack) });
     });
     leg.onEnd(() => resolve({}));
   });

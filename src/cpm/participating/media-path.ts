@@ -1,0 +1,105 @@
+import { ParleyError } from '../../base/errors.js';
+import {
+  answerSetup,
+  offererIsActive,
+  parseMsrpMedia,
+  rewriteMsrpMedia,
+  type MsrpMedia,
+  type Setup,
+} from '../../msrp/sdp/index.js';
+import {
+  splice,
+  type MsrpEndpoint,
+  type MsrpSession,
+  type Splice,
+  type SpliceOptions,
+} from '../../msrp/session/index.js';
+
+/** The two ends of a session in whose middle we are: the caller's and the callee's. */
+export type End = 'uas' | 'uac';
+
+const other = (end: End): End => (end === 'uas' ? 'uac' : 'uas');
+
+interface Offer {
+  readonly from: End;
+  readonly media: MsrpMedia;
+}
+
+/**
+ * Our place in the media of one session: an MSRP session towards each end, joined, and their descriptions, in which path, role
+ * and address become ours (RFC 4975 §8, RFC 6135 §4.2, RFC 6714) and everything else stays.
+ */
+export class MediaPath {
+  readonly #sessions: Readonly<Record<End, MsrpSession>>;
+  readonly #splice: Splice;
+  #offer: Offer | undefined;
+  /** The last answer, since a final response repeats that of a provisional one. */
+  #answered: { readonly from: End; readonly text: string; readonly result: Uint8Array } | undefined;
+
+  /**
+   * @param lost an end cannot be reached: the session should end.
+   * @throws ParleyError `msrp-limit`.
+   */
+  constructor(
+    endpoint: MsrpEndpoint,
+    options: SpliceOptions & { readonly subject: string; readonly lost: (error: ParleyError) => void },
+  ) {
+    const { subject, lost } = options;
+    const uas = endpoint.createSession({ subject, events: { lost } });
+    try {
+      this.#sessions = { uas, uac: endpoint.createSession({ subject, events: { lost } }) };
+    } catch (error) {
+      uas.close();
+      throw error;
+    }
+    this.#splice = splice(this.#sessions.uas, this.#sessions.uac, options);
+  }
+
+  /** What passed, both directions together. */
+  get passed(): { bytes: number; messages: number } {
+    const { forth, back } = this.#splice;
+    return { bytes: forth.octets + back.octets, messages: forth.messages + back.messages };
+  }
+
+  /** An offer of one end as the other gets it. @throws ParleyError `msrp-sdp-*`. */
+  offer(description: Uint8Array, from: End): Uint8Array {
+    const media = parseMsrpMedia(description);
+    this.#offer = { from, media };
+    this.#answered = undefined;
+    return this.#rewrite(description, other(from), 'actpass');
+  }
+
+  /** The answer to that offer as the offerer gets it; from then on the media flow. @throws ParleyError `msrp-sdp-*`. */
+  answer(description: Uint8Array, from: End): Uint8Array {
+    const text = Buffer.from(description).toString('latin1');
+    const before = this.#answered;
+    if (before?.from === from && before.text === text) return before.result;
+    const offer = this.#offer;
+    if (!offer || offer.from === from)
+      throw new ParleyError('msrp-sdp-unacceptable', 'an answer without offer');
+    const media = parseMsrpMedia(description);
+    // refused: there is nothing to be in the middle of
+    if (media.path.length === 0 || media.port === 0) return description;
+    const setup = answerSetup(offer.media.setup ?? 'active', false);
+    const result = this.#rewrite(description, offer.from, setup);
+    this.#sessions[from].connect(media, offererIsActive(media.setup));
+    this.#sessions[offer.from].connect(offer.media, setup === 'active');
+    this.#answered = { from, text, result };
+    return result;
+  }
+
+  /** Whether an offer waits for its answer from that end. */
+  awaitsAnswerOf(end: End): boolean {
+    return this.#offer?.from === other(end);
+  }
+
+  close(): void {
+    this.#sessions.uas.close();
+    this.#sessions.uac.close();
+  }
+
+  #rewrite(description: Uint8Array, toward: End, setup: Setup): Uint8Array {
+    const own = { path: [this.#sessions[toward].uri], setup, cema: true };
+    return Buffer.from(rewriteMsrpMedia(description, own));
+  }
+}

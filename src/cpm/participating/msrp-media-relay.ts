@@ -1,0 +1,87 @@
+import type { Logger } from '../../base/log.js';
+import type { Trail } from '../../base/trail.js';
+import type { ServiceCall } from '../../core/service.js';
+import type { MsrpEndpoint, SpliceOptions } from '../../msrp/session/index.js';
+import { FinalResponseError } from '../../sip/final-response-error.js';
+import { parseMediaType } from '../../sip/message/content.js';
+import { SipResponse, type SipRequest } from '../../sip/message/message.js';
+import type { Dialog, SipStack } from '../../sip/stack.js';
+import { MediaPath, type End } from './media-path.js';
+
+export interface MsrpMediaRelayOptions {
+  readonly stack: SipStack;
+  readonly endpoint: MsrpEndpoint;
+  readonly trail: Trail;
+  readonly log: Logger;
+  /** Octets of one message, and who sees messages pass, for records. */
+  readonly splice?: SpliceOptions | undefined;
+  /** Gets what passed when a session has ended. */
+  counted(session: string, passed: { bytes: number; messages: number }): Promise<void>;
+}
+
+/** Keeps the participating function in the media path of a session: a B2BUA whose legs each have an MSRP session of ours. */
+export class MsrpMediaRelay {
+  readonly #options: MsrpMediaRelayOptions;
+
+  constructor(options: MsrpMediaRelayOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Sets the session up over `call.onward` and passes its messages on until it ends.
+   * @param session its key in the session records.
+   * @throws ParleyError `msrp-limit`, `msrp-sdp-*`: the call is refused with its status.
+   */
+  async join(call: ServiceCall, _next: unknown, session: string): Promise<void> {
+    const { stack, endpoint, trail, log } = this.#options;
+    const legs: Dialog[] = [];
+    const path = new MediaPath(endpoint, {
+      ...this.#options.splice,
+      subject: call.servedUser,
+      lost: (error) => {
+        trail.record({
+          code: 'session.media-lost',
+          outcome: 'noted',
+          clause: 'RFC 4975 §5.4',
+          subject: call.servedUser,
+          trace: call.request.callId,
+          detail: error.message,
+        });
+        // the end of one leg ends the other
+        legs[0]
+          ?.destroy()
+          .catch((failure: unknown) => log.info({ err: failure }, 'a lost session could not be ended'));
+      },
+    });
+    try {
+      const { request, response } = call;
+      const { uas, uac } = await stack.createB2BUA(request, response, {
+        uri: request.uri,
+        route: call.onward,
+        crossBody: (message, toward) => crossed(path, message, toward === 'uac' ? 'uas' : 'uac'),
+      });
+      legs.push(uas, uac);
+      uas.onEnd(() => {
+        path.close();
+        this.#options
+          .counted(session, path.passed)
+          .catch((error: unknown) => log.error({ err: error }, 'what passed a session was not counted'));
+      });
+    } catch (error) {
+      path.close();
+      // the caller has got the callee's answer
+      if (!(error instanceof FinalResponseError)) throw error;
+    }
+  }
+}
+
+/** The body of a message from an end as the other end gets it (RFC 3264 §5, RFC 3261 §13.2.1). */
+function crossed(path: MediaPath, message: SipRequest | SipResponse, from: End): Uint8Array {
+  const { body } = message;
+  if (message instanceof SipResponse && message.status >= 300) return body;
+  const contentType = message.get('Content-Type');
+  if (body.length === 0 || contentType === undefined) return body;
+  if (parseMediaType(contentType).type !== 'application/sdp') return body;
+  const answers = message instanceof SipResponse || message.method === 'ACK' || message.method === 'PRACK';
+  return answers && path.awaitsAnswerOf(from) ? path.answer(body, from) : path.offer(body, from);
+}

@@ -1,0 +1,181 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Service, ServiceCall } from '../../../src/core/service.js';
+import { silentLogger } from '../../../src/base/log.js';
+import { MediaPath } from '../../../src/cpm/participating/media-path.js';
+import { MsrpMediaRelay } from '../../../src/cpm/participating/msrp-media-relay.js';
+import {
+  MsrpNegotiation,
+  streamedMessages,
+  wholeMessages,
+  type MsrpEndpoint,
+  type SessionOptions,
+} from '../../../src/msrp/session/index.js';
+import { anything, eventually, octets, startEndpoint } from '../../msrp/tools/endpoints.js';
+import { startParley, type RunningParley } from '../../tools/parley.js';
+import { Phone } from '../../tools/phone.js';
+
+function ears(): { heard: string[]; options: SessionOptions } {
+  const heard: string[] = [];
+  const receiver = wholeMessages(1000, (message) => {
+    heard.push(message.octets.toString());
+    return 200;
+  });
+  return { heard, options: { receiver } };
+}
+
+async function threeEndpoints(): Promise<[MsrpEndpoint, MsrpEndpoint, MsrpEndpoint]> {
+  return [
+    (await startEndpoint()).endpoint,
+    (await startEndpoint()).endpoint,
+    (await startEndpoint()).endpoint,
+  ];
+}
+
+const bytes = (text: string): Uint8Array => Buffer.from(text);
+const text = (octetsOf: Uint8Array): string => Buffer.from(octetsOf).toString();
+const hello = { contentType: 'text/plain', content: Buffer.from('hello') };
+
+describe('a media path', () => {
+  it('shows each end our path and our role, and everything else as it was', async () => {
+    const [ours, one, other] = await threeEndpoints();
+    const path = new MediaPath(ours, { subject: 'sip:alice@ims.test', lost: () => {} });
+    const alice = new MsrpNegotiation(one.createSession(), { acceptTypes: ['message/cpim'], maxSize: 77 });
+    const bob = new MsrpNegotiation(other.createSession(), { ...anything, behindNat: true });
+    const offered = text(path.offer(bytes(alice.offer()), 'uas'));
+    expect(offered).toContain('a=setup:actpass');
+    expect(offered).toContain('a=max-size:77');
+    expect(offered).not.toContain(alice.session.uri.text);
+    const answered = text(path.answer(bytes(bob.answer(offered)), 'uac'));
+    expect(answered).toContain('a=setup:active');
+    expect(answered).not.toContain(bob.session.uri.text);
+    expect(text(path.answer(bytes(bob.description), 'uac'))).toBe(answered);
+    alice.accept(answered);
+    expect(await alice.session.send({ ...hello }).sent).toBe(403);
+    path.close();
+  });
+
+  it('carries text and 20 MB both ways, counts them, and lives on through a later offer of the callee', async () => {
+    const [ours, one, other] = await threeEndpoints();
+    const path = new MediaPath(ours, { subject: 'sip:alice@ims.test', lost: () => {} });
+    let received = 0;
+    const receiver = streamedMessages(30_000_000, async (_message, pieces) => {
+      for await (const piece of pieces) received += piece.length;
+      return 200;
+    });
+    const { heard, options } = ears();
+    const alice = new MsrpNegotiation(one.createSession(options), anything);
+    const bob = new MsrpNegotiation(other.createSession({ receiver }), anything);
+    const exchange = (from: MsrpNegotiation, to: MsrpNegotiation, end: 'uas' | 'uac'): void => {
+      const answer = to.answer(path.offer(bytes(from.offer()), end));
+      from.accept(path.answer(bytes(answer), end === 'uas' ? 'uac' : 'uas'));
+    };
+    exchange(alice, bob, 'uas');
+    const file = alice.session.send({
+      contentType: 'image/png',
+      content: octets(20_000_000),
+      successReport: true,
+    });
+    expect(await bob.session.send(hello).sent).toBe(200);
+    exchange(bob, alice, 'uac');
+    expect(await file.reported).toBe(200);
+    expect(await bob.session.send(hello).sent).toBe(200);
+    expect([received, heard]).toEqual([20_000_000, ['hello', 'hello']]);
+    expect(path.passed).toEqual({ bytes: 20_000_010, messages: 3 });
+    path.close();
+  });
+
+  it('passes a refused section on and stays outside', async () => {
+    const [ours, one] = await threeEndpoints();
+    const path = new MediaPath(ours, { subject: 'sip:alice@ims.test', lost: () => {} });
+    path.offer(bytes(new MsrpNegotiation(one.createSession(), anything).offer()), 'uas');
+    const refused = bytes(
+      'v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=message 0 TCP/MSRP *\r\n',
+    );
+    expect(path.answer(refused, 'uac')).toBe(refused);
+    path.close();
+  });
+
+  it('takes no answer that nobody asked for', async () => {
+    const [ours] = await threeEndpoints();
+    const path = new MediaPath(ours, { subject: 'sip:alice@ims.test', lost: () => {} });
+    expect(() => path.answer(bytes('v=0\r\n'), 'uac')).toThrow('answer without offer');
+    path.close();
+  });
+});
+
+describe('a server in the media path', () => {
+  let parley: RunningParley;
+  const counted: { session: string; bytes: number; messages: number }[] = [];
+
+  class InPath implements Service {
+    readonly name = 'in-path';
+    relay!: MsrpMediaRelay;
+
+    matches({ request, sessionCase }: { request: { method: string }; sessionCase: string }): boolean {
+      return request.method === 'INVITE' && sessionCase === 'originating';
+    }
+
+    handle(call: ServiceCall, next: unknown): Promise<void> {
+      return this.relay.join(call, next, 'the session');
+    }
+  }
+
+  beforeAll(async () => {
+    parley = await startParley({ auth: 'none', roles: ['core', 'controlling'] });
+    const service = new InPath();
+    const { stack, msrp, trail } = parley.app;
+    service.relay = new MsrpMediaRelay({
+      stack,
+      endpoint: msrp,
+      trail,
+      log: silentLogger,
+      counted: (session, passed) => {
+        counted.push({ session, ...passed });
+        return Promise.resolve();
+      },
+    });
+    parley.app.core.use(service);
+  });
+  afterAll(() => parley.stop());
+
+  it('carries the messages of a session from its INVITE to its BYE, and counts them', async () => {
+    const [one, other] = [(await startEndpoint()).endpoint, (await startEndpoint()).endpoint];
+    const { heard, options } = ears();
+    const near = new MsrpNegotiation(one.createSession(), anything);
+    const far = new MsrpNegotiation(other.createSession(options), anything);
+    const [alice, bob] = [
+      await Phone.registered('alice', parley.port),
+      await Phone.registered('bob', parley.port),
+    ];
+    alice.send('INVITE', bob.aor, { 'Content-Type': 'application/sdp' }, near.offer());
+    const invite = await bob.peer.request('INVITE');
+    expect(text(invite.body)).not.toContain(near.session.uri.text);
+    bob.peer.answer(
+      invite,
+      200,
+      { Contact: `<${bob.contact}>`, 'Content-Type': 'application/sdp' },
+      'tag-bob',
+      far.answer(invite.body),
+    );
+    const ok = await alice.peer.response(200);
+    near.accept(ok.body);
+    const Route = ok.headers.list('Record-Route').reverse();
+    const dialog = {
+      To: `<${bob.aor}>;tag=${ok.toTag}`,
+      'Call-ID': ok.callId,
+      From: ok.get('From')!,
+      ...(Route.length > 0 ? { Route } : {}),
+    };
+    const target = ok.contacts[0]!.uriText;
+    alice.send('ACK', target, { ...dialog, CSeq: `${ok.cseq.number} ACK` });
+    expect(await near.session.send(hello).sent).toBe(200);
+    expect(heard).toEqual(['hello']);
+    expect(parley.app.msrp.figures.sessions).toBe(2);
+    alice.send('BYE', target, dialog);
+    await bob.answer('BYE', 200);
+    await eventually(() => counted.length > 0);
+    expect(counted).toEqual([{ session: 'the session', bytes: 5, messages: 1 }]);
+    expect(parley.app.msrp.figures.sessions).toBe(0);
+    for (const phone of [alice, bob]) phone.close();
+  });
+});
