@@ -126,6 +126,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
           gruus: config.registrar.gruu ? core?.gruus : undefined,
           setOf: side.setOf,
           onDeferred: (set) => gateway?.deferred(set),
+          msrp,
         })
       : undefined;
     if (participating) disposers.push(() => participating.close());

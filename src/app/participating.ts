@@ -3,9 +3,11 @@ import { DeferredStore } from '../cpm/messages/deferred-store.js';
 import { DeliveryClaims } from '../cpm/messages/delivery-claims.js';
 import { MessageService } from '../cpm/messages/message-service.js';
 import type { RegisteredDevices } from '../reg-event/devices.js';
+import { MsrpMediaRelay } from '../cpm/participating/msrp-media-relay.js';
 import { SessionRecords } from '../cpm/participating/session-records.js';
 import { SessionService } from '../cpm/participating/session-service.js';
 import { Policies } from '../cpm/policy/policies.js';
+import type { MsrpEndpoint } from '../msrp/session/index.js';
 import type { Interworking } from './interworking.js';
 import { stateOf } from '../reg-event/reginfo.js';
 import type { Gruus } from '../registrar/gruus.js';
@@ -35,9 +37,10 @@ export function makeParticipating(
     gruus: Gruus | undefined;
     setOf: ServiceSide['setOf'];
     onDeferred(set: string): Promise<void> | undefined;
+    msrp: MsrpEndpoint;
   },
 ): Participating {
-  const { core, store, shared, interworking, gruus, setOf, ...others } = parts;
+  const { core, store, shared, interworking, gruus, setOf, msrp, ...others } = parts;
   const { pagerBytes, deferral, policy, sessionExpires } = config.cpm;
   const policies = new Policies(store, policy);
   const deferred = new DeferredStore(store, parts.clock, deferral.perUser);
@@ -63,6 +66,14 @@ export function makeParticipating(
     gruuOf: ({ registration, binding }) => {
       const state = stateOf(registration, binding);
       return state?.aor.startsWith('sip:') === true ? gruus?.publicOf(state) : undefined;
+    },
+  });
+  sessions.relay = new MsrpMediaRelay({
+    ...others,
+    endpoint: msrp,
+    async ended(session, passed) {
+      await records.counted(session, passed);
+      await sessions.ended(session);
     },
   });
   core.use(sessions);

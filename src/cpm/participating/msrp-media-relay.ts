@@ -1,12 +1,13 @@
 import type { Logger } from '../../base/log.js';
 import type { Trail } from '../../base/trail.js';
-import type { ServiceCall } from '../../core/service.js';
+import type { NextOptions, ServiceCall } from '../../core/service.js';
 import type { MsrpEndpoint, SpliceOptions } from '../../msrp/session/index.js';
 import { FinalResponseError } from '../../sip/final-response-error.js';
 import { parseMediaType } from '../../sip/message/content.js';
 import { SipResponse, type SipRequest } from '../../sip/message/message.js';
 import type { Dialog, SipStack } from '../../sip/stack.js';
 import { MediaPath, type End } from './media-path.js';
+import type { MediaRelay } from './media-relay.js';
 
 export interface MsrpMediaRelayOptions {
   readonly stack: SipStack;
@@ -15,24 +16,20 @@ export interface MsrpMediaRelayOptions {
   readonly log: Logger;
   /** Octets of one message, and who sees messages pass, for records. */
   readonly splice?: SpliceOptions | undefined;
-  /** Gets what passed when a session has ended. */
-  counted(session: string, passed: { bytes: number; messages: number }): Promise<void>;
+  /** A session has ended, and this has passed. */
+  ended(session: string, passed: { bytes: number; messages: number }): Promise<void>;
 }
 
 /** Keeps the participating function in the media path of a session: a B2BUA whose legs each have an MSRP session of ours. */
-export class MsrpMediaRelay {
+export class MsrpMediaRelay implements MediaRelay {
   readonly #options: MsrpMediaRelayOptions;
 
   constructor(options: MsrpMediaRelayOptions) {
     this.#options = options;
   }
 
-  /**
-   * Sets the session up over `call.onward` and passes its messages on until it ends.
-   * @param session its key in the session records.
-   * @throws ParleyError `msrp-limit`, `msrp-sdp-*`: the call is refused with its status.
-   */
-  async join(call: ServiceCall, _next: unknown, session: string): Promise<void> {
+  /** @throws ParleyError `msrp-limit`, `msrp-sdp-*`: the call is refused with its status. */
+  async join(call: ServiceCall, observed: NextOptions, session: string): Promise<void> {
     const { stack, endpoint, trail, log } = this.#options;
     const legs: Dialog[] = [];
     const path = new MediaPath(endpoint, {
@@ -58,13 +55,14 @@ export class MsrpMediaRelay {
       const { uas, uac } = await stack.createB2BUA(request, response, {
         uri: request.uri,
         route: call.onward,
+        editResponse: (answer) => observed.onResponse?.(answer),
         crossBody: (message, toward) => crossed(path, message, toward === 'uac' ? 'uas' : 'uac'),
       });
       legs.push(uas, uac);
       uas.onEnd(() => {
         path.close();
         this.#options
-          .counted(session, path.passed)
+          .ended(session, path.passed)
           .catch((error: unknown) => log.error({ err: error }, 'what passed a session was not counted'));
       });
     } catch (error) {

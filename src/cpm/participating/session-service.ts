@@ -97,9 +97,14 @@ export class SessionService implements Service {
     else if (await this.#interwork(call, policy, next)) return;
     const inPath = policy.mediaPath && offer !== undefined && this.#relay !== undefined;
     this.#continued(call, inPath);
-    const onward: Next = (options) => next(this.#observed(call, inPath, options));
-    if (inPath) await this.#relay!.join(call, onward, sessionId(call.request));
-    else await onward();
+    const observed = this.#observed(call, inPath);
+    if (inPath) await this.#relay!.join(call, observed, sessionId(call.request));
+    else await next(observed);
+  }
+
+  /** A session that the media relay carried is over. */
+  ended(session: string): Promise<void> {
+    return this.#end(session, 'BYE');
   }
 
   /** Requests inside dialogs that passed: a session ends, or lives on. */
@@ -226,7 +231,8 @@ export class SessionService implements Service {
             contributionId: headers.get('Contribution-ID'),
             inReplyTo: headers.get('InReplyTo-Contribution-ID'),
             mediaPath: inPath,
-            interval: sessionInterval(answer),
+            // in the media path each leg has a timer of its own, and its end is told
+            interval: inPath ? undefined : sessionInterval(answer),
           }),
         );
       },

@@ -1,8 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Service, ServiceCall } from '../../../src/core/service.js';
-import { silentLogger } from '../../../src/base/log.js';
 import { MediaPath } from '../../../src/cpm/participating/media-path.js';
-import { MsrpMediaRelay } from '../../../src/cpm/participating/msrp-media-relay.js';
 import {
   MsrpNegotiation,
   streamedMessages,
@@ -13,6 +10,7 @@ import {
 import { anything, eventually, octets, startEndpoint } from '../../msrp/tools/endpoints.js';
 import { startParley, type RunningParley } from '../../tools/parley.js';
 import { Phone } from '../../tools/phone.js';
+import { ALICE, BOB, device, SESSION, setPolicy } from './session-world.js';
 
 function ears(): { heard: string[]; options: SessionOptions } {
   const heard: string[] = [];
@@ -105,36 +103,10 @@ describe('a media path', () => {
 
 describe('a server in the media path', () => {
   let parley: RunningParley;
-  const counted: { session: string; bytes: number; messages: number }[] = [];
-
-  class InPath implements Service {
-    readonly name = 'in-path';
-    relay!: MsrpMediaRelay;
-
-    matches({ request, sessionCase }: { request: { method: string }; sessionCase: string }): boolean {
-      return request.method === 'INVITE' && sessionCase === 'originating';
-    }
-
-    handle(call: ServiceCall, next: unknown): Promise<void> {
-      return this.relay.join(call, next, 'the session');
-    }
-  }
 
   beforeAll(async () => {
-    parley = await startParley({ auth: 'none', roles: ['core', 'controlling'] });
-    const service = new InPath();
-    const { stack, msrp, trail } = parley.app;
-    service.relay = new MsrpMediaRelay({
-      stack,
-      endpoint: msrp,
-      trail,
-      log: silentLogger,
-      counted: (session, passed) => {
-        counted.push({ session, ...passed });
-        return Promise.resolve();
-      },
-    });
-    parley.app.core.use(service);
+    parley = await startParley({ auth: 'none' });
+    expect(await setPolicy(parley, 'sip:alice@ims.test', { mediaPath: true })).toBeLessThan(300);
   });
   afterAll(() => parley.stop());
 
@@ -144,10 +116,10 @@ describe('a server in the media path', () => {
     const near = new MsrpNegotiation(one.createSession(), anything);
     const far = new MsrpNegotiation(other.createSession(options), anything);
     const [alice, bob] = [
-      await Phone.registered('alice', parley.port),
-      await Phone.registered('bob', parley.port),
+      await Phone.registered('alice', parley.port, device(ALICE)),
+      await Phone.registered('bob', parley.port, device(BOB)),
     ];
-    alice.send('INVITE', bob.aor, { 'Content-Type': 'application/sdp' }, near.offer());
+    alice.send('INVITE', bob.aor, SESSION, near.offer());
     const invite = await bob.peer.request('INVITE');
     expect(text(invite.body)).not.toContain(near.session.uri.text);
     bob.peer.answer(
@@ -173,9 +145,8 @@ describe('a server in the media path', () => {
     expect(parley.app.msrp.figures.sessions).toBe(2);
     alice.send('BYE', target, dialog);
     await bob.answer('BYE', 200);
-    await eventually(() => counted.length > 0);
-    expect(counted).toEqual([{ session: 'the session', bytes: 5, messages: 1 }]);
-    expect(parley.app.msrp.figures.sessions).toBe(0);
+    await eventually(() => parley.app.msrp.figures.sessions === 0);
+    await eventually(() => parley.app.trail.recent({ code: 'cpm.session-ended' }).length > 0);
     for (const phone of [alice, bob]) phone.close();
   });
 });
