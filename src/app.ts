@@ -1,7 +1,7 @@
 import { SystemClock } from './base/clock.js';
 import type { Logger } from './base/log.js';
 import { startBehindCore } from './app/behind-core.js';
-import { startControlling, type RunningControlling } from './app/controlling.js';
+import { startControlling } from './app/controlling.js';
 import { startCore } from './app/core.js';
 import { domainKey } from './app/domain-key.js';
 import { makeGateway } from './app/gateway.js';
@@ -18,6 +18,7 @@ import { MemoryTrail } from './base/trail.js';
 import type { Config } from './config/schema.js';
 import type { ServiceHost } from './core/service.js';
 import type { Gateway } from './gateway/gateway.js';
+import type { RunningGroups } from './cpm/controlling/running-groups.js';
 import { startHttp, type HttpServer } from './http/server.js';
 import type { MsrpEndpoint } from './msrp/session/index.js';
 import type { RegisteredDevices } from './reg-event/devices.js';
@@ -44,7 +45,7 @@ export interface App {
   readonly http: HttpServer;
   /** Undefined without the role. */
   readonly imps: RunningImps | undefined;
-  readonly controlling: RunningControlling | undefined;
+  readonly controlling: RunningGroups | undefined;
   /** Functions of this process are added to its registry before the first request. */
   readonly interworking: Interworking;
   /** Undefined without the roles imps and core. */
@@ -156,6 +157,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       imps: imps?.server,
       deferred: participating?.deferred,
       participating,
+      controlling,
       trail,
       log: log.child({ part: 'http' }),
     });

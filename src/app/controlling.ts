@@ -1,24 +1,21 @@
 import type { Config } from '../config/schema.js';
 import { ControllingFunction } from '../cpm/controlling/controlling.js';
+import { Directory } from '../cpm/controlling/directory.js';
 import { Groups } from '../cpm/controlling/groups.js';
 import { Housekeeping } from '../cpm/controlling/housekeeping.js';
 import { MsrpGroupMedia } from '../cpm/controlling/group-media.js';
+import type { RunningGroups } from '../cpm/controlling/running-groups.js';
 import { Receipts } from '../cpm/controlling/receipts.js';
 import type { MsrpEndpoint } from '../msrp/session/index.js';
 import type { Nodes } from './nodes.js';
 import type { Disposers, ServiceParts } from './parts.js';
-
-export interface RunningControlling {
-  readonly controlling: ControllingFunction;
-  readonly groups: Groups;
-}
 
 /** Starts the CPM controlling function as a service of the core. @param disposers gets what stops it. */
 export function startControlling(
   config: Config,
   parts: ServiceParts & { readonly nodes: Nodes; readonly msrp: MsrpEndpoint },
   disposers: Disposers,
-): RunningControlling {
+): RunningGroups {
   const { clock, log, store, trail, stack, core, nodes, msrp } = parts;
   const settings = config.cpm.groups;
   const groups = new Groups(store, clock, {
@@ -69,5 +66,13 @@ export function startControlling(
     expired: (id, message) => controlling.expired(id, message),
   });
   disposers.push(() => housekeeping.close());
-  return { controlling, groups };
+  const directory = new Directory({
+    groups,
+    now: () => clock.now(),
+    domain: config.domain,
+    maximum: settings.maximum,
+    minimum: settings.minimum,
+    focuses: { close: (id) => controlling.close(id), running: (id) => controlling.focusOf(id) },
+  });
+  return { controlling, groups, directory };
 }

@@ -7,6 +7,7 @@ import type { Gruus } from '../registrar/gruus.js';
 import type { DeferredStore } from '../cpm/messages/deferred-store.js';
 import type { SessionRecords } from '../cpm/participating/session-records.js';
 import type { Policies } from '../cpm/policy/policies.js';
+import type { RunningGroups } from '../cpm/controlling/running-groups.js';
 import type { ImpsServer } from '../imps/index.js';
 import type { RegEventSubscriber } from '../reg-event/subscriber.js';
 import type { Registrar } from '../registrar/registrar.js';
@@ -31,6 +32,8 @@ export interface HttpContext {
   /** Undefined without the role `participating`. */
   readonly deferred: DeferredStore | undefined;
   readonly participating: ParticipatingContext | undefined;
+  /** Undefined without the role `controlling`. */
+  readonly controlling: RunningGroups | undefined;
   readonly trail: MemoryTrail;
   readonly log: Logger;
 }

@@ -2,6 +2,7 @@ import swagger from '@fastify/swagger';
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { Server } from 'node:http';
 import { ParleyError } from '../base/errors.js';
+import { groupRoutes } from './api/groups.js';
 import { impsRoutes } from './api/imps.js';
 import { messageRoutes } from './api/messages.js';
 import { policyRoutes } from './api/policies.js';
@@ -65,6 +66,7 @@ export async function startHttp(context: HttpContext): Promise<HttpServer> {
       messageRoutes(api, context);
       sessionRoutes(api, context);
       policyRoutes(api, context);
+      groupRoutes(api, context);
       impsRoutes(api, context);
       trailRoutes(api, context);
       api.get('/openapi.json', { schema: { hide: true } }, () => server.swagger());

@@ -1,14 +1,16 @@
-import { connect, type Socket } from 'node:net';
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { SipRequest, SipResponse } from '../../src/sip/message/message.js';
-import { parseMsrpMedia } from '../../src/msrp/sdp/index.js';
 import { useCleanups } from '../tools/cleanups.js';
+import {
+  acceptInvitation,
+  acknowledge,
+  cpmDevice,
+  createGroup,
+  descriptionIn,
+  MsrpClient,
+} from '../tools/group-party.js';
 import { startParley, type RunningParley } from '../tools/parley.js';
-import { Phone } from '../tools/phone.js';
+import type { Phone } from '../tools/phone.js';
 
-const ICSI = 'urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm.session';
-const FEATURES = `;+g.3gpp.icsi-ref="${ICSI}"`;
-const FACTORY = 'sip:conference-factory@ims.test';
 const ONE_TO_ONE = '5b7c1f0e-6b0a-4c0f-9d62-0a4f3c9b1d11';
 
 let parley: RunningParley;
@@ -19,155 +21,20 @@ beforeEach(async () => {
 const cleanups = useCleanups();
 
 async function device(user: string, instance: string): Promise<Phone & { gruu: string }> {
-  const phone = await Phone.open(user, parley.port);
+  const phone = await cpmDevice(user, instance, parley.port);
   cleanups.push(() => phone.close());
-  const response = await phone.register(`;+sip.instance="<urn:uuid:${instance}>"${FEATURES}`, {
-    Supported: 'gruu',
-  });
-  const gruus = response.headers.lines('Contact').flatMap((line) => line.split(/,(?=\s*<)/));
-  const own = gruus.find((line) => line.includes(instance))!;
-  return Object.assign(phone, { gruu: /pub-gruu="([^"]+)"/.exec(own)![1]! });
+  return phone;
 }
 
-function sdp(name: string, setup: string): string {
-  return [
-    'v=0',
-    'o=- 1 1 IN IP4 127.0.0.1',
-    's=-',
-    'c=IN IP4 127.0.0.1',
-    't=0 0',
-    'm=message 9 TCP/MSRP *',
-    `a=path:msrp://127.0.0.1:9/${name};tcp`,
-    `a=setup:${setup}`,
-    'a=accept-types:message/cpim',
-    'a=accept-wrapped-types:*',
-    '',
-  ].join('\r\n');
-}
-
-function createGroup(alice: Phone, entries: string, contribution = 'g77'): void {
-  const body = [
-    '--b1',
-    'Content-Type: application/sdp',
-    '',
-    sdp('alice', 'actpass'),
-    '--b1',
-    'Content-Type: application/resource-lists+xml',
-    'Content-Disposition: recipient-list',
-    '',
-    '<?xml version="1.0"?><resource-lists xmlns="urn:ietf:params:xml:ns:resource-lists" xmlns:cp="urn:ietf:params:xml:ns:copycontrol">' +
-      `<list>${entries}</list></resource-lists>`,
-    '--b1--',
-    '',
-  ].join('\r\n');
-  alice.send(
-    'INVITE',
-    FACTORY,
-    {
-      Contact: `<${alice.contact}>${FEATURES}`,
-      'P-Preferred-Service': 'urn:urn-7:3gpp-service.ims.icsi.oma.cpm.session.group',
-      Require: 'recipient-list-invite',
-      Subject: 'Trip planning',
-      'Conversation-ID': 'k2',
-      'Contribution-ID': contribution,
-      'Content-Type': 'multipart/mixed;boundary=b1',
-    },
-    body,
-  );
-}
-
-/** Accepts an invitation of the focus with an MSRP description. */
-function accept(phone: Phone, invite: SipRequest): void {
-  const body = sdp(phone.user, 'active');
-  const via = invite.headers.lines('Via').map((line) => `Via: ${line}`);
-  const routes = invite.headers.lines('Record-Route').map((line) => `Record-Route: ${line}`);
-  phone.peer.sendOctets(
-    [
-      'SIP/2.0 200 OK',
-      ...via,
-      ...routes,
-      `From: ${invite.get('From')}`,
-      `To: ${invite.get('To')};tag=${phone.user}`,
-      `Call-ID: ${invite.callId}`,
-      `CSeq: ${invite.get('CSeq')}`,
-      `Contact: <${phone.contact}>${FEATURES}`,
-      'Content-Type: application/sdp',
-      `Content-Length: ${Buffer.byteLength(body)}`,
-      '',
-      body,
-    ].join('\r\n'),
-    parley.port,
-  );
-}
-
-function acknowledge(phone: Phone, response: SipResponse): void {
-  const target = response.contacts[0]!.uriText;
-  phone.send('ACK', target, {
-    From: response.get('From'),
-    To: response.get('To'),
-    'Call-ID': response.callId,
-    CSeq: `${response.cseq.number} ACK`,
-    Via: `SIP/2.0/UDP 127.0.0.1:${phone.peer.port};branch=z9hG4bKack${response.callId}`,
-  });
+function msrp(name: string, description: Uint8Array): MsrpClient {
+  const client = new MsrpClient(name, description);
+  cleanups.push(() => client.close());
+  return client;
 }
 
 const bobEntry = (gruu: string): string =>
   `<entry uri="${gruu};method=INVITE?Session-Replaces=${ONE_TO_ONE}" cp:copyControl="to"/>`;
 const CAROL = '<entry uri="sip:carol@ims.test" cp:copyControl="to"/>';
-
-/** An MSRP client that opens the connection itself, as phones behind address translation do. */
-class MsrpClient {
-  readonly #socket: Socket;
-  readonly #own: string;
-  readonly #theirs: string;
-  #text = '';
-  #changed: () => void = () => {};
-
-  constructor(name: string, description: Uint8Array) {
-    const { path } = parseMsrpMedia(description);
-    this.#own = `msrp://127.0.0.1:9/${name};tcp`;
-    this.#theirs = path[0]!.text;
-    this.#socket = connect(path[0]!.port!, path[0]!.host);
-    cleanups.push(() => this.#socket.destroy());
-    this.#socket.on('data', (data) => {
-      this.#text += data.toString('utf8');
-      for (const [, id] of this.#text.matchAll(/MSRP (\w+) SEND/g)) {
-        if (!this.#text.includes(`-------${id}$`) || this.#answered.has(id!)) continue;
-        this.#answered.add(id!);
-        this.#socket.write(
-          `MSRP ${id} 200 OK\r\nTo-Path: ${this.#theirs}\r\nFrom-Path: ${this.#own}\r\n-------${id}$\r\n`,
-        );
-      }
-      this.#changed();
-    });
-    this.#write('open0001', undefined);
-  }
-
-  readonly #answered = new Set<string>();
-
-  /** Resolves when what has arrived matches. */
-  async until(pattern: RegExp): Promise<void> {
-    while (!pattern.test(this.#text)) await new Promise<void>((resolve) => (this.#changed = resolve));
-  }
-
-  say(id: string, from: string, to: string, text: string, fromPath = this.#own): void {
-    this.#write(
-      id,
-      `From: <${from}>\r\nTo: <${to}>\r\n\r\nContent-Type: text/plain\r\n\r\n${text}`,
-      fromPath,
-    );
-  }
-
-  #write(id: string, cpim: string | undefined, fromPath = this.#own): void {
-    const body =
-      cpim === undefined
-        ? ''
-        : `Byte-Range: 1-${cpim.length}/${cpim.length}\r\nContent-Type: message/cpim\r\n\r\n${cpim}\r\n`;
-    this.#socket.write(
-      `MSRP ${id} SEND\r\nTo-Path: ${this.#theirs}\r\nFrom-Path: ${fromPath}\r\nMessage-ID: m${id}\r\n${body}-------${id}$\r\n`,
-    );
-  }
-}
 
 describe('the extension of a 1-1 session to a group (Figure 9)', () => {
   it('invites only the device of the 1-1 session, with the replacement, and answers when the first has accepted', async () => {
@@ -190,12 +57,12 @@ describe('the extension of a 1-1 session to a group (Figure 9)', () => {
       expect(text).toContain('<entry uri="sip:bob@ims.test" cp:copyControl="to"/>');
       expect(text).toContain('<entry uri="sip:carol@ims.test" cp:copyControl="to"/>');
     }
-    accept(bob, toBob);
+    acceptInvitation(bob, toBob);
     const created = await alice.peer.response(200);
     expect(created.status).toBe(200);
     expect(created.contacts[0]!.params.has('isfocus')).toBe(true);
     acknowledge(alice, created);
-    accept(carol, toCarol);
+    acceptInvitation(carol, toCarol);
     await carol.peer.request('ACK');
     expect(bobsOther.peer.unread).toEqual([]);
   });
@@ -210,7 +77,7 @@ describe('the extension of a 1-1 session to a group (Figure 9)', () => {
     createGroup(alice, bobEntry(bob.gruu) + CAROL);
     const [toBob, toCarol] = await Promise.all([bob.peer.request('INVITE'), carol.peer.request('INVITE')]);
     if (bobStatus > 0) bob.peer.answer(toBob, bobStatus);
-    accept(carol, toCarol);
+    acceptInvitation(carol, toCarol);
     const created = await alice.peer.response(200);
     expect(created.status).toBe(200);
     acknowledge(alice, created);
@@ -244,7 +111,7 @@ describe('a group', () => {
     const mallory = await device('mallory', '6ca759e8-d1b1-5dee-95f9-e36d2aca6bb9');
     createGroup(alice, '<entry uri="sip:bob@ims.test" cp:copyControl="to"/>');
     const toBob = await bob.peer.request('INVITE');
-    accept(bob, toBob);
+    acceptInvitation(bob, toBob);
     const created = await alice.peer.response(200);
     acknowledge(alice, created);
     const focus = created.contacts[0]!.uriText;
@@ -264,9 +131,8 @@ describe('a group', () => {
       (await alice.ask('REFER', 'sip:gs-nothing@ims.test', { 'Refer-To': '<sip:carol@ims.test>' })).status,
     ).toBe(404);
 
-    const offer = /v=0[^]*?\r\n--/.exec(Buffer.from(toBob.body).toString())![0].slice(0, -4);
-    const aliceMsrp = new MsrpClient('alice', created.body);
-    const bobMsrp = new MsrpClient('bob', Buffer.from(offer));
+    const aliceMsrp = msrp('alice', created.body);
+    const bobMsrp = msrp('bob', descriptionIn(toBob));
     await bobMsrp.until(/MSRP open0001 200/);
     await aliceMsrp.until(/MSRP open0001 200/);
     aliceMsrp.say('say00001', 'sip:alice@ims.test', 'sip:anonymous@anonymous.invalid', 'Hello all');
@@ -299,7 +165,7 @@ describe('a group', () => {
     createGroup(alice, `${bobEntry(bob.gruu)}${CAROL}`);
     const ringing = await carol.peer.request('INVITE');
     carol.peer.answer(ringing, 180, { Contact: `<${carol.contact}>` }, 'carol');
-    accept(bob, await bob.peer.request('INVITE'));
+    acceptInvitation(bob, await bob.peer.request('INVITE'));
     acknowledge(alice, await alice.peer.response(200));
     const { groups, controlling } = parley.app.controlling!;
     const stored = async (): Promise<string[]> => {

@@ -6,13 +6,14 @@ import { SipPeer } from './sip-peer.js';
 export class Phone {
   readonly user: string;
   readonly peer: SipPeer;
-  readonly #server: number;
+  /** The server's UDP port. */
+  readonly server: number;
   #cseq = 0;
 
   private constructor(user: string, peer: SipPeer, server: number) {
     this.user = user;
     this.peer = peer;
-    this.#server = server;
+    this.server = server;
   }
 
   /** @param server the server's UDP port. */
@@ -68,7 +69,7 @@ export class Phone {
     const lines = Object.entries(all).flatMap(([name, value]) =>
       value === undefined ? [] : [value].flat().map((line) => `${name}: ${String(line)}`),
     );
-    this.peer.sendOctets([`${method} ${uri} SIP/2.0`, ...lines, '', body].join('\r\n'), this.#server);
+    this.peer.sendOctets([`${method} ${uri} SIP/2.0`, ...lines, '', body].join('\r\n'), this.server);
     return callId;
   }
 

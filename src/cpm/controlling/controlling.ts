@@ -3,11 +3,12 @@ import type { Service, ServiceCall } from '../../core/service.js';
 import { parseAor } from '../../identity/aor.js';
 import type { ServerRequest, ServerResponse } from '../../sip/stack.js';
 import { groupError } from './errors.js';
+import { recipient } from './directory.js';
 import { Focus, type FocusOptions } from './focus.js';
 import { addMember, findMember, type Group } from './group.js';
 import { newId } from './identifiers.js';
 import { readParts } from './invitation.js';
-import { mayJoin } from './member.js';
+import { holdsMembership, mayJoin } from './member.js';
 import type { StoredMessage } from './message-log.js';
 import { parseRecipientList } from './recipient-list.js';
 import { refer } from './refer.js';
@@ -89,6 +90,11 @@ export class ControllingFunction implements Service {
   /** The groups that have sessions at this node. */
   get running(): Iterable<Focus> {
     return this.#focuses.values();
+  }
+
+  /** The focus of a group, when it has sessions at this node. */
+  focusOf(id: string): Focus | undefined {
+    return this.#focuses.get(id);
   }
 
   /** Tells who sent a message that it did not reach some members in time, if it asked; the message is gone. */
@@ -207,8 +213,23 @@ export class ControllingFunction implements Service {
     switch (request.method) {
       case 'INVITE': {
         if (group.access === 'closed' || member) mayJoin(member);
+        const begins = !this.#focuses.has(id);
         const focus = await this.#take(id);
-        await focus.hold(() => focus.join(request, response, sender), 'cancelled');
+        const others = focus.group.members.filter((one) => one.identity !== sender && holdsMembership(one));
+        // a pre-defined group is invited as a whole (OMA CPM RD: pre-defined groups)
+        const invites = begins && group.kind === 'pre-defined' && others.length > 0;
+        await focus.hold(
+          () =>
+            invites
+              ? focus.create(
+                  request,
+                  response,
+                  sender,
+                  others.map(({ identity }) => recipient(identity)),
+                )
+              : focus.join(request, response, sender),
+          'cancelled',
+        );
         return;
       }
       case 'SUBSCRIBE':

@@ -67,6 +67,11 @@ export class Focus {
     return this.#live.current;
   }
 
+  /** For metrics: what there is now. */
+  get figures(): { sessions: number; queued: number } {
+    return { sessions: this.#legs.size, queued: this.#switch.queued };
+  }
+
   /** Keeps the focus while a request is answered. When that leaves it without any session, it ends as `without` says. */
   async hold<T>(work: () => Promise<T>, without: 'never' | 'cancelled'): Promise<T> {
     this.#held++;

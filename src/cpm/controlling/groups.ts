@@ -89,6 +89,23 @@ export class Groups {
     if (mine === 'gone') throw groupError('group-unknown', group.id);
   }
 
+  /**
+   * Changes a group that has no sessions.
+   * @throws ParleyError `group-unknown`, `group-moved` while a node runs it; what `change` throws.
+   */
+  async edit(id: string, change: (group: Group) => Group): Promise<Group> {
+    const result = await this.#store.update<Group, Group | 'unknown' | 'moved'>(groups, id, (current) => {
+      if (!current) return { kind: 'keep', result: 'unknown' };
+      if (current.holder !== undefined && this.#lives(current.holder))
+        return { kind: 'keep', result: 'moved' };
+      const changed = change({ ...settled(current), holder: undefined });
+      return { ...this.#put(changed), result: changed };
+    });
+    if (result === 'unknown') throw groupError('group-unknown', id);
+    if (result === 'moved') throw groupError('group-moved', id);
+    return result;
+  }
+
   /** Lets go of a group that has no sessions any more: any node may run it next. */
   async release(group: Group): Promise<void> {
     await this.#store.update(groups, group.id, (current) =>
@@ -128,7 +145,9 @@ export class Groups {
   }
 
   #seen(group: Group): Group {
-    return group.holder !== undefined && this.#lives(group.holder) ? group : settled(group);
+    return group.holder !== undefined && this.#lives(group.holder)
+      ? group
+      : { ...settled(group), holder: undefined };
   }
 
   #lives(holder: string): boolean {

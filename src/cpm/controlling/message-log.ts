@@ -79,6 +79,10 @@ export class MessageLog {
     this.#options = options;
   }
 
+  get size(): number {
+    return this.#entries.size;
+  }
+
   get entries(): Iterable<LogEntry> {
     return this.#entries.values();
   }

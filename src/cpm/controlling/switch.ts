@@ -52,6 +52,11 @@ export class Switch {
     this.#ready.catch(() => undefined);
   }
 
+  /** Messages that some member has still to get. */
+  get queued(): number {
+    return this.#log.size;
+  }
+
   /** A session of a member: it gets what its member has missed, then what comes. @throws ParleyError `store-unavailable` */
   async add(identity: string, endpoint: string, media: MediaSession): Promise<void> {
     await this.#ready;

@@ -1,0 +1,134 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { useCleanups } from '../tools/cleanups.js';
+import { acceptInvitation, acknowledge, cpmDevice, joinGroup } from '../tools/group-party.js';
+import { startParley, type RunningParley } from '../tools/parley.js';
+import type { Phone } from '../tools/phone.js';
+import { Program } from '../tools/program.js';
+
+let parley: RunningParley;
+beforeEach(async () => {
+  parley = await startParley({ auth: 'none' });
+  cleanups.push(() => parley.stop());
+});
+const cleanups = useCleanups();
+
+async function device(user: string, n: number): Promise<Phone> {
+  const phone = await cpmDevice(user, `6ca759e8-d1b1-5dee-95f9-e36d2aca6b0${n}`, parley.port);
+  cleanups.push(() => phone.close());
+  return phone;
+}
+
+async function api(method: string, path: string, body?: object): Promise<{ status: number; body: unknown }> {
+  const response = await fetch(`${parley.api}/api/v1${path}`, {
+    method,
+    ...(body && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  return { status: response.status, body: text === '' ? undefined : (JSON.parse(text) as unknown) };
+}
+
+const SALES = {
+  name: 'sales',
+  subject: 'Sales',
+  chairman: 'sip:alice@ims.test',
+  members: ['sip:bob@ims.test'],
+};
+
+describe('groups that the operator keeps', () => {
+  it('are made once, shown, changed and closed', async () => {
+    const made = await api('POST', '/groups', SALES);
+    expect(made).toMatchObject({
+      status: 201,
+      body: {
+        id: 'gs-sales',
+        uri: 'sip:gs-sales@ims.test',
+        kind: 'pre-defined',
+        access: 'closed',
+        members: [
+          { identity: 'sip:alice@ims.test', state: 'away', role: 'chairman' },
+          { identity: 'sip:bob@ims.test', role: 'participant' },
+        ],
+      },
+    });
+    expect((await api('POST', '/groups', SALES)).status).toBe(409);
+    expect((await api('POST', '/groups', { chairman: 'nobody' })).status).toBe(400);
+    expect(
+      (await api('POST', '/groups/gs-sales/members', { identity: 'tel:+1-555-0100' })).body,
+    ).toMatchObject({
+      members: [{}, {}, { identity: 'tel:+15550100', state: 'away' }],
+    });
+    expect((await api('DELETE', '/groups/gs-sales/members/sip%3Abob%40ims.test')).status).toBe(204);
+    expect((await api('DELETE', '/groups/gs-sales/members/sip%3Anobody%40ims.test')).status).toBe(404);
+    expect((await api('GET', '/groups')).body).toMatchObject({ groups: [{ id: 'gs-sales', maximum: 100 }] });
+    expect((await api('DELETE', '/groups/gs-sales')).status).toBe(204);
+    expect((await api('GET', '/groups/gs-sales')).status).toBe(404);
+    expect((await api('DELETE', '/groups/gs-sales')).status).toBe(404);
+  });
+
+  it('that are pre-defined are invited as a whole by the first member that comes', async () => {
+    await api('POST', '/groups', SALES);
+    const [alice, bob] = [await device('alice', 1), await device('bob', 2)];
+    joinGroup(alice, 'sip:gs-sales@ims.test');
+    const invitation = await bob.peer.request('INVITE');
+    expect(invitation.get('Subject')).toBe('Sales');
+    acceptInvitation(bob, invitation);
+    const answer = await alice.peer.response(200);
+    expect(answer.status).toBe(200);
+    acknowledge(alice, answer);
+    await bob.peer.request('ACK');
+    expect((await api('GET', '/groups/gs-sales')).body).toMatchObject({
+      members: [
+        { state: 'connected', endpoints: 1 },
+        { state: 'connected', endpoints: 1 },
+      ],
+    });
+    const metrics = await (await fetch(`${parley.api}/metrics`)).text();
+    expect(metrics).toMatch(/^parley_groups_running 1$/m);
+    expect(metrics).toMatch(/^parley_group_sessions 2$/m);
+    expect((await api('DELETE', '/groups/gs-sales')).status).toBe(204);
+    const bye = await bob.peer.request('BYE');
+    expect(bye.get('Reason')).toContain('cause=410');
+    bob.peer.answer(bye, 200);
+  });
+
+  it('that are long-lived outlive their sessions, and open ones take anybody', async () => {
+    await api('POST', '/groups', { ...SALES, kind: 'long-lived', access: 'open' });
+    const carol = await device('carol', 3);
+    joinGroup(carol, 'sip:gs-sales@ims.test');
+    const answer = await carol.peer.response(200);
+    expect(answer.status).toBe(200);
+    acknowledge(carol, answer);
+    const { id } = ((await api('GET', '/groups')).body as { groups: { id: string }[] }).groups[0]!;
+    const route = answer.headers
+      .lines('Record-Route')
+      .flatMap((line) => line.split(/,(?=\s*<)/))
+      .reverse();
+    carol.send('BYE', answer.contacts[0]!.uriText, {
+      Route: route,
+      From: answer.get('From'),
+      To: answer.get('To'),
+      'Call-ID': answer.callId,
+      CSeq: `${answer.cseq.number + 1} BYE`,
+    });
+    expect((await carol.peer.response(200)).status).toBe(200);
+    await expect
+      .poll(async () => (await api('GET', `/groups/${id}`)).body)
+      .toMatchObject({ members: [{}, {}, { identity: 'sip:carol@ims.test', state: 'away' }] });
+  });
+
+  it('are steered by the command', async () => {
+    const run = async (...args: string[]): Promise<string> => {
+      const program = new Program(['--api', parley.api, 'groups', ...args]);
+      cleanups.push(() => program.dispose());
+      expect([await program.exit(), program.stderr]).toEqual([0, '']);
+      return program.stdout;
+    };
+    expect(await run('make', 'sales', 'sip:alice@ims.test', 'sip:bob@ims.test')).toContain(
+      'sip:gs-sales@ims.test',
+    );
+    expect(await run()).toMatch(/gs-sales +pre-defined +closed +0 +2/);
+    expect(await run('show', 'gs-sales')).toMatch(/sip:bob@ims.test +away +participant/);
+    expect(await run('close', 'gs-sales')).toContain('closed gs-sales');
+    expect(await run()).toContain('no groups');
+  });
+});
