@@ -140,7 +140,19 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     };
     side.attach();
     const controlling = config.roles.includes('controlling')
-      ? startControlling(config, { ...parts('controlling'), stack, core: host, nodes, msrp }, disposers)
+      ? startControlling(
+          config,
+          {
+            ...parts('controlling'),
+            stack,
+            core: host,
+            nodes,
+            msrp,
+            setOf: side.setOf,
+            sessions: participating?.records,
+          },
+          disposers,
+        )
       : undefined;
     const imps = config.roles.includes('imps')
       ? await startImps(config, { ...parts('imps'), gateway }, disposers)

@@ -6,14 +6,29 @@ import { Housekeeping } from '../cpm/controlling/housekeeping.js';
 import { MsrpGroupMedia } from '../cpm/controlling/group-media.js';
 import type { RunningGroups } from '../cpm/controlling/running-groups.js';
 import { Receipts } from '../cpm/controlling/receipts.js';
+import type { KnownSession } from '../cpm/controlling/replacements.js';
 import type { MsrpEndpoint } from '../msrp/session/index.js';
 import type { Nodes } from './nodes.js';
-import type { Disposers, ServiceParts } from './parts.js';
+import type { Disposers, ServiceParts, ServiceSide } from './parts.js';
+
+/** The 1-1 sessions that the participating function has on record. */
+interface SessionList {
+  list(set: string): AsyncIterable<{
+    readonly contributionId: string | undefined;
+    readonly caller: KnownSession['ends'][number];
+    readonly callee: KnownSession['ends'][number];
+  }>;
+}
 
 /** Starts the CPM controlling function as a service of the core. @param disposers gets what stops it. */
 export function startControlling(
   config: Config,
-  parts: ServiceParts & { readonly nodes: Nodes; readonly msrp: MsrpEndpoint },
+  parts: ServiceParts & {
+    readonly nodes: Nodes;
+    readonly msrp: MsrpEndpoint;
+    readonly setOf: ServiceSide['setOf'];
+    readonly sessions: SessionList | undefined;
+  },
   disposers: Disposers,
 ): RunningGroups {
   const { clock, log, store, trail, stack, core, nodes, msrp } = parts;
@@ -38,6 +53,7 @@ export function startControlling(
       mode: settings.receipts.mode,
       gatherMs: settings.receipts.seconds * 1000,
     }),
+    sessionsOf: (user) => sessionsOf(user, parts),
     factory: config.conferenceFactory ?? `sip:conference-factory@${config.domain}`,
     domain: config.domain,
     maximum: settings.maximum,
@@ -75,4 +91,14 @@ export function startControlling(
     focuses: { close: (id) => controlling.close(id), running: (id) => controlling.focusOf(id) },
   });
   return { controlling, groups, directory };
+}
+
+async function* sessionsOf(
+  user: string,
+  { setOf, sessions }: { setOf: ServiceSide['setOf']; sessions: SessionList | undefined },
+): AsyncIterable<KnownSession> {
+  const set = sessions && (await setOf(user));
+  if (set === undefined) return;
+  for await (const { contributionId, caller, callee } of sessions!.list(set))
+    yield { contributionId, ends: [caller, callee] };
 }

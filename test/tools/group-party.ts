@@ -119,9 +119,11 @@ export async function cpmDevice(
   server: number,
 ): Promise<Phone & { gruu: string }> {
   const phone = await Phone.open(user, server);
-  const response = await phone.register(`;+sip.instance="<urn:uuid:${instance}>"${CPM_FEATURES}`, {
-    Supported: 'gruu',
-  });
+  const register = (): Promise<SipResponse> =>
+    phone.register(`;+sip.instance="<urn:uuid:${instance}>"${CPM_FEATURES}`, { Supported: 'gruu' });
+  let response = await register();
+  // overload control answers so when the machine is busy with other things
+  while (response.status === 503) response = await register();
   const gruus = response.headers.lines('Contact').flatMap((line) => line.split(/,(?=\s*<)/));
   const own = gruus.find((line) => line.includes(instance))!;
   return Object.assign(phone, { gruu: /pub-gruu="([^"]+)"/.exec(own)![1]! });

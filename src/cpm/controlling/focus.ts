@@ -14,6 +14,7 @@ import type { MediaSession } from './media.js';
 import { refusalOf, type Endpoint } from './member.js';
 import type { StoredMessage } from './message-log.js';
 import type { Recipient } from './recipient.js';
+import { checkReplacements, type SessionsOf } from './replacements.js';
 import { Subscriptions } from './subscriptions.js';
 import { Switch, type SwitchOptions } from './switch.js';
 
@@ -21,6 +22,7 @@ export interface FocusOptions extends InvitationsOptions, SwitchOptions {
   readonly groups: Groups;
   /** Milliseconds without a message after which the session ends; members may restart it. */
   readonly inactivity: number;
+  readonly sessionsOf: SessionsOf;
 }
 
 /**
@@ -135,9 +137,10 @@ export class Focus {
   /**
    * Invites those who are not in yet, all at once.
    * @returns for each of them the final status, when it comes.
-   * @throws ParleyError `group-full`.
+   * @throws ParleyError `group-full`, `group-replaces-not-yours`.
    */
-  async invite(recipients: readonly Recipient[], inviter: string): Promise<Promise<number>[]> {
+  async invite(wanted: readonly Recipient[], inviter: string): Promise<Promise<number>[]> {
+    const recipients = await checkReplacements(wanted, inviter, this.#options.sessionsOf);
     const { group, invited } = inviteAll(this.group, recipients, newAlias);
     await this.#live.replace(
       group,
