@@ -102,11 +102,19 @@ export class UdpPeers {
         peer.close();
       } else {
         const count = peer.received;
-        this.#clock.after(QUIET_MS, () => look(count));
+        this.#clock.after(QUIET_MS, () => whenRead(() => look(count)));
       }
     };
     look(-1);
   }
+}
+
+/**
+ * Calls back when what has arrived by now was read: between two immediates the event loop polls once. In a busy process
+ * timers run before that, and with a socket its queue is lost.
+ */
+function whenRead(callback: () => void): void {
+  setImmediate(() => setImmediate(callback));
 }
 
 interface UdpPeerOwner {

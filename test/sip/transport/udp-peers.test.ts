@@ -1,11 +1,17 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
+import { setImmediate } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { VirtualClock } from '../../../src/base/clock.js';
 import { HeardPeers } from '../../../src/sip/transport/heard-peers.js';
 import { UdpPeers } from '../../../src/sip/transport/udp-peers.js';
-import { bindShared } from '../../../src/sip/transport/udp-socket.js';
+import { bindShared, createUdpSocket } from '../../../src/sip/transport/udp-socket.js';
 import { until } from './bench.js';
+
+/** Everything that has arrived is read, and seen to be read. */
+async function read(): Promise<void> {
+  for (let i = 0; i < 3; i++) await setImmediate();
+}
 
 /** What came over the connected sockets, and over the listener's own. */
 let heard: string[] = [];
@@ -71,6 +77,7 @@ describe('sockets connected to servers', () => {
     one.send('response', port, '127.0.0.1');
     await until(() => heard.length === 1);
     clock.advance(50);
+    await read();
     expect(clock.pending).toBe(0);
     one.send('to the listener', port, '127.0.0.1');
     await until(() => unconnected.length === 1);
@@ -92,8 +99,27 @@ describe('sockets connected to servers', () => {
       await respond(count);
       expect(clock.pending).toBe(1);
       clock.advance(50);
+      await read();
     }
     expect(clock.pending).toBe(0);
+  });
+
+  it('do not close over what has arrived and was not read yet', async () => {
+    const clock = new VirtualClock();
+    const { peers: made, port } = await peers(1, clock);
+    const one = createUdpSocket('127.0.0.1', false);
+    const listening = once(one, 'listening');
+    one.bind(0, '127.0.0.1');
+    await listening;
+    opened.push(one);
+    sendTo(made, one);
+    await once(one, 'message');
+    one.send('response', port, '127.0.0.1');
+    await until(() => heard.length === 1);
+    one.send('a request at once', port, '127.0.0.1');
+    clock.advance(50);
+    await until(() => heard.length === 2);
+    expect(heard[1]).toBe('a request at once');
   });
 
   it('tell what waits for them when they close', async () => {
