@@ -9,7 +9,7 @@ import type { SendDone } from './way.js';
 
 /** A peer that was sent nothing for so long may lose its socket to another. */
 const IDLE_MS = 60_000;
-/** A socket whose peer has been heard closes when it was quiet for so long, and at the latest after that. */
+/** A socket whose peer has been heard closes when it was quiet for so long, or after that when nothing is there to be read. */
 const QUIET_MS = 50;
 const LINGER_MS = 1_000;
 /** Sends to one peer whose fate an ICMP error can still tell. */
@@ -97,12 +97,16 @@ export class UdpPeers {
     this.#heard.add(peer);
     const end = this.#clock.now() + LINGER_MS;
     const look = (seen: number): void => {
-      if (peer.received === seen || this.#clock.now() >= end) {
+      if (peer.received === seen) {
         this.#heard.delete(peer);
         peer.close();
       } else {
         const count = peer.received;
-        this.#clock.after(QUIET_MS, () => whenRead(() => look(count)));
+        this.#clock.after(QUIET_MS, () => {
+          // after long enough it may be quiet for one poll only, and never closes while something lies in its queue
+          const since = this.#clock.now() >= end ? peer.received : count;
+          whenRead(() => look(since));
+        });
       }
     };
     look(-1);
