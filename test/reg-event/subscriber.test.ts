@@ -1,13 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { useCleanups } from '../tools/cleanups.js';
 import { ForeignCore, reginfoFixture, reginfoOf } from '../tools/foreign-core.js';
 
-const cleanups: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
+const cleanups = useCleanups();
 
 async function core(settings: Record<string, unknown> = {}): Promise<ForeignCore> {
   const started = await ForeignCore.start(settings);

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
-import type { Group, GroupAccess, GroupKind } from '../../cpm/controlling/group.js';
+import type { GroupOrder } from '../../cpm/controlling/directory.js';
+import type { Group } from '../../cpm/controlling/group.js';
 import { groupError } from '../../cpm/controlling/errors.js';
 import type { HttpContext } from '../context.js';
 
@@ -30,17 +31,6 @@ const groupSchema = {
     members: { type: 'array', items: memberSchema },
   },
 } as const;
-
-interface NewGroup {
-  readonly name?: string;
-  readonly kind: Exclude<GroupKind, 'ad-hoc'>;
-  readonly access: GroupAccess;
-  readonly subject?: string;
-  readonly chairman: string;
-  readonly members: readonly string[];
-  readonly maximum?: number;
-  readonly minimum?: number;
-}
 
 const ofId = {
   type: 'object',
@@ -91,7 +81,7 @@ export function groupRoutes(api: FastifyInstance, { controlling }: HttpContext):
     async ({ params: { id } }) => show(await found(id)),
   );
 
-  api.post<{ Body: NewGroup }>(
+  api.post<{ Body: GroupOrder }>(
     '/groups',
     {
       schema: {

@@ -1,10 +1,8 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { useCleanups } from '../../tools/cleanups.js';
 import { ForeignCore, reginfoOf } from '../../tools/foreign-core.js';
 
-const cleanups: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
+const cleanups = useCleanups();
 
 async function core(settings: Record<string, unknown> = {}): Promise<ForeignCore> {
   const started = await ForeignCore.start(settings);
