@@ -9,9 +9,8 @@ import type { SendDone } from './way.js';
 
 /** A peer that was sent nothing for so long may lose its socket to another. */
 const IDLE_MS = 60_000;
-/** A socket whose peer has been heard closes when it was quiet for so long, or after that when nothing is there to be read. */
-const QUIET_MS = 50;
-const LINGER_MS = 1_000;
+/** Nobody sends from there (RFC 863). */
+const DISCARD_PORT = 9;
 /** Sends to one peer whose fate an ICMP error can still tell. */
 const REMEMBERED_SENDS = 256;
 
@@ -28,8 +27,8 @@ export class UdpPeers {
   readonly #onDatagram: (data: Buffer, remote: RemoteInfo) => void;
   /** Least recently used first. */
   readonly #peers = new Map<string, UdpPeer>();
-  /** Those that were heard and are about to close. */
-  readonly #heard = new Set<UdpPeer>();
+  /** Those that give back what they hold and are about to close. */
+  readonly #retired = new Set<UdpPeer>();
 
   /** @param capacity sockets at most. */
   constructor(
@@ -61,9 +60,9 @@ export class UdpPeers {
   }
 
   close(): void {
-    for (const peer of [...this.#peers.values(), ...this.#heard]) peer.close();
+    for (const peer of [...this.#peers.values(), ...this.#retired]) peer.close();
     this.#peers.clear();
-    this.#heard.clear();
+    this.#retired.clear();
   }
 
   /** Makes room if the least recently used peer has been idle for long; opening sockets all the time costs more than they give. */
@@ -72,7 +71,7 @@ export class UdpPeers {
     for (const [key, oldest] of this.#peers) {
       if (this.#clock.now() - oldest.usedAt < IDLE_MS) return false;
       this.#peers.delete(key);
-      oldest.close();
+      this.#retire(oldest);
       return true;
     }
     return false;
@@ -92,31 +91,19 @@ export class UdpPeers {
     return peer;
   }
 
-  /** What is in the socket's queue would be lost with it, so it closes once nothing comes any more. */
+  /** What is in the socket's queue would be lost with it, so it is read to its end when nothing can come any more. */
   #retire(peer: UdpPeer): void {
-    this.#heard.add(peer);
-    const end = this.#clock.now() + LINGER_MS;
-    const look = (seen: number): void => {
-      if (peer.received === seen) {
-        this.#heard.delete(peer);
+    this.#retired.add(peer);
+    peer.turnAway(() => {
+      whenRead(() => {
+        this.#retired.delete(peer);
         peer.close();
-      } else {
-        const count = peer.received;
-        this.#clock.after(QUIET_MS, () => {
-          // after long enough it may be quiet for one poll only, and never closes while something lies in its queue
-          const since = this.#clock.now() >= end ? peer.received : count;
-          whenRead(() => look(since));
-        });
-      }
-    };
-    look(-1);
+      });
+    });
   }
 }
 
-/**
- * Calls back when what has arrived by now was read: between two immediates the event loop polls once. In a busy process
- * timers run before that, and with a socket its queue is lost.
- */
+/** Calls back when what has arrived by now was read: between two immediates the event loop polls once. */
 function whenRead(callback: () => void): void {
   setImmediate(() => setImmediate(callback));
 }
@@ -129,8 +116,7 @@ interface UdpPeerOwner {
 
 class UdpPeer {
   usedAt = 0;
-  /** Datagrams so far. */
-  received = 0;
+  readonly #listener: Listener;
   readonly #socket: Socket;
   readonly #owner: UdpPeerOwner;
   #closed = false;
@@ -140,13 +126,13 @@ class UdpPeer {
   #unheard: SendDone[] = [];
 
   constructor(listener: Listener, address: string, port: number, owner: UdpPeerOwner) {
+    this.#listener = listener;
     this.#owner = owner;
     this.#socket = createUdpSocket(listener.address, true);
     this.#socket.on('error', (error) => this.#failed(error));
     this.#socket.once('connect', () => this.#connected());
     this.#socket.on('message', (data, remote) => {
       this.#unheard = [];
-      this.received++;
       owner.received(data, remote);
     });
     this.#socket.bind({ address: listener.address, port: listener.port, exclusive: true }, () => {
@@ -160,6 +146,21 @@ class UdpPeer {
       if (this.#unheard.length < REMEMBERED_SENDS) this.#unheard.push(done);
       this.#socket.send(octets, done);
     }
+  }
+
+  /**
+   * Connects the socket to nobody, so that the listener gets what the peer sends from now on. (A socket that closes right
+   * after its last poll loses what comes in between.)
+   * @param done nothing new can come; what came before may still have to be read.
+   */
+  turnAway(done: () => void): void {
+    const { address } = this.#listener;
+    const own = address === '0.0.0.0' ? '127.0.0.1' : address === '::' ? '::1' : address;
+    this.#socket.once('error', done);
+    // one that is not connected yet is closed as it is: nobody knows of it
+    if (this.#waiting) return done();
+    this.#socket.disconnect();
+    this.#socket.connect(DISCARD_PORT, own, done);
   }
 
   close(): void {
