@@ -558,8 +558,13 @@ export function sipStackContract(open: () => Promise<Subject>): void {
     it('ends a call right after it began, though the role is slow with the ACK', async () => {
       const [subject, { peer, dialogs }, caller] = [await open(), await callee(), await node()];
       forwarding(subject, () => [{ uri: peer.uri() }]);
+      let byeCame = false;
+      subject.stack.on('BYE', async (request, response) => {
+        byeCame = true;
+        await subject.stack.proxyRequest(request, response, { groups: [[{ uri: request.uri }]] });
+      });
       subject.stack.on('ACK', async (request, response) => {
-        await new Promise((resolve) => setTimeout(resolve, 200));
+        await until(() => byeCame);
         await subject.stack.proxyRequest(request, response, { groups: [[{ uri: request.uri }]] });
       });
       const theirs = await caller.stack.createUAC(uriOf(subject), { method: 'INVITE', ...withSdp });
@@ -575,14 +580,15 @@ export function sipStackContract(open: () => Promise<Subject>): void {
         await node(),
         await node(),
       ];
-      let cancelled = false;
+      let [rings, cancelled] = [false, false];
       silent.stack.on('INVITE', (request, response) => {
         request.onCancel(() => (cancelled = true));
         response.send(180);
+        rings = true;
       });
       peer.stack.on('INVITE', async (request, response) => {
         response.send(180);
-        await new Promise((resolve) => setTimeout(resolve, 200));
+        await until(() => rings);
         dialogs.push(await peer.stack.createUAS(request, response, withSdp));
       });
       forwarding(subject, () => [{ uri: silent.uri() }, { uri: peer.uri() }]);

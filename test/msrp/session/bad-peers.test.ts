@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { VirtualClock } from '../../../src/base/clock.js';
 import type { ParleyError } from '../../../src/base/errors.js';
@@ -10,7 +9,14 @@ import {
   type MessageReceiver,
   type MsrpSession,
 } from '../../../src/msrp/session/index.js';
-import { anything, eventually, startEndpoint, type TestEndpoint } from '../tools/endpoints.js';
+import {
+  anything,
+  counting,
+  eventually,
+  meanwhile,
+  startEndpoint,
+  type TestEndpoint,
+} from '../tools/endpoints.js';
 import { Line, lineOffer, linePath } from '../tools/line.js';
 
 interface Meeting extends TestEndpoint {
@@ -210,21 +216,24 @@ describe('an endpoint whose peer', () => {
     let read = 0;
     let go = (): void => {};
     const gate = new Promise<void>((resolve) => (go = resolve));
-    const receiver = streamedMessages(50_000_000, async (_message, pieces) => {
-      await gate;
-      for await (const piece of pieces) read += piece.length;
-      return 200;
-    });
-    const { line, path } = await meeting({}, receiver);
+    const receiver = counting(
+      streamedMessages(50_000_000, async (_message, pieces) => {
+        await gate;
+        for await (const piece of pieces) read += piece.length;
+        return 200;
+      }),
+    );
+    const { line, path, endpoint } = await meeting({}, receiver);
     const id = line.request(
       'SEND',
       path,
       ['Message-ID: s', 'Byte-Range: 1-*/*', 'Content-Type: a/b'],
       'x'.repeat(30_000_000),
     );
-    await once(line.socket, 'connect');
-    await new Promise((resolve) => setTimeout(resolve, 200));
-    expect(line.socket.writableLength).toBeGreaterThan(10_000_000);
+    await eventually(() => receiver.octets > 262_144);
+    await meanwhile(endpoint);
+    // what fills the stream, and the read of the socket that did
+    expect(receiver.octets).toBeLessThan(262_144 + 131_072);
     go();
     expect(await line.answerOf(id)).toBe(200);
     expect(read).toBe(30_000_000);

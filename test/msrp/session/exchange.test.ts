@@ -6,7 +6,15 @@ import {
   wholeMessages,
   type WholeMessage,
 } from '../../../src/msrp/session/index.js';
-import { anything, eventually, join, octets, startEndpoint } from '../tools/endpoints.js';
+import {
+  anything,
+  counting,
+  eventually,
+  join,
+  meanwhile,
+  octets,
+  startEndpoint,
+} from '../tools/endpoints.js';
 
 describe('two endpoints with a session', () => {
   it('exchange text both ways, octet for octet', async () => {
@@ -75,20 +83,21 @@ describe('two endpoints with a session', () => {
     }
     let go = (): void => {};
     const gate = new Promise<void>((resolve) => (go = resolve));
-    let received = 0;
-    const receiver = streamedMessages(30_000_000, async (_message, pieces) => {
-      await gate;
-      for await (const piece of pieces) received += piece.length;
-      return 200;
-    });
+    const receiver = counting(
+      streamedMessages(30_000_000, async (_message, pieces) => {
+        await gate;
+        for await (const piece of pieces) void piece;
+        return 200;
+      }),
+    );
     const [alice] = join(a.endpoint, b.endpoint, {}, { receiver });
     const sending = alice.send({ contentType: 'a/b', content: source() });
-    await eventually(() => asked > 10);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    expect(asked).toBeLessThan(40);
+    await eventually(() => receiver.octets > 262_144);
+    await meanwhile(a.endpoint);
+    expect(asked).toBeLessThan(20);
     go();
     expect(await sending.sent).toBe(200);
-    expect(received).toBe(10_000_000);
+    expect(receiver.octets).toBe(10_000_000);
   });
 
   it('a refusal ends the message at once with its status', async () => {

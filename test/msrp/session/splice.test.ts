@@ -12,7 +12,7 @@ import {
   type Splice,
   type SpliceOptions,
 } from '../../../src/msrp/session/index.js';
-import { anything, eventually, octets, startEndpoint } from '../tools/endpoints.js';
+import { anything, counting, eventually, meanwhile, octets, startEndpoint } from '../tools/endpoints.js';
 import { Line, lineOffer, linePath } from '../tools/line.js';
 
 /** A session of `client` with one of `ours`. */
@@ -27,11 +27,11 @@ async function relayed(
   ofA: SessionOptions,
   ofB: SessionOptions,
   options: SpliceOptions = {},
-): Promise<{ a: MsrpSession; b: MsrpSession; joint: Splice }> {
+): Promise<{ a: MsrpSession; b: MsrpSession; ours: MsrpEndpoint; nearB: MsrpSession; joint: Splice }> {
   const [ours, one, other] = [await startEndpoint(), await startEndpoint(), await startEndpoint()];
   const [a, nearA] = leg(ours.endpoint, one.endpoint, ofA);
   const [b, nearB] = leg(ours.endpoint, other.endpoint, ofB);
-  return { a, b, joint: splice(nearA, nearB, options) };
+  return { a, b, ours: ours.endpoint, nearB, joint: splice(nearA, nearB, options) };
 }
 
 /** A client on each side that writes by hand, both connected. */
@@ -96,30 +96,41 @@ describe('two sessions joined', () => {
   it('stop the sender while the receiver does not read, and hold little of the message', async () => {
     let go = (): void => {};
     const gate = new Promise<void>((resolve) => (go = resolve));
-    const receiver = streamedMessages(60_000_000, async (_message, pieces) => {
-      await gate;
-      let length = 0;
-      for await (const piece of pieces) length += piece.length;
-      return length === 40_000_000 ? 200 : 400;
-    });
-    const { a, joint } = await relayed({}, { receiver });
+    const receiver = counting(
+      streamedMessages(60_000_000, async (_message, pieces) => {
+        await gate;
+        for await (const piece of pieces) void piece;
+        return 200;
+      }),
+    );
+    let most = 0;
+    const { a, nearB, ours, joint } = await relayed(
+      {},
+      { receiver },
+      {
+        observe: () => ({
+          piece: () => (most = Math.max(most, nearB.lane.pending)),
+          end: () => {},
+        }),
+      },
+    );
     const sending = a.send({
       contentType: 'a/b',
       content: octets(40_000_000),
       failureReport: 'no',
       successReport: true,
     });
-    let before = -1;
-    await eventually(() => {
-      const still = joint.forth.octets > 0 && joint.forth.octets === before;
-      before = joint.forth.octets;
-      return still;
-    });
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    // what sockets of loopback take is the system's; we ourselves hold a few hundred kilobytes
-    expect(joint.forth.octets).toBeLessThan(30_000_000);
+    await eventually(() => receiver.octets > 262_144 && nearB.lane.full);
+    await meanwhile(ours);
+    const stoppedAt = joint.forth.octets;
+    await meanwhile(ours);
+    expect(joint.forth.octets).toBe(stoppedAt);
+    expect(receiver.octets).toBeLessThan(262_144 + 131_072);
     go();
     expect(await sending.reported).toBe(200);
+    expect(receiver.octets).toBe(40_000_000);
+    // a lane, and the read of a socket that filled it
+    expect(most).toBeLessThan(262_144 + 131_072 + 8192);
   });
 
   it('answer a chunk as its receiver does', async () => {

@@ -5,8 +5,12 @@ import { MemoryTrail } from '../../../src/base/trail.js';
 import {
   MsrpEndpoint,
   MsrpNegotiation,
+  wholeMessages,
+  type Abandonment,
   type EndpointOptions,
+  type IncomingMessage,
   type MediaProfile,
+  type MessageReceiver,
   type MsrpSession,
   type SessionOptions,
 } from '../../../src/msrp/session/index.js';
@@ -69,6 +73,43 @@ export async function eventually<T>(check: () => T | undefined | false): Promise
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   throw new Error('it did not happen');
+}
+
+/** A receiver like `inner` that also says how many octets were given to it. */
+export function counting(inner: MessageReceiver): MessageReceiver & { octets: number } {
+  const receiver = {
+    holds: inner.holds,
+    limit: inner.limit,
+    octets: 0,
+    begin: (message: IncomingMessage) => {
+      const sink = inner.begin(message);
+      if (typeof sink === 'number') return sink;
+      return {
+        piece: (piece: Buffer, position: number) => {
+          receiver.octets += piece.length;
+          sink.piece(piece, position);
+        },
+        complete: (length: number) => sink.complete(length),
+        abandoned: (reason: Abandonment) => sink.abandoned(reason),
+      };
+    },
+  };
+  return receiver;
+}
+
+/**
+ * Lets so much happen elsewhere in the process that whatever was under way has happened too: messages go one after
+ * another from `a` to another endpoint. Shows that nothing more comes where nothing is to come.
+ */
+export async function meanwhile(a: MsrpEndpoint, messages = 50): Promise<void> {
+  const b = await startEndpoint();
+  const [from, to] = join(a, b.endpoint, {}, { receiver: wholeMessages(1000, () => 200) });
+  for (let i = 0; i < messages; i++) {
+    const status = await from.send({ contentType: 'text/plain', content: octets(10) }).sent;
+    if (status !== 200) throw new Error(`a message elsewhere was answered ${status}`);
+  }
+  from.close();
+  to.close();
 }
 
 /** `length` octets that do not repeat soon. */
