@@ -18,10 +18,25 @@ interface UserView {
   readonly state: string;
 }
 
-/** `parley imps sessions|disconnect|users|add|remove|client`. */
+interface ConnectionsView {
+  readonly cir: { readonly tcp: number; readonly udp: number };
+  readonly smsc?: {
+    readonly address: string;
+    readonly bound: boolean;
+    readonly since: string;
+    readonly queued: number;
+    readonly inFlight: number;
+  };
+}
+
+/** `parley imps status|sessions|disconnect|users|add|remove|client`. */
 export function impsCommand(context: CommandContext): Command {
   const { api, print, readSecret } = context;
   const command = new Command('imps').description('IMPS phones: sessions and users');
+  command
+    .command('status')
+    .description('CIR channels of phones, and the connection to the SMSC')
+    .action(async () => print(connections(await api().call<ConnectionsView>('GET', '/imps'))));
   command
     .command('sessions')
     .description('phones that are logged in')
@@ -87,6 +102,14 @@ export function impsCommand(context: CommandContext): Command {
     });
   command.addCommand(impsClientCommand(context));
   return command;
+}
+
+function connections({ cir, smsc }: ConnectionsView): string {
+  const state = smsc && `${smsc.address} ${smsc.bound ? 'bound' : 'not bound'} since ${smsc.since}`;
+  return [
+    `CIR   ${cir.tcp} over TCP, ${cir.udp} over UDP`,
+    smsc ? `SMSC  ${state}, ${smsc.queued} queued, ${smsc.inFlight} in flight` : 'SMSC  none',
+  ].join('\n');
 }
 
 const table = (sessions: readonly SessionView[]): string =>

@@ -1,12 +1,13 @@
 import type { FastifyInstance } from 'fastify';
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 import type { RunningGroups } from '../cpm/controlling/running-groups.js';
+import type { ImpsServer } from '../imps/index.js';
 import type { HttpContext } from './context.js';
 
 /** `/metrics`: every decision of the trail by its code, readiness, and what Node.js knows of the process. */
 export function metricsRoutes(
   server: FastifyInstance,
-  { trail, stack, store, controlling }: HttpContext,
+  { trail, stack, store, controlling, imps }: HttpContext,
 ): void {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
@@ -28,16 +29,7 @@ export function metricsRoutes(
       this.set(stack.trouble() === undefined && store.trouble() === undefined ? 1 : 0);
     },
   });
-  if (controlling) groupMetrics(registry, controlling);
-  server.get('/metrics', { schema: { hide: true } }, async (_request, reply) => {
-    void reply.type(registry.contentType);
-    return registry.metrics();
-  });
-}
-
-/** What runs of groups at this node. */
-function groupMetrics(registry: Registry, { controlling }: RunningGroups): void {
-  const gauge = (name: string, help: string, value: () => number): void => {
+  const gauge: AddGauge = (name, help, value) => {
     new Gauge({
       name,
       help,
@@ -47,6 +39,18 @@ function groupMetrics(registry: Registry, { controlling }: RunningGroups): void 
       },
     });
   };
+  if (controlling) groupMetrics(gauge, controlling);
+  if (imps) impsMetrics(gauge, imps);
+  server.get('/metrics', { schema: { hide: true } }, async (_request, reply) => {
+    void reply.type(registry.contentType);
+    return registry.metrics();
+  });
+}
+
+type AddGauge = (name: string, help: string, value: () => number) => void;
+
+/** What runs of groups at this node. */
+function groupMetrics(gauge: AddGauge, { controlling }: RunningGroups): void {
   const sum = (of: (figures: { sessions: number; queued: number }) => number): number =>
     [...controlling.running].reduce((total, { figures }) => total + of(figures), 0);
   gauge('parley_groups_running', 'Groups with sessions at this node', () => [...controlling.running].length);
@@ -58,4 +62,20 @@ function groupMetrics(registry: Registry, { controlling }: RunningGroups): void 
     'Messages of groups at this node that some member has still to get',
     () => sum(({ queued }) => queued),
   );
+}
+
+/** What IMPS phones and the SMSC have open at this node. */
+function impsMetrics(gauge: AddGauge, imps: ImpsServer): void {
+  gauge(
+    'parley_imps_cir_tcp',
+    'IMPS sessions with a CIR connection over TCP',
+    () => imps.connections().cir.tcp,
+  );
+  gauge('parley_imps_cir_udp', 'IMPS sessions heard on CIR over UDP', () => imps.connections().cir.udp);
+  if (!imps.connections().smsc) return;
+  gauge('parley_imps_smsc_bound', '1 when bound to the SMSC', () => (imps.connections().smsc?.bound ? 1 : 0));
+  gauge('parley_imps_smsc_queued', 'Short messages that wait for the SMSC', () => {
+    const { queued = 0, inFlight = 0 } = imps.connections().smsc ?? {};
+    return queued + inFlight;
+  });
 }

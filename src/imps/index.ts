@@ -1,6 +1,6 @@
 /** The door of this folder: what the gateway, the application and the tools use. */
 export { createImpsServer } from './server.js';
-export type { ImpsServer, ImpsServerOptions, IncomingMessage } from './server.js';
+export type { ImpsConnections, ImpsServer, ImpsServerOptions, IncomingMessage } from './server.js';
 export { impsConfig, type ImpsConfig, type ImpsConfigInput } from './config.js';
 export type {
   ImpsPorts,

@@ -20,6 +20,7 @@ import { Replies } from './replies.js';
 import { replaceOwn } from './services/presence-store.js';
 import { presenceChanged } from './services/presence-subscriptions.js';
 import { sendSystemMessage, type SystemMessage } from './services/system-messages.js';
+import type { SmscState } from './sms/smsc-link.js';
 import { SmsTransport } from './sms/sms-transport.js';
 import { Sequence } from './state/ids.js';
 import { sessions, type MessageRecord, type SessionRecord } from './state/records.js';
@@ -81,6 +82,15 @@ export interface ImpsServer {
   /** Presence of a user outside the local directory changed: a PresenceSubList with what is new. */
   publishPresence(user: UserId, list: Element): Promise<void>;
   sendSystemMessage(user: UserId, message: SystemMessage): Promise<string>;
+  /** What this node is connected to. */
+  connections(): ImpsConnections;
+}
+
+export interface ImpsConnections {
+  /** CIR connections over TCP, and clients that were heard over UDP. */
+  readonly cir: { readonly tcp: number; readonly udp: number };
+  /** Undefined without `smpp` in the configuration. */
+  readonly smsc: SmscState | undefined;
 }
 
 /** Builds the server; nothing listens before `start`. */
@@ -116,7 +126,7 @@ export function createImpsServer(options: ImpsServerOptions): ImpsServer {
   const conversation = new Conversation(context, new Replies());
   const { smpp, pushProxy } = config;
   const sms = smpp && new SmsTransport(context, smpp, conversation, !pushProxy, cir.greeted);
-  if (pushProxy) pagers.push(new PapPager(pushProxy, log));
+  if (pushProxy) pagers.push(new PapPager(pushProxy, context));
   if (sms) pagers.push(sms);
   const http = new HttpTransport(context, conversation, (cookie) => cir.poll(cookie));
   const sweeper = new Sweeper(context);
@@ -182,6 +192,7 @@ export function createImpsServer(options: ImpsServerOptions): ImpsServer {
       await presenceChanged(context, user, await replaceOwn(context, user, list));
     },
     sendSystemMessage: (user, message) => sendSystemMessage(context, user, message),
+    connections: () => ({ cir: cir.connections, smsc: sms?.state }),
   };
 }
 

@@ -7,6 +7,7 @@ import { endSession } from './lifecycle.js';
 import { deleteEmptyGroups } from './services/groups.js';
 import { invitations } from './services/invitations.js';
 import { searches } from './services/search.js';
+import { concatenated, lettered } from './sms/parts.js';
 import { attempts, challenges, replies, taken, userOutbox } from './state/records.js';
 
 const EVERY_MS = 1000;
@@ -23,6 +24,8 @@ const passing: readonly Table<unknown>[] = [
   userOutbox,
   taken,
   endedSessions,
+  concatenated,
+  lettered,
 ];
 
 /** Acts on deadlines, every second: sessions and messages end with consequences, the rest is forgotten. */

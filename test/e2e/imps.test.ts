@@ -93,6 +93,9 @@ describe('IMPS phones at the whole program', () => {
     const listed = run(['--api', api, 'imps', 'sessions', 'wv:alice@ims.test']);
     expect(await listed.exit()).toBe(0);
     expect(listed.stdout).toMatch(/wv:alice@ims\.test +wv:phone\$lab@maker\.m1\.1/);
+    const status = run(['--api', api, 'imps', 'status']);
+    expect(await status.exit()).toBe(0);
+    expect(status.stdout).toBe('CIR   0 over TCP, 0 over UDP\nSMSC  none\n');
     const ended = run(['--api', api, 'imps', 'disconnect', 'wv:alice@ims.test']);
     expect(await ended.exit()).toBe(0);
     expect(await (await fetch(`${api}/api/v1/imps/sessions`)).json()).toEqual({ sessions: [] });

@@ -50,6 +50,28 @@ interface NewUser {
   readonly msisdn?: string;
 }
 
+const connectionsSchema = {
+  type: 'object',
+  properties: {
+    cir: {
+      type: 'object',
+      description: 'clients with a CIR channel to this node',
+      properties: { tcp: { type: 'integer' }, udp: { type: 'integer' } },
+    },
+    smsc: {
+      type: 'object',
+      description: 'connection to the short message service centre; absent when none is configured',
+      properties: {
+        address: { type: 'string', description: 'host:port' },
+        bound: { type: 'boolean' },
+        since: { type: 'string', format: 'date-time' },
+        queued: { type: 'integer', description: 'short messages that wait for their turn' },
+        inFlight: { type: 'integer', description: 'short messages that wait for an answer' },
+      },
+    },
+  },
+} as const;
+
 const page = {
   type: 'object',
   properties: { limit: { type: 'integer', minimum: 1, maximum: 1000, default: 100 } },
@@ -61,7 +83,7 @@ const one = {
 } as const;
 
 /**
- * `/imps/sessions` and `/imps/users`: which phones are logged in, and who may. Session-IDs are not shown: who has one is
+ * `/imps`, `/imps/sessions` and `/imps/users`: connections, which phones are logged in, and who may. Session-IDs are not shown: who has one is
  * taken for the phone. Passwords go in and never come out.
  */
 export function impsRoutes(api: FastifyInstance, { imps, config, clock }: HttpContext): void {
@@ -71,6 +93,20 @@ export function impsRoutes(api: FastifyInstance, { imps, config, clock }: HttpCo
     if (user === undefined) throw new ParleyError('imps-user-invalid', text.slice(0, 80));
     return user;
   };
+
+  api.get(
+    '/imps',
+    {
+      schema: {
+        summary: 'CIR channels and the SMSC connection of this node',
+        response: { 200: connectionsSchema },
+      },
+    },
+    () => {
+      const { cir, smsc } = imps.connections();
+      return { cir, smsc: smsc && { ...smsc, since: iso(smsc.since) } };
+    },
+  );
 
   api.get<{ Querystring: { user?: string; limit: number } }>(
     '/imps/sessions',

@@ -44,6 +44,10 @@ export class Cir {
     ];
   }
 
+  get connections(): { readonly tcp: number; readonly udp: number } {
+    return { tcp: this.#tcp.size, udp: this.#udp.size };
+  }
+
   async close(): Promise<void> {
     for (const end of this.#subscriptions) end();
     await Promise.all([this.#tcp.close(), this.#udp.close()]);

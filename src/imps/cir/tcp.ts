@@ -50,6 +50,11 @@ export class TcpChannels {
     await closed;
   }
 
+  /** Sessions with a connection. */
+  get size(): number {
+    return this.#bySession.size;
+  }
+
   /** @returns false when the session has no connection here */
   send(session: string, text: string): boolean {
     const channel = this.#bySession.get(session);

@@ -42,6 +42,11 @@ export class UdpChannels {
     if (socket) await new Promise<void>((resolve) => socket.close(() => resolve()));
   }
 
+  /** Sessions whose client was heard. */
+  get size(): number {
+    return this.#addresses.size;
+  }
+
   /** Sends to where the client was last heard; one that never said HELO listens on the port it negotiated. */
   send(session: SessionRecord, text: string): boolean {
     const heard = this.#addresses.get(session.id);

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import type { Logger } from '../../base/log.js';
 import { XMLParser } from 'fast-xml-parser';
+import type { Logger } from '../../base/log.js';
+import type { Trail } from '../../base/trail.js';
 import type { ImpsConfig } from '../config.js';
 import type { Pager } from '../ports.js';
 
@@ -22,6 +23,7 @@ export class PapPager implements Pager {
   readonly methods = ['WAPSMS', 'WAPUDP'];
   readonly #config: PushProxyConfig;
   readonly #log: Logger;
+  readonly #trail: Trail;
   readonly #authorization: string | undefined;
   readonly #parser = new XMLParser({
     ignoreAttributes: false,
@@ -31,9 +33,10 @@ export class PapPager implements Pager {
   });
   #atWork = 0;
 
-  constructor(config: PushProxyConfig, log: Logger) {
+  constructor(config: PushProxyConfig, { log, trail }: { readonly log: Logger; readonly trail: Trail }) {
     this.#config = config;
     this.#log = log;
+    this.#trail = trail;
     const { user, password } = config;
     this.#authorization =
       user === undefined ? undefined : `Basic ${Buffer.from(`${user}:${password ?? ''}`).toString('base64')}`;
@@ -45,20 +48,34 @@ export class PapPager implements Pager {
     text: string,
   ): Promise<boolean> {
     const address = method === 'WAPUDP' ? clientByAddress(ip) : clientByNumber(msisdn);
-    if (address === undefined || this.#atWork >= AT_WORK) return false;
+    if (address === undefined) return false;
+    if (this.#atWork >= AT_WORK) return this.#refused(method, `${AT_WORK} submissions wait`);
     this.#atWork++;
     try {
-      return await this.#submit(`WAPPUSH=${address}@${this.#config.domain}`, method, text);
+      const why = await this.#submit(`WAPPUSH=${address}@${this.#config.domain}`, method, text);
+      return why === undefined || this.#refused(method, why);
     } catch (error) {
-      // the data stays queued, and the client polls at its own time
-      this.#log.warn({ reason: error instanceof Error ? error.message : 'failed' }, 'the push proxy failed');
-      return false;
+      return this.#refused(method, error instanceof Error ? error.message : 'failed');
     } finally {
       this.#atWork--;
     }
   }
 
-  async #submit(address: string, method: string, text: string): Promise<boolean> {
+  /** The data stays queued, and the client polls at its own time. */
+  #refused(method: string, why: string): false {
+    this.#log.warn({ method, reason: why }, 'the push proxy did not take a push');
+    this.#trail.record({
+      code: 'imps.push-refused',
+      outcome: 'refused',
+      clause: 'WAP-247 §9.14',
+      subject: this.#config.domain,
+      detail: `${method}: ${why}`,
+    });
+    return false;
+  }
+
+  /** @returns why the proxy did not take it; undefined when it did */
+  async #submit(address: string, method: string, text: string): Promise<string | undefined> {
     const boundary = `push-${randomBytes(12).toString('hex')}`;
     const pushId = `${randomBytes(12).toString('hex')}@${this.#config.domain}`;
     const response = await fetch(this.#config.url, {
@@ -74,8 +91,7 @@ export class PapPager implements Pager {
     const answer = (await response.text()).slice(0, ANSWER_OCTETS);
     const code = this.#codeOf(answer);
     const taken = response.status < 300 && (code === undefined || ACCEPTED.has(code));
-    if (!taken) this.#log.warn({ status: response.status, code }, 'the push proxy refused a push');
-    return taken;
+    return taken ? undefined : `HTTP ${response.status}, code ${code?.slice(0, 10) ?? 'none'}`;
   }
 
   #codeOf(answer: string): string | undefined {

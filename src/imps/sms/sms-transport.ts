@@ -6,8 +6,9 @@ import type { ImpsContext } from '../context.js';
 import type { Pager } from '../ports.js';
 import type { SessionRecord } from '../state/records.js';
 import type { Conversation } from '../transport/conversation.js';
+import { lettered, concatenated } from './parts.js';
 import { Reassembly } from './reassembly.js';
-import { SmscLink, type MobileOriginated, type SmppConfig } from './smsc-link.js';
+import { SmscLink, type MobileOriginated, type SmppConfig, type SmscState } from './smsc-link.js';
 import { alphabetOf, textMessages, textOf, type Ports, type UserData } from './user-data.js';
 import { pushPdu, pushPorts } from './wsp-push.js';
 
@@ -43,8 +44,8 @@ export class SmsTransport implements Pager {
     this.#onHello = onHello;
     this.methods = wapPush ? ['SSMS', 'WAPSMS'] : ['SSMS'];
     this.#link = new SmscLink(config, context, (message) => this.#arrived(message));
-    this.#concatenated = new Reassembly(context.clock);
-    this.#lettered = new Reassembly(context.clock);
+    this.#concatenated = new Reassembly(context.store, context.clock, concatenated);
+    this.#lettered = new Reassembly(context.store, context.clock, lettered);
   }
 
   start(): void {
@@ -55,8 +56,8 @@ export class SmsTransport implements Pager {
     return this.#link.close();
   }
 
-  get bound(): boolean {
-    return this.#link.bound;
+  get state(): SmscState {
+    return this.#link.state;
   }
 
   async page(
@@ -90,38 +91,39 @@ export class SmsTransport implements Pager {
     return messages.length > 0;
   }
 
-  async #arrived({ from, data }: MobileOriginated): Promise<void> {
+  async #arrived({ from, data: received }: MobileOriginated): Promise<void> {
+    const data = { ...received, octets: Uint8Array.from(received.octets) };
     const { part, ports } = data;
     const key = `${from} ${ports?.from} ${part?.reference} ${part?.total}`;
-    const whole = part ? this.#concatenated.add(key, part.index - 1, part.total, data) : [data];
+    const whole = part ? await this.#concatenated.add(key, part.index - 1, part.total, data) : [data];
     if (!whole) return;
+    await this.#whole(from, data, whole);
+    if (whole.length > 1) await this.#concatenated.done(key);
+  }
+
+  async #whole(from: string, data: UserData, whole: readonly UserData[]): Promise<void> {
     const octets = whole.length === 1 ? whole[0]!.octets : Buffer.concat(whole.map((each) => each.octets));
     const text = textOf({ octets, dataCoding: data.dataCoding });
     const hello = /^HELO (\S+)\s*$/.exec(text);
     if (hello) return this.#hello(from, hello[1]!);
-    const message = this.#unlettered(from, text);
-    if (message !== undefined) await this.#csp(from, message, data);
+    await this.#unlettered(from, text, data);
   }
 
-  /** Puts together what the syntax itself has split; undefined while parts are missing, and for what is no CSP. */
-  #unlettered(from: string, text: string): string | undefined {
+  /** Puts together what the syntax itself has split. */
+  async #unlettered(from: string, text: string, data: UserData): Promise<void> {
     const head = preamble.exec(text);
-    if (!head) {
-      this.#refused(from, 'no CSP');
-      return undefined;
-    }
+    if (!head) return this.#refused(from, 'no CSP');
     const letters = head[4];
-    if (letters === undefined) return text;
+    if (letters === undefined) return this.#csp(from, text, data);
     const index = letters.charCodeAt(0) - 0x61;
     const total = letters.charCodeAt(1) - 0x61 + 1;
-    if (index >= total) {
-      this.#refused(from, 'part of a message');
-      return undefined;
-    }
+    if (index >= total) return this.#refused(from, 'part of a message');
     const start = head[0].trimEnd().slice(0, -2);
-    const rest = text.slice(head[0].length);
-    const parts = this.#lettered.add(`${from} ${start} ${total}`, index, total, rest);
-    return parts && `${start} ${parts.join('')}`;
+    const key = `${from} ${start} ${total}`;
+    const parts = await this.#lettered.add(key, index, total, text.slice(head[0].length));
+    if (!parts) return;
+    await this.#csp(from, `${start} ${parts.join('')}`, data);
+    if (parts.length > 1) await this.#lettered.done(key);
   }
 
   async #csp(from: string, text: string, { ports, dataCoding }: UserData): Promise<void> {

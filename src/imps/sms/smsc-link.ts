@@ -34,6 +34,18 @@ const THROTTLED = 0x58;
 // The package would decode texts by a table of its own, and lose the octets of binary messages: they come as they are.
 smpp.filters.message.decode = (value) => value;
 
+/** The connection to the SMSC as the operator sees it. */
+export interface SmscState {
+  /** `host:port` */
+  readonly address: string;
+  readonly bound: boolean;
+  /** Milliseconds since the epoch: bound since then, or not bound since then. */
+  readonly since: number;
+  /** Short messages that wait for their turn, and those that wait for an answer. */
+  readonly queued: number;
+  readonly inFlight: number;
+}
+
 interface Waiting {
   readonly to: string;
   readonly data: UserData;
@@ -53,6 +65,7 @@ export class SmscLink {
   readonly #queue: Waiting[] = [];
   #session: smpp.Session | undefined;
   #bound = false;
+  #since: number;
   #closed = false;
   #retryMs = FIRST_RETRY_MS;
   #retry: Timer | undefined;
@@ -67,13 +80,21 @@ export class SmscLink {
   ) {
     this.#config = config;
     this.#clock = clock;
+    this.#since = clock.now();
     this.#log = log;
     this.#trail = trail;
     this.#onMessage = onMessage;
   }
 
-  get bound(): boolean {
-    return this.#bound;
+  get state(): SmscState {
+    const { host, port } = this.#config;
+    return {
+      address: `${host}:${port}`,
+      bound: this.#bound,
+      since: this.#since,
+      queued: this.#queue.length,
+      inFlight: this.#inFlight.size,
+    };
   }
 
   start(): void {
@@ -130,6 +151,7 @@ export class SmscLink {
       this.#log.info({ systemId, host: this.#config.host }, 'bound to the SMSC');
       this.#note('imps.smsc-bound', 'accepted', systemId);
       this.#bound = true;
+      this.#since = this.#clock.now();
       this.#retryMs = FIRST_RETRY_MS;
       this.#enquire(session);
     });
@@ -141,7 +163,10 @@ export class SmscLink {
 
   #lost(session: smpp.Session): void {
     if (session !== this.#session) return;
-    if (this.#bound && !this.#closed) this.#note('imps.smsc-lost', 'noted', this.#config.host);
+    if (this.#bound) {
+      this.#since = this.#clock.now();
+      if (!this.#closed) this.#note('imps.smsc-lost', 'noted', this.#config.host);
+    }
     this.#bound = false;
     this.#enquiry?.cancel();
     for (const done of [...this.#inFlight]) done(false);

@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { silentLogger } from '../../../src/base/log.js';
+import { MemoryTrail } from '../../../src/base/trail.js';
 import { element } from '../../../src/imps/codec/element.js';
 import { PapPager } from '../../../src/imps/push/pap.js';
 import { missing } from '../../tools/install.js';
@@ -32,7 +33,8 @@ describe('WAP push by PAP', () => {
     await once(proxy, 'listening');
     const { port } = proxy.address() as AddressInfo;
     const config = { url: `http://127.0.0.1:${port}/pap`, domain: 'ppg.test', ...more };
-    return { pager: new PapPager(config, silentLogger), requests };
+    const trail = new MemoryTrail(() => 0);
+    return { pager: new PapPager(config, { log: silentLogger, trail }), requests, trail };
   }
   const result = (code: string): string =>
     `<?xml version="1.0"?><pap><push-response push-id="1"><response-result code="${code}"/></push-response></pap>`;
@@ -69,8 +71,9 @@ describe('WAP push by PAP', () => {
     [200, '<!DOCTYPE x [<!ENTITY a "b">]><pap><badmessage-response code="2000"/></pap>'],
     [200, '<pap'],
   ])('is not taken for sent when the proxy answers %i %s', async (status, answer) => {
-    const { pager } = await answering(status, answer);
+    const { pager, trail } = await answering(status, answer);
     expect(await pager.page('WAPSMS', { msisdn: NUMBER }, 'x')).toBe(false);
+    expect(trail.counts().get('imps.push-refused')).toBe(1);
   });
 
   it('sends nothing to what is no number or address', async () => {

@@ -3,6 +3,7 @@ import { readMessage, textCoding, writeMessage } from '../../../src/imps/codec/c
 import { child, element, textOf, type Element } from '../../../src/imps/codec/element.js';
 import type { Transaction } from '../../../src/imps/codec/envelope.js';
 import type { ImpsConfigInput } from '../../../src/imps/config.js';
+import { concatenated, lettered } from '../../../src/imps/sms/parts.js';
 import { textMessages } from '../../../src/imps/sms/user-data.js';
 import { capabilityRequest, codeOf, message, serviceRequest } from '../tools/phone.js';
 import { Smsc } from '../tools/smsc.js';
@@ -141,6 +142,32 @@ describe('CSP over SMS', () => {
     for (const part of parts.reverse()) expect(await smsc.deliver(NUMBER, part)).toBe(0);
     const [answer] = await smsc.until(1);
     expect(answer?.text).toMatch(/^WV13RL6ab /);
+  });
+
+  it.each([
+    ['user data headers', undefined],
+    ['letters of the syntax', 'WV13LR6'],
+  ])('loses no acknowledged part to a crash: parts by %s', async (_title, letters) => {
+    const request = `WV13LR6 UI=${userId('alice')} CI=wv:${'long'.repeat(40)} PW=alice-secret SC=1`;
+    const parts = textMessages(request, { ports, eightBit: false, reference: 9, lettered: letters });
+    expect(await smsc.deliver(NUMBER, parts[0]!)).toBe(0);
+    here = await here.restart();
+    await smsc.untilBound(2);
+    for (const part of parts.slice(1)) expect(await smsc.deliver(NUMBER, part)).toBe(0);
+    expect((await smsc.until(1))[0]?.text).toMatch(/^WV13RL6/);
+    expect([concatenated, lettered].map((table) => here.store.size(table))).toEqual([0, 0]);
+  });
+
+  it('does not acknowledge a part that it cannot keep, and forgets parts without the rest', async () => {
+    const request = `WV13LR6 UI=${userId('alice')} CI=wv:${'long'.repeat(40)} PW=alice-secret SC=1`;
+    const parts = textMessages(request, { ports, eightBit: false, reference: 9, lettered: undefined });
+    here.store.failure = new Error('the disk is full');
+    expect(await smsc.deliver(NUMBER, parts[0]!)).not.toBe(0);
+    here.store.failure = undefined;
+    expect(here.errors.splice(0)).toHaveLength(1);
+    expect(await smsc.deliver(NUMBER, parts[0]!)).toBe(0);
+    await here.clock.advanceAsync(302_000, 1000);
+    expect(here.store.size(concatenated)).toBe(0);
   });
 
   it('answers what it cannot read with nothing, and says why in the trail', async () => {
