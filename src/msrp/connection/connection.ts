@@ -9,13 +9,12 @@ import {
   newTransactionId,
   type ContinuationFlag,
   type MessageHead,
-  type ParserLimits,
 } from '../message/index.js';
-import type { Lane, LaneCarrier, Source } from './lane.js';
-import { OpenChunk } from './open-chunk.js';
-import { UNINTERRUPTIBLE_OCTETS, type OutgoingSend } from './outgoing-send.js';
+import type { Lane } from './lane.js';
+import type { ConnectionLimits } from './limits.js';
 import { TransactionTable, type ClientTransaction } from './transactions.js';
 import type { Wire } from './wire.js';
+import { Writer, type WriterOwner } from './writer.js';
 
 /** Where the body and the end of a request go. */
 export interface RequestSink {
@@ -35,42 +34,10 @@ export interface ConnectionUser {
   connectionLost(error: ParleyError): void;
 }
 
-export interface ConnectionLimits {
-  readonly parser: ParserLimits;
-  /** Without a session for so long the connection is closed, milliseconds (RFC 4976 §5.4). */
-  readonly idleMs: number;
-  /** From the first octet of a head to its last, and from connecting to the first request (RFC 4976 §6.1). */
-  readonly headMs: number;
-  /** Requests without an answer; above, nothing new is sent. */
-  readonly transactions: number;
-  /** Octets collected before they go to the socket. */
-  readonly batchOctets: number;
-  /** Octets of one lane before the next has its turn. */
-  readonly quantumOctets: number;
-}
-
-export const defaultConnectionLimits: Omit<ConnectionLimits, 'parser'> = {
-  idleMs: 300_000,
-  headMs: 30_000,
-  transactions: 4096,
-  batchOctets: 131_072,
-  quantumOctets: 32_768,
-};
-
-/** Responses and REPORTs that may wait for the socket before we stop reading what gives rise to them. */
-const CONTROL_OCTETS = 65_536;
-/** What a chunk costs beside its body, for the size of a batch. */
-const CHUNK_OVERHEAD = 256;
-/** Beyond the limit by this factor the peer is taken for dead, even while we do not read its answers. */
-const TRANSACTIONS_HARD_FACTOR = 16;
-
 type State = 'open' | 'ending' | 'closed';
 
-/**
- * One connection that sessions share (RFC 4975 §5.4): parses what arrives, sends what its lanes hold in fair turns,
- * interrupts long chunks when anything else waits, and matches responses with requests.
- */
-export class Connection implements LaneCarrier, Source {
+/** One connection that sessions share (RFC 4975 §5.4): parses what arrives, and matches responses with requests. */
+export class Connection implements WriterOwner {
   readonly wire: Wire;
   readonly #clock: Clock;
   readonly #router: RequestRouter;
@@ -78,19 +45,10 @@ export class Connection implements LaneCarrier, Source {
   readonly #onClosed: (connection: Connection, error: ParleyError | undefined) => void;
   readonly #parser: MessageParser;
   readonly #transactions: TransactionTable<MessageHead>;
+  readonly #writer: Writer;
   readonly #users = new Set<ConnectionUser>();
-  /** Lanes with something to send, in the order of their turns. */
-  readonly #ready = new Set<Lane>();
-  /** Whole messages that may interrupt: responses, REPORTs and other requests without a long body. */
-  #control: string[] = [];
-  #controlOctets = 0;
-  #holdsItself = false;
-  #open: OpenChunk | undefined;
-  #turnOctets = 0;
   #sink: RequestSink | undefined;
   #holds = 0;
-  #full = false;
-  #scheduled = false;
   #state: State = 'open';
   #watch: Timer | undefined;
   #headSince: number;
@@ -111,6 +69,8 @@ export class Connection implements LaneCarrier, Source {
     this.#limits = options.limits;
     this.#onClosed = options.onClosed;
     this.#transactions = new TransactionTable(options.clock);
+    const { wire, limits } = options;
+    this.#writer = new Writer({ wire, limits, transactions: this.#transactions, owner: this });
     this.#headSince = this.#idleSince = options.clock.now();
     this.#parser = new MessageParser(
       {
@@ -127,12 +87,13 @@ export class Connection implements LaneCarrier, Source {
     this.#rewatch();
     this.wire.start({
       octets: (octets) => this.#octets(octets),
-      drained: () => {
-        this.#full = false;
-        this.#pump();
-      },
+      drained: () => this.#writer.drained(),
       closed: (error) => this.#closed(error),
     });
+  }
+
+  get isHeld(): boolean {
+    return this.#holds > 0;
   }
 
   get isOpen(): boolean {
@@ -161,7 +122,7 @@ export class Connection implements LaneCarrier, Source {
   respond(request: MessageHead, status: number, fields = ''): void {
     const { transactionId, fromPath, toPath, method } = request;
     const back = method === 'SEND' ? firstOf(fromPath) : fromPath;
-    this.#say(formatResponse(transactionId, status, back, firstOf(toPath), fields));
+    this.#writer.say(formatResponse(transactionId, status, back, firstOf(toPath), fields));
   }
 
   /**
@@ -180,26 +141,19 @@ export class Connection implements LaneCarrier, Source {
       this.#transactions.begin(id, transaction);
       this.#transactions.sent(id);
     }
-    this.#say(formatRequestHead(id, method, toPath, fromPath, fields) + formatEndLine(id, '$'));
+    this.#writer.say(formatRequestHead(id, method, toPath, fromPath, fields) + formatEndLine(id, '$'));
   }
 
-  wake(lane: Lane): void {
-    this.#ready.add(lane);
-    this.#schedule();
-  }
-
-  remove(lane: Lane): void {
-    this.#ready.delete(lane);
-    // the peer must learn that no more comes of what was being sent
-    if (this.#open?.lane === lane) this.#endOpen('#');
-    this.#schedule();
+  /** Sends what a lane holds and will hold. */
+  carry(lane: Lane): void {
+    lane.attach(this.#writer);
   }
 
   hold(): void {
     if (++this.#holds > 1 || this.#state !== 'open') return;
     this.wire.pause();
     this.#transactions.suspend();
-    this.#schedule();
+    this.#writer.schedule();
   }
 
   release(): void {
@@ -212,7 +166,8 @@ export class Connection implements LaneCarrier, Source {
   /** Sends what waits in its control queue, then ends the connection. */
   end(): void {
     if (this.#state !== 'open') return;
-    this.#pump();
+    this.#writer.pump();
+    this.#writer.stop();
     this.#state = 'ending';
     this.wire.end();
     this.#watch?.cancel();
@@ -241,131 +196,10 @@ export class Connection implements LaneCarrier, Source {
 
   #head(head: MessageHead, hasBody: boolean): void {
     if (head.method === undefined) {
-      if (this.#transactions.answer(head.transactionId, head.status, head)) this.#schedule();
+      if (this.#transactions.answer(head.transactionId, head.status, head)) this.#writer.schedule();
       return;
     }
     this.#sink = this.#router.request(this, head, hasBody);
-  }
-
-  #say(message: string): void {
-    if (this.#state !== 'open') return;
-    this.#control.push(message);
-    this.#controlOctets += message.length;
-    if (this.#controlOctets > CONTROL_OCTETS && this.#full && !this.#holdsItself) {
-      this.#holdsItself = true;
-      this.hold();
-    }
-    this.#schedule();
-  }
-
-  #schedule(): void {
-    if (this.#scheduled || this.#full || this.#state !== 'open') return;
-    this.#scheduled = true;
-    // once for everything that one read of the socket gave rise to
-    queueMicrotask(() => {
-      this.#scheduled = false;
-      this.#pump();
-    });
-  }
-
-  #pump(): void {
-    let collected = 0;
-    while (!this.#full && this.#state === 'open') {
-      if (this.#control.length > 0 && this.#mayInterrupt()) this.#writeControl();
-      const lane = this.#windowIsFull() ? undefined : this.#nextLane();
-      const send = lane?.front();
-      if (!lane || !send) break;
-      if (this.#open?.send !== send) {
-        this.#interrupt();
-        this.#begin(lane, send);
-      }
-      collected += CHUNK_OVERHEAD + this.#continue(lane, send);
-      if (collected >= this.#limits.batchOctets) {
-        this.#full = !this.wire.flush();
-        collected = 0;
-      }
-    }
-    if (!this.#full && this.#state === 'open') this.#full = !this.wire.flush();
-  }
-
-  #writeControl(): void {
-    this.#interrupt();
-    for (const message of this.#control) this.wire.write(message, true);
-    this.#control = [];
-    this.#controlOctets = 0;
-    if (this.#holdsItself) {
-      this.#holdsItself = false;
-      this.release();
-    }
-  }
-
-  /** A chunk should not be cut below 2048 octets while there is more of it (RFC 4975 §7.1.1). */
-  #mayInterrupt(): boolean {
-    const open = this.#open;
-    return !open || open.octets >= UNINTERRUPTIBLE_OCTETS || !open.send.sendable;
-  }
-
-  #windowIsFull(): boolean {
-    const { size } = this.#transactions;
-    if (size >= this.#limits.transactions * TRANSACTIONS_HARD_FACTOR) {
-      this.destroy(msrpError('msrp-connection-lost', 'the peer answers nothing'));
-      return true;
-    }
-    // while we do not read, answers cannot come, and to wait for them would be to wait for ourselves
-    return size >= this.#limits.transactions && this.#holds === 0;
-  }
-
-  #nextLane(): Lane | undefined {
-    for (const lane of this.#ready) {
-      if (!lane.front()) {
-        this.#ready.delete(lane);
-        this.#turnOctets = 0;
-        continue;
-      }
-      if (this.#turnOctets < this.#limits.quantumOctets || this.#ready.size === 1) return lane;
-      this.#turnOctets = 0;
-      this.#ready.delete(lane);
-      this.#ready.add(lane);
-    }
-    return this.#ready.values().next().value;
-  }
-
-  #begin(lane: Lane, send: OutgoingSend): void {
-    const open = new OpenChunk(lane, send);
-    this.#open = open;
-    this.wire.write(send.chunkHead(open.transactionId), false);
-    if (send.parts.failureReport !== 'no') this.#transactions.begin(open.transactionId, open);
-  }
-
-  /** Writes the next octets of the open chunk, and its end when that is due. @returns octets written. */
-  #continue(lane: Lane, send: OutgoingSend): number {
-    const open = this.#open!;
-    let left = Math.max(UNINTERRUPTIBLE_OCTETS, this.#limits.quantumOctets - this.#turnOctets);
-    const before = open.octets;
-    for (let piece = lane.take(send, left); piece; piece = left > 0 ? lane.take(send, left) : undefined) {
-      this.wire.write(piece, false);
-      open.octets += piece.length;
-      left -= piece.length;
-    }
-    const written = open.octets - before;
-    this.#turnOctets += written;
-    if (send.flag !== undefined && send.pending === 0) {
-      this.#endOpen(send.flag);
-      lane.done(send);
-    }
-    return written;
-  }
-
-  #interrupt(): void {
-    if (this.#open) this.#endOpen('+');
-  }
-
-  #endOpen(flag: ContinuationFlag): void {
-    const open = this.#open!;
-    this.#open = undefined;
-    const endLine = formatEndLine(open.transactionId, flag);
-    this.wire.write(open.send.hasBody ? `\r\n${endLine}` : endLine, true);
-    this.#transactions.sent(open.transactionId, open.send.parts.failureReport === 'partial');
   }
 
   #closed(error: ParleyError | undefined): void {
@@ -374,7 +208,7 @@ export class Connection implements LaneCarrier, Source {
     this.#parser.stop();
     this.#watch?.cancel();
     this.#transactions.clear();
-    this.#ready.clear();
+    this.#writer.stop();
     const sink = this.#sink;
     this.#sink = undefined;
     sink?.lost();

@@ -1,8 +1,9 @@
 import type { Clock } from '../../base/clock.js';
 import type { ParleyError } from '../../base/errors.js';
 import { msrpError } from '../errors.js';
-import { Connection, type ConnectionLimits, type RequestRouter } from './connection.js';
+import { Connection, type RequestRouter } from './connection.js';
 import { dial, type DialOptions, type DialTarget } from './dial.js';
+import type { ConnectionLimits } from './limits.js';
 import type { Wire } from './wire.js';
 
 export interface PoolOptions {

@@ -1,8 +1,9 @@
 import type { Clock } from '../../base/clock.js';
 import type { Logger } from '../../base/log.js';
 import type { Trail } from '../../base/trail.js';
-import { defaultConnectionLimits, type Connection, type RequestSink } from '../connection/connection.js';
+import type { Connection, RequestSink } from '../connection/connection.js';
 import type { DialOptions } from '../connection/dial.js';
+import { defaultConnectionLimits } from '../connection/limits.js';
 import { listen, type ListenAddress, type Listener } from '../connection/listener.js';
 import { ConnectionPool } from '../connection/pool.js';
 import type { WireKind } from '../connection/wire.js';

@@ -255,7 +255,7 @@ export class MsrpSession implements ConnectionUser {
     this.#connection = connection;
     this.#peerPath ??= fromPath;
     connection.addUser(this);
-    this.#lane.attach(connection);
+    connection.carry(this.#lane);
     this.#note('msrp.session-bound', 'accepted', connection.wire.remote);
     this.#traffic.bound();
     this.#options.events?.bound?.();
