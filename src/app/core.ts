@@ -1,6 +1,7 @@
 import type { Logger } from '../base/log.js';
 import type { Config } from '../config/schema.js';
 import { Core } from '../core/core.js';
+import { RegistrationTriggers } from '../core/third-party/registration-triggers.js';
 import type { Profiles } from '../core/triggers/profiles.js';
 import { LocalDevices } from '../reg-event/local-devices.js';
 import { Gruus } from '../registrar/gruus.js';
@@ -60,6 +61,7 @@ export async function startCore(
   disposers.push(() => registrar.close());
   const feed = shared ? new RegistrationFeed(store, registrar, logOf('registrar')) : undefined;
   if (feed) disposers.push(() => feed.close());
+  const trusted = new Set(config.sip.trusted);
   const core = new Core({
     stack,
     clock,
@@ -71,12 +73,21 @@ export async function startCore(
     trail,
     log: logOf('core'),
     domains,
-    trusted: new Set(config.sip.trusted),
+    trusted,
     isNode,
     profiles,
     serverPatience: config.isc.patience,
     timerC: config.sip.timerC * 1000,
   });
+  const registrationTriggers = new RegistrationTriggers({
+    ...parts,
+    registrar,
+    log: logOf('core'),
+    domain: config.domain,
+    trusted,
+    patience: config.isc.patience,
+  });
+  disposers.push(() => registrationTriggers.close());
   stack.on('REGISTER', (request, response) => registrar.handle(request, response));
   const log = logOf('reg-event');
   const regEvents = startRegEvents(config, { ...parts, log, core, registrar, gruus, feed });

@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.js';
 import { parseUri } from '../sip/message/uri.js';
 import type { LocalEnd } from '../sip/embedded/wire.js';
 import type { Listener, Source } from '../sip/stack.js';
+import { ownPlace, placeOf } from './own-place.js';
 import type { SessionCase } from './service.js';
 
 /** Where a request stands in a chain of services. */
@@ -52,7 +53,7 @@ export class OriginalDialogs {
     const fields = [cases.indexOf(sessionCase), after, end.toString(36), call, set];
     if (servedUser !== set) fields.push(servedUser);
     const body = Buffer.from(fields.join('\n')).toString('base64url');
-    return `<sip:${PREFIX}${body}.${this.#mac(body).toString('base64url')}@${at ? placeOf(at) : this.#place(near === 'endless' ? undefined : near)};lr>`;
+    return `<sip:${PREFIX}${body}.${this.#mac(body).toString('base64url')}@${at ? placeOf(at) : ownPlace(this.#listeners(), near === 'endless' ? undefined : near)};lr>`;
   }
 
   /** Reads our own Route; undefined when it is no identifier, forged, or too old. */
@@ -78,31 +79,7 @@ export class OriginalDialogs {
     };
   }
 
-  /** UDP before TCP: the loop needs no connection whose end would be the end of a dialog. */
-  #place(near: Source | undefined): string {
-    const listeners = this.#listeners();
-    const found = (['udp', 'tcp', 'tls'] as const)
-      .map((protocol) => listeners.find((listener) => listener.protocol === protocol))
-      .find((listener) => listener !== undefined);
-    if (!found) return 'localhost';
-    const { protocol, port } = found;
-    const address = concrete(found.address, near);
-    return placeOf({ protocol, port, host: address.includes(':') ? `[${address}]` : address });
-  }
-
   #mac(body: string): Buffer {
     return createHmac('sha256', this.#key).update(body).digest().subarray(0, MAC_BYTES);
   }
-}
-
-const placeOf = ({ protocol, host, port }: LocalEnd): string =>
-  `${host}:${port}${protocol === 'udp' ? '' : `;transport=${protocol}`}`;
-
-const wildcards = ['0.0.0.0', '::'];
-
-/** A listener on all addresses is named by the one that the peer reached, else by loopback. */
-function concrete(address: string, near: Source | undefined): string {
-  if (!wildcards.includes(address)) return address;
-  if (near && !wildcards.includes(near.localAddress)) return near.localAddress;
-  return address === '::' ? '::1' : '127.0.0.1';
 }

@@ -4,6 +4,7 @@ import type { Logger } from '../base/log.js';
 import type { Trail } from '../base/trail.js';
 import { aorDomain, parseAor, type Aor } from '../identity/aor.js';
 import { InstanceId } from '../identity/instance-id.js';
+import { buildResponse } from '../sip/embedded/respond.js';
 import type { ServerRequest, ServerResponse } from '../sip/stack.js';
 import type { Change, Store } from '../store/store.js';
 import {
@@ -27,6 +28,7 @@ import {
 import { registerResponse } from './register-response.js';
 import {
   registrations,
+  type AnsweredRegister,
   type Binding,
   type ContactEvent,
   type Registration,
@@ -130,16 +132,15 @@ export class Registrar {
     const { command, applied } = committed;
     const { registration, changes } = applied;
     const { clock, gruu, gruus } = this.#options;
-    const headers = registerResponse(registration, command, {
+    const fields = registerResponse(registration, command, {
       aor: registrant.aor,
       set: registrant.set,
       now: clock.now(),
       gruus: gruu ? gruus : undefined,
       serviceRoute: this.#options.serviceRoute(request),
     });
-    response.send(200, {
-      headers: authentication.headers ? { ...headers, ...authentication.headers } : headers,
-    });
+    const headers = authentication.headers ? { ...fields, ...authentication.headers } : fields;
+    response.send(200, { headers });
     trail.record({
       code:
         command.kind === 'query'
@@ -152,7 +153,11 @@ export class Registrar {
       subject: registrant.aor,
       trace: request.callId,
     });
-    this.#announce(registrant.set[0]!, applied);
+    this.#announce(registrant.set[0]!, applied, {
+      aor: registrant.aor,
+      request,
+      answer: () => buildResponse(request, 200, response.tag, { headers }),
+    });
   }
 
   /** The registration of an identity's set, without what has expired, or undefined when there is none. */
@@ -349,10 +354,10 @@ export class Registrar {
     });
   }
 
-  #announce(set: string, { changes, registration, gone }: Applied): void {
+  #announce(set: string, { changes, registration, gone }: Applied, register?: AnsweredRegister): void {
     if (changes.length === 0) return;
     for (const { index } of gone) this.#release(index);
-    const event: RegistrationEvent = { set, changes, registration };
+    const event: RegistrationEvent = { set, changes, registration, register };
     for (const { binding } of event.changes) this.#watchFlow(event.set, binding);
     for (const listener of this.#listeners) {
       try {

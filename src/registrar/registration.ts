@@ -1,3 +1,5 @@
+import type { SipRequest, SipResponse } from '../sip/message/message.js';
+import type { Source } from '../sip/stack.js';
 import { table } from '../store/store.js';
 
 /**
@@ -99,4 +101,15 @@ export interface RegistrationEvent {
   readonly set: string;
   readonly changes: readonly BindingChange[];
   readonly registration: Registration;
+  /** The REGISTER that made it; undefined for what the network or time did, and for devices that a node stands for. */
+  readonly register?: AnsweredRegister | undefined;
+}
+
+/** A REGISTER that was answered with 200. */
+export interface AnsweredRegister {
+  /** The identity that registered. */
+  readonly aor: string;
+  readonly request: SipRequest & { readonly source: Source; readonly fromNode: boolean };
+  /** The 200 as it was sent. */
+  answer(): SipResponse;
 }

@@ -45,6 +45,8 @@ export interface SendOptions {
 
 /** How a request is answered. */
 export interface ServerResponse {
+  /** Our To tag, the same in all responses. */
+  readonly tag: string;
   /** The status of the final response, once sent. */
   readonly finalStatus: number | undefined;
   /**

@@ -52,6 +52,7 @@ export function serverRequest(
 
 /** Keeps what was answered. */
 export class RecordedResponse implements ServerResponse {
+  readonly tag = 'recorded';
   readonly sent: { status: number; options: SendOptions }[] = [];
   forwarded: SipResponse | undefined;
 

@@ -1,0 +1,208 @@
+import type { Clock, Timer } from '../../base/clock.js';
+import type { Logger } from '../../base/log.js';
+import type { Trail } from '../../base/trail.js';
+import type { Registrar } from '../../registrar/registrar.js';
+import type { Binding, RegistrationEvent } from '../../registrar/registration.js';
+import type { Subscribers } from '../../registrar/subscribers.js';
+import { Headers } from '../../sip/message/headers.js';
+import { SipRequest } from '../../sip/message/message.js';
+import type { SipStack } from '../../sip/stack.js';
+import { ownPlace } from '../own-place.js';
+import type { TriggerSubject } from '../triggers/compile.js';
+import { DEFAULT_PROFILE, type RegistrationType } from '../triggers/criteria.js';
+import { isServer } from '../triggers/profile-triggers.js';
+import type { Profiles } from '../triggers/profiles.js';
+import { thirdPartyRegister, type ThirdPartyRegister } from './register-request.js';
+import { ServerQueue } from './server-queue.js';
+
+export interface RegistrationTriggersOptions {
+  readonly stack: SipStack;
+  readonly clock: Clock;
+  readonly trail: Trail;
+  readonly log: Logger;
+  readonly registrar: Registrar;
+  readonly subscribers: Subscribers;
+  readonly profiles: Profiles;
+  /** The home domain. */
+  readonly domain: string;
+  /** IP addresses of trusted peers. */
+  readonly trusted: ReadonlySet<string>;
+  /** Milliseconds within which a server must answer. */
+  readonly patience: number;
+}
+
+interface Told extends ThirdPartyRegister {
+  readonly set: string;
+  /** When the registration was as it says. */
+  readonly at: number;
+}
+
+/**
+ * Tells the application servers of a user's filter criteria that the user is registered, still, or no longer, by third-party REGISTER
+ * (3GPP TS 24.229 §5.4.1.7). It happens behind the 200 to the device, and a server that is slow holds up nobody. When a server fails, the
+ * criterion's default handling says whether the user stays registered.
+ */
+export class RegistrationTriggers {
+  readonly #options: RegistrationTriggersOptions;
+  readonly #queues = new Map<string, ServerQueue<Told>>();
+  /** What each registration set waits for, so that its events keep their order. */
+  readonly #turns = new Map<string, Promise<void>>();
+  readonly #unlisten: () => void;
+
+  constructor(options: RegistrationTriggersOptions) {
+    this.#options = options;
+    this.#unlisten = options.registrar.onChange((event) => this.#changed(event));
+  }
+
+  close(): void {
+    this.#unlisten();
+  }
+
+  #changed(event: RegistrationEvent): void {
+    const { profiles, clock, log } = this.#options;
+    if (!profiles.any) return;
+    const type = typeOf(event);
+    if (!type) return;
+    const { set } = event;
+    const at = clock.now();
+    const turn = (this.#turns.get(set) ?? Promise.resolve())
+      .then(() => this.#choose(event, type, at))
+      .catch((error: unknown) =>
+        log.error({ err: error, set }, 'application servers were not told of a registration'),
+      )
+      .finally(() => {
+        if (this.#turns.get(set) === turn) this.#turns.delete(set);
+      });
+    this.#turns.set(set, turn);
+  }
+
+  async #choose(event: RegistrationEvent, registrationType: RegistrationType, at: number): Promise<void> {
+    const { profiles, domain, trusted } = this.#options;
+    const { set, registration, register, changes } = event;
+    const seconds = secondsLeft(registration.bindings, at);
+    const wanted = register?.aor ?? changes[0]!.binding.aor;
+    const believed =
+      register !== undefined && (register.request.fromNode || trusted.has(register.request.source.address));
+    for (const [profile, identity] of await this.#profilesOf(set, wanted)) {
+      const subject: TriggerSubject = {
+        request: register?.request ?? registerOf(identity, domain, seconds),
+        sessionCase: 'originating',
+        registered: true,
+        registrationType,
+      };
+      for (const { criterion, holds } of profiles.criteria(profile))
+        if (isServer(criterion.server) && holds(subject))
+          this.#add({ criterion, identity, seconds, register, believed, set, at });
+    }
+  }
+
+  /** The service profiles of a set, each with the identity that stands for it: the one that registered, else the first. */
+  async #profilesOf(set: string, wanted: string): Promise<ReadonlyMap<string, string>> {
+    const { subscribers } = this.#options;
+    const identities = (await subscribers.identity(set))?.set ?? [set];
+    const found = new Map<string, string>();
+    for (const identity of identities) {
+      const profile = (await subscribers.identity(identity))?.profile ?? DEFAULT_PROFILE;
+      if (identity === wanted || !found.has(profile)) found.set(profile, identity);
+    }
+    return found;
+  }
+
+  #add(told: Told): void {
+    const { server } = told.criterion;
+    let queue = this.#queues.get(server);
+    if (!queue) this.#queues.set(server, (queue = this.#open(server)));
+    if (!queue.add(`${told.set}\n${told.identity}\n${told.criterion.priority}`, told))
+      this.#note(told, 'core.server-not-told', 'too many wait');
+  }
+
+  #open(server: string): ServerQueue<Told> {
+    return new ServerQueue<Told>(
+      (told, superseded) =>
+        this.#tell(told, superseded).catch((error: unknown) =>
+          this.#options.log.error(
+            { err: error, set: told.set },
+            'a user whose server failed stays registered',
+          ),
+        ),
+      () => this.#queues.delete(server),
+    );
+  }
+
+  async #tell(told: Told, superseded: () => boolean): Promise<void> {
+    const { criterion, seconds, set, at } = told;
+    const status = await this.#send(told);
+    if (status < 300) {
+      this.#note(told, 'core.server-told', String(status));
+      return;
+    }
+    this.#note(told, 'core.server-not-told', String(status));
+    if (!isFailure(status) || criterion.defaultHandling === 'continued' || seconds === 0 || superseded())
+      return;
+    // what registered since is for the next third-party REGISTER to judge
+    await this.#options.registrar.deregister(set, 'deactivated', ({ refreshedAt }) => refreshedAt <= at);
+  }
+
+  /** The final status; 408 when there is none in time. */
+  async #send(told: Told): Promise<number> {
+    const { stack, clock, log, patience } = this.#options;
+    const { server } = told.criterion;
+    const self = `sip:${ownPlace(stack.listeners, told.register?.request.source)}`;
+    let timer: Timer | undefined;
+    const late = new Promise<number>((resolve) => {
+      timer = clock.after(patience, () => resolve(408));
+    });
+    try {
+      const answer = stack.request(server, { method: 'REGISTER', ...thirdPartyRegister(told, self) });
+      return await Promise.race([answer.then(({ status }) => status), late]);
+    } catch (error) {
+      log.warn({ err: error, server }, 'a third-party REGISTER could not be sent');
+      return 503;
+    } finally {
+      timer?.cancel();
+    }
+  }
+
+  #note({ criterion, identity, seconds, register }: Told, code: string, result: string): void {
+    this.#options.trail.record({
+      code,
+      outcome: code === 'core.server-told' ? 'accepted' : 'refused',
+      clause: '3GPP TS 24.229 §5.4.1.7',
+      subject: identity,
+      trace: register?.request.callId,
+      detail: `${criterion.server} Expires ${seconds}: ${result}`,
+    });
+  }
+}
+
+/** What makes the default handling apply (3GPP TS 24.229 §5.4.1.7): no answer, 408 and 5xx. */
+const isFailure = (status: number): boolean => status === 408 || (status >= 500 && status < 600);
+
+/**
+ * Of a change that servers are told of. That one of several devices went without a REGISTER, or got less time, is told by registration
+ * events alone.
+ */
+function typeOf({ registration, changes, register }: RegistrationEvent): RegistrationType | undefined {
+  const { bindings } = registration;
+  if (bindings.length === 0) return 'de-registration';
+  const fresh = changes.filter(({ event }) => event === 'registered').length;
+  const gone = changes.some(({ event }) => event === 'unregistered');
+  if (!register && fresh === 0 && !changes.some(({ event }) => event === 'refreshed')) return undefined;
+  return fresh === bindings.length && !gone ? 'initial' : 're-registration';
+}
+
+function secondsLeft(bindings: readonly Binding[], now: number): number {
+  let longest = 0;
+  for (const { expiresAt } of bindings) longest = Math.max(longest, Math.ceil((expiresAt - now) / 1000));
+  return longest;
+}
+
+/** What criteria are held against where no device sent anything. */
+function registerOf(identity: string, domain: string, seconds: number): SipRequest {
+  const address = `<${identity}>`;
+  return new SipRequest(
+    'REGISTER',
+    `sip:${domain}`,
+    Headers.from({ From: address, To: address, Expires: seconds }),
+  );
+}
