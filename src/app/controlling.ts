@@ -1,4 +1,5 @@
 import type { Config } from '../config/schema.js';
+import { canonicalUri } from '../cpm/controlling/canonical-uri.js';
 import { ControllingFunction } from '../cpm/controlling/controlling.js';
 import { Directory } from '../cpm/controlling/directory.js';
 import { Groups } from '../cpm/controlling/groups.js';
@@ -6,7 +7,7 @@ import { Housekeeping } from '../cpm/controlling/housekeeping.js';
 import { MsrpGroupMedia } from '../cpm/controlling/group-media.js';
 import type { RunningGroups } from '../cpm/controlling/running-groups.js';
 import { Receipts } from '../cpm/controlling/receipts.js';
-import type { KnownSession } from '../cpm/controlling/replacements.js';
+import type { KnownSession, OneToOneSessions } from '../cpm/controlling/replacements.js';
 import type { MsrpEndpoint } from '../msrp/session/index.js';
 import type { Nodes } from './nodes.js';
 import type { Disposers, ServiceParts, ServiceSide } from './parts.js';
@@ -14,10 +15,19 @@ import type { Disposers, ServiceParts, ServiceSide } from './parts.js';
 /** The 1-1 sessions that the participating function has on record. */
 interface SessionList {
   list(set: string): AsyncIterable<{
+    /** Call-ID, a tab, and more. */
+    readonly id: string;
     readonly contributionId: string | undefined;
-    readonly caller: KnownSession['ends'][number];
-    readonly callee: KnownSession['ends'][number];
+    readonly mediaPath: boolean;
+    readonly caller: SessionEnd;
+    readonly callee: SessionEnd;
   }>;
+}
+
+interface SessionEnd {
+  readonly user: string;
+  readonly device: string | undefined;
+  readonly set?: string | undefined;
 }
 
 /** Starts the CPM controlling function as a service of the core. @param disposers gets what stops it. */
@@ -53,7 +63,7 @@ export function startControlling(
       mode: settings.receipts.mode,
       gatherMs: settings.receipts.seconds * 1000,
     }),
-    sessionsOf: (user) => sessionsOf(user, parts),
+    sessions: oneToOneSessions(parts),
     factory: config.conferenceFactory ?? `sip:conference-factory@${config.domain}`,
     domain: config.domain,
     maximum: settings.maximum,
@@ -93,12 +103,32 @@ export function startControlling(
   return { controlling, groups, directory };
 }
 
-async function* sessionsOf(
-  user: string,
-  { setOf, sessions }: { setOf: ServiceSide['setOf']; sessions: SessionList | undefined },
-): AsyncIterable<KnownSession> {
-  const set = sessions && (await setOf(user));
-  if (set === undefined) return;
-  for await (const { contributionId, caller, callee } of sessions!.list(set))
-    yield { contributionId, ends: [caller, callee] };
+function oneToOneSessions({
+  setOf,
+  sessions,
+}: {
+  setOf: ServiceSide['setOf'];
+  sessions: SessionList | undefined;
+}): OneToOneSessions {
+  const ownerOf = async (identity: string): Promise<string> => {
+    const aor = canonicalUri(identity);
+    return (await setOf(aor)) ?? aor;
+  };
+  const end = async ({ user, device, set }: SessionEnd): Promise<KnownSession['ends'][number]> => ({
+    owner: set ?? (await ownerOf(user)),
+    device,
+  });
+  return {
+    ownerOf,
+    async *of(owner) {
+      if (!sessions) return;
+      for await (const { id, contributionId, mediaPath, caller, callee } of sessions.list(owner))
+        yield {
+          contributionId,
+          callId: id.split('\t', 1)[0]!,
+          renamed: mediaPath,
+          ends: [await end(caller), await end(callee)],
+        };
+    },
+  };
 }

@@ -24,7 +24,9 @@ const CAROL = '<entry uri="sip:carol@ims.test" cp:copyControl="to"/>';
 const BOB = '<entry uri="sip:bob@ims.test" cp:copyControl="to"/>';
 
 async function program(store: string): Promise<{ process: Program; port: number }> {
-  const process = new Program(['serve'], { env: { PARLEY_AUTH: 'none', PARLEY_STORE: store } });
+  // a busy machine must make the server neither refuse work nor send it twice
+  const config = JSON.stringify({ sip: { overloadDelay: 60_000, timers: { t1: 10_000, t2: 10_000 } } });
+  const process = new Program(['serve'], { config, env: { PARLEY_AUTH: 'none', PARLEY_STORE: store } });
   cleanups.push(() => process.dispose());
   return { process, port: (await process.ready()).port };
 }

@@ -11,11 +11,11 @@ import {
 import { startParley, type RunningParley } from '../tools/parley.js';
 import type { Phone } from '../tools/phone.js';
 
-const ONE_TO_ONE = '5b7c1f0e-6b0a-4c0f-9d62-0a4f3c9b1d11';
-
 let parley: RunningParley;
 beforeEach(async () => {
-  parley = await startParley({ auth: 'none' });
+  // a busy machine must make the server neither refuse work nor send it twice
+  const timers = { t1: 10_000, t2: 10_000 };
+  parley = await startParley({ auth: 'none', sip: { overloadDelay: 60_000, timers } });
   cleanups.push(() => parley.stop());
 });
 const cleanups = useCleanups();
@@ -32,66 +32,8 @@ function msrp(name: string, description: Uint8Array): MsrpClient {
   return client;
 }
 
-const bobEntry = (gruu: string): string =>
-  `<entry uri="${gruu};method=INVITE?Session-Replaces=${ONE_TO_ONE}" cp:copyControl="to"/>`;
+const BOB = '<entry uri="sip:bob@ims.test" cp:copyControl="to"/>';
 const CAROL = '<entry uri="sip:carol@ims.test" cp:copyControl="to"/>';
-
-describe('the extension of a 1-1 session to a group (Figure 9)', () => {
-  it('invites only the device of the 1-1 session, with the replacement, and answers when the first has accepted', async () => {
-    const alice = await device('alice', '6ca759e8-d1b1-5dee-95f9-e36d2aca6bc1');
-    const bob = await device('bob', '6ca759e8-d1b1-5dee-95f9-e36d2aca6bb1');
-    const bobsOther = await device('bob', '6ca759e8-d1b1-5dee-95f9-e36d2aca6bb2');
-    const carol = await device('carol', '6ca759e8-d1b1-5dee-95f9-e36d2aca6bc3');
-    createGroup(alice, bobEntry(bob.gruu) + CAROL);
-    const [toBob, toCarol] = await Promise.all([bob.peer.request('INVITE'), carol.peer.request('INVITE')]);
-    expect(toBob.get('Session-Replaces')).toBe(ONE_TO_ONE);
-    expect(toCarol.has('Session-Replaces')).toBe(false);
-    expect(bobsOther.peer.unread).toEqual([]);
-    for (const invite of [toBob, toCarol]) {
-      expect(invite.get('Contact')).toMatch(/^<sip:gs-[^>]+@ims\.test;gr>;isfocus/);
-      expect(invite.get('Contribution-ID')).toBe('g77');
-      expect(invite.get('Conversation-ID')).toBe('k2');
-      expect(invite.get('Subject')).toBe('Trip planning');
-      expect(invite.get('Referred-By')).toBe('<sip:alice@ims.test>');
-      const text = Buffer.from(invite.body).toString();
-      expect(text).toContain('<entry uri="sip:bob@ims.test" cp:copyControl="to"/>');
-      expect(text).toContain('<entry uri="sip:carol@ims.test" cp:copyControl="to"/>');
-    }
-    acceptInvitation(bob, toBob);
-    const created = await alice.peer.response(200);
-    expect(created.status).toBe(200);
-    expect(created.contacts[0]!.params.has('isfocus')).toBe(true);
-    acknowledge(alice, created);
-    acceptInvitation(carol, toCarol);
-    await carol.peer.request('ACK');
-    expect(bobsOther.peer.unread).toEqual([]);
-  });
-
-  it.each([
-    ['bob refuses', 'bob', 603],
-    ['carol answers first', 'carol', 0],
-  ])('has the group with who accepts when %s', async (_name, _who, bobStatus) => {
-    const alice = await device('alice', '6ca759e8-d1b1-5dee-95f9-e36d2aca6bc1');
-    const bob = await device('bob', '6ca759e8-d1b1-5dee-95f9-e36d2aca6bb1');
-    const carol = await device('carol', '6ca759e8-d1b1-5dee-95f9-e36d2aca6bc3');
-    createGroup(alice, bobEntry(bob.gruu) + CAROL);
-    const [toBob, toCarol] = await Promise.all([bob.peer.request('INVITE'), carol.peer.request('INVITE')]);
-    if (bobStatus > 0) bob.peer.answer(toBob, bobStatus);
-    acceptInvitation(carol, toCarol);
-    const created = await alice.peer.response(200);
-    expect(created.status).toBe(200);
-    acknowledge(alice, created);
-  });
-
-  it("does not try bob's other device when that of the 1-1 session is gone", async () => {
-    const alice = await device('alice', '6ca759e8-d1b1-5dee-95f9-e36d2aca6bc1');
-    const bobsOther = await device('bob', '6ca759e8-d1b1-5dee-95f9-e36d2aca6bb2');
-    const gone = 'sip:bob@ims.test;gr=urn:uuid:6ca759e8-d1b1-5dee-95f9-e36d2aca6bb1';
-    createGroup(alice, bobEntry(gone));
-    expect((await alice.peer.response(200)).status).toBe(480);
-    expect(bobsOther.peer.unread).toEqual([]);
-  });
-});
 
 describe('a group', () => {
   it.each([
@@ -162,7 +104,7 @@ describe('a group', () => {
     const alice = await device('alice', 'aaaaaaaa-0000-4000-8000-000000000001');
     const bob = await device('bob', 'bbbbbbbb-0000-4000-8000-000000000001');
     const carol = await device('carol', 'cccccccc-0000-4000-8000-000000000001');
-    createGroup(alice, `${bobEntry(bob.gruu)}${CAROL}`);
+    createGroup(alice, BOB + CAROL);
     const ringing = await carol.peer.request('INVITE');
     carol.peer.answer(ringing, 180, { Contact: `<${carol.contact}>` }, 'carol');
     acceptInvitation(bob, await bob.peer.request('INVITE'));

@@ -14,7 +14,7 @@ import type { MediaSession } from './media.js';
 import { refusalOf, type Endpoint } from './member.js';
 import type { StoredMessage } from './message-log.js';
 import type { Recipient } from './recipient.js';
-import { checkReplacements, type SessionsOf } from './replacements.js';
+import { checkReplacements, type OneToOneSessions } from './replacements.js';
 import { Subscriptions } from './subscriptions.js';
 import { Switch, type SwitchOptions } from './switch.js';
 
@@ -22,7 +22,7 @@ export interface FocusOptions extends InvitationsOptions, SwitchOptions {
   readonly groups: Groups;
   /** Milliseconds without a message after which the session ends; members may restart it. */
   readonly inactivity: number;
-  readonly sessionsOf: SessionsOf;
+  readonly sessions: OneToOneSessions;
 }
 
 /**
@@ -140,7 +140,7 @@ export class Focus {
    * @throws ParleyError `group-full`, `group-replaces-not-yours`.
    */
   async invite(wanted: readonly Recipient[], inviter: string): Promise<Promise<number>[]> {
-    const recipients = await checkReplacements(wanted, inviter, this.#options.sessionsOf);
+    const recipients = await checkReplacements(wanted, inviter, this.#options.sessions);
     const { group, invited } = inviteAll(this.group, recipients, newAlias);
     await this.#live.replace(
       group,

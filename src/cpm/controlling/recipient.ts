@@ -1,5 +1,6 @@
 import { ParleyError } from '../../base/errors.js';
 import { parseAor, type Aor } from '../../identity/aor.js';
+import { parseReplaces } from '../../sip/message/replaces.js';
 import { parseUriHeaders } from '../../sip/message/uri-headers.js';
 import { parseUri } from '../../sip/message/uri.js';
 import { groupError } from './errors.js';
@@ -12,7 +13,7 @@ export type CopyControl = (typeof copyControls)[number];
 export interface EntryFields {
   /** Contribution-ID, or the dialog target, of the 1-1 session that the group replaces. */
   readonly sessionReplaces?: string;
-  /** RFC 3891; only of use where nobody between changes dialog identifiers. */
+  /** RFC 3891, well-formed; only of use where nobody between changes dialog identifiers. */
   readonly replaces?: string;
   /** Caller preferences that name the device, as written. */
   readonly acceptContact?: string;
@@ -69,8 +70,10 @@ function entryFields(raw: string): EntryFields {
   for (const { key, value } of parseUriHeaders(raw)) {
     if (value === '') continue;
     if (key === 'session-replaces') fields.sessionReplaces ??= value;
-    else if (key === 'replaces') fields.replaces ??= value;
-    else if (key === 'accept-contact') fields.acceptContact ??= value;
+    else if (key === 'replaces') {
+      parseReplaces(value);
+      fields.replaces ??= value;
+    } else if (key === 'accept-contact') fields.acceptContact ??= value;
   }
   return fields;
 }

@@ -1,48 +1,96 @@
+import { parseReplaces } from '../../sip/message/replaces.js';
 import { groupError } from './errors.js';
 import type { Recipient } from './recipient.js';
+
+/** One end of a 1-1 session. */
+export interface SessionParty {
+  /** Key of the registration set of a user here, else the address of record. */
+  readonly owner: string;
+  /** The Contact of the device, a GRUU where it has one. */
+  readonly device: string | undefined;
+}
 
 /** A 1-1 session that goes on. */
 export interface KnownSession {
   readonly contributionId: string | undefined;
-  /** Its two users, each with the Contact of the device, a GRUU where it has one. */
-  readonly ends: readonly { readonly user: string; readonly device: string | undefined }[];
+  readonly callId: string;
+  /** Whether its dialog has other identifiers at one end than at the other. */
+  readonly renamed: boolean;
+  readonly ends: readonly SessionParty[];
 }
 
-/** The 1-1 sessions of a user, as far as this domain knows them. */
-export type SessionsOf = (user: string) => AsyncIterable<KnownSession> | Promise<AsyncIterable<KnownSession>>;
+/** The 1-1 sessions that this domain knows. */
+export interface OneToOneSessions {
+  /** Whom an identity belongs to, as {@link SessionParty.owner} says it. */
+  ownerOf(identity: string): Promise<string>;
+  /** Those of one owner. */
+  of(owner: string): AsyncIterable<KnownSession>;
+}
 
 /**
  * Holds the replacements that recipients are marked with against the sessions that there are. A session of the recipient with somebody
- * else than the inviter is not the inviter's to replace. A recipient whose entry names no device gets the device of that session. What is
- * unknown here stays as it is: the recipient's device knows best, and takes what it does not know for an ordinary invitation.
+ * else than the inviter is not the inviter's to replace. A recipient whose entry names no device gets the device of that session. A
+ * Session-Replaces that is unknown here stays as it is: the recipient's device knows best, and takes what it does not know for an ordinary
+ * invitation. RFC 3891 has such a device answer 481 instead, so that a Replaces stays only when its dialog is known to have these
+ * identifiers at both ends; the session of any other one is named by its Contribution-ID.
  * @throws ParleyError `group-replaces-not-yours`
  */
 export async function checkReplacements(
   recipients: readonly Recipient[],
   inviter: string,
-  sessionsOf: SessionsOf,
+  sessions: OneToOneSessions,
 ): Promise<readonly Recipient[]> {
-  if (recipients.every(({ sessionReplaces }) => sessionReplaces === undefined)) return recipients;
-  return Promise.all(recipients.map((recipient) => checked(recipient, inviter, sessionsOf)));
+  if (!recipients.some(marked)) return recipients;
+  const owner = await sessions.ownerOf(inviter);
+  return Promise.all(
+    recipients.map(async (recipient) =>
+      marked(recipient) ? checked(recipient, owner, sessions) : recipient,
+    ),
+  );
 }
 
-async function checked(recipient: Recipient, inviter: string, sessionsOf: SessionsOf): Promise<Recipient> {
-  const { identity, sessionReplaces, target, acceptContact } = recipient;
-  if (sessionReplaces === undefined) return recipient;
+const marked = ({ sessionReplaces, replaces }: Recipient): boolean =>
+  sessionReplaces !== undefined || replaces !== undefined;
+
+async function checked(
+  recipient: Recipient,
+  inviter: string,
+  sessions: OneToOneSessions,
+): Promise<Recipient> {
+  const { replaces, ...plain } = recipient;
+  const owner = await sessions.ownerOf(recipient.identity);
+  const callId = replaces === undefined ? undefined : parseReplaces(replaces).callId;
+  let found: KnownSession | undefined;
   let somebodyElses = false;
-  for await (const { contributionId, ends } of await sessionsOf(identity)) {
-    const names = [contributionId, ...ends.map(({ device }) => device)];
-    if (!names.includes(sessionReplaces)) continue;
-    if (!ends.some(({ user }) => user === inviter)) {
-      somebodyElses = true;
-      continue;
+  for (const whose of new Set([owner, inviter])) {
+    for await (const session of sessions.of(whose)) {
+      if (!isNamed(session, recipient, callId)) continue;
+      const owners = session.ends.map((end) => end.owner);
+      if (owners.includes(inviter) && owners.includes(owner)) found ??= session;
+      else if (owners.includes(owner)) somebodyElses = true;
     }
-    const device = ends.find(({ user }) => user === identity)?.device;
-    const pinned = target.includes(';gr') || acceptContact !== undefined;
-    return pinned || device === undefined || !device.includes(';gr')
-      ? recipient
-      : { ...recipient, target: device };
   }
-  if (somebodyElses) throw groupError('group-replaces-not-yours', identity);
-  return recipient;
+  if (!found && somebodyElses) throw groupError('group-replaces-not-yours', recipient.identity);
+  if (!found) return plain;
+  const device = found.ends.find((end) => end.owner === owner)?.device;
+  const pinned = plain.target.includes(';gr') || plain.acceptContact !== undefined;
+  const same = callId === found.callId && !found.renamed;
+  return {
+    ...plain,
+    ...(pinned || !device?.includes(';gr') ? {} : { target: device }),
+    ...(same ? { replaces: replaces! } : {}),
+    ...(plain.sessionReplaces === undefined && found.contributionId !== undefined
+      ? { sessionReplaces: found.contributionId }
+      : {}),
+  };
+}
+
+function isNamed(
+  { contributionId, callId, ends }: KnownSession,
+  { sessionReplaces }: Recipient,
+  replaced: string | undefined,
+): boolean {
+  if (replaced !== undefined && callId === replaced) return true;
+  if (sessionReplaces === undefined) return false;
+  return sessionReplaces === contributionId || ends.some(({ device }) => device === sessionReplaces);
 }

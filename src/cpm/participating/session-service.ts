@@ -20,6 +20,7 @@ import { nameContribution } from './identifiers.js';
 import type { MediaRelay } from './media-relay.js';
 import { announcedSize, msrpOffer } from './offer.js';
 import { refuse } from './refusal.js';
+import { aimAtDeviceOf, replacedSession } from './replaced-session.js';
 import type { SessionRecords } from './session-records.js';
 import { answerTimer, askForTimer, sessionInterval } from './session-timer.js';
 
@@ -80,9 +81,13 @@ export class SessionService implements Service {
 
   async handle(call: ServiceCall, next: Next): Promise<void> {
     const policy = await this.#options.policies.of(call.set);
-    const refusal = await (call.sessionCase === 'originating'
+    const originating = call.sessionCase === 'originating';
+    const replaced = originating
+      ? undefined
+      : await replacedSession(call.request, call.set, this.#options.records);
+    const refusal = await (originating
       ? this.#judgeCaller(call, policy)
-      : this.#judgeCallee(call, policy));
+      : this.#judgeCallee(call, policy, replaced !== undefined));
     if (refusal !== undefined) {
       refuse(call, refusal, { trail: this.#options.trail, agent: this.#options.domain });
       return;
@@ -93,7 +98,8 @@ export class SessionService implements Service {
       refuse(call, 'cpm-size-exceeded', { trail: this.#options.trail, agent: this.#options.domain });
       return;
     }
-    if (call.sessionCase === 'originating') this.#name(call);
+    if (replaced) aimAtDeviceOf(replaced, call.request, call.set);
+    if (originating) this.#name(call);
     else if (await this.#interwork(call, policy, next)) return;
     const inPath = policy.mediaPath && offer !== undefined && this.#relay !== undefined;
     this.#continued(call, inPath);
@@ -131,13 +137,14 @@ export class SessionService implements Service {
     return undefined;
   }
 
-  async #judgeCallee({ request, set }: ServiceCall, policy: UserPolicy) {
+  /** @param replaces whether the session will take the place of one that the callee has. */
+  async #judgeCallee({ request, set }: ServiceCall, policy: UserPolicy, replaces: boolean) {
     if (!policy.services.includes(entitlementOf(request))) return 'cpm-not-entitled';
     const senders = [...request.addresses('P-Asserted-Identity'), request.from].map(({ uriText }) => uriText);
     if (isBlocked(policy, senders))
       return policy.blockedAnswer === 'forbid' ? 'cpm-blocked-forbidden' : 'cpm-blocked';
     if (policy.doNotDisturb) return 'cpm-do-not-disturb';
-    if (await this.#isFull(set, policy)) return 'cpm-too-many-sessions';
+    if (!replaces && (await this.#isFull(set, policy))) return 'cpm-too-many-sessions';
     return undefined;
   }
 

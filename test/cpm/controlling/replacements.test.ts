@@ -5,27 +5,32 @@ import type { Recipient } from '../../../src/cpm/controlling/recipient.js';
 const ALICE = 'sip:alice@ims.test';
 const BOB = 'sip:bob@ims.test';
 const BOBS_DEVICE = 'sip:bob@ims.test;gr=urn:uuid:1';
-const recipient = (more: Partial<Recipient> = {}): Recipient => ({
+const recipient = (more: Partial<Recipient> = { sessionReplaces: 'c11' }): Recipient => ({
   identity: BOB,
   interworking: false,
   target: BOB,
   method: 'INVITE',
   copyControl: 'to',
   anonymize: false,
-  sessionReplaces: 'c11',
   ...more,
 });
 
 const check = (of: Recipient, inviter: string, ...sessions: KnownSession[]) =>
-  checkReplacements([of], inviter, async function* (user) {
-    for (const session of sessions) if (session.ends.some((end) => end.user === user)) yield session;
+  checkReplacements([of], inviter, {
+    ownerOf: (identity) => Promise.resolve(identity === 'tel:+15550100001' ? ALICE : identity),
+    async *of(owner) {
+      for (const session of sessions) if (session.ends.some((end) => end.owner === owner)) yield session;
+    },
   });
-const session = (other: string): KnownSession => ({
+const session = (other: string, more: Partial<KnownSession> = {}): KnownSession => ({
   contributionId: 'c11',
+  callId: 'call-1',
+  renamed: false,
   ends: [
-    { user: other, device: undefined },
-    { user: BOB, device: BOBS_DEVICE },
+    { owner: other, device: undefined },
+    { owner: BOB, device: BOBS_DEVICE },
   ],
+  ...more,
 });
 
 describe('the replacement of a 1-1 session by a group', () => {
@@ -41,9 +46,9 @@ describe('the replacement of a 1-1 session by a group', () => {
   });
 
   it('leaves the device that the entry names', async () => {
-    const named = recipient({ target: 'sip:bob@ims.test;gr=urn:uuid:2' });
+    const named = recipient({ sessionReplaces: 'c11', target: 'sip:bob@ims.test;gr=urn:uuid:2' });
     expect(await check(named, ALICE, session(ALICE))).toEqual([named]);
-    const preferred = recipient({ acceptContact: '*;+sip.instance="<urn:uuid:2>"' });
+    const preferred = recipient({ sessionReplaces: 'c11', acceptContact: '*;+sip.instance="<urn:uuid:2>"' });
     expect(await check(preferred, ALICE, session(ALICE))).toEqual([preferred]);
   });
 
@@ -58,5 +63,44 @@ describe('the replacement of a 1-1 session by a group', () => {
     const named = recipient({ sessionReplaces: BOBS_DEVICE });
     await expect(check(named, 'sip:mallory@ims.test', session(ALICE))).rejects.toMatchObject({ sip: 403 });
     expect(await check(named, ALICE, session(ALICE))).toMatchObject([{ target: BOBS_DEVICE }]);
+  });
+
+  it('is the right of a user under each of its identities', async () => {
+    expect(await check(recipient(), 'tel:+15550100001', session(ALICE))).toMatchObject([
+      { target: BOBS_DEVICE },
+    ]);
+  });
+
+  it("names the device of a user elsewhere by the inviter's record of the session", async () => {
+    const dora = 'sip:dora@elsewhere.test';
+    const device = `${dora};gr=urn:uuid:3`;
+    const ends = [
+      { owner: ALICE, device: undefined },
+      { owner: dora, device },
+    ];
+    const known = session(ALICE, { ends });
+    expect(
+      await check(recipient({ sessionReplaces: 'c11', identity: dora, target: dora }), ALICE, known),
+    ).toMatchObject([{ target: device }]);
+  });
+
+  it('by dialog identifiers (RFC 3891) stays where they are the same at both ends', async () => {
+    const replaces = 'call-1;to-tag=b;from-tag=a';
+    const named = recipient({ replaces });
+    expect(await check(named, ALICE, session(ALICE))).toMatchObject([
+      { replaces, sessionReplaces: 'c11', target: BOBS_DEVICE },
+    ]);
+    const [mapped] = await check(named, ALICE, session(ALICE, { renamed: true }));
+    expect(mapped).toMatchObject({ sessionReplaces: 'c11', target: BOBS_DEVICE });
+    expect(mapped).not.toHaveProperty('replaces');
+  });
+
+  it('by dialog identifiers of nobody is an ordinary invitation, and of others is refused', async () => {
+    const named = recipient({ replaces: 'call-2;to-tag=b;from-tag=a' });
+    const [ordinary] = await check(named, ALICE, session(ALICE));
+    expect(ordinary).not.toHaveProperty('replaces');
+    expect(ordinary!.target).toBe(BOB);
+    const theirs = recipient({ replaces: 'call-1;to-tag=b;from-tag=a' });
+    await expect(check(theirs, 'sip:mallory@ims.test', session(ALICE))).rejects.toMatchObject({ sip: 403 });
   });
 });

@@ -328,6 +328,19 @@ describe('an invitation reaches', () => {
     await establish(alice, one, {}, `sip:bob@ims.test;gr=${BOB}`);
   });
 
+  it('in place of a session only the device that has it, also from a focus of another domain', async () => {
+    const parley = await server();
+    const alice = await phone('alice', parley, device(ALICE));
+    const one = await phone('bob', parley, device(BOB));
+    const two = await phone('bob', parley, device(BOB2));
+    await establish(alice, two, { 'Contribution-ID': 'c11' }, `sip:bob@ims.test;gr=${BOB2}`);
+    await expect.poll(() => sessionsOf(parley)).toHaveLength(1);
+    const focus = await phone('focus', parley, device(ALICE));
+    const replaces = { 'Session-Replaces': 'c11', 'Referred-By': '<sip:alice@ims.test>' };
+    await establish(focus, two, replaces);
+    quiet(one);
+  });
+
   it('as large message only devices with large message mode, and is refused above the largest size', async () => {
     const parley = await server({ cpm: { policy: { maxBytes: 10_000 } } });
     const alice = await phone('alice', parley, device(ALICE));
