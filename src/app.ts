@@ -112,7 +112,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       config.gateway.enabled && config.roles.includes('imps') && core
         ? await makeGateway(
             config,
-            { ...parts('gateway'), stack, core: core.host, registrar: core.registrar, devices },
+            { ...parts('gateway'), stack, core: core.host, registrar: core.registrar, devices, msrp, nodes },
             disposers,
           )
         : undefined;

@@ -1,8 +1,11 @@
 import type { Config } from '../config/schema.js';
 import type { Core } from '../core/core.js';
+import { Policies } from '../cpm/policy/policies.js';
 import { Gateway } from '../gateway/gateway.js';
+import type { MsrpEndpoint } from '../msrp/session/index.js';
 import type { RegisteredDevices } from '../reg-event/devices.js';
 import type { Registrar } from '../registrar/registrar.js';
+import type { Nodes } from './nodes.js';
 import type { Disposers, ServiceParts } from './parts.js';
 
 /**
@@ -11,7 +14,16 @@ import type { Disposers, ServiceParts } from './parts.js';
  */
 export async function makeGateway(
   config: Config,
-  parts: Omit<ServiceParts, 'core'> & { core: Core; registrar: Registrar; devices: RegisteredDevices },
+  {
+    nodes,
+    ...parts
+  }: Omit<ServiceParts, 'core'> & {
+    core: Core;
+    registrar: Registrar;
+    devices: RegisteredDevices;
+    msrp: MsrpEndpoint;
+    nodes: Nodes;
+  },
   disposers: Disposers,
 ): Promise<Gateway> {
   const gateway = new Gateway({
@@ -20,6 +32,9 @@ export async function makeGateway(
     domains: [config.domain, ...config.domains],
     impsDomain: config.imps.domain ?? config.domain,
     pagerBytes: config.cpm.pagerBytes,
+    policies: new Policies(parts.store, config.cpm.policy),
+    holder: nodes.instance,
+    isAlive: (holder) => nodes.endOf(holder) !== undefined,
   });
   parts.core.use(gateway);
   disposers.push(() => gateway.close());

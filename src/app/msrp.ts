@@ -32,7 +32,12 @@ export async function startMsrp(
     },
   });
   disposers.push(() => endpoint.close());
-  if (config.roles.includes('participating') || config.roles.includes('controlling'))
+  const { roles, gateway } = config;
+  if (
+    roles.some(
+      (role) => role === 'participating' || role === 'controlling' || (role === 'imps' && gateway.enabled),
+    )
+  )
     for (const address of [listen, ...alsoListen]) await endpoint.listen(listenAddress(address, advertise));
   return endpoint;
 }

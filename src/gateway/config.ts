@@ -8,6 +8,16 @@ export const gatewayConfig = z.strictObject({
   enabled: z.boolean().default(true),
   /** Domains that are called otherwise on the other side; a domain that is not here is called the same. */
   domains: z.array(z.strictObject({ wv: domain, sip: domain })).default([]),
+  /** Octets of one message over MSRP, to a phone and from it; it must fit a record of the store. */
+  messageBytes: z.int().min(1_024).max(4_194_304).default(1_048_576),
+  sessions: z
+    .strictObject({
+      /** Seconds without a message after which the gateway ends a session. */
+      idle: z.number().positive().max(86_400).default(900),
+      /** Sessions that one phone may have at once. */
+      perPhone: z.int().min(0).max(1_000).default(20),
+    })
+    .prefault({}),
 });
 
 export type GatewayConfig = z.infer<typeof gatewayConfig>;

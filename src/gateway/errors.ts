@@ -9,5 +9,15 @@ export const gatewayErrors = defineErrors({
   'gateway-phone-away': { sip: 480, http: 409, text: 'the IMPS phone has no session' },
   'gateway-content': { sip: 415, http: 415, text: 'the phone cannot take this content' },
   'gateway-charset': { sip: 415, http: 415, text: 'the text does not decode in its character set' },
+  'gateway-session-refused': { sip: 488, http: 409, text: 'the phone takes messages, but no sessions' },
+  'gateway-session-elsewhere': { sip: 480, http: 409, text: 'another device of the user takes the session' },
+  'gateway-session-anonymous': {
+    sip: 433,
+    http: 403,
+    text: 'a session with a phone needs an identity',
+    clause: 'RFC 5079',
+  },
+  'gateway-session-limit': { sip: 486, http: 409, text: 'the phone has as many sessions as allowed' },
+  'gateway-session-over': { sip: 481, http: 409, text: 'the session is over' },
   'gateway-method': { sip: 405, http: 405, text: 'the gateway has no such method for phones' },
 });

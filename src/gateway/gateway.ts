@@ -3,8 +3,10 @@ import { ParleyError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import type { Trail } from '../base/trail.js';
 import type { Core } from '../core/core.js';
+import type { Policies } from '../cpm/policy/policies.js';
 import type { Next, Service, ServiceCall } from '../core/service.js';
 import { clientKey, type ImpsPorts, type ImpsServer, type UserId } from '../imps/index.js';
+import type { MsrpEndpoint } from '../msrp/session/index.js';
 import type { RegisteredDevices } from '../reg-event/devices.js';
 import type { Registrar } from '../registrar/registrar.js';
 import type { ServerRequest, SipStack } from '../sip/stack.js';
@@ -19,6 +21,8 @@ import { Notifications } from './messages/notifications.js';
 import { Reports } from './messages/reports.js';
 import { ToCpm } from './messages/to-cpm.js';
 import { ToPhone } from './messages/to-phone.js';
+import { SessionRecords } from './sessions/session-records.js';
+import { Sessions } from './sessions/sessions.js';
 
 export interface GatewayOptions {
   readonly config: GatewayConfig;
@@ -35,10 +39,18 @@ export interface GatewayOptions {
   /** Domain of the IMPS users. */
   readonly impsDomain: string;
   readonly pagerBytes: number;
+  readonly msrp: MsrpEndpoint;
+  readonly policies: Policies;
+  /** Names this process among those that share the store. */
+  readonly holder: string;
+  /** Whether another of them lives. */
+  isAlive(holder: string): boolean;
 }
 
 const SWEEP_MS = 1_000;
 const SWEEP_BATCH = 1_000;
+/** Sessions of other processes that are gone are looked for every so many sweeps; a process is known to the others by then. */
+const ORPHANS_EVERY = 30;
 
 /**
  * Makes IMPS phones CPM devices. On the IMPS side it fills the ports of the server; on the SIP side it is a service that the
@@ -56,6 +68,9 @@ export class Gateway implements Service {
   readonly #reports: Reports;
   readonly #notifications: Notifications;
   readonly #toPhone: ToPhone;
+  readonly #records: SessionRecords;
+  readonly #sessions: Sessions;
+  #sweeps = 0;
   #imps: ImpsServer | undefined;
   #timer: Timer | undefined;
   #closed = false;
@@ -80,7 +95,7 @@ export class Gateway implements Service {
       imps,
       devices: this.devices,
       host: this.#host,
-      sessions: false,
+      sessions: (set) => this.#sessions.offered(set),
       identityOf,
       path: (user) => core.standIn(this, user),
     });
@@ -94,16 +109,41 @@ export class Gateway implements Service {
       identityOf,
       originating: (user: { servedUser: string; set: string }) => core.onward(this, 'originating', user),
     };
-    this.#notifications = new Notifications(common);
-    const toCpm = new ToCpm({ ...common, host: this.#host });
+    this.#notifications = new Notifications({
+      ...common,
+      inSession: (session, octets) => this.#sessions.sendIn(session, octets),
+    });
+    const toCpm = new ToCpm({
+      ...common,
+      host: this.#host,
+      session: (phone, key) => this.#sessions.find(phone, key),
+    });
     this.#toPhone = new ToPhone({ ...common, home: impsDomain, notifications: this.#notifications });
+    this.#records = new SessionRecords({ ...options, now: () => clock.now() });
+    this.#sessions = new Sessions({
+      ...common,
+      host: this.#host,
+      records: this.#records,
+      toPhone: this.#toPhone,
+      messageBytes: config.messageBytes,
+      idleMs: config.sessions.idle * 1000,
+      perPhone: config.sessions.perPhone,
+      phoneAt: (contactUser) => this.phones.at(contactUser),
+    });
     this.ports = {
       router: {
         route: (recipient, message, address) => toCpm.route(recipient, message, address),
         report: (recipient, message, status) => this.#toPhone.report(recipient, message, status),
         knows: (user) => toCpm.knows(user),
       },
-      observer: this.phones,
+      observer: {
+        sessionStarted: (session) => this.phones.sessionStarted(session),
+        sessionChanged: (session) => this.phones.sessionChanged(session),
+        sessionEnded: (session) => {
+          this.#sessions.phoneEnded(session.id);
+          this.phones.sessionEnded(session);
+        },
+      },
     };
   }
 
@@ -115,12 +155,14 @@ export class Gateway implements Service {
   /** The SIP listeners are open: registers the phones that are logged in. @returns how many there are */
   async start(): Promise<number> {
     this.#scheduleSweep();
-    return this.phones.start();
+    const [phones] = await Promise.all([this.phones.start(), this.#records.endOrphans(0)]);
+    return phones;
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#closed = true;
     this.#timer?.cancel();
+    await this.#sessions.close();
   }
 
   serves({ requestUri, ownRoute }: ServerRequest): boolean {
@@ -128,13 +170,22 @@ export class Gateway implements Service {
   }
 
   async handle({ request, response }: ServiceCall, _next: Next): Promise<void> {
+    if (request.toTag !== undefined) throw new ParleyError('gateway-session-over');
     const phone = await this.phones.at(request.requestUri.user);
     switch (request.method) {
       case 'MESSAGE':
         response.send(await this.#toPhone.message(request, phone));
         return;
+      case 'INVITE':
+        await this.#sessions.invited(request, response, phone);
+        return;
       case 'OPTIONS':
-        response.send(200, { headers: { Accept: 'message/cpim, text/plain', Allow: 'MESSAGE, OPTIONS' } });
+        response.send(200, {
+          headers: {
+            Accept: 'message/cpim, text/plain, application/sdp',
+            Allow: 'MESSAGE, OPTIONS, INVITE, ACK, BYE, CANCEL',
+          },
+        });
         return;
       default:
         throw new ParleyError('gateway-method', request.method);
@@ -166,6 +217,8 @@ export class Gateway implements Service {
   async #sweep(): Promise<void> {
     await this.#notifications.retry(SWEEP_BATCH);
     await this.#reports.expire(SWEEP_BATCH);
+    this.#sessions.expire();
+    if (++this.#sweeps % ORPHANS_EVERY === 0) await this.#records.endOrphans(ORPHANS_EVERY * SWEEP_MS);
   }
 
   #scheduleSweep(): void {

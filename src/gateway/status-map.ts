@@ -138,3 +138,10 @@ export function sipStatus(csp: StatusCode): number {
   if (csp < 500) return 400;
   return csp < 600 ? 500 : csp < 700 ? 480 : 403;
 }
+
+/** The MSRP status (RFC 4975 §10) of what a message in a session got as SIP status. */
+export function msrpStatus(sip: number): number {
+  if (sip < 300) return 200;
+  if (sip === 480 || sip === 413 || sip === 513) return 413;
+  return sip === 400 || sip === 415 || sip === 481 ? sip : 403;
+}

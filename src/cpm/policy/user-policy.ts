@@ -17,6 +17,11 @@ const shape = {
   doNotDisturb: z.boolean(),
   /** Whether the media of the user's sessions pass this server. */
   mediaPath: z.boolean(),
+  /**
+   * What the user's IMPS phones answer to session invitations: `accept` at once; `alone` does so only for the phone that an invitation
+   * names, or while no other device of the user could take it; `refuse`, and messages come one by one.
+   */
+  phoneSessions: z.enum(['accept', 'alone', 'refuse']),
   /** Sessions that the user may have at once. */
   maxSessions: z.int().min(0).max(1_000_000),
   /** Messages that the user may send in a minute. */
@@ -37,6 +42,7 @@ export const standardPolicy = z
     deliverTo: shape.deliverTo.optional(),
     doNotDisturb: shape.doNotDisturb.default(false),
     mediaPath: shape.mediaPath.default(false),
+    phoneSessions: shape.phoneSessions.default('alone'),
     maxSessions: shape.maxSessions.optional(),
     messagesPerMinute: shape.messagesPerMinute.optional(),
     maxBytes: shape.maxBytes.optional(),

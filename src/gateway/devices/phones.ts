@@ -19,8 +19,8 @@ export interface PhonesOptions {
   readonly log: Logger;
   /** Host of the phones' contacts. */
   readonly host: string;
-  /** Whether phones take part in CPM sessions. */
-  readonly sessions: boolean;
+  /** Whether the phones of a user take part in CPM sessions. @param set key of the user's registration set */
+  sessions(set: string): Promise<boolean>;
   /** The identity that a phone's user registers; undefined when the user is none of the domain. */
   identityOf(user: UserId): Promise<string | undefined>;
   /** Route values that lead to the gateway. */
@@ -124,7 +124,7 @@ export class Phones implements SessionObserver {
   }
 
   async #register(session: SessionRecord): Promise<void> {
-    const { registrar, devices, host, sessions, clock } = this.#options;
+    const { registrar, devices, host, clock } = this.#options;
     const identity = await this.#options.identityOf(session.user);
     const set = identity === undefined ? undefined : await registrar.setOf(identity);
     if (identity === undefined || set === undefined) return;
@@ -132,6 +132,7 @@ export class Phones implements SessionObserver {
     const seconds =
       Math.ceil((session.seenAt - clock.now()) / 1000 + session.keepAliveSeconds * 1.25) + GRACE;
     if (seconds <= 0) return;
+    const sessions = await this.#options.sessions(set);
     await registrar.registerFor(identity, {
       contact: {
         uri: contactUri(device, session, host),

@@ -24,6 +24,8 @@ export interface Notification {
   readonly delivered: boolean;
   /** IMDN-Record-Route of the message (RFC 5438 §8.1). */
   readonly routes: readonly string[];
+  /** The open session that the message came in. */
+  readonly session?: string | undefined;
   readonly attempt: number;
 }
 
@@ -31,8 +33,8 @@ const notifications = table<Notification>('gateway-notifications');
 
 /** Milliseconds before the next attempt, after each that failed for want of a way; then it is given up. */
 const PAUSES = [5_000, 30_000, 120_000, 600_000, 3_600_000];
-/** Longest time that one attempt takes: a non-INVITE transaction (RFC 3261 §17.1.2.2). */
-const ATTEMPT_MS = 40_000;
+/** Longest time that one attempt takes: in a session (RFC 4975 §7.1.1), then as a non-INVITE transaction (RFC 3261 §17.1.2.2). */
+const ATTEMPT_MS = 80_000;
 /** No way to the sender now; other answers are its own, and final. */
 const passing: ReadonlySet<number> = new Set([408, 430, 500, 503, 504]);
 
@@ -42,6 +44,8 @@ export interface NotificationsOptions {
   readonly clock: Clock;
   readonly trail: Trail;
   readonly log: Logger;
+  /** Sends message/cpim in an open session. @returns false when it does not arrive, or is no longer open */
+  inSession(session: string, octets: Uint8Array): Promise<boolean>;
   originating(user: { servedUser: string; set: string }): readonly string[];
 }
 
@@ -88,7 +92,24 @@ export class Notifications {
 
   async #try(notification: Notification): Promise<void> {
     const { clock, store, trail } = this.#options;
-    const { from, to, id, attempt, messageId } = notification;
+    const { from, id, attempt, messageId, session } = notification;
+    const told = session !== undefined && (await this.#options.inSession(session, this.#body(notification)));
+    const status = told ? 200 : await this.#pager(notification);
+    const pause = passing.has(status) ? PAUSES[attempt] : undefined;
+    if (pause !== undefined) await this.#keep({ ...notification, attempt: attempt + 1 }, clock.now() + pause);
+    else await store.update(notifications, id, () => ({ kind: 'remove', result: undefined }));
+    trail.record({
+      code: 'gateway.report-to-cpm',
+      outcome: status < 300 ? 'accepted' : pause === undefined ? 'refused' : 'noted',
+      clause: 'RFC 5438 §7.2.1',
+      subject: from,
+      trace: messageId,
+      detail: String(status),
+    });
+  }
+
+  async #pager(notification: Notification): Promise<number> {
+    const { from, to, id, set } = notification;
     const { status } = await this.#options.stack.request(to, {
       method: 'MESSAGE',
       headers: {
@@ -101,19 +122,9 @@ export class Notifications {
         'Content-Type': 'message/cpim',
       },
       body: this.#body(notification),
-      route: this.#options.originating({ servedUser: from, set: notification.set }),
+      route: this.#options.originating({ servedUser: from, set }),
     });
-    const pause = passing.has(status) ? PAUSES[attempt] : undefined;
-    if (pause !== undefined) await this.#keep({ ...notification, attempt: attempt + 1 }, clock.now() + pause);
-    else await store.update(notifications, id, () => ({ kind: 'remove', result: undefined }));
-    trail.record({
-      code: 'gateway.report-to-cpm',
-      outcome: status < 300 ? 'accepted' : pause === undefined ? 'refused' : 'noted',
-      clause: 'RFC 5438 §7.2.1',
-      subject: from,
-      trace: messageId,
-      detail: String(status),
-    });
+    return status;
   }
 
   #body({ from, to, id, messageId, dateTime, delivered, routes }: Notification): Buffer {

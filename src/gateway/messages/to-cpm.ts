@@ -18,6 +18,7 @@ import type { Clock } from '../../base/clock.js';
 import { cspStatus } from '../status-map.js';
 import { toMime } from './content.js';
 import { contributionId, conversationId } from './identifiers.js';
+import type { OpenSession } from '../sessions/open-session.js';
 import type { Reports } from './reports.js';
 
 export interface ToCpmOptions {
@@ -34,6 +35,8 @@ export interface ToCpmOptions {
   readonly host: string;
   /** Largest body of a pager mode message, in octets. */
   readonly pagerBytes: number;
+  /** The open session of a phone with a user. @param key of the user's registration set, else the address */
+  session(phone: string, key: string): OpenSession | undefined;
   setOf(aor: string): Promise<string | undefined>;
   /** The identity of an IMPS user on the SIP side, undefined for one that has none. */
   identityOf(user: UserId): Promise<string | undefined>;
@@ -64,12 +67,14 @@ export class ToCpm {
       mime: [['Content-Type', mime.type]],
       content: mime.octets,
     });
+    if (message.deliveryReport) await this.#options.reports.expect(id, message, recipient);
+    if (await this.#inSession(message, aor, body)) return this.#done(recipient, message, 200, 'session');
     if (body.length > this.#options.pagerBytes) {
+      if (message.deliveryReport) await this.#options.reports.forget(id);
       // an IMPS user gets it whole from the server that both share
       if (await this.#options.imps().users.find(recipient)) return { kind: 'local' };
       return this.#done(recipient, message, 432, 'large');
     }
-    if (message.deliveryReport) await this.#options.reports.expect(id, message, recipient);
     const { clock, stack } = this.#options;
     const response = await stack.request(aor, {
       method: 'MESSAGE',
@@ -93,6 +98,17 @@ export class ToCpm {
     return this.#done(recipient, message, status, String(response.status));
   }
 
+  /** Sends it in the session that the phone has with the user. @returns false when there is none, or the peer does not answer for it */
+  async #inSession(message: MessageRecord, aor: Aor, body: Uint8Array): Promise<boolean> {
+    const open = await this.#session(message, aor);
+    return open !== undefined && (await open.send(body, this.#options.clock.now())) === 200;
+  }
+
+  async #session({ senderSession }: MessageRecord, aor: Aor): Promise<OpenSession | undefined> {
+    if (senderSession === undefined) return undefined;
+    return this.#options.session(senderSession, (await this.#options.setOf(aor)) ?? aor);
+  }
+
   /** True for a user that only the SIP side knows. */
   async knows(user: UserId): Promise<boolean> {
     const aor = await this.#options.addresses.toAor(user);
@@ -108,7 +124,7 @@ export class ToCpm {
     if (message.sender.user === undefined || message.sender.group !== undefined) return undefined;
     if (address.client !== undefined || address.applicationId !== undefined) return undefined;
     const aor = await addresses.toAor(recipient);
-    if (aor === undefined) return undefined;
+    if (aor === undefined || (await this.#session(message, aor))) return aor;
     if ((await this.#options.setOf(aor)) === undefined) {
       const foreign = !isTelAor(aor) && !domains.includes(aorDomain(aor)!);
       return foreign && !(await imps().users.find(recipient)) ? aor : undefined;

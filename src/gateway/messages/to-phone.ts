@@ -8,16 +8,15 @@ import {
   type StatusCode,
   type UserId,
 } from '../../imps/index.js';
-import { innermostCpim, type CpimHead } from '../../msrp/cpim/index.js';
-import { imdnRequestOf, isImdn, parseImdn, type ImdnRequest } from '../../msrp/imdn.js';
+import { isImdn, parseImdn } from '../../msrp/imdn.js';
 import { IS_COMPOSING_TYPE } from '../../msrp/is-composing.js';
-import { parseParams, unquote, type Params } from '../../sip/message/lexer.js';
 import type { SipRequest } from '../../sip/message/message.js';
 import type { AddressMap } from '../addresses/address-map.js';
 import type { Phone } from '../devices/phones.js';
 import { sipStatus } from '../status-map.js';
-import { toPhoneContent, type MimeContent } from './content.js';
+import { toPhoneContent } from './content.js';
 import { originKey } from './identifiers.js';
+import { readIncoming, type Envelope, type Incoming } from './incoming.js';
 import type { Notifications } from './notifications.js';
 import type { Reports } from './reports.js';
 
@@ -44,15 +43,8 @@ interface Note {
   readonly negative: boolean;
   /** IMDN-Record-Route as received (RFC 5438 §8.1). */
   readonly routes: readonly string[];
-}
-
-/** A message as it came: what it holds, and what its sender wants to hear. */
-export interface Incoming {
-  readonly content: MimeContent;
-  readonly head: CpimHead | undefined;
-  readonly asked: ImdnRequest | undefined;
-  /** The same each time that it comes. */
-  readonly id: string;
+  /** The open session that it came in. */
+  readonly session?: string | undefined;
 }
 
 /** What CPM users send to a phone. */
@@ -68,25 +60,31 @@ export class ToPhone {
    * @returns the SIP status: 200 when it is committed for the phone.
    * @throws ParleyError `cpim-malformed`, `gateway-content`, `gateway-charset`
    */
-  async message(request: SipRequest, { session }: Phone): Promise<number> {
-    const incoming = readIncoming(request);
-    const { content, head } = incoming;
-    if (head && isImdn(head)) return this.#notification(content.octets, session.user);
-    if (content.type === IS_COMPOSING_TYPE || content.octets.length === 0) return 200;
-    return sipStatus(await this.deliver(request, incoming, { session }));
+  async message(request: SipRequest, phone: Phone): Promise<number> {
+    const id = request.get('Contribution-ID') ?? request.callId;
+    const incoming = readIncoming(request.get('Content-Type') ?? 'text/plain', request.body, id);
+    const control = await this.control(incoming, phone);
+    return control ?? sipStatus(await this.deliver(await this.#envelope(request), incoming, phone));
   }
 
-  /** Puts a message of somebody on the SIP side into the way to one session. @returns 200 once it is committed */
+  /** What is no message to people: a notification, that somebody writes, or nothing. @returns its status, undefined for a message */
+  async control({ content, head }: Incoming, { session }: Phone): Promise<number | undefined> {
+    if (head && isImdn(head)) return this.#notification(content.octets, session.user);
+    return content.type === IS_COMPOSING_TYPE || content.octets.length === 0 ? 200 : undefined;
+  }
+
+  /**
+   * Puts a message of somebody on the SIP side into the way to one session. @returns 200 once it is committed
+   * @throws ParleyError `gateway-content`, `gateway-charset`
+   */
   async deliver(
-    request: SipRequest,
+    { sender, sentAt: date, expires, trace, session: open }: Envelope,
     { content, head, asked, id }: Incoming,
     { session }: Pick<Phone, 'session'>,
   ): Promise<StatusCode> {
     const { clock, imps, trail } = this.#options;
-    const sender = await this.#sender(request);
     const now = clock.now();
-    const sentAt = timeOf(head?.value('DateTime')) ?? timeOf(request.get('Date')) ?? now;
-    const expires = request.number('Expires');
+    const sentAt = timeOf(head?.value('DateTime')) ?? date ?? now;
     const note: Note = {
       sender: sender.uri,
       messageId: asked?.messageId ?? id,
@@ -94,6 +92,7 @@ export class ToPhone {
       positive: asked?.positiveDelivery ?? false,
       negative: asked?.negativeDelivery ?? false,
       routes: asked?.recordRoutes ?? [],
+      session: open,
     };
     const converted = toPhoneContent(content, session);
     const { status } = await imps().deliver(session.user, {
@@ -110,7 +109,7 @@ export class ToPhone {
       outcome: status === 200 ? 'accepted' : 'refused',
       clause: 'CSP NewMessage, RFC 3428',
       subject: session.user,
-      trace: request.callId,
+      trace,
       detail: String(status),
     });
     return status;
@@ -132,6 +131,7 @@ export class ToPhone {
       dateTime: note.dateTime,
       delivered,
       routes: note.routes,
+      session: note.session,
     });
   }
 
@@ -150,8 +150,17 @@ export class ToPhone {
     return 200;
   }
 
+  async #envelope(request: SipRequest): Promise<Envelope> {
+    return {
+      sender: await this.sender(request),
+      sentAt: timeOf(request.get('Date')),
+      expires: request.number('Expires'),
+      trace: request.callId,
+    };
+  }
+
   /** Who the network says the sender is (RFC 3325); one who asked for privacy has an address that leads nowhere. */
-  async #sender(request: SipRequest): Promise<{ uri: string; wv: UserId }> {
+  async sender(request: SipRequest): Promise<{ uri: string; wv: UserId }> {
     const { addresses, home } = this.#options;
     const asserted = request.addresses('P-Asserted-Identity')[0];
     if (!asserted) return { uri: request.from.uriText, wv: parseUserId('anonymous', home)! };
@@ -161,40 +170,6 @@ export class ToPhone {
     return { uri, wv };
   }
 }
-
-/** Opens message/cpim; anything else is the message itself. @throws ParleyError `cpim-malformed` */
-export function readIncoming(request: SipRequest): Incoming {
-  const type = request.get('Content-Type') ?? 'text/plain';
-  if (!/^\s*message\/cpim\s*(?:;|$)/i.test(type)) {
-    const id = request.get('Contribution-ID') ?? request.callId;
-    return { content: mime(type, undefined, request.body), head: undefined, asked: undefined, id };
-  }
-  const { head, content } = innermostCpim(request.body);
-  const asked = imdnRequestOf(head);
-  return {
-    content: mime(head.mime('Content-Type') ?? 'text/plain', head.mime('Content-Disposition'), content),
-    head,
-    asked,
-    id: asked?.messageId ?? request.get('Contribution-ID') ?? request.callId,
-  };
-}
-
-function mime(type: string, disposition: string | undefined, octets: Uint8Array): MimeContent {
-  const params = (text: string | undefined): Params => {
-    const semicolon = text?.indexOf(';') ?? -1;
-    return semicolon < 0 ? noParams : parseParams(text!, semicolon, 'Content-Type');
-  };
-  const of = params(type);
-  const name = of.get('name') ?? params(disposition).get('filename');
-  return {
-    type: type.split(';', 1)[0]!.trim().toLowerCase(),
-    charset: typeof of.get('charset') === 'string' ? unquote(of.get('charset')!) : undefined,
-    name: typeof name === 'string' ? unquote(name) : undefined,
-    octets,
-  };
-}
-
-const noParams: Params = new Map();
 
 function timeOf(text: string | undefined): number | undefined {
   const time = text === undefined ? NaN : Date.parse(text);

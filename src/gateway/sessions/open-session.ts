@@ -1,0 +1,89 @@
+import { ParleyError } from '../../base/errors.js';
+import { readParts } from '../../cpm/controlling/invitation.js';
+import type { UserId } from '../../imps/index.js';
+import type { MsrpNegotiation } from '../../msrp/session/index.js';
+import type { Dialog, ServerRequest, ServerResponse } from '../../sip/stack.js';
+
+/** The user at the other end. */
+export interface Peer {
+  readonly uri: string;
+  /** As phones see it. */
+  readonly wv: UserId;
+  /** Key of its registration set, else its address: the same for all its identities. */
+  readonly key: string;
+}
+
+/** What every 2xx of the gateway in a dialog says it takes. */
+export const DIALOG_METHODS = 'ACK, BYE, CANCEL, INVITE, OPTIONS, UPDATE';
+
+/** A CPM 1-1 session whose end, for a phone, is here: a dialog, and the MSRP session that it describes. */
+export class OpenSession {
+  /** Call-ID and our tag. */
+  readonly id: string;
+  /** Session-ID of the phone's IMPS session. */
+  readonly phone: string;
+  readonly peer: Peer;
+  readonly dialog: Dialog;
+  /** Milliseconds since the epoch of the last message, either way. */
+  lastAt: number;
+  readonly #media: MsrpNegotiation;
+
+  constructor(options: {
+    readonly dialog: Dialog;
+    readonly media: MsrpNegotiation;
+    readonly phone: string;
+    readonly peer: Peer;
+    readonly now: number;
+  }) {
+    const { dialog, media, phone, peer, now } = options;
+    this.id = `${dialog.callId}\t${dialog.localTag}`;
+    this.dialog = dialog;
+    this.#media = media;
+    this.phone = phone;
+    this.peer = peer;
+    this.lastAt = now;
+    dialog.onRequest((request, response) => this.#request(request, response));
+  }
+
+  /** Sends message/cpim. @returns the status of the peer's answer (RFC 4975 §10), 481 when the session is over */
+  async send(octets: Uint8Array, now: number): Promise<number> {
+    const { session } = this.#media;
+    if (session.isClosed) return 481;
+    this.lastAt = now;
+    return session.send({ contentType: 'message/cpim', content: octets }).sent;
+  }
+
+  /** Ends it from our side. @param reason value of Reason (RFC 3326) */
+  async end(reason: string): Promise<void> {
+    await this.dialog.destroy({ Reason: reason });
+  }
+
+  /** The dialog is over. */
+  close(): void {
+    this.#media.session.close();
+  }
+
+  #request(request: ServerRequest, response: ServerResponse): void {
+    switch (request.method) {
+      case 'INVITE':
+      case 'UPDATE':
+        this.#renegotiate(request, response);
+        return;
+      case 'OPTIONS':
+        response.send(200, { headers: { Allow: DIALOG_METHODS } });
+        return;
+      default:
+        throw new ParleyError('gateway-method', request.method);
+    }
+  }
+
+  #renegotiate(request: ServerRequest, response: ServerResponse): void {
+    const { description } = readParts(request);
+    if (description) this.#media.answer(description);
+    const body = description || request.method === 'INVITE' ? this.#media.description : undefined;
+    response.send(200, {
+      headers: { Allow: DIALOG_METHODS, ...(body ? { 'Content-Type': 'application/sdp' } : {}) },
+      ...(body ? { body } : {}),
+    });
+  }
+}

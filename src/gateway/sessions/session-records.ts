@@ -1,0 +1,105 @@
+import type { Dialog, SipStack } from '../../sip/stack.js';
+import { table, type Store } from '../../store/store.js';
+
+/** The dialog of an open session: enough to end it after the process that had it is gone. */
+export interface DialogRecord {
+  /** The process that has it. */
+  readonly holder: string;
+  readonly callId: string;
+  /** From and To of a request of ours, with tags. */
+  readonly local: string;
+  readonly remote: string;
+  readonly remoteTarget: string;
+  readonly routeSet: readonly string[];
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+}
+
+const dialogs = table<DialogRecord>('gateway-dialogs');
+
+/** Above every number that a dialog of ours reaches (RFC 3261 §12.2.1.1). */
+const LAST_SEQUENCE = 2_000_000_000;
+const AT_ONCE = 64;
+
+export interface SessionRecordsOptions {
+  readonly store: Store;
+  readonly stack: SipStack;
+  readonly holder: string;
+  now(): number;
+  /** Whether another process lives. */
+  isAlive(holder: string): boolean;
+}
+
+/** What is kept of open sessions, so that the other side is told when this process, or another node, did not end them itself. */
+export class SessionRecords {
+  readonly #options: SessionRecordsOptions;
+
+  constructor(options: SessionRecordsOptions) {
+    this.#options = options;
+  }
+
+  async started(dialog: Dialog): Promise<void> {
+    const { store, holder } = this.#options;
+    const value: DialogRecord = {
+      holder,
+      callId: dialog.callId,
+      local: `<${dialog.localUri}>;tag=${dialog.localTag}`,
+      remote: `<${dialog.remoteUri}>;tag=${dialog.remoteTag}`,
+      remoteTarget: dialog.remoteTarget,
+      routeSet: dialog.routeSet,
+      startedAt: this.#options.now(),
+    };
+    await store.update(dialogs, keyOf(dialog), () => ({ kind: 'put', value, result: undefined }));
+  }
+
+  ended(dialog: Dialog): Promise<void> {
+    return this.#options.store.update(dialogs, keyOf(dialog), () => ({ kind: 'remove', result: undefined }));
+  }
+
+  /**
+   * Ends the sessions of processes that are gone. Several nodes that do so at once do no harm: the second BYE gets 481.
+   * @param age milliseconds that a session has at least: a process that has just started may not be known yet.
+   * @returns how many there were
+   */
+  async endOrphans(age: number): Promise<number> {
+    const { store, holder } = this.#options;
+    const isGone = ({ holder: other, startedAt }: DialogRecord): boolean =>
+      other !== holder && !this.#options.isAlive(other) && this.#options.now() - startedAt >= age;
+    let count = 0;
+    const running = new Set<Promise<void>>();
+    for await (const { key, value } of store.scan(dialogs)) {
+      if (!isGone(value)) continue;
+      count++;
+      const one = this.#end(key, value).finally(() => running.delete(one));
+      running.add(one);
+      if (running.size >= AT_ONCE) await Promise.race(running);
+    }
+    await Promise.all(running);
+    return count;
+  }
+
+  async #end(key: string, record: DialogRecord): Promise<void> {
+    await this.#bye(record);
+    await this.#options.store.update(dialogs, key, (current) =>
+      current?.holder === record.holder
+        ? { kind: 'remove', result: undefined }
+        : { kind: 'keep', result: undefined },
+    );
+  }
+
+  async #bye({ callId, local, remote, remoteTarget, routeSet }: DialogRecord): Promise<void> {
+    await this.#options.stack.request(remoteTarget, {
+      method: 'BYE',
+      headers: {
+        From: local,
+        To: remote,
+        'Call-ID': callId,
+        CSeq: `${LAST_SEQUENCE} BYE`,
+        Reason: 'SIP;cause=480;text="The server started again"',
+      },
+      route: routeSet,
+    });
+  }
+}
+
+const keyOf = ({ callId, localTag }: Dialog): string => `${callId}\t${localTag}`;

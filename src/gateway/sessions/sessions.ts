@@ -1,0 +1,277 @@
+import type { Clock } from '../../base/clock.js';
+import { ParleyError } from '../../base/errors.js';
+import type { Logger } from '../../base/log.js';
+import type { Trail } from '../../base/trail.js';
+import { cpmServiceOf, preferences } from '../../core/cpm-invitation.js';
+import { readParts } from '../../cpm/controlling/invitation.js';
+import type { Policies } from '../../cpm/policy/policies.js';
+import { cpmServices } from '../../identity/cpm-services.js';
+import { hasIcsi, ICSI_REF, referenceValue, SIP_INSTANCE } from '../../identity/feature-tags.js';
+import { takesMessages } from '../../imps/index.js';
+import {
+  MsrpNegotiation,
+  wholeMessages,
+  type MsrpEndpoint,
+  type WholeMessage,
+} from '../../msrp/session/index.js';
+import type { RegisteredDevices } from '../../reg-event/devices.js';
+import type { SipRequest } from '../../sip/message/message.js';
+import type { Dialog, ServerRequest, ServerResponse, SipStack } from '../../sip/stack.js';
+import type { Phone } from '../devices/phones.js';
+import { readIncoming, type Envelope } from '../messages/incoming.js';
+import type { ToPhone } from '../messages/to-phone.js';
+import { msrpStatus, sipStatus } from '../status-map.js';
+import { DIALOG_METHODS, OpenSession, type Peer } from './open-session.js';
+import type { SessionRecords } from './session-records.js';
+
+export interface SessionsOptions {
+  readonly stack: SipStack;
+  readonly clock: Clock;
+  readonly trail: Trail;
+  readonly log: Logger;
+  readonly msrp: MsrpEndpoint;
+  readonly policies: Policies;
+  readonly devices: RegisteredDevices;
+  readonly records: SessionRecords;
+  readonly toPhone: ToPhone;
+  /** Host of the phones' own contacts. */
+  readonly host: string;
+  /** Octets of one message. */
+  readonly messageBytes: number;
+  /** Milliseconds without a message after which a session ends. */
+  readonly idleMs: number;
+  readonly perPhone: number;
+  /** The phone that a contact stands for. @throws ParleyError `gateway-phone-away` */
+  phoneAt(contactUser: string | undefined): Promise<Phone>;
+  setOf(aor: string): Promise<string | undefined>;
+  identityOf(user: Phone['session']['user']): Promise<string | undefined>;
+}
+
+const CLAUSE = 'OMA CPM §5.2.3.1.1';
+/** How long what ends may tell its peers when the process stops. */
+const FAREWELL_MS = 1_000;
+
+/** CPM 1-1 sessions of phones: the gateway answers for the phone and is the end of their MSRP. */
+export class Sessions {
+  readonly #options: SessionsOptions;
+  readonly #open = new Map<string, OpenSession>();
+  /** Invitations that are being answered, by IMPS session. */
+  readonly #answering = new Map<string, number>();
+
+  constructor(options: SessionsOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** Whether phones of a user register the session service. */
+  async offered(set: string): Promise<boolean> {
+    return (await this.#options.policies.of(set)).phoneSessions !== 'refuse';
+  }
+
+  /**
+   * Answers an invitation for a phone as its user wishes.
+   * @throws ParleyError `gateway-session-refused`, `gateway-session-elsewhere`, `gateway-session-anonymous`,
+   * `gateway-session-limit`, `msrp-sdp-*`, `msrp-limit`
+   */
+  async invited(request: ServerRequest, response: ServerResponse, phone: Phone): Promise<void> {
+    const { session } = phone;
+    await this.#judge(request, phone);
+    const peer = await this.#peerOf(request);
+    const answering = this.#answering.get(session.id) ?? 0;
+    if (this.#of(session.id).length + answering >= this.#options.perPhone)
+      throw new ParleyError('gateway-session-limit');
+    this.#answering.set(session.id, answering + 1);
+    try {
+      await this.#answer(request, response, session.id, peer);
+    } finally {
+      const left = this.#answering.get(session.id)! - 1;
+      if (left > 0) this.#answering.set(session.id, left);
+      else this.#answering.delete(session.id);
+    }
+  }
+
+  /** The latest session of a phone with a user. @param key of {@link Peer} */
+  find(phone: string, key: string): OpenSession | undefined {
+    return this.#of(phone)
+      .reverse()
+      .find(({ peer }) => peer.key === key);
+  }
+
+  /** Sends message/cpim in an open session. @returns whether the peer has it */
+  async sendIn(id: string, octets: Uint8Array): Promise<boolean> {
+    const open = this.#open.get(id);
+    return open !== undefined && (await open.send(octets, this.#options.clock.now())) === 200;
+  }
+
+  /** The phone has gone: its sessions end. */
+  phoneEnded(phone: string): void {
+    for (const open of this.#of(phone)) this.#end(open, 'logout', 'SIP;cause=480;text="The phone has gone"');
+  }
+
+  /** Ends what nobody has used for long. */
+  expire(): void {
+    const { clock, idleMs } = this.#options;
+    const before = clock.now() - idleMs;
+    for (const open of this.#open.values())
+      if (open.lastAt < before) this.#end(open, 'idle', 'SIP;cause=200;text="Nothing was said"');
+  }
+
+  /** The process stops: tells the other sides, but waits for none that does not answer. */
+  async close(): Promise<void> {
+    const ends = [...this.#open.values()].map((open) =>
+      open.end('SIP;cause=480;text="The server stops"').catch(() => undefined),
+    );
+    if (ends.length === 0) return;
+    const enough = new Promise<void>((resolve) => this.#options.clock.after(FAREWELL_MS, resolve));
+    await Promise.race([Promise.all(ends), enough]);
+  }
+
+  #of(phone: string): OpenSession[] {
+    return [...this.#open.values()].filter((open) => open.phone === phone);
+  }
+
+  async #judge(request: ServerRequest, { session }: Phone): Promise<void> {
+    const { devices, policies, host } = this.#options;
+    const group = cpmServiceOf(request) === cpmServices.groupSession || isFocus(request);
+    if (group || !takesMessages(session)) throw new ParleyError('gateway-session-refused');
+    const identity = await this.#options.identityOf(session.user);
+    const set = identity === undefined ? undefined : await this.#options.setOf(identity);
+    if (identity === undefined || set === undefined) throw new ParleyError('gateway-phone-away');
+    const { phoneSessions } = await policies.of(set);
+    if (phoneSessions === 'refuse') throw new ParleyError('gateway-session-refused');
+    if (phoneSessions === 'accept' || namesDevice(request)) return;
+    const others = (await devices.of(identity)).filter(({ contact }) => !contact.endsWith(`@${host}`));
+    if (others.some(({ features }) => hasIcsi(features, cpmServices.session)))
+      throw new ParleyError('gateway-session-elsewhere');
+  }
+
+  async #peerOf(request: ServerRequest): Promise<Peer> {
+    if (!request.has('P-Asserted-Identity')) throw new ParleyError('gateway-session-anonymous');
+    const { uri, wv } = await this.#options.toPhone.sender(request);
+    return { uri, wv, key: (await this.#options.setOf(uri)) ?? uri };
+  }
+
+  async #answer(request: ServerRequest, response: ServerResponse, phone: string, peer: Peer): Promise<void> {
+    const { stack, msrp, clock, messageBytes, records } = this.#options;
+    const { description } = readParts(request);
+    const answered: { open?: OpenSession } = {};
+    let before: Promise<unknown> = Promise.resolve();
+    const session = msrp.createSession({
+      subject: request.uri,
+      receiver: wholeMessages(messageBytes, (message) => {
+        // one after the other, in the order in which they came
+        const taken = before.then(() => (answered.open ? this.#take(answered.open, request, message) : 481));
+        before = taken.catch(() => undefined);
+        return taken;
+      }),
+      events: {
+        lost: () => {
+          if (answered.open)
+            this.#end(answered.open, 'media-lost', 'SIP;cause=480;text="No MSRP connection"');
+        },
+      },
+    });
+    const media = new MsrpNegotiation(session, {
+      acceptTypes: ['message/cpim', 'text/plain', 'application/im-iscomposing+xml'],
+      acceptWrappedTypes: ['*'],
+      maxSize: messageBytes,
+    });
+    let dialog: Dialog;
+    try {
+      const body = description ? media.answer(description) : media.offer();
+      dialog = await stack.createUAS(request, response, {
+        headers: {
+          Contact: `<${request.uri}>;${ICSI_REF}="${referenceValue([cpmServices.session])}"`,
+          Allow: DIALOG_METHODS,
+          'Content-Type': 'application/sdp',
+        },
+        body,
+      });
+    } catch (error) {
+      session.close();
+      throw error;
+    }
+    const open = new OpenSession({ dialog, media, phone, peer, now: clock.now() });
+    answered.open = open;
+    if (!description) this.#awaitAnswer(open, media);
+    this.#adopt(open);
+    await records.started(dialog);
+    // its end may have come before it was on record
+    if (dialog.state === 'terminated') await records.ended(dialog);
+  }
+
+  /** Our offer went out in the 2xx; the ACK has the answer (RFC 3261 §13.2.1). */
+  #awaitAnswer(open: OpenSession, media: MsrpNegotiation): void {
+    open.dialog.onAck((ack) => {
+      try {
+        media.accept(ack.body);
+      } catch (error) {
+        if (!(error instanceof ParleyError)) throw error;
+        this.#end(open, error.code, 'SIP;cause=488;text="Not Acceptable Here"');
+      }
+    });
+  }
+
+  #adopt(open: OpenSession): void {
+    this.#open.set(open.id, open);
+    this.#note('gateway.session-opened', open, open.peer.uri);
+    open.dialog.onEnd((cause) => {
+      this.#open.delete(open.id);
+      open.close();
+      this.#note('gateway.session-ended', open, typeof cause === 'string' ? cause : cause.method);
+      this.#background(this.#options.records.ended(open.dialog));
+    });
+  }
+
+  async #take(open: OpenSession, invite: SipRequest, message: WholeMessage): Promise<number> {
+    const { clock, toPhone } = this.#options;
+    open.lastAt = clock.now();
+    try {
+      const phone = await this.#options.phoneAt(invite.requestUri.user);
+      const incoming = readIncoming(message.contentType, message.octets, `${open.id}\t${message.messageId}`);
+      const envelope: Envelope = { sender: open.peer, trace: open.dialog.callId, session: open.id };
+      const control = await toPhone.control(incoming, phone);
+      return msrpStatus(control ?? sipStatus(await toPhone.deliver(envelope, incoming, phone)));
+    } catch (error) {
+      if (error instanceof ParleyError) return msrpStatus(error.sip);
+      throw error;
+    }
+  }
+
+  #end(open: OpenSession, why: string, reason: string): void {
+    this.#note('gateway.session-ends', open, why);
+    this.#background(open.end(reason));
+  }
+
+  #note(code: string, { dialog, peer }: OpenSession, detail: string): void {
+    this.#options.trail.record({
+      code,
+      outcome: 'noted',
+      clause: CLAUSE,
+      subject: peer.uri,
+      trace: dialog.callId,
+      detail,
+    });
+  }
+
+  #background(work: Promise<void>): void {
+    work.catch((error: unknown) =>
+      this.#options.log.error({ err: error }, 'a session of a phone is not ended well'),
+    );
+  }
+}
+
+/** RFC 3840 §9: the Contact of a focus. */
+const isFocus = (request: SipRequest): boolean =>
+  request.contacts.some(({ params }) => params.has('isfocus'));
+
+/** Whether the caller means one device: by its GRUU (RFC 7315 §4.2), or as preference (RFC 3841 §7.2.4). */
+function namesDevice(request: SipRequest): boolean {
+  return (
+    /;gr(?:[=;>]|$)/i.test(request.get('P-Called-Party-ID') ?? '') ||
+    preferences(request, 'Accept-Contact').some(({ terms }) => terms.some(({ tag }) => tag === SIP_INSTANCE))
+  );
+}

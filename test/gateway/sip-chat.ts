@@ -1,0 +1,108 @@
+import type { MsrpEndpoint } from '../../src/msrp/session/index.js';
+import { MsrpNegotiation, wholeMessages } from '../../src/msrp/session/index.js';
+import type { HeaderMap } from '../../src/sip/message/headers.js';
+import type { SipRequest, SipResponse } from '../../src/sip/message/message.js';
+import { ALICE, device, SESSION } from '../cpm/participating/session-world.js';
+import { startEndpoint } from '../msrp/tools/endpoints.js';
+import type { Phone } from '../tools/phone.js';
+
+/** Contact parameters of a SIP device that speaks CPM sessions and messages. */
+export const cpmDevice = device(ALICE);
+
+/** A message as clients write it into a session. */
+export const chat = (
+  id: string,
+  text: string,
+  { asks = 'positive-delivery', type = 'text/plain' }: { asks?: string; type?: string } = {},
+): string =>
+  [
+    'From: <sip:anonymous@anonymous.invalid>',
+    'To: <sip:anonymous@anonymous.invalid>',
+    'DateTime: 2026-01-01T00:00:00Z',
+    'NS: imdn <urn:ietf:params:imdn>',
+    `imdn.Message-ID: ${id}`,
+    ...(asks === '' ? [] : [`imdn.Disposition-Notification: ${asks}`]),
+    '',
+    `Content-Type: ${type}`,
+    '',
+    text,
+  ].join('\r\n');
+
+/** The end of a SIP device in a CPM session: its dialog over UDP, its MSRP over TCP. */
+export class SipChat {
+  /** Whole messages that came, as message/cpim. */
+  readonly heard: string[] = [];
+  readonly #phone: Phone;
+  readonly #media: MsrpNegotiation;
+  #inside: { readonly uri: string; readonly headers: HeaderMap } | undefined;
+
+  private constructor(phone: Phone, endpoint: MsrpEndpoint) {
+    this.#phone = phone;
+    const session = endpoint.createSession({
+      receiver: wholeMessages(10_000_000, ({ octets }) => {
+        this.heard.push(octets.toString());
+        return 200;
+      }),
+    });
+    this.#media = new MsrpNegotiation(session, {
+      acceptTypes: ['message/cpim'],
+      acceptWrappedTypes: ['*'],
+      behindNat: true,
+    });
+  }
+
+  static async of(phone: Phone): Promise<SipChat> {
+    return new SipChat(phone, (await startEndpoint()).endpoint);
+  }
+
+  /** Invites somebody. @returns the final response; a 2xx is acknowledged and its description taken. */
+  async invite(uri: string, headers: HeaderMap = {}): Promise<SipResponse> {
+    this.#phone.send('INVITE', uri, { ...SESSION, ...headers }, this.#media.offer());
+    const answer = await this.#phone.peer.response(200);
+    if (answer.status !== 200) return answer;
+    this.#inside = {
+      uri: answer.contacts[0]!.uriText,
+      headers: {
+        Route: answer.headers.list('Record-Route').reverse(),
+        From: answer.get('From'),
+        To: answer.get('To'),
+        'Call-ID': answer.callId,
+      },
+    };
+    this.#phone.send('ACK', this.#inside.uri, {
+      ...this.#inside.headers,
+      CSeq: `${answer.cseq.number} ACK`,
+    });
+    this.#media.accept(answer.body);
+    return answer;
+  }
+
+  /** Answers the next invitation. */
+  async answer(): Promise<SipRequest> {
+    const invite = await this.#phone.peer.request('INVITE');
+    this.#phone.peer.answer(
+      invite,
+      200,
+      { Contact: `<${this.#phone.contact}>`, 'Content-Type': 'application/sdp' },
+      `tag-${this.#phone.user}`,
+      this.#media.answer(invite.body),
+    );
+    await this.#phone.peer.request('ACK');
+    return invite;
+  }
+
+  /** @returns the status of the answer (RFC 4975 §10). */
+  say(cpim: string, contentType = 'message/cpim'): Promise<number> {
+    return this.#media.session.send({ contentType, content: Buffer.from(cpim) }).sent;
+  }
+
+  async bye(): Promise<SipResponse> {
+    const { uri, headers } = this.#inside!;
+    return this.#phone.ask('BYE', uri, headers);
+  }
+
+  /** The phone behind it, for what comes by SIP. */
+  get phone(): Phone {
+    return this.#phone;
+  }
+}
