@@ -167,7 +167,6 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       subscribers,
       profiles,
       imps: imps?.server,
-      deferred: participating?.deferred,
       participating,
       controlling,
       trail,

@@ -43,7 +43,8 @@ export function makeParticipating(
   const { core, store, shared, interworking, gruus, setOf, msrp, ...others } = parts;
   const { pagerBytes, deferral, policy, sessionExpires } = config.cpm;
   const policies = new Policies(store, policy);
-  const deferred = new DeferredStore(store, parts.clock, deferral.perUser);
+  const perDevice = deferral.oncePer === 'device';
+  const deferred = new DeferredStore(store, parts.clock, deferral.perUser, perDevice);
   const messages: MessageService = new MessageService({
     ...others,
     deferred,
@@ -52,6 +53,8 @@ export function makeParticipating(
     claims: shared ? new DeliveryClaims(store, parts.clock) : undefined,
     largest: pagerBytes,
     longestWait: deferral.seconds,
+    attempts: deferral.attempts,
+    perDevice,
     onward: (sessionCase, user) => core.onward(messages, sessionCase, user),
   });
   core.use(messages);

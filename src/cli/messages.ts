@@ -41,7 +41,7 @@ export function messagesCommand({ api, print }: CommandContext): Command {
     });
   command
     .command('remove')
-    .description('remove a message; its sender is not told')
+    .description('remove a message; its sender is told that it is lost')
     .argument('<aor>', 'its recipient')
     .argument('<id>')
     .action(async (aor: string, id: string) => {

@@ -179,6 +179,10 @@ export const configSchema = z.strictObject({
           seconds: seconds(7 * 86_400),
           /** Messages that may wait for one user. */
           perUser: z.int().min(0).max(1_000_000).default(10_000),
+          /** Whether a message that waited goes to a user once, or to each device of the user that comes back in time. */
+          oncePer: z.enum(['user', 'device']).default('user'),
+          /** Times that a device came back and a message failed, after which it lets those behind it pass. */
+          attempts: z.int().min(1).max(100).default(3),
         })
         .prefault({}),
       groups: groupSettings.prefault({}),

@@ -3,8 +3,9 @@ import type { Clock } from '../../base/clock.js';
 import { ParleyError } from '../../base/errors.js';
 import { table, type Store } from '../../store/store.js';
 import './errors.js';
+import { WaitingCounts } from './waiting-counts.js';
 
-/** A pager mode message that waits for a device of its recipient. */
+/** A standalone message that waits for a device of its recipient. */
 export interface DeferredMessage {
   /** Orders the messages of a user by when they came; names the message in the API. */
   readonly id: string;
@@ -17,42 +18,64 @@ export interface DeferredMessage {
   /** Header fields that go to the device as they came, in order. */
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly body: Uint8Array;
+  /** Instance key of the only device that it is for; all devices of the user unless given. */
+  readonly device?: string | undefined;
   /** Milliseconds since the epoch. */
   readonly receivedAt: number;
   readonly expiresAt: number;
   /** When a node took it in hand because its time was over. */
   readonly endedAt?: number;
+  /** What became of it at each of those who get it by themselves. */
+  readonly tries?: readonly Tries[];
 }
+
+/** The attempts to hand a message to the user, or to one device of the user. */
+export interface Tries {
+  /** Instance key; empty for all devices together. */
+  readonly to: string;
+  /** Times that a device came back and the message failed there. */
+  readonly attempts: number;
+  /** Failures that were answered, and are no lost request or answer. */
+  readonly answers: number;
+  /** How it ended there. */
+  readonly end?: 'delivered' | 'refused';
+}
+
+const untried = (to: string): Tries => ({ to, attempts: 0, answers: 0 });
+
+/** What was tried so far. @param to as in {@link Tries}. */
+export const triesOf = ({ tries = [] }: DeferredMessage, to: string): Tries =>
+  tries.find((one) => one.to === to) ?? untried(to);
 
 /** A message that is over and still there after this was left by a node that died or failed. */
 const END_RETRY_MS = 30_000;
 
 const messages = table<DeferredMessage>('deferred-messages');
-/** How many wait for each user. */
-const counts = table<{ readonly waiting: number }>('deferred-counts');
 
 /** Deferred messages of all users; what was taken is committed. */
 export class DeferredStore {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #limit: number;
+  readonly #perDevice: boolean;
+  readonly #counts: WaitingCounts;
   #last = 0;
 
-  /** @param limit messages that may wait for one user. */
-  constructor(store: Store, clock: Clock, limit: number) {
+  /** @param limit messages that may wait for one user. @param perDevice messages stay when a device has got them. */
+  constructor(store: Store, clock: Clock, limit: number, perDevice = false) {
     this.#store = store;
     this.#clock = clock;
     this.#limit = limit;
+    this.#perDevice = perDevice;
+    this.#counts = new WaitingCounts(store, clock);
   }
 
   /** Resolves when the message is committed. @throws ParleyError `cpm-mailbox-full`, `store-unavailable` */
   async add(message: Omit<DeferredMessage, 'id'>): Promise<DeferredMessage> {
-    const room = await this.#store.update(counts, message.set, (current) => {
-      const waiting = current?.waiting ?? 0;
-      return waiting >= this.#limit
-        ? { kind: 'keep', result: false }
-        : { kind: 'put', value: { waiting: waiting + 1 }, result: true };
-    });
+    const { set } = message;
+    const room =
+      (await this.#counts.take(set, this.#limit)) ||
+      ((await this.#makeRoom(set)) && (await this.#counts.take(set, this.#limit)));
     if (!room) throw new ParleyError('cpm-mailbox-full');
     const stored = { ...message, id: this.#nextId() };
     try {
@@ -63,15 +86,20 @@ export class DeferredStore {
         result: undefined,
       }));
     } catch (error) {
-      await this.#release(message.set);
+      await this.#counts.release(set);
       throw error;
     }
     return stored;
   }
 
   /** How many messages wait for a user; never fewer than there are. */
-  async waiting(set: string): Promise<number> {
-    return (await this.#store.get(counts, set))?.waiting ?? 0;
+  waiting(set: string): Promise<number> {
+    return this.#counts.of(set);
+  }
+
+  /** Users for whom messages wait, without reading the messages. */
+  users(): AsyncGenerator<string> {
+    return this.#counts.users();
   }
 
   /** The messages of a user in the order in which they came; of all users without one. */
@@ -80,12 +108,32 @@ export class DeferredStore {
     for await (const { value } of this.#store.scan(messages, range)) yield value;
   }
 
+  get(message: Pick<DeferredMessage, 'set' | 'id'>): Promise<DeferredMessage | undefined> {
+    return this.#store.get(messages, keyOf(message));
+  }
+
+  /** Notes what was tried. @param over its time is over with that. */
+  async tried(message: Pick<DeferredMessage, 'set' | 'id'>, tries: Tries, over?: 'over'): Promise<void> {
+    await this.#store.update(messages, keyOf(message), (current) => {
+      if (!current) return { kind: 'keep', result: undefined };
+      const others = (current.tries ?? []).filter(({ to }) => to !== tries.to);
+      const expiresAt = over ? this.#clock.now() : current.expiresAt;
+      const deadline = current.endedAt === undefined ? expiresAt : current.endedAt + END_RETRY_MS;
+      return {
+        kind: 'put',
+        value: { ...current, tries: [...others, tries], expiresAt },
+        deadline,
+        result: undefined,
+      };
+    });
+  }
+
   /** @returns whether it was there: only one of several that remove it gets true. */
   async remove(message: Pick<DeferredMessage, 'set' | 'id'>): Promise<boolean> {
     const removed = await this.#store.update(messages, keyOf(message), (current) =>
       current ? { kind: 'remove', result: true } : { kind: 'keep', result: false },
     );
-    if (removed) await this.#release(message.set);
+    if (removed) await this.#counts.release(message.set);
     return removed;
   }
 
@@ -112,12 +160,22 @@ export class DeferredStore {
     return found;
   }
 
-  async #release(set: string): Promise<void> {
-    await this.#store.update(counts, set, (current) =>
-      current && current.waiting > 1
-        ? { kind: 'put', value: { waiting: current.waiting - 1 }, result: undefined }
-        : { kind: 'remove', result: undefined },
-    );
+  /** Puts the count of a user right who has fewer messages than were counted. @returns whether it was wrong. */
+  recount(set: string): Promise<boolean> {
+    return this.#counts.correct(set, async () => {
+      let count = 0;
+      for await (const { set: found } of this.of(set)) if (found === set) count++;
+      return count;
+    });
+  }
+
+  /** Lets the oldest message go that some device has already, or corrects the count. @returns whether there may be room then. */
+  async #makeRoom(set: string): Promise<boolean> {
+    if (await this.recount(set)) return true;
+    if (!this.#perDevice) return false;
+    for await (const message of this.of(set))
+      if (message.tries?.some(({ end }) => end === 'delivered') === true) return this.remove(message);
+    return false;
   }
 
   /** Later ones sort behind earlier ones, also within a millisecond of this process. */

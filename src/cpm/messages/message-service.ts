@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { Clock, Timer } from '../../base/clock.js';
 import { ParleyError } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
@@ -15,11 +14,13 @@ import { nameContribution } from '../participating/identifiers.js';
 import { refuse } from '../participating/refusal.js';
 import { aimAtChosenDevice } from '../policy/chosen-device.js';
 import type { Policies } from '../policy/policies.js';
-import type { DeferredMessage, DeferredStore } from './deferred-store.js';
+import { away, DeferredDelivery } from './deferred-delivery.js';
+import type { DeferredStore } from './deferred-store.js';
 import type { DeliveryClaims } from './delivery-claims.js';
 import './errors.js';
+import { LossNotices } from './loss-notices.js';
 import { MessagePolicy } from './message-policy.js';
-import { failedNotification } from './notification.js';
+import { sendAsPager } from './pager-delivery.js';
 
 export interface MessageServiceOptions {
   readonly stack: SipStack;
@@ -33,6 +34,10 @@ export interface MessageServiceOptions {
   readonly agent: string;
   /** Agreement with other nodes on the same store; undefined when there are none. */
   readonly claims: DeliveryClaims | undefined;
+  /** Times that a device came back and a message failed, after which it lets those behind it pass. */
+  readonly attempts: number;
+  /** Whether each device of a user gets each message once, instead of the user. */
+  readonly perDevice: boolean;
   /** Largest body of a pager mode message, in octets (RFC 3428 §8). */
   readonly largest: number;
   /** Seconds that a deferred message waits at most, and when its sender names no time. */
@@ -50,11 +55,7 @@ const kept = [
   'Content-Encoding', 'Content-Language', 'MIME-Version', 'User-Agent',
 ]; // prettier-ignore
 
-/** The device is not there, or could not be reached: it is worth trying again when it registers. */
-const away: ReadonlySet<number> = new Set([408, 410, 430, 480, 500, 503, 504]);
-
 const SWEEP_MS = 1_000;
-const SWEEP_BATCH = 200;
 
 /**
  * CPM standalone messages in pager mode, at both participating functions: the caller's side checks and names the message, the
@@ -63,8 +64,8 @@ const SWEEP_BATCH = 200;
 export class MessageService implements Service {
   readonly name = 'cpm-messages';
   readonly #options: MessageServiceOptions;
-  /** Users to whom messages are on their way; true when more came meanwhile. */
-  readonly #delivering = new Map<string, boolean>();
+  readonly #delivery: DeferredDelivery;
+  readonly #losses: LossNotices;
   readonly #policy: MessagePolicy;
   readonly #unlisten: () => void;
   #timer: Timer | undefined;
@@ -73,8 +74,16 @@ export class MessageService implements Service {
   constructor(options: MessageServiceOptions) {
     this.#options = options;
     this.#policy = new MessagePolicy(options.clock);
+    this.#losses = new LossNotices(options);
+    this.#delivery = new DeferredDelivery({
+      ...options,
+      isQuiet: async (set) => (await options.policies.of(set)).doNotDisturb,
+      send: (message, to, sequence) => sendAsPager(message, to, sequence, options),
+      lost: (message) => this.#losses.tell(message),
+    });
     this.#unlisten = options.devices.onChange(({ set, event }) => {
-      if (event === 'registered' || event === 'created' || event === 'refreshed') this.#deliver(set);
+      if (event === 'registered' || event === 'created' || event === 'refreshed')
+        this.#delivery.start(set, 'returned');
     });
     this.#scheduleSweep();
   }
@@ -83,6 +92,7 @@ export class MessageService implements Service {
     this.#closed = true;
     this.#timer?.cancel();
     this.#unlisten();
+    this.#delivery.close();
   }
 
   matches({ request }: ServiceSubject): boolean {
@@ -95,14 +105,18 @@ export class MessageService implements Service {
   }
 
   /** Hands out what was kept when this process, or another node, ended; called when messages can be sent. */
-  async resume(): Promise<void> {
-    let last: string | undefined;
-    for await (const { set } of this.#options.deferred.of()) {
-      if (set === last) continue;
-      last = set;
-      const devices = await this.#options.devices.of(set);
-      if (devices.length > 0) this.#deliver(set);
-    }
+  resume(): Promise<void> {
+    return this.#delivery.resume();
+  }
+
+  /** Removes a message that waits, and tells its sender. @returns whether it was there. */
+  async discard(set: string, id: string): Promise<boolean> {
+    const { deferred } = this.#options;
+    const message = await deferred.get({ set, id });
+    if (!message) return false;
+    if (!(await this.#losses.tell(message)))
+      this.#options.log.warn({ id }, 'the sender of a removed message was not told');
+    return deferred.remove(message);
   }
 
   async #originate(call: ServiceCall, next: Next): Promise<void> {
@@ -142,7 +156,8 @@ export class MessageService implements Service {
     const seen = await this.#registered(set);
     // a message does not overtake those that wait
     const waits = (await this.#options.deferred.waiting(set)) > 0;
-    let mustDefer = sessionCase === 'terminating-unregistered' || waits || policy.doNotDisturb;
+    const { perDevice } = this.#options;
+    let mustDefer = sessionCase === 'terminating-unregistered' || waits || policy.doNotDisturb || perDevice;
     if (!mustDefer) await next({ takesOver: ({ status }: ProxyResult) => (mustDefer = away.has(status)) });
     if (!mustDefer) return;
     await this.#defer(request, servedUser, set);
@@ -153,7 +168,7 @@ export class MessageService implements Service {
         this.#options.log.error({ err: error, set }, 'nobody was told of a stored message'),
       );
     // a device may have registered while the message was under way or being stored; behind others it is their next try
-    if (waits || (await this.#registered(set)) !== seen) this.#deliver(set);
+    if (waits || perDevice || (await this.#registered(set)) !== seen) this.#delivery.start(set, 'more');
   }
 
   /** The recipient wants to get nothing of this sender, and the sender to know nothing of that. */
@@ -226,113 +241,10 @@ export class MessageService implements Service {
     });
   }
 
-  #deliver(set: string): void {
-    if (this.#delivering.has(set)) {
-      this.#delivering.set(set, true);
-      return;
-    }
-    this.#delivering.set(set, false);
-    this.#deliverAll(set)
-      .catch((error: unknown) => this.#options.log.error({ err: error, set }, 'deferred messages wait on'))
-      .finally(() => {
-        const more = this.#delivering.get(set) === true;
-        this.#delivering.delete(set);
-        if (more && !this.#closed) this.#deliver(set);
-      });
-  }
-
-  /** At one node at a time. */
-  async #deliverAll(set: string): Promise<void> {
-    const { deferred, claims } = this.#options;
-    if ((await deferred.waiting(set)) === 0) return;
-    if (!claims) {
-      await this.#deliverInOrder(set);
-      return;
-    }
-    if (!(await claims.take(set))) return;
-    let again = true;
-    while (again) {
-      try {
-        await this.#deliverInOrder(set);
-      } finally {
-        again = await claims.release(set);
-      }
-      if (this.#closed) return;
-    }
-  }
-
-  /** One after the other, so that the order is kept; the first that finds nobody ends it. */
-  async #deliverInOrder(set: string): Promise<void> {
-    for await (const message of this.#options.deferred.of(set)) {
-      if (this.#closed) return;
-      const status = await this.#send(message);
-      if (away.has(status)) return;
-      const delivered = status < 300;
-      // told before it goes, so that a crash in between tells twice and not never
-      if (!delivered) await this.#tellSender(message);
-      if (!(await this.#options.deferred.remove(message))) continue;
-      this.#options.trail.record({
-        code: delivered ? 'cpm.message-delivered' : 'cpm.message-undeliverable',
-        outcome: delivered ? 'accepted' : 'refused',
-        clause: 'RFC 3428 §7',
-        subject: message.recipient,
-        trace: callIdOf(message),
-        detail: String(status),
-      });
-    }
-  }
-
-  /** Sends with the same Call-ID each time, by which a device that was told before a crash may know it again. */
-  async #send(message: DeferredMessage): Promise<number> {
-    const { stack, clock } = this.#options;
-    // a higher CSeq each time, or the device would take it for a request that came over two ways (RFC 3261 §8.2.2.2)
-    const cseq = 1 + Math.floor((clock.now() - message.receivedAt) / 10);
-    const headers: Record<string, string | string[]> = {
-      'Call-ID': callIdOf(message),
-      CSeq: `${cseq} MESSAGE`,
-    };
-    for (const [name, value] of message.headers) {
-      const known = headers[name];
-      headers[name] = known === undefined ? value : [known, value].flat();
-    }
-    headers['P-Asserted-Service'] = cpmServices.message;
-    const response = await stack.request(message.recipient, {
-      method: 'MESSAGE',
-      headers,
-      body: message.body,
-      route: this.#options.onward('terminating-registered', {
-        servedUser: message.recipient,
-        set: message.set,
-      }),
-    });
-    return response.status;
-  }
-
-  /** A negative delivery notification, if the sender asked for it (RFC 5438 §7.2.1.2). */
-  async #tellSender(message: DeferredMessage): Promise<void> {
-    const { stack, clock, log } = this.#options;
-    const body = failedNotification(message, clock.now());
-    if (body === undefined) return;
-    const response = await stack.request(message.sender, {
-      method: 'MESSAGE',
-      headers: {
-        From: `<${message.recipient}>`,
-        To: `<${message.sender}>`,
-        'P-Asserted-Identity': `<${message.recipient}>`,
-        'P-Asserted-Service': cpmServices.message,
-        'Content-Type': 'message/cpim',
-        'Contribution-ID': randomUUID(),
-      },
-      body,
-      route: this.#options.onward('originating', { servedUser: message.recipient, set: message.set }),
-    });
-    if (response.status >= 300)
-      log.warn({ id: message.id, status: response.status }, 'a sender could not be told of a lost message');
-  }
-
   #scheduleSweep(): void {
     this.#timer = this.#options.clock.after(SWEEP_MS, () => {
-      void this.#expire()
+      void this.#delivery
+        .sweep()
         .catch((error: unknown) =>
           this.#options.log.error({ err: error }, 'expired messages stay; it is tried again'),
         )
@@ -340,23 +252,6 @@ export class MessageService implements Service {
           if (!this.#closed) this.#scheduleSweep();
         });
     });
-  }
-
-  async #expire(): Promise<void> {
-    const { claims } = this.#options;
-    await claims?.renew();
-    for (const set of (await claims?.lapsed(SWEEP_BATCH)) ?? []) this.#deliver(set);
-    for (const message of await this.#options.deferred.expired(SWEEP_BATCH)) {
-      await this.#tellSender(message);
-      if (!(await this.#options.deferred.remove(message))) continue;
-      this.#options.trail.record({
-        code: 'cpm.message-expired',
-        outcome: 'noted',
-        clause: 'RFC 3428 §7',
-        subject: message.recipient,
-        trace: callIdOf(message),
-      });
-    }
   }
 }
 
@@ -372,8 +267,6 @@ function isPagerMessage(request: SipRequest): boolean {
 
 const isCpim = (request: SipRequest): boolean =>
   /^\s*message\/cpim\s*(?:;|$)/i.test(request.get('Content-Type') ?? '');
-
-const callIdOf = ({ id }: DeferredMessage): string => `deferred-${id}`;
 
 /** The asserted identity, else the From, canonical where it can be. */
 function senderOf(request: SipRequest): string {

@@ -17,8 +17,9 @@ const messageSchema = {
 } as const;
 
 /** `/messages`: what waits for a device of its recipient. Contents are not shown. */
-export function messageRoutes(api: FastifyInstance, { deferred, core, watched }: HttpContext): void {
-  if (!deferred) return;
+export function messageRoutes(api: FastifyInstance, { participating, core, watched }: HttpContext): void {
+  if (!participating) return;
+  const { deferred, messages: service } = participating;
   const setOf = async (aor: string): Promise<string> => {
     const identity = parseAor(aor.includes(':') ? aor : `sip:${aor}`);
     const set = core ? await core.registrar.setOf(identity) : watched?.setOf(identity);
@@ -57,7 +58,7 @@ export function messageRoutes(api: FastifyInstance, { deferred, core, watched }:
     '/messages/:aor/:id',
     {
       schema: {
-        summary: 'Removes a deferred message; its sender is not told',
+        summary: 'Removes a deferred message; its sender is told that it is lost',
         params: {
           type: 'object',
           properties: { aor: { type: 'string' }, id: { type: 'string' } },
@@ -67,8 +68,7 @@ export function messageRoutes(api: FastifyInstance, { deferred, core, watched }:
     },
     async (request, reply) => {
       const { aor, id } = request.params;
-      if (!(await deferred.remove({ set: await setOf(aor), id })))
-        throw new ParleyError('cpm-message-unknown');
+      if (!(await service.discard(await setOf(aor), id))) throw new ParleyError('cpm-message-unknown');
       return reply.code(204).send();
     },
   );

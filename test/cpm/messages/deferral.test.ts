@@ -19,7 +19,8 @@ const DEVICE =
 const cleanups = useCleanups();
 
 async function server(settings: Record<string, unknown> = {}): Promise<RunningParley> {
-  const parley = await startParley({ auth: 'none', ...settings });
+  const sip = { overloadDelay: 60_000, timers: { t1: 10_000, t2: 10_000 } };
+  const parley = await startParley({ auth: 'none', sip, ...settings });
   cleanups.push(() => parley.stop());
   return parley;
 }
@@ -184,7 +185,11 @@ describe('a pager mode message', () => {
     const command = new Program(['--api', parley.api, 'messages', 'remove', 'sip:bob@ims.test', second!.id]);
     cleanups.push(() => command.dispose());
     expect([await command.exit(), command.stderr]).toEqual([0, '']);
-    expect(await waiting(parley)).toEqual([]);
+    // what waits now are the notices of their loss
+    expect(await waiting(parley)).toMatchObject([
+      { recipient: 'sip:alice@ims.test', sender: 'sip:bob@ims.test' },
+      { recipient: 'sip:alice@ims.test', sender: 'sip:bob@ims.test' },
+    ]);
   });
 });
 

@@ -1,0 +1,246 @@
+import type { Clock } from '../../base/clock.js';
+import type { Logger } from '../../base/log.js';
+import type { Trail } from '../../base/trail.js';
+import type { RegisteredDevice, RegisteredDevices } from '../../reg-event/devices.js';
+import { triesOf, type DeferredMessage, type DeferredStore, type Tries } from './deferred-store.js';
+import type { DeliveryClaims } from './delivery-claims.js';
+
+/** Who gets a message by itself: the user with all devices, or one device. */
+export interface Addressee {
+  /** Instance key of the device; empty for all devices that have no addressee of their own. */
+  readonly key: string;
+  /** The device; undefined for all together. */
+  readonly device: RegisteredDevice | undefined;
+  /** Devices that are addressed by themselves, and left out where there is no {@link device}. */
+  readonly others: readonly RegisteredDevice[];
+}
+
+export interface DeferredDeliveryOptions {
+  readonly clock: Clock;
+  readonly trail: Trail;
+  readonly log: Logger;
+  readonly devices: RegisteredDevices;
+  readonly deferred: DeferredStore;
+  /** Agreement with other nodes on the same store; undefined when there are none. */
+  readonly claims: DeliveryClaims | undefined;
+  /** Times that a device came back and a message failed, after which it lets those behind it pass. */
+  readonly attempts: number;
+  /** Whether each device gets each message, instead of those devices that answer first. */
+  readonly perDevice: boolean;
+  /** Whether the user wants nothing now. */
+  isQuiet(set: string): Promise<boolean>;
+  /** @param sequence grows with each attempt that was answered. @returns the status. */
+  send(message: DeferredMessage, to: Addressee, sequence: number): Promise<number>;
+  /** Tells the sender that the message is lost. @returns false when that must be tried again. */
+  lost(message: DeferredMessage): Promise<boolean>;
+}
+
+/** Why a round is made: a device came back, or something else changed. */
+export type Occasion = 'returned' | 'more';
+
+/** The device is not there, or could not be reached: it is worth trying again when it registers. */
+export const away: ReadonlySet<number> = new Set([408, 410, 430, 480, 500, 503, 504]);
+/** The device knows the request already: an answer of it was lost (RFC 3261 §8.2.2.2). */
+const MERGED = 482;
+const TIMEOUT = 408;
+
+/** A message whose sender cannot be told of its end is kept so long for that. */
+const TELL_MS = 3_600_000;
+const SWEEP_BATCH = 200;
+
+/**
+ * Hands the messages that wait for a user to its devices: in the order in which they came, at one node at a time, and each
+ * addressee's next one only when the one before has its answer. The first that finds nobody ends the round. One that has failed
+ * each of `attempts` times that a device came back is passed over: it is tried again whenever a device comes back, and those
+ * behind it need not wait for it.
+ */
+export class DeferredDelivery {
+  readonly #options: DeferredDeliveryOptions;
+  /** Users to whom messages are on their way, and why there is one more round to come. */
+  readonly #running = new Map<string, Occasion | undefined>();
+  #closed = false;
+
+  constructor(options: DeferredDeliveryOptions) {
+    this.#options = options;
+  }
+
+  close(): void {
+    this.#closed = true;
+  }
+
+  /** Hands out what was kept when this process, or another node, ended; called when messages can be sent. */
+  async resume(): Promise<void> {
+    for await (const set of this.#options.deferred.users())
+      if ((await this.#options.devices.of(set)).length > 0) this.start(set, 'more');
+  }
+
+  /** Begins a round, or one more after that which runs. */
+  start(set: string, occasion: Occasion): void {
+    if (this.#running.has(set)) {
+      if (this.#running.get(set) !== 'returned') this.#running.set(set, occasion);
+      return;
+    }
+    this.#running.set(set, undefined);
+    this.#atOneNode(set, occasion)
+      .catch((error: unknown) => this.#options.log.error({ err: error, set }, 'deferred messages wait on'))
+      .finally(() => {
+        const next = this.#running.get(set);
+        this.#running.delete(set);
+        if (next && !this.#closed) this.start(set, next);
+      });
+  }
+
+  /** What is due by the clock: claims, and messages whose time is over. */
+  async sweep(): Promise<void> {
+    const { claims, deferred, trail, clock } = this.#options;
+    await claims?.renew();
+    for (const set of (await claims?.lapsed(SWEEP_BATCH)) ?? []) this.start(set, 'more');
+    for (const message of await deferred.expired(SWEEP_BATCH)) {
+      const hasIt = message.tries?.some(({ end }) => end === 'delivered') === true;
+      // told before it goes, so that a crash in between tells twice and not never
+      const told = hasIt || (await this.#options.lost(message));
+      if (!told && clock.now() < message.expiresAt + TELL_MS) continue;
+      if (!(await deferred.remove(message)) || hasIt) continue;
+      trail.record({
+        code: 'cpm.message-expired',
+        outcome: 'noted',
+        clause: 'RFC 3428 §7',
+        subject: message.recipient,
+        trace: callIdOf(message),
+      });
+    }
+  }
+
+  async #atOneNode(set: string, occasion: Occasion): Promise<void> {
+    const { deferred, claims } = this.#options;
+    if ((await deferred.waiting(set)) === 0 || (await this.#options.isQuiet(set))) return;
+    if (!claims) {
+      await this.#round(set, occasion);
+      return;
+    }
+    if (!(await claims.take(set))) return;
+    let again = true;
+    for (let why = occasion; again; why = 'more') {
+      try {
+        await this.#round(set, why);
+      } finally {
+        again = await claims.release(set);
+      }
+      if (this.#closed) return;
+    }
+  }
+
+  async #round(set: string, occasion: Occasion): Promise<void> {
+    const { devices, deferred, perDevice } = this.#options;
+    const here = await devices.of(set);
+    await Promise.all(addressees(here, perDevice).map((to) => this.#deliver(set, to, here, occasion)));
+    await deferred.recount(set);
+  }
+
+  async #deliver(
+    set: string,
+    to: Addressee,
+    here: readonly RegisteredDevice[],
+    occasion: Occasion,
+  ): Promise<void> {
+    const { deferred, attempts } = this.#options;
+    for await (const message of deferred.of(set)) {
+      if (this.#closed) return;
+      if (message.set !== set || !isFor(message, to, here)) continue;
+      const passedOver = triesOf(message, to.key).attempts >= attempts;
+      if (passedOver && occasion === 'more') continue;
+      if (!(await this.#try(message, to, occasion))) return;
+    }
+  }
+
+  /** @returns whether the next one may be tried. */
+  async #try(message: DeferredMessage, to: Addressee, occasion: Occasion): Promise<boolean> {
+    const { deferred, devices, perDevice } = this.#options;
+    const tries = triesOf(message, to.key);
+    const status = await this.#options.send(message, to, 1 + tries.answers);
+    if (away.has(status)) {
+      // nobody is there any more: that is not the message's fault
+      if (!isThere(message, to, await devices.of(message.set))) return false;
+      return this.#failed(message, tries, status, occasion);
+    }
+    const delivered = status < 300 || status === MERGED;
+    const end = { ...tries, end: delivered ? 'delivered' : 'refused' } as const;
+    if (perDevice) await deferred.tried(message, end);
+    // told before it goes, so that a crash in between tells twice and not never
+    else if (!delivered && !(await this.#options.lost(message))) await deferred.tried(message, end, 'over');
+    else if (!(await deferred.remove(message))) return true;
+    this.#note(
+      delivered ? 'cpm.message-delivered' : 'cpm.message-undeliverable',
+      delivered ? 'accepted' : 'refused',
+      message,
+      status,
+    );
+    return true;
+  }
+
+  async #failed(
+    message: DeferredMessage,
+    tries: Tries,
+    status: number,
+    occasion: Occasion,
+  ): Promise<boolean> {
+    const { deferred, attempts } = this.#options;
+    const failed = {
+      to: tries.to,
+      attempts: tries.attempts + (occasion === 'returned' ? 1 : 0),
+      answers: tries.answers + (status === TIMEOUT ? 0 : 1),
+    };
+    await deferred.tried(message, failed);
+    if (failed.attempts < attempts) return false;
+    if (tries.attempts < attempts) this.#note('cpm.message-passed-over', 'noted', message, status);
+    return true;
+  }
+
+  #note(
+    code: string,
+    outcome: 'accepted' | 'refused' | 'noted',
+    message: DeferredMessage,
+    status: number,
+  ): void {
+    this.#options.trail.record({
+      code,
+      outcome,
+      clause: 'RFC 3428 §7',
+      subject: message.recipient,
+      trace: callIdOf(message),
+      detail: String(status),
+    });
+  }
+}
+
+/** The same at each attempt, by which a device that got the message before a crash may know it again. */
+export const callIdOf = ({ id }: Pick<DeferredMessage, 'id'>): string => `deferred-${id}`;
+
+const ALL = '';
+
+function addressees(here: readonly RegisteredDevice[], perDevice: boolean): Addressee[] {
+  if (!perDevice) return [{ key: ALL, device: undefined, others: [] }];
+  const byKey = new Map<string, RegisteredDevice>();
+  for (const device of here) if (device.instanceKey !== undefined) byKey.set(device.instanceKey, device);
+  const others = [...byKey.values()];
+  const known = [...byKey].map(([key, device]) => ({ key, device, others: [] }));
+  // those without Instance ID cannot be told apart
+  return here.some(({ instanceKey }) => instanceKey === undefined)
+    ? [...known, { key: ALL, device: undefined, others }]
+    : known;
+}
+
+/** Whether a message waits for that addressee. */
+function isFor(message: DeferredMessage, to: Addressee, here: readonly RegisteredDevice[]): boolean {
+  return triesOf(message, to.key).end === undefined && isThere(message, to, here);
+}
+
+function isThere(
+  { device }: DeferredMessage,
+  { key }: Addressee,
+  here: readonly RegisteredDevice[],
+): boolean {
+  if (key !== ALL)
+    return (device === undefined || device === key) && here.some(({ instanceKey }) => instanceKey === key);
+  return device === undefined ? here.length > 0 : here.some(({ instanceKey }) => instanceKey === device);
+}
