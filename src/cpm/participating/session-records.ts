@@ -33,6 +33,9 @@ export interface SessionRecord {
   readonly interval: number | undefined;
 }
 
+/** What a participating function knows of a session when its answer passes. */
+export type StartedSession = Omit<SessionRecord, 'startedAt' | 'refreshedAt' | 'bytes' | 'messages'>;
+
 const sessions = table<SessionRecord>('cpm-sessions');
 /** Key: registration set, tab, session. The sessions of each user here, for limits and lists. */
 const ofUsers = table<{ readonly id: string }>('cpm-user-sessions');
@@ -46,6 +49,8 @@ const GRACE_SECONDS = 32;
 export class SessionRecords {
   readonly #store: Store;
   readonly #clock: Clock;
+  /** Told in this turn of the event loop and not written yet. */
+  readonly #starting = new Map<string, { record: StartedSession; readonly kept: Promise<void> }>();
 
   constructor(store: Store, clock: Clock) {
     this.#store = store;
@@ -53,17 +58,26 @@ export class SessionRecords {
   }
 
   /** Both sides' functions tell what they know; the later one completes the earlier one's record. */
-  async started(
-    record: Omit<SessionRecord, 'startedAt' | 'refreshedAt' | 'bytes' | 'messages'>,
-  ): Promise<void> {
+  started(record: StartedSession): Promise<void> {
+    const told = this.#starting.get(record.id);
+    if (told) {
+      told.record = completed(record, told.record);
+      return told.kept;
+    }
+    // both functions of one server see the same answer pass, one right after the other: one write for both
+    const starting = { record, kept: Promise.resolve().then(() => this.#keep(record.id)) };
+    this.#starting.set(record.id, starting);
+    return starting.kept;
+  }
+
+  async #keep(id: string): Promise<void> {
+    const { record } = this.#starting.get(id)!;
+    this.#starting.delete(id);
     const now = this.#clock.now();
     // all called at once: an end that comes meanwhile takes effect after each of them
     const kept = this.#store.update(sessions, record.id, (current) => {
       const value: SessionRecord = {
-        ...record,
-        caller: { ...current?.caller, ...defined(record.caller) },
-        callee: { ...current?.callee, ...defined(record.callee) },
-        mediaPath: record.mediaPath || current?.mediaPath === true,
+        ...completed(record, current),
         bytes: current?.bytes ?? 0,
         messages: current?.messages ?? 0,
         startedAt: current?.startedAt ?? now,
@@ -107,12 +121,16 @@ export class SessionRecords {
 
   /** @returns the record as it was; only one of several that end it gets it. */
   async ended(id: string): Promise<SessionRecord | undefined> {
+    await this.#starting.get(id)?.kept;
     const gone = await this.#store.update(sessions, id, (current) =>
       current ? { kind: 'remove', result: current } : { kind: 'keep', result: undefined },
     );
-    for (const set of [gone?.caller.set, gone?.callee.set])
-      if (set !== undefined)
-        await this.#store.update(ofUsers, `${set}\t${id}`, () => ({ kind: 'remove', result: undefined }));
+    const listed = [gone?.caller.set, gone?.callee.set].filter((set) => set !== undefined);
+    await Promise.all(
+      listed.map((set) =>
+        this.#store.update(ofUsers, `${set}\t${id}`, () => ({ kind: 'remove', result: undefined })),
+      ),
+    );
     return gone;
   }
 
@@ -147,6 +165,13 @@ export class SessionRecords {
 
 const deadlineOf = ({ refreshedAt, interval }: SessionRecord): number =>
   refreshedAt + (interval === undefined ? UNTIMED_SECONDS : interval + GRACE_SECONDS) * 1000;
+
+const completed = (record: StartedSession, earlier: StartedSession | undefined): StartedSession => ({
+  ...record,
+  caller: { ...earlier?.caller, ...defined(record.caller) },
+  callee: { ...earlier?.callee, ...defined(record.callee) },
+  mediaPath: record.mediaPath || earlier?.mediaPath === true,
+});
 
 const defined = (end: SessionEnd): SessionEnd => ({
   user: end.user,
