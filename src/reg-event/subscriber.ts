@@ -11,6 +11,7 @@ import type { DeviceChange, RegisteredDevice, RegisteredDevices } from './device
 import './errors.js';
 import { parseReginfo } from './reginfo-reader.js';
 import { REGINFO_TYPE } from './reginfo.js';
+import { readTold, type ToldContacts } from './told-contacts.js';
 import {
   readDocument,
   watchedUsers,
@@ -119,9 +120,10 @@ export class RegEventSubscriber implements RegisteredDevices {
 
   /**
    * The core says that a user is registered: subscribes unless that is done already. Resolves when it is committed.
-   * @param seconds until the core says so again at the latest. @throws ParleyError `reg-event-too-many`
+   * @param seconds until the core says so again at the latest. @param contacts that it told along.
+   * @throws ParleyError `reg-event-too-many`
    */
-  async registered(aor: string, seconds: number): Promise<void> {
+  async registered(aor: string, seconds: number, contacts?: ToldContacts): Promise<void> {
     const { clock, total } = this.#options;
     let watch = this.#watchOf(aor);
     if (!watch) {
@@ -132,10 +134,12 @@ export class RegEventSubscriber implements RegisteredDevices {
     }
     watch.ending = false;
     watch.heardAt = clock.now();
-    watch.user = { ...watch.user, until: watch.heardAt + seconds * 1000 };
+    const learnt = contacts && readTold(watch.user, contacts, watch.heardAt);
+    watch.user = { ...(learnt?.user ?? watch.user), until: watch.heardAt + seconds * 1000 };
     await this.#save(watch);
     watch.failures = 0;
     if (!watch.dialog) this.#subscribe(watch);
+    for (const change of learnt?.changes ?? []) this.#tell(watch, change);
   }
 
   /** The core says that nothing of a user is registered any more: its last NOTIFY is waited for, then it is forgotten. */

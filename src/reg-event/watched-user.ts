@@ -18,6 +18,8 @@ export interface WatchedUser {
   readonly version: number | undefined;
   /** Milliseconds since the epoch until which the core's last REGISTER said the user is registered. */
   readonly until: number;
+  /** What third-party REGISTERs told of contacts, newest last: for what documents leave out. */
+  readonly told?: readonly WatchedDevice[] | undefined;
 }
 
 /** A registered device as it is stored. */
@@ -58,14 +60,14 @@ export function readDocument(known: WatchedUser, document: ReginfoDocument, now:
   const changes: WatchedChange[] = [];
   const met = new Set<WatchedDevice>();
   for (const { aor, contact } of contacts) {
-    const old = before.get(contact.id) ?? (last === undefined ? sameContact(before, contact) : undefined);
+    const device = completed(deviceOf(aor, contact, now), known.told);
+    const old = before.get(contact.id) ?? (last === undefined ? sameContact(before, device) : undefined);
     if (old) met.add(old);
     if (!contact.active) {
       after.delete(contact.id);
       if (old) changes.push({ event: contact.event, device: old });
       continue;
     }
-    const device = deviceOf(aor, contact, now);
     after.set(contact.id, device);
     const event = changeOf(old, device, contact);
     if (event) changes.push({ event, device });
@@ -84,10 +86,9 @@ export function readDocument(known: WatchedUser, document: ReginfoDocument, now:
 /** Identifiers hold within one subscription: in a new one the same contact may have another. */
 function sameContact(
   before: ReadonlyMap<string, WatchedDevice>,
-  { uri, params }: ReadContact,
+  { contact, instanceKey }: WatchedDevice,
 ): WatchedDevice | undefined {
-  const key = instanceOf(params.get('+sip.instance'))?.key;
-  return [...before.values()].find(({ contact, instanceKey }) => contact === uri && instanceKey === key);
+  return [...before.values()].find((old) => old.contact === contact && old.instanceKey === instanceKey);
 }
 
 /** Contacts that the implicit set shares are one device: the one under the identity that registered it itself. */
@@ -123,7 +124,7 @@ function changeOf(
   return old.registeredBy === device.registeredBy ? undefined : 'refreshed';
 }
 
-function deviceOf(aor: string, contact: ReadContact, now: number): WatchedDevice {
+export function deviceOf(aor: string, contact: ReadContact, now: number): WatchedDevice {
   const { id, uri, params, q, expires, displayName, callId, cseq } = contact;
   const instance = instanceOf(params.get('+sip.instance'));
   const publicGruu = contact.publicGruu ?? (isPublicGruu(uri) ? uri : undefined);
@@ -141,6 +142,22 @@ function deviceOf(aor: string, contact: ReadContact, now: number): WatchedDevice
     q,
     ...(expires !== undefined && { expiresAt: now + expires * 1000 }),
     registeredBy: callId === undefined ? '' : `${callId} ${cseq ?? 0}`,
+  };
+}
+
+/** A device with what its registrar's documents leave out. */
+export function completed(device: WatchedDevice, told: readonly WatchedDevice[] | undefined): WatchedDevice {
+  const same = told?.find(({ contact }) => contact === device.contact);
+  if (!same || (device.instanceKey ?? same.instanceKey) !== same.instanceKey) return device;
+  const { instance, instanceKey, publicGruu, temporaryGruu, deviceName } = same;
+  const names = new Set(device.features.map(([name]) => name));
+  return {
+    ...(instance !== undefined && instanceKey !== undefined && { instance, instanceKey }),
+    ...(publicGruu !== undefined && { publicGruu }),
+    ...(temporaryGruu !== undefined && { temporaryGruu }),
+    ...(deviceName !== undefined && { deviceName }),
+    ...device,
+    features: [...device.features, ...same.features.filter(([name]) => !names.has(name))],
   };
 }
 

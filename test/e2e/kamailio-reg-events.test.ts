@@ -64,4 +64,24 @@ describe.skipIf(lacking)('Kamailio as the core', () => {
     await phone.register('', { Expires: '0' });
     await vi.waitFor(async () => expect(await contacts(parley)).toEqual([second]), 10_000);
   });
+
+  it('tells the Instance ID of a device in the REGISTER that it passes on, since its documents have none', async () => {
+    const { parley, port } = await start();
+    const instance = 'urn:uuid:0f8fad5b-d9cb-469f-a165-70867728950e';
+    const phone = await Phone.registered('alice', port, `;+sip.instance="<${instance}>"`);
+    cleanups.push(() => phone.close());
+    const other = await Phone.registered('alice', port);
+    cleanups.push(() => other.close());
+    // the second device is told by a document, which has both
+    await vi.waitFor(async () => {
+      const answer = await fetch(`${parley.api}/api/v1/registrations/sip:alice@ims.test`);
+      const { bindings } = (await answer.json()) as { bindings: { contact: string; instance?: string }[] };
+      expect(bindings.map(({ contact, instance: found }) => [contact, found]).toSorted()).toEqual(
+        [
+          [phone.contact, instance],
+          [other.contact, undefined],
+        ].toSorted(),
+      );
+    }, 10_000);
+  });
 });

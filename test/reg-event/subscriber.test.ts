@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
+import { buildMultipart, type NewPart } from '../../src/sip/message/multipart.js';
 import { useCleanups } from '../tools/cleanups.js';
 import { ForeignCore, reginfoFixture, reginfoOf } from '../tools/foreign-core.js';
 
@@ -15,6 +16,24 @@ async function core(settings: Record<string, unknown> = {}): Promise<ForeignCore
 
 const one = 'sip:alice@127.0.0.1:1';
 const two = 'sip:alice@127.0.0.1:2';
+const PHONE = 'urn:uuid:0f8fad5b-d9cb-469f-a165-70867728950e';
+
+/** A message as the bodies of a third-party REGISTER have it. */
+const bodyOf = (startLine: string, ...contacts: string[]): string =>
+  [
+    startLine,
+    'Via: SIP/2.0/UDP 127.0.0.1;branch=z9hG4bK1',
+    'Max-Forwards: 70',
+    'From: <sip:alice@ims.test>;tag=1',
+    'To: <sip:alice@ims.test>',
+    'Call-ID: phone',
+    'CSeq: 7 REGISTER',
+    ...contacts.map((contact) => `Contact: ${contact}`),
+    'Content-Length: 0',
+    '',
+    '',
+  ].join('\r\n');
+const asPart = (body: string): NewPart => ({ headers: { 'Content-Type': 'message/sip' }, body });
 
 describe('a third-party REGISTER', () => {
   it('of a user that is new makes one SUBSCRIBE for its registration events', async () => {
@@ -60,6 +79,60 @@ describe('a third-party REGISTER', () => {
     const subscribe = await scscf.subscribed('alice', 1);
     await scscf.notify(subscribe, reginfoOf(0, 'full', 1));
     expect((await scscf.answer('SUBSCRIBE')).get('Expires')).toBe('0');
+  });
+
+  it('with the REGISTER and its 200 gives Instance IDs and GRUUs to devices whose documents have none', async () => {
+    const scscf = await core();
+    const phone = bodyOf(
+      'REGISTER sip:ims.test SIP/2.0',
+      `<${one}>;+sip.instance="<${PHONE}>";+g.oma.sip-im`,
+    );
+    const answer = bodyOf(
+      'SIP/2.0 200 OK',
+      `<${one}>;expires=600;+sip.instance="<${PHONE}>";pub-gruu="sip:alice@ims.test;gr=${PHONE}"`,
+    );
+    const { contentType, body } = buildMultipart([phone, answer].map(asPart));
+    const known = { contact: one, instance: PHONE, publicGruu: `sip:alice@ims.test;gr=${PHONE}` };
+    const events: string[] = [];
+    scscf.parley.app.devices.onChange(({ event, device }) => events.push(`${event} ${device.contact}`));
+    expect(await scscf.register('alice', 600, { 'Content-Type': contentType }, body.toString())).toBe(200);
+    // there before any document, which may never come
+    const subscribe = await scscf.answer('SUBSCRIBE', 200, { Expires: '600' });
+    expect(await scscf.devices()).toMatchObject([known]);
+    await scscf.notify(subscribe, reginfoOf(0, 'full', 1, 2));
+    expect(await scscf.devices()).toMatchObject([
+      { ...known, capabilities: { '+g.oma.sip-im': true } },
+      { contact: two },
+    ]);
+    expect(events.filter((text) => !text.startsWith('refreshed'))).toEqual([
+      `registered ${one}`,
+      `registered ${two}`,
+    ]);
+  });
+
+  it('whose bodies come behind the document completes the devices that are known', async () => {
+    const scscf = await core();
+    const subscribe = await scscf.subscribed();
+    await scscf.notify(subscribe, reginfoOf(0, 'full', 1));
+    const phone = bodyOf('REGISTER sip:ims.test SIP/2.0', `<${one}>;+sip.instance="<${PHONE}>"`);
+    await scscf.register('alice', 600, { 'Content-Type': 'message/sip' }, phone);
+    expect(await scscf.devices()).toMatchObject([{ contact: one, instance: PHONE }]);
+  });
+
+  it('is enough where the core has no registration events: its bodies say who comes and goes', async () => {
+    const scscf = await core();
+    const told = async (...contacts: string[]): Promise<void> => {
+      const body = bodyOf('SIP/2.0 200 OK', ...contacts);
+      expect(await scscf.register('alice', 600, { 'Content-Type': 'message/sip' }, body)).toBe(200);
+      await scscf.answer('SUBSCRIBE', 489);
+    };
+    await told(`<${one}>;expires=600`, `<${two}>;expires=600`);
+    expect(await scscf.contacts()).toEqual([one, two]);
+    await told(`<${two}>;expires=600`);
+    expect(await scscf.contacts()).toEqual([two]);
+    const leaving = bodyOf('REGISTER sip:ims.test SIP/2.0', `<${two}>;expires=0`);
+    await scscf.register('alice', 600, { 'Content-Type': 'message/sip' }, leaving);
+    expect(await scscf.contacts()).toEqual([]);
   });
 
   it('of anybody but the core is refused', async () => {

@@ -60,12 +60,13 @@ export class ForeignCore {
   }
 
   /** Third-party REGISTER. */
-  async register(user: string, expires: number, headers: HeaderMap = {}): Promise<number> {
-    this.#phone.send('REGISTER', `sip:127.0.0.1:${this.parley.port}`, {
-      To: `<sip:${user}@ims.test>`,
-      Expires: expires,
-      ...headers,
-    });
+  async register(user: string, expires: number, headers: HeaderMap = {}, body = ''): Promise<number> {
+    this.#phone.send(
+      'REGISTER',
+      `sip:127.0.0.1:${this.parley.port}`,
+      { To: `<sip:${user}@ims.test>`, Expires: expires, ...headers },
+      body,
+    );
     return (await this.#phone.peer.response(200)).status;
   }
 
@@ -127,12 +128,17 @@ export class ForeignCore {
     return this.answer('SUBSCRIBE', 200, { Expires: '600' });
   }
 
-  /** Contacts of a user as the API lists them. */
+  /** Contacts of all users as the API lists them. */
   async contacts(): Promise<readonly string[]> {
+    return (await this.devices()).map(({ contact }) => contact);
+  }
+
+  /** The same with all that is known of each. */
+  async devices(): Promise<readonly { readonly contact: string }[]> {
     const { registrations } = (await (await fetch(`${this.parley.api}/api/v1/registrations`)).json()) as {
       registrations: { bindings: { contact: string }[] }[];
     };
-    return registrations.flatMap(({ bindings }) => bindings.map(({ contact }) => contact));
+    return registrations.flatMap(({ bindings }) => bindings);
   }
 }
 

@@ -2,11 +2,14 @@ import { ParleyError } from '../../base/errors.js';
 import type { Trail } from '../../base/trail.js';
 import { parseAor } from '../../identity/aor.js';
 import type { ServerRequest, ServerResponse } from '../../sip/stack.js';
+import type { ToldContacts } from '../../reg-event/told-contacts.js';
 import '../errors.js';
+import { contactsTold } from './register-bodies.js';
 
 /** Who wants to know which users are registered. */
 export interface RegistrationWatcher {
-  registered(aor: string, seconds: number): Promise<void>;
+  /** @param contacts that were told along, with their Instance IDs and GRUUs. */
+  registered(aor: string, seconds: number, contacts: ToldContacts | undefined): Promise<void>;
   deregistered(aor: string): Promise<void>;
 }
 
@@ -38,7 +41,7 @@ export class ThirdPartyRegistrations {
     if (!trusted.has(request.source.address)) throw new ParleyError('core-not-a-peer');
     const aor = parseAor(request.to.uriText);
     const seconds = expiresOf(request);
-    if (seconds > 0) await watcher.registered(aor, seconds);
+    if (seconds > 0) await watcher.registered(aor, seconds, contactsTold(request));
     else await watcher.deregistered(aor);
     response.send(200, { headers: { Contact: request.headers.lines('Contact'), Expires: seconds } });
     trail.record({
