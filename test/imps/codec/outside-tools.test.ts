@@ -7,7 +7,8 @@ import { dateTimeElements, integerElements, tagAliases } from '../../../src/imps
 import { tokenTables } from '../../../src/imps/vocabulary/tables.js';
 import { versionNames, versions, type CspVersion } from '../../../src/imps/vocabulary/versions.js';
 import { missing } from '../../tools/install.js';
-import { flatten, libwbxmlReading, tsharkReadings } from '../tools/dissectors.js';
+import { flatten, libwbxmlReading, libwbxmlReadings, tsharkReadings } from '../tools/dissectors.js';
+import { documentOf, primitiveNames, primitivesOf } from '../tools/primitives.js';
 import { sampleNames, sampleXml } from '../tools/samples.js';
 
 const root = (version: CspVersion, children: Element[]): Element => ({
@@ -41,17 +42,19 @@ const everyValue = (version: CspVersion): Element[] => [
   element('Cap', 'SMS'),
 ];
 
+const ownName = (name: string): string => tagAliases[name] ?? name;
 const namesOf = (reading: readonly string[]): string[] =>
-  reading.map((entry) => {
-    const name = entry.slice(1).split('=')[0]!;
-    return tagAliases[name] ?? name;
-  });
+  reading.map((entry) => ownName(entry.slice(1).split('=')[0]!));
 
-/** The dissector's own ways: dates with separators, and two integers of 1.3 that its table does not know as such. */
+/** The dissector's own ways: other names, dates with separators, and integers that its table does not know as such. */
 const likeTshark = (entry: string): string =>
   entry
+    .replace(/^<([\w-]+)/, (_whole, name: string) => `<${ownName(name)}`)
     .replace(/^(<(?:DateTime|DeliveryTime)=)(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/, '$1$2-$3-$4T$5:$6:$7Z')
-    .replace(/^(<(?:AnswerOptionID|ChosenOptionID)=)\d+$/, '$1(1 bytes of unparsed opaque data)')
+    .replace(
+      /^(<(?:AnswerOptionID|ChosenOptionID|WatcherCount|Search(?:ID|Index|Limit|Findings))=)\d+$/,
+      '$1(1 bytes of unparsed opaque data)',
+    )
     // number 3D has two meanings in 1.3, and the dissector does not look at the element
     .replace('=GROUP_ID', '=History');
 
@@ -67,6 +70,19 @@ describe.skipIf(missing('tshark'))('what we write, as tshark reads it', () => {
     const seen = tsharkReadings(documents.map((document) => writeWbxml(document, version)));
     expect(seen.flat().map((entry) => (version === '1.3' ? likeTshark(entry) : entry))).toEqual(
       documents.flatMap(flatten).map((entry) => (version === '1.3' ? likeTshark(entry) : entry)),
+    );
+  });
+
+  it.each(versions)('has every primitive of CSP %s with all that is in it', (version) => {
+    expect(
+      primitivesOf(version)
+        .map(({ name }) => name)
+        .sort(),
+    ).toEqual(primitiveNames(version));
+    const documents = primitivesOf(version).map((primitive) => documentOf(primitive, version));
+    const seen = tsharkReadings(documents.map((document) => writeWbxml(document, version)));
+    expect(seen.map((reading) => reading.map(likeTshark))).toEqual(
+      documents.map((document) => flatten(document).map(likeTshark)),
     );
   });
 
@@ -90,5 +106,19 @@ describe.skipIf(missing('wbxml2xml'))('what we write, as libwbxml reads it', () 
       defaultLimits,
     );
     expect(flatten(reading.root)).toEqual(flatten(document));
+  });
+
+  it.each([
+    ['1.1', 'CSP11'],
+    ['1.2', 'CSP12'],
+  ] as const)('has every primitive of CSP %s with all that is in it', (version, language) => {
+    const documents = primitivesOf(version).map((primitive) => documentOf(primitive, version));
+    const seen = libwbxmlReadings(
+      documents.map((document) => writeWbxml(document, version)),
+      language,
+    );
+    expect(seen.map((xml) => flatten(readXml(Buffer.from(xml), defaultLimits).root))).toEqual(
+      documents.map((document) => flatten(document)),
+    );
   });
 });

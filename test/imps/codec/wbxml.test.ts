@@ -49,6 +49,20 @@ describe('WBXML of CSP', () => {
     }
   });
 
+  it('keeps the tokens that document 001 gives a number to', () => {
+    const given = `00:AccessType 01:ActiveUsers 02:Admin 03:application/ 04:application/vnd.wap.mms-message 05:application/x-sms
+      06:AutoJoin 07:BASE64 08:Closed 09:Default 0A:DisplayName 0B:F 0C:G 0D:GR 0E:http:// 0F:https:// 10:image/ 11:Inband 12:IM
+      13:MaxActiveUsers 14:Mod 15:Name 16:None 17:N 18:Open 19:Outband 1A:PR 1B:Private 1C:PrivateMessaging 1D:PrivilegeLevel
+      1E:Public 1F:P 20:Request 21:Response 22:Restricted 23:ScreenName 24:Searchable 25:S 26:SC 27:text/ 28:text/plain
+      29:text/x-vCalendar 2A:text/x-vCard 2B:Topic 2C:T 2D:Type 2E:U 2F:US 30:www.wireless-village.org 31:AutoDelete 32:GM
+      33:Validity 34:DENIED 35:GRANTED 36:PENDING 37:ShowID 42:HTTP 43:SMS 78:www.openmobilealliance.org 79:Small 7A:Medium 7B:Big
+      7C:Huge 7D:Bold 7E:Italic 7F:Underline 80:Black 81:Silver 82:Gray 83:White 84:Maroon 85:Red 86:Purple 87:Fuchsia 88:Green
+      89:Lime 8A:Olive 8B:Yellow 8C:Navy 8D:Blue 8E:Teal 8F:Aqua 90:ATCL 91:CLC`;
+    const { numbers } = tokenTables['1.3'];
+    for (const pair of given.split(/\s+/))
+      expect(numbers.get(pair.slice(3)), pair).toBe(Number.parseInt(pair.slice(0, 2), 16));
+  });
+
   it('has the number of elements and values of each version', () => {
     const sizes = (['1.1', '1.2', '1.3'] as const).map((version) => tokenTables[version]);
     // 1.3 reads AnswerOptionsText as the same element as AnswerOptionText, and counts one of the two

@@ -84,18 +84,25 @@ function readRendering(output: string): string[] {
   return reading;
 }
 
+type Language = 'CSP11' | 'CSP12';
+
 /** What libwbxml's `wbxml2xml` writes for a document, as XML. */
-export function libwbxmlReading(wbxml: Buffer, language: 'CSP11' | 'CSP12'): string {
+export const libwbxmlReading = (wbxml: Buffer, language: Language): string =>
+  libwbxmlReadings([wbxml], language)[0]!;
+
+export function libwbxmlReadings(documents: readonly Buffer[], language: Language): string[] {
   const folder = mkdtempSync(join(tmpdir(), 'parley-wbxml-'));
   try {
     const file = join(folder, 'document.wbxml');
-    writeFileSync(file, wbxml);
-    const { stdout, stderr } = spawnSync('wbxml2xml', ['-m', '0', '-l', language, '-o', '-', file], {
-      encoding: 'utf8',
-      maxBuffer: 64 << 20,
+    return documents.map((wbxml) => {
+      writeFileSync(file, wbxml);
+      const { stdout, stderr } = spawnSync('wbxml2xml', ['-m', '0', '-l', language, '-o', '-', file], {
+        encoding: 'utf8',
+        maxBuffer: 64 << 20,
+      });
+      if (stdout === '') throw new Error(stderr);
+      return stdout;
     });
-    if (stdout === '') throw new Error(stderr);
-    return stdout;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
