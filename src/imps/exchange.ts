@@ -81,7 +81,9 @@ async function one(work: Work, transaction: Transaction): Promise<void> {
     return;
   }
   if (transaction.mode === 'Response') {
-    const more = session && (await guarded(context, () => answered(context, session, transaction)));
+    const run = (of: SessionRecord) => () => answered(context, of, transaction);
+    const more =
+      session && (await guarded(context, () => refusing(context, session, primitive.name, run(session))));
     if (more) answer(work, id, more);
     if (primitive.name === 'MessageDelivered') work.acknowledged = id;
     return;
@@ -159,12 +161,12 @@ async function noSession(work: Work, { id, primitive }: Transaction): Promise<vo
 }
 
 /** Makes a refusal the answer. */
-async function refusing(
+async function refusing<T extends Element | undefined>(
   context: ImpsContext,
   session: SessionRecord,
   name: string,
-  run: () => Promise<Element>,
-): Promise<Element> {
+  run: () => Promise<T>,
+): Promise<T | Element> {
   try {
     return await run();
   } catch (error) {

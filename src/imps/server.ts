@@ -1,20 +1,12 @@
-import type { Clock } from '../base/clock.js';
-import type { Logger } from '../base/log.js';
-import type { Trail } from '../base/trail.js';
-import type { Store } from '../store/store.js';
-import { SessionKeeper } from './access/session-keeper.js';
 import type { UserId } from './address/wv-address.js';
 import { Cir } from './cir/cir.js';
 import type { Element } from './codec/element.js';
-import { impsConfig, type ImpsConfigInput } from './config.js';
-import type { Endpoints, ImpsContext } from './context.js';
+import type { Endpoints } from './context.js';
+import { createContext, type ContextOptions } from './create-context.js';
 import { deliverTo, report, send } from './delivery/courier.js';
-import { Mailbox } from './delivery/mailbox.js';
 import { notifyOffline } from './delivery/offline-notification.js';
-import { Outbox } from './delivery/outbox.js';
 import { endSession } from './lifecycle.js';
-import { localPorts } from './local-ports.js';
-import type { ImpsPorts, Pager, UserDirectory } from './ports.js';
+import type { Pager, UserDirectory } from './ports.js';
 import { PapPager } from './push/pap.js';
 import { Replies } from './replies.js';
 import { replaceOwn } from './services/presence-store.js';
@@ -22,7 +14,6 @@ import { presenceChanged } from './services/presence-subscriptions.js';
 import { sendSystemMessage, type SystemMessage } from './services/system-messages.js';
 import type { SmscState } from './sms/smsc-link.js';
 import { SmsTransport } from './sms/sms-transport.js';
-import { Sequence } from './state/ids.js';
 import { sessions, type MessageRecord, type SessionRecord } from './state/records.js';
 import type { StatusCode } from './status.js';
 import { Sweeper } from './sweeper.js';
@@ -30,16 +21,7 @@ import { Conversation } from './transport/conversation.js';
 import { splitEndpoint } from './transport/endpoint.js';
 import { HttpTransport } from './transport/http.js';
 
-export interface ImpsServerOptions {
-  readonly store: Store;
-  readonly clock: Clock;
-  readonly trail: Trail;
-  readonly log: Logger;
-  /** Configuration; what is left out has its default. */
-  readonly config?: ImpsConfigInput;
-  /** Ports that are left out are those of a server that is alone. */
-  readonly ports?: Partial<ImpsPorts>;
-}
+export type ImpsServerOptions = ContextOptions;
 
 /** What somebody outside sends to a user: a gateway, or the operator. */
 export type IncomingMessage = Pick<MessageRecord, 'sender' | 'contentType' | 'content'> &
@@ -95,33 +77,10 @@ export interface ImpsConnections {
 
 /** Builds the server; nothing listens before `start`. */
 export function createImpsServer(options: ImpsServerOptions): ImpsServer {
-  const { store, clock, trail, log } = options;
-  const config = impsConfig.parse(options.config ?? {});
-  const ids = new Sequence(clock);
-  const { repeatAfter, inFlight } = config.polling;
   let draining = false;
-  const endpoints: Endpoints = {
-    http: '',
-    cirHost: '',
-    cirPort: 0,
-    cirMethods: [],
-    cirWorks: () => undefined,
-  };
   const pagers: Pager[] = [...(options.ports?.pagers ?? [])];
-  const context: ImpsContext = {
-    store,
-    clock,
-    trail,
-    log,
-    config,
-    ids,
-    ports: { ...localPorts(store), ...options.ports, pagers },
-    sessions: new SessionKeeper(store, clock),
-    outbox: new Outbox(store, clock, ids, { repeatAfter: repeatAfter * 1000, inFlight }),
-    mailbox: new Mailbox(store, clock, config.messages.waitingLimit),
-    endpoints,
-    draining: () => draining,
-  };
+  const context = createContext(options, pagers, () => draining);
+  const { store, clock, config, endpoints, ids } = context;
   const cir = new Cir(context);
   const conversation = new Conversation(context, new Replies());
   const { smpp, pushProxy } = config;

@@ -25,6 +25,13 @@ export class MemoryStore implements Store {
     return rows;
   }
 
+  /** A store with the same records, which are then changed apart. */
+  copy(): MemoryStore {
+    const copy = new MemoryStore();
+    for (const [name, rows] of this.#tables) copy.#tables.set(name, new Map(rows));
+    return copy;
+  }
+
   /** How many records a table holds. */
   size(table: Table<unknown>): number {
     return this.#rows(table.name).size;

@@ -43,14 +43,16 @@ export function openEnvelope(root: Element, version: CspVersion): CspMessage {
   if (!session || !descriptor) throw incomplete('no SessionDescriptor');
   const sessionId = textOf(descriptor, 'SessionID')?.trim();
   const type = textOf(descriptor, 'SessionType')?.trim();
-  const transactions = childrenOf(session, 'Transaction').map(openTransaction);
+  const given = childrenOf(session, 'Transaction');
+  const transactions = given.map(openTransaction);
   if (transactions.length === 0) throw incomplete('no Transaction');
+  const descriptors = given.map((transaction) => child(transaction, 'TransactionDescriptor'));
   return {
     version,
     sessionType: type === 'Inband' || (type !== 'Outband' && sessionId) ? 'Inband' : 'Outband',
     sessionId: sessionId === '' ? undefined : sessionId,
     transactions,
-    poll: flagOf(session, 'Poll'),
+    poll: [session, ...descriptors].map((place) => flagOf(place, 'Poll')).find((flag) => flag !== undefined),
     cir: flagOf(session, 'CIR'),
   };
 }

@@ -21,9 +21,10 @@ export interface Shape {
 
 const malformed = (name: string) => impsError('imps-text-malformed', `the value of ${name.slice(0, 40)}`);
 
+/** Values in parentheses; `()` holds none. */
 function group(name: string, value: TextValue | undefined): readonly TextValue[] {
   if (value === undefined || typeof value === 'string') throw malformed(name);
-  return value;
+  return value.length === 1 && value[0] === '' ? [] : value;
 }
 
 function text(name: string, value: TextValue | undefined): string {
@@ -280,7 +281,11 @@ export const presenceList: Shape = {
     if (typeof value === 'string')
       return element(name, value === '' ? undefined : readAttribute(name, value));
     const alone = value.length === 2 && typeof value[0] === 'string' && typeof value[1] !== 'string';
-    return element(name, alone ? readAttribute(name, value) : value.map((each) => readAttribute(name, each)));
+    if (alone) return element(name, readAttribute(name, value));
+    return element(
+      name,
+      group(name, value).map((each) => readAttribute(name, each)),
+    );
   },
 };
 

@@ -170,7 +170,7 @@ class WbxmlReader {
     switch (token) {
       case 0x02: {
         const codePoint = this.#integer();
-        if (codePoint > 0x10ffff || (codePoint >= 0xd800 && codePoint < 0xe000))
+        if (codePoint === 0 || codePoint > 0x10ffff || (codePoint >= 0xd800 && codePoint < 0xe000))
           throw malformed('entity out of range');
         return this.#count(String.fromCodePoint(codePoint));
       }
@@ -227,7 +227,8 @@ class WbxmlReader {
       return text ?? '';
     }
     const text = this.#charset.decode(opaque);
-    return text.includes('\ufffd') ? undefined : this.#count(text);
+    // no XML text has a zero in it either
+    return text.includes('\ufffd') || text.includes('\0') ? undefined : this.#count(text);
   }
 
   #inlineString(): string {
