@@ -249,7 +249,7 @@ describe('the extension of a 1-1 session to a group (Figure 9)', () => {
     await endOneToOne(party, session);
   });
 
-  it('goes on after the function was killed between steps 8 and 9', async () => {
+  it('goes on after the function was killed between steps 8 and 9', { timeout: 120_000 }, async () => {
     const config = JSON.stringify({ sip: patient });
     const first = new Program(['serve'], { config, env: { PARLEY_AUTH: 'none' } });
     cleanups.push(() => first.dispose());

@@ -91,34 +91,38 @@ const TEXTS = ['0001', '0002', '0003', '0004', '0005'];
 const inOrder = new RegExp(TEXTS.map((text) => `text ${text}\\.`).join('[^]*'));
 
 describe('a group whose node is killed', () => {
-  it('is joined again by its members, and no acknowledged message is missing', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'parley-groups-'));
-    cleanups.push(() => rmSync(folder, { recursive: true, force: true }));
-    const store = `lmdb:${join(folder, 'data')}`;
-    const first = await program(store);
-    const { focus, alice, bob } = await group(first.port);
-    await bob.until(/MSRP open0001 200/);
-    await say(alice, 'sip:alice@ims.test', TEXTS);
-    first.process.child.kill('SIGKILL');
-    await first.process.exit();
+  it(
+    'is joined again by its members, and no acknowledged message is missing',
+    { timeout: 120_000 },
+    async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'parley-groups-'));
+      cleanups.push(() => rmSync(folder, { recursive: true, force: true }));
+      const store = `lmdb:${join(folder, 'data')}`;
+      const first = await program(store);
+      const { focus, alice, bob } = await group(first.port);
+      await bob.until(/MSRP open0001 200/);
+      await say(alice, 'sip:alice@ims.test', TEXTS);
+      first.process.child.kill('SIGKILL');
+      await first.process.exit();
 
-    const second = await program(store);
-    const [carol, answer, phone] = await rejoined('carol', 4, second.port, focus);
-    expect(answer.contacts[0]!.uriText).toBe(focus);
-    expect(answer.get('Contribution-ID')).toBe('g77');
-    expect(answer.get('Subject')).toBe('Trip planning');
-    await carol.until(inOrder);
-    const [backAgain] = await rejoined('bob', 5, second.port, focus);
-    await say(carol, 'sip:carol@ims.test', ['0009']);
-    await backAgain.until(/text 0009\./);
-    phone.send('SUBSCRIBE', focus, { Event: 'conference', Expires: '3600' });
-    const notify = await phone.peer.request('NOTIFY');
-    expect(Buffer.from(notify.body).toString()).toMatch(/<user entity="sip:alice@ims.test"|<user-count>2</);
-  });
+      const second = await program(store);
+      const [carol, answer, phone] = await rejoined('carol', 4, second.port, focus);
+      expect(answer.contacts[0]!.uriText).toBe(focus);
+      expect(answer.get('Contribution-ID')).toBe('g77');
+      expect(answer.get('Subject')).toBe('Trip planning');
+      await carol.until(inOrder);
+      const [backAgain] = await rejoined('bob', 5, second.port, focus);
+      await say(carol, 'sip:carol@ims.test', ['0009']);
+      await backAgain.until(/text 0009\./);
+      phone.send('SUBSCRIBE', focus, { Event: 'conference', Expires: '3600' });
+      const notify = await phone.peer.request('NOTIFY');
+      expect(Buffer.from(notify.body).toString()).toMatch(/<user entity="sip:alice@ims.test"|<user-count>2</);
+    },
+  );
 
   it.skipIf(missing('redis-server'))(
     'is taken over by another node, and while it lives every node leads to it',
-    { timeout: 60_000 },
+    { timeout: 120_000 },
     async () => {
       const redis = await RedisServer.start();
       cleanups.push(() => redis.dispose());

@@ -158,7 +158,7 @@ export class Focus {
       disconnection: { method: 'booted', reason: GONE.Reason },
     });
     this.#invitations.cancel(identity, GONE.Reason);
-    this.#subscriptions.end(identity);
+    this.#subscriptions.endOf(identity);
     for (const leg of [...this.#legs]) if (leg.identity === identity) this.#hangUp(leg, GONE);
     this.#switch.drop(identity);
     await this.#endIfTooFew();
@@ -293,6 +293,7 @@ export class Focus {
         .then(() => this.#endIfTooFew()),
     );
     if (!forGood) return;
+    this.#subscriptions.endOf(identity);
     for (const other of [...this.#legs]) if (other.identity === identity) this.#hangUp(other, GONE);
     this.#switch.drop(identity);
   }

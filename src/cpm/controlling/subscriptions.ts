@@ -65,11 +65,19 @@ export class Subscriptions {
     }
   }
 
-  /** Ends those of one user, or all: the group, or the right to watch it, has gone. */
-  end(identity?: string): void {
+  /** The group has gone, or its sessions have: all end (RFC 6665 §4.1.3: `noresource`). */
+  end(): void {
+    for (const { dialog } of [...this.#all]) this.#terminate(dialog, 'noresource');
+  }
+
+  /** A user has lost the right to watch the group (`rejected`). */
+  endOf(identity: string): void {
     for (const { dialog, identity: own } of [...this.#all])
-      if (identity === undefined || identity === own)
-        this.#send(dialog.destroy({ 'Subscription-State': 'terminated;reason=noresource' }));
+      if (identity === own) this.#terminate(dialog, 'rejected');
+  }
+
+  #terminate(dialog: Dialog, reason: string): void {
+    this.#send(dialog.destroy({ 'Subscription-State': `terminated;reason=${reason}` }));
   }
 
   #notifyFull(subscription: Subscription): void {
