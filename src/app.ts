@@ -112,7 +112,16 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       config.gateway.enabled && config.roles.includes('imps') && core
         ? await makeGateway(
             config,
-            { ...parts('gateway'), stack, core: core.host, registrar: core.registrar, devices, msrp, nodes },
+            {
+              ...parts('gateway'),
+              stack,
+              core: core.host,
+              registrar: core.registrar,
+              subscribers,
+              devices,
+              msrp,
+              nodes,
+            },
             disposers,
           )
         : undefined;
@@ -167,6 +176,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       subscribers,
       profiles,
       imps: imps?.server,
+      gateway,
       participating,
       controlling,
       trail,

@@ -6,6 +6,7 @@ import type { MsrpEndpoint } from '../msrp/session/index.js';
 import type { RegisteredDevices } from '../reg-event/devices.js';
 import type { Registrar } from '../registrar/registrar.js';
 import type { Nodes } from './nodes.js';
+import type { Subscribers } from '../registrar/subscribers.js';
 import type { Disposers, ServiceParts } from './parts.js';
 
 /**
@@ -20,6 +21,7 @@ export async function makeGateway(
   }: Omit<ServiceParts, 'core'> & {
     core: Core;
     registrar: Registrar;
+    subscribers: Subscribers;
     devices: RegisteredDevices;
     msrp: MsrpEndpoint;
     nodes: Nodes;

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { loadConfig, readConfigFile, type ConfigSource } from '../config/load.js';
 import { ApiClient } from './api-client.js';
+import { gatewayCommand } from './gateway.js';
 import { groupsCommand } from './groups.js';
 import { impsCommand } from './imps.js';
 import { loadCommand } from './load-command.js';
@@ -89,6 +90,7 @@ Exit codes: 0 done, 1 failed, 2 bad configuration, 3 an address is taken.`,
   program.addCommand(sessionsCommand(context));
   program.addCommand(groupsCommand(context));
   program.addCommand(impsCommand(context));
+  program.addCommand(gatewayCommand(context));
   program.addCommand(trailCommand(context));
   program.addCommand(loadCommand());
   return program;

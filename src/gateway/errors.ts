@@ -19,5 +19,6 @@ export const gatewayErrors = defineErrors({
   },
   'gateway-session-limit': { sip: 486, http: 409, text: 'the phone has as many sessions as allowed' },
   'gateway-session-over': { sip: 481, http: 409, text: 'the session is over' },
+  'gateway-row-invalid': { sip: 400, http: 400, text: 'a row of an import is not complete' },
   'gateway-method': { sip: 405, http: 405, text: 'the gateway has no such method for phones' },
 });

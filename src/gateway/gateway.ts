@@ -9,6 +9,7 @@ import { clientKey, type ImpsPorts, type ImpsServer, type UserId } from '../imps
 import type { MsrpEndpoint } from '../msrp/session/index.js';
 import type { RegisteredDevices } from '../reg-event/devices.js';
 import type { Registrar } from '../registrar/registrar.js';
+import type { Subscribers } from '../registrar/subscribers.js';
 import type { ServerRequest, SipStack } from '../sip/stack.js';
 import type { Store } from '../store/store.js';
 import { AddressMap } from './addresses/address-map.js';
@@ -21,8 +22,10 @@ import { Notifications } from './messages/notifications.js';
 import { Reports } from './messages/reports.js';
 import { ToCpm } from './messages/to-cpm.js';
 import { ToPhone } from './messages/to-phone.js';
+import { Migration } from './migration/migration.js';
 import { SessionRecords } from './sessions/session-records.js';
 import { Sessions } from './sessions/sessions.js';
+import { Traffic } from './traffic.js';
 
 export interface GatewayOptions {
   readonly config: GatewayConfig;
@@ -33,6 +36,7 @@ export interface GatewayOptions {
   readonly log: Logger;
   readonly core: Core;
   readonly registrar: Registrar;
+  readonly subscribers: Subscribers;
   readonly devices: RegisteredDevices;
   /** SIP domains of this server, the first one its name. */
   readonly domains: readonly string[];
@@ -61,10 +65,14 @@ export class Gateway implements Service {
   readonly addresses: AddressMap;
   readonly devices: DeviceMap;
   readonly phones: Phones;
+  readonly migration: Migration;
+  /** What went through, by direction and reason. */
+  readonly traffic: Traffic;
   /** What the IMPS server is given. */
   readonly ports: Pick<ImpsPorts, 'router' | 'observer'>;
   readonly #options: GatewayOptions;
-  readonly #host: string;
+  /** Host of the phones' contacts. */
+  readonly host: string;
   readonly #reports: Reports;
   readonly #notifications: Notifications;
   readonly #toPhone: ToPhone;
@@ -78,7 +86,7 @@ export class Gateway implements Service {
   constructor(options: GatewayOptions) {
     const { config, store, clock, trail, registrar, core, domains, impsDomain } = options;
     this.#options = options;
-    this.#host = `imps-gateway.${domains[0]!}`;
+    this.host = `imps-gateway.${domains[0]!}`;
     const imps = (): ImpsServer => this.#imps!;
     const setOf = (aor: string): Promise<string | undefined> => registrar.setOf(aor);
     const identityOf = (user: UserId): Promise<string | undefined> => this.#identityOf(user);
@@ -90,19 +98,28 @@ export class Gateway implements Service {
       setOf,
     });
     this.devices = new DeviceMap({ store, clock, trail, isLive: (client) => this.#isLive(client) });
+    this.migration = new Migration({
+      ...options,
+      imps,
+      addresses: this.addresses,
+      devices: this.devices,
+      home: impsDomain,
+    });
     this.phones = new Phones({
       ...options,
       imps,
       devices: this.devices,
-      host: this.#host,
+      host: this.host,
       sessions: (set) => this.#sessions.offered(set),
       identityOf,
       path: (user) => core.standIn(this, user),
     });
+    this.traffic = new Traffic(trail);
     this.#reports = new Reports(store, clock, imps);
     const common = {
       ...options,
       imps,
+      traffic: this.traffic,
       addresses: this.addresses,
       reports: this.#reports,
       setOf,
@@ -115,14 +132,14 @@ export class Gateway implements Service {
     });
     const toCpm = new ToCpm({
       ...common,
-      host: this.#host,
+      host: this.host,
       session: (phone, key) => this.#sessions.find(phone, key),
     });
     this.#toPhone = new ToPhone({ ...common, home: impsDomain, notifications: this.#notifications });
     this.#records = new SessionRecords({ ...options, now: () => clock.now() });
     this.#sessions = new Sessions({
       ...common,
-      host: this.#host,
+      host: this.host,
       records: this.#records,
       toPhone: this.#toPhone,
       messageBytes: config.messageBytes,
@@ -166,7 +183,7 @@ export class Gateway implements Service {
   }
 
   serves({ requestUri, ownRoute }: ServerRequest): boolean {
-    return requestUri.host === this.#host && ownRoute !== undefined;
+    return requestUri.host === this.host && ownRoute !== undefined;
   }
 
   async handle({ request, response }: ServiceCall, _next: Next): Promise<void> {

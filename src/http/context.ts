@@ -9,6 +9,7 @@ import type { MessageService } from '../cpm/messages/message-service.js';
 import type { SessionRecords } from '../cpm/participating/session-records.js';
 import type { Policies } from '../cpm/policy/policies.js';
 import type { RunningGroups } from '../cpm/controlling/running-groups.js';
+import type { Gateway } from '../gateway/gateway.js';
 import type { ImpsServer } from '../imps/index.js';
 import type { RegEventSubscriber } from '../reg-event/subscriber.js';
 import type { Registrar } from '../registrar/registrar.js';
@@ -30,6 +31,8 @@ export interface HttpContext {
   readonly profiles: Profiles;
   /** Undefined without the role. */
   readonly imps: ImpsServer | undefined;
+  /** Undefined without the roles imps and core. */
+  readonly gateway: Gateway | undefined;
   /** Undefined without the role `participating`. */
   readonly participating: ParticipatingContext | undefined;
   /** Undefined without the role `controlling`. */

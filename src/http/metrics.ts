@@ -1,13 +1,14 @@
 import type { FastifyInstance } from 'fastify';
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 import type { RunningGroups } from '../cpm/controlling/running-groups.js';
+import type { Gateway } from '../gateway/gateway.js';
 import type { ImpsServer } from '../imps/index.js';
 import type { HttpContext } from './context.js';
 
 /** `/metrics`: every decision of the trail by its code, readiness, and what Node.js knows of the process. */
 export function metricsRoutes(
   server: FastifyInstance,
-  { trail, stack, store, controlling, imps }: HttpContext,
+  { trail, stack, store, controlling, imps, gateway }: HttpContext,
 ): void {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
@@ -41,6 +42,7 @@ export function metricsRoutes(
   };
   if (controlling) groupMetrics(gauge, controlling);
   if (imps) impsMetrics(gauge, imps);
+  if (gateway) gatewayMetrics(registry, gateway);
   server.get('/metrics', { schema: { hide: true } }, async (_request, reply) => {
     void reply.type(registry.contentType);
     return registry.metrics();
@@ -77,5 +79,19 @@ function impsMetrics(gauge: AddGauge, imps: ImpsServer): void {
   gauge('parley_imps_smsc_queued', 'Short messages that wait for the SMSC', () => {
     const { queued = 0, inFlight = 0 } = imps.connections().smsc ?? {};
     return queued + inFlight;
+  });
+}
+
+/** What went through the gateway, by direction and reason. */
+function gatewayMetrics(registry: Registry, { traffic }: Gateway): void {
+  new Counter({
+    name: 'parley_gateway_passages_total',
+    help: 'Messages and reports through the gateway, by direction, outcome and reason',
+    labelNames: ['direction', 'outcome', 'reason'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { count, ...labels } of traffic.counts()) this.inc(labels, count);
+    },
   });
 }

@@ -2,6 +2,7 @@ import swagger from '@fastify/swagger';
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { Server } from 'node:http';
 import { ParleyError } from '../base/errors.js';
+import { gatewayRoutes } from './api/gateway.js';
 import { groupRoutes } from './api/groups.js';
 import { impsRoutes } from './api/imps.js';
 import { messageRoutes } from './api/messages.js';
@@ -68,6 +69,7 @@ export async function startHttp(context: HttpContext): Promise<HttpServer> {
       policyRoutes(api, context);
       groupRoutes(api, context);
       impsRoutes(api, context);
+      gatewayRoutes(api, context);
       trailRoutes(api, context);
       api.get('/openapi.json', { schema: { hide: true } }, () => server.swagger());
     },

@@ -18,6 +18,7 @@ export { codeOf, CspClient, message } from './client/csp-client.js';
 export { textCoding, wbxmlCoding, xmlCoding } from './codec/coding.js';
 export { child, childrenOf, element, textOf, type Element } from './codec/element.js';
 export type { MessageRecord, SessionRecord, UserRecord } from './state/records.js';
+export { countOf } from './state/count.js';
 export { statusTitles, type StatusCode } from './status.js';
 export type { Address } from './delivery/routing.js';
 export { takesMessages } from './delivery/courier.js';

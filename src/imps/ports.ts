@@ -13,8 +13,8 @@ export interface UserDirectory {
   /** @returns the record as it is then, or undefined when there is no such user */
   change(user: UserId, fn: (current: UserRecord) => UserRecord): Promise<UserRecord | undefined>;
   remove(user: UserId): Promise<void>;
-  /** Every user, in order of addresses; a search walks them. */
-  all(): AsyncIterable<UserRecord>;
+  /** Every user, in order of addresses, or those after one; a search walks them. */
+  all(after?: UserId): AsyncIterable<UserRecord>;
 }
 
 /** What became of a message that a router was offered. */

@@ -9,6 +9,7 @@ import { endSession } from './lifecycle.js';
 import type { Pager, UserDirectory } from './ports.js';
 import { PapPager } from './push/pap.js';
 import { Replies } from './replies.js';
+import { exportContacts, importContact, type ContactEntry } from './services/contact-import.js';
 import { replaceOwn } from './services/presence-store.js';
 import { presenceChanged } from './services/presence-subscriptions.js';
 import { sendSystemMessage, type SystemMessage } from './services/system-messages.js';
@@ -66,6 +67,13 @@ export interface ImpsServer {
   sendSystemMessage(user: UserId, message: SystemMessage): Promise<string>;
   /** What this node is connected to. */
   connections(): ImpsConnections;
+  /**
+   * Puts a contact into a contact list of a user, which is made when it is not there.
+   * @returns false when it is there already. @throws CspRefusal 752 for a list that is not the user's, 531, 753, 754
+   */
+  importContact(entry: ContactEntry): Promise<boolean>;
+  /** Contacts of all users in order of their addresses, after those of one user. */
+  contacts(after?: UserId): AsyncIterable<ContactEntry>;
 }
 
 export interface ImpsConnections {
@@ -152,6 +160,8 @@ export function createImpsServer(options: ImpsServerOptions): ImpsServer {
     },
     sendSystemMessage: (user, message) => sendSystemMessage(context, user, message),
     connections: () => ({ cir: cir.connections, smsc: sms?.state }),
+    importContact: (entry) => importContact(context, entry),
+    contacts: (after) => exportContacts(context, after),
   };
 }
 

@@ -1,8 +1,16 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { v5 } from 'uuid';
 import { describe, expect, it } from 'vitest';
 import { VirtualClock } from '../../src/base/clock.js';
 import { MemoryTrail } from '../../src/base/trail.js';
 import { DeviceMap } from '../../src/gateway/identity/device-map.js';
-import { clientUuid, imeiOf, type ImpsClient } from '../../src/gateway/identity/instance-name.js';
+import {
+  CLIENT_NAME_SPACE,
+  clientUuid,
+  imeiOf,
+  type ImpsClient,
+} from '../../src/gateway/identity/instance-name.js';
 import { InstanceId } from '../../src/identity/instance-id.js';
 import type { UserId } from '../../src/imps/index.js';
 import { MemoryStore } from '../tools/memory-store.js';
@@ -35,6 +43,16 @@ describe('the Instance ID of an IMPS client', () => {
     expect(clientUuid(client('wv:ZOMI2.0.*$NoWire@FLY.X95.384759'))).toBe(
       '46e137ec-561d-58b2-bf11-4d8b8b2e7c58',
     );
+  });
+
+  it('is computed in a name space that anybody can compute, and that the documentation names with an example', () => {
+    expect(CLIENT_NAME_SPACE).toBe(v5('imps-client.parley', v5.DNS));
+    const page = readFileSync(resolve(import.meta.dirname, '../../docs/gateway.md'), 'utf8');
+    const example = /UUID\('(\S+)'\),\s+'(.*)'\)\)"\n +(\S+)/.exec(page)!;
+    const name = example[2]!.replaceAll('\\n', '\n').replaceAll('\\$', '$');
+    expect([example[1], example[3]]).toEqual([CLIENT_NAME_SPACE, v5(name, example[1]!)]);
+    const [user, url] = name.split('\n');
+    expect(clientUuid(client(url!, '', user as UserId))).toBe(example[3]);
   });
 
   it('is another one for each user, Client-ID and ApplicationID', () => {

@@ -20,7 +20,9 @@ export class GatewayWorld {
   }
 
   static async start(settings: Record<string, unknown> = {}): Promise<GatewayWorld> {
-    return new GatewayWorld(await startParley({ auth: 'none', subscribers, ...settings }));
+    const { sip, ...others } = settings;
+    const calm = { overloadDelay: 60_000, ...(sip as object | undefined) };
+    return new GatewayWorld(await startParley({ auth: 'none', subscribers, ...others, sip: calm }));
   }
 
   /** A SIP device, registered. */
@@ -62,13 +64,13 @@ export class GatewayWorld {
   }
 }
 
-/** Calls until it gives something, at most 5 seconds. */
+/** Calls until it gives something, at most 30 seconds. */
 export async function until<T>(what: () => Promise<T | undefined> | T | undefined): Promise<T> {
-  const end = Date.now() + 5_000;
+  const end = Date.now() + 30_000;
   for (;;) {
     const found = await what();
     if (found !== undefined) return found;
-    if (Date.now() > end) throw new Error('it did not come within 5 seconds');
+    if (Date.now() > end) throw new Error('it did not come within 30 seconds');
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

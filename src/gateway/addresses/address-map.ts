@@ -78,9 +78,37 @@ export class AddressMap {
     return gone;
   }
 
+  /**
+   * What an address is on the other side, for people: nothing is made.
+   * @throws ParleyError `gateway-address-invalid` for what is none, `gateway-address-unknown` for one without a counterpart
+   */
+  async explain(address: string): Promise<{ wv: UserId; aor: Aor; by: AddressPair['source'] | 'rule' }> {
+    const { home, domains } = this.#options;
+    if (/^(?:sips?|tel):/i.test(address)) {
+      const aor = parseAor(address);
+      const identity = ((await this.#options.setOf(aor)) ?? aor) as Aor;
+      const wv =
+        (await this.#options.store.get(reversePairs, identity))?.wv ?? wvByRule(identity, domains, home);
+      if (wv === undefined || (await this.toAor(wv)) !== identity)
+        throw new ParleyError('gateway-address-unknown', address.slice(0, 80));
+      return { wv, aor: identity, by: (await this.pairOf(wv))?.source ?? 'rule' };
+    }
+    const wv = parseUserId(address, home);
+    if (wv === undefined) throw new ParleyError('gateway-address-invalid', address.slice(0, 80));
+    const aor = await this.toAor(wv);
+    if (aor === undefined) throw new ParleyError('gateway-address-unknown', wv);
+    return { wv, aor, by: (await this.pairOf(wv))?.source ?? 'rule' };
+  }
+
+  /** What is laid down for a `wv:` address. */
+  pairOf(wv: UserId): Promise<AddressPair | undefined> {
+    return this.#options.store.get(addressPairs, wv);
+  }
+
   /** Everything laid down, in order of `wv:` addresses. */
-  async *list(): AsyncGenerator<AddressPair> {
-    for await (const { value } of this.#options.store.scan(addressPairs)) yield value;
+  async *list(after?: string): AsyncGenerator<AddressPair> {
+    const range = after === undefined ? {} : { after };
+    for await (const { value } of this.#options.store.scan(addressPairs, range)) yield value;
   }
 
   async #put(pair: AddressPair): Promise<AddressPair> {

@@ -50,9 +50,12 @@ export class DeviceMap {
     return owner && this.find(user, owner.uuid);
   }
 
-  /** Devices of one user, or of all, in order of User-IDs. */
-  async *list(user?: UserId): AsyncGenerator<DeviceRecord> {
-    const range = user === undefined ? {} : { prefix: keyOf(user, '') };
+  /** Devices of one user, or of all, in order of User-IDs. @param after User-ID, tab and UUID of the last one seen */
+  async *list(user?: UserId, after?: string): AsyncGenerator<DeviceRecord> {
+    const range = {
+      ...(user === undefined ? {} : { prefix: keyOf(user, '') }),
+      ...(after === undefined ? {} : { after }),
+    };
     for await (const { value } of this.#options.store.scan(gatewayDevices, range)) yield value;
   }
 

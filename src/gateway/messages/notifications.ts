@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../base/clock.js';
 import type { Logger } from '../../base/log.js';
-import type { Trail } from '../../base/trail.js';
 import { cpmServices } from '../../identity/cpm-services.js';
 import { formatCpim, IMDN_NAMESPACE } from '../../msrp/cpim/index.js';
 import { formatImdn, IMDN_TYPE } from '../../msrp/imdn.js';
 import type { SipStack } from '../../sip/stack.js';
 import { table, type Store } from '../../store/store.js';
+import type { Traffic } from '../traffic.js';
 import { conversationId } from './identifiers.js';
 
 /** A notification to the sender of a message, until the SIP side has it. */
@@ -42,7 +42,7 @@ export interface NotificationsOptions {
   readonly stack: SipStack;
   readonly store: Store;
   readonly clock: Clock;
-  readonly trail: Trail;
+  readonly traffic: Traffic;
   readonly log: Logger;
   /** Sends message/cpim in an open session. @returns false when it does not arrive, or is no longer open */
   inSession(session: string, octets: Uint8Array): Promise<boolean>;
@@ -91,20 +91,20 @@ export class Notifications {
   }
 
   async #try(notification: Notification): Promise<void> {
-    const { clock, store, trail } = this.#options;
+    const { clock, store, traffic } = this.#options;
     const { from, id, attempt, messageId, session } = notification;
     const told = session !== undefined && (await this.#options.inSession(session, this.#body(notification)));
     const status = told ? 200 : await this.#pager(notification);
     const pause = passing.has(status) ? PAUSES[attempt] : undefined;
     if (pause !== undefined) await this.#keep({ ...notification, attempt: attempt + 1 }, clock.now() + pause);
     else await store.update(notifications, id, () => ({ kind: 'remove', result: undefined }));
-    trail.record({
-      code: 'gateway.report-to-cpm',
+    traffic.note({
+      direction: 'report-to-cpm',
       outcome: status < 300 ? 'accepted' : pause === undefined ? 'refused' : 'noted',
       clause: 'RFC 5438 §7.2.1',
       subject: from,
       trace: messageId,
-      detail: String(status),
+      reason: String(status),
     });
   }
 

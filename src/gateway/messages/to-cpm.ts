@@ -1,4 +1,3 @@
-import type { Trail } from '../../base/trail.js';
 import { aorDomain, isTelAor, type Aor } from '../../identity/aor.js';
 import { cpmServices } from '../../identity/cpm-services.js';
 import { ICSI_REF, referenceValue } from '../../identity/feature-tags.js';
@@ -16,6 +15,7 @@ import type { SipStack } from '../../sip/stack.js';
 import type { AddressMap } from '../addresses/address-map.js';
 import type { Clock } from '../../base/clock.js';
 import { cspStatus } from '../status-map.js';
+import type { Traffic } from '../traffic.js';
 import { toMime } from './content.js';
 import { contributionId, conversationId } from './identifiers.js';
 import type { OpenSession } from '../sessions/open-session.js';
@@ -24,7 +24,7 @@ import type { Reports } from './reports.js';
 export interface ToCpmOptions {
   readonly stack: SipStack;
   readonly clock: Clock;
-  readonly trail: Trail;
+  readonly traffic: Traffic;
   readonly addresses: AddressMap;
   readonly devices: RegisteredDevices;
   readonly reports: Reports;
@@ -143,13 +143,13 @@ export class ToCpm {
   }
 
   #done(recipient: UserId, message: MessageRecord, status: StatusCode, reason: string): RouteVerdict {
-    this.#options.trail.record({
-      code: 'gateway.message-to-cpm',
+    this.#options.traffic.note({
+      direction: 'message-to-cpm',
       outcome: status === 200 ? 'accepted' : 'refused',
       clause: 'CSP SendMessage, RFC 3428',
       subject: recipient,
       trace: message.id,
-      detail: reason,
+      reason,
     });
     return status === 200 ? { kind: 'taken' } : { kind: 'refused', status };
   }

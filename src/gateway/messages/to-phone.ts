@@ -1,6 +1,5 @@
 import type { Clock } from '../../base/clock.js';
 import { ParleyError } from '../../base/errors.js';
-import type { Trail } from '../../base/trail.js';
 import {
   parseUserId,
   type ImpsServer,
@@ -14,6 +13,7 @@ import type { SipRequest } from '../../sip/message/message.js';
 import type { AddressMap } from '../addresses/address-map.js';
 import type { Phone } from '../devices/phones.js';
 import { sipStatus } from '../status-map.js';
+import type { Traffic } from '../traffic.js';
 import { toPhoneContent } from './content.js';
 import { originKey } from './identifiers.js';
 import { readIncoming, type Envelope, type Incoming } from './incoming.js';
@@ -22,7 +22,7 @@ import type { Reports } from './reports.js';
 
 export interface ToPhoneOptions {
   readonly clock: Clock;
-  readonly trail: Trail;
+  readonly traffic: Traffic;
   readonly addresses: AddressMap;
   readonly reports: Reports;
   readonly notifications: Notifications;
@@ -82,7 +82,7 @@ export class ToPhone {
     { content, head, asked, id }: Incoming,
     { session }: Pick<Phone, 'session'>,
   ): Promise<StatusCode> {
-    const { clock, imps, trail } = this.#options;
+    const { clock, imps, traffic } = this.#options;
     const now = clock.now();
     const sentAt = timeOf(head?.value('DateTime')) ?? date ?? now;
     const note: Note = {
@@ -104,13 +104,13 @@ export class ToPhone {
       origin: { key: originKey(sender.uri, id), note: JSON.stringify(note) },
       ...(expires === undefined ? {} : { expiresAt: now + Math.max(1, expires) * 1000 }),
     });
-    trail.record({
-      code: 'gateway.message-to-phone',
+    traffic.note({
+      direction: 'message-to-phone',
       outcome: status === 200 ? 'accepted' : 'refused',
       clause: 'CSP NewMessage, RFC 3428',
       subject: session.user,
       trace,
-      detail: String(status),
+      reason: String(status),
     });
     return status;
   }
@@ -136,16 +136,16 @@ export class ToPhone {
   }
 
   async #notification(octets: Uint8Array, user: UserId): Promise<number> {
-    const { reports, trail } = this.#options;
+    const { reports, traffic } = this.#options;
     const imdn = parseImdn(octets);
     const told = await reports.arrived(user, imdn);
-    trail.record({
-      code: 'gateway.report-to-phone',
+    traffic.note({
+      direction: 'report-to-phone',
       outcome: told ? 'accepted' : 'noted',
       clause: 'RFC 5438 §9',
       subject: user,
       trace: imdn.messageId,
-      detail: `${imdn.kind} ${imdn.status}`,
+      reason: `${imdn.kind} ${imdn.status}`,
     });
     return 200;
   }

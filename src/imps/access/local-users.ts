@@ -44,8 +44,9 @@ export class LocalUsers implements UserDirectory {
     );
   }
 
-  async *all(): AsyncIterable<UserRecord> {
-    for await (const { value } of this.#store.scan(users)) yield value;
+  async *all(after?: UserId): AsyncIterable<UserRecord> {
+    const range = after === undefined ? {} : { after };
+    for await (const { value } of this.#store.scan(users, range)) yield value;
   }
 
   #index(msisdn: string, user: UserId): Promise<void> {
