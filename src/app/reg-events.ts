@@ -1,5 +1,7 @@
 import type { Config } from '../config/schema.js';
 import { RegEventService } from '../core/reg-event-service.js';
+import { Watchers } from '../core/reg-event-watchers.js';
+import type { Profiles } from '../core/triggers/profiles.js';
 import { RegEventNotifier } from '../reg-event/notifier.js';
 import type { Gruus } from '../registrar/gruus.js';
 import type { RegistrationFeed } from '../registrar/registration-feed.js';
@@ -13,6 +15,7 @@ export function startRegEvents(
   parts: ServiceParts & {
     registrar: Registrar;
     subscribers: Subscribers;
+    profiles: Profiles;
     gruus: Gruus;
     feed: RegistrationFeed | undefined;
   },
@@ -23,8 +26,11 @@ export function startRegEvents(
     gruus: config.registrar.gruu ? gruus : undefined,
     settings: config.regEvent,
   });
-  core.use(
-    new RegEventService({ notifier, registrar: parts.registrar, trusted: new Set(config.sip.trusted) }),
-  );
+  const watchers = new Watchers({
+    ...parts,
+    domains: [config.domain, ...config.domains],
+    trusted: new Set(config.sip.trusted),
+  });
+  core.use(new RegEventService({ notifier, watchers }));
   return notifier;
 }

@@ -1,16 +1,11 @@
-import { ParleyError } from '../base/errors.js';
-import { parseAor } from '../identity/aor.js';
 import type { RegEventNotifier } from '../reg-event/notifier.js';
-import type { Registrar } from '../registrar/registrar.js';
 import type { SipRequest } from '../sip/message/message.js';
-import './errors.js';
+import type { Watchers } from './reg-event-watchers.js';
 import type { Service, ServiceCall, ServiceSubject } from './service.js';
 
 export interface RegEventServiceOptions {
   readonly notifier: RegEventNotifier;
-  readonly registrar: Registrar;
-  /** IP addresses of nodes of the trust domain: P-CSCFs and application servers. */
-  readonly trusted: ReadonlySet<string>;
+  readonly watchers: Watchers;
 }
 
 /**
@@ -36,24 +31,8 @@ export class RegEventService implements Service {
       response.send(489, { headers: { 'Allow-Events': 'reg' } });
       return;
     }
-    const watcher = (await this.#isUser(request, set))
-      ? 'user'
-      : this.#options.trusted.has(request.source.address)
-        ? 'network'
-        : 'stranger';
+    const watcher = await this.#options.watchers.judge(request, set);
     await this.#options.notifier.subscribe({ request, response, set, watcher });
-  }
-
-  /** Whether an identity that the network asserts is one of the set that is watched. */
-  async #isUser(request: SipRequest, set: string): Promise<boolean> {
-    for (const { uriText } of request.addresses('P-Asserted-Identity')) {
-      try {
-        if ((await this.#options.registrar.setOf(parseAor(uriText))) === set) return true;
-      } catch (error) {
-        if (!(error instanceof ParleyError)) throw error; // the URI of a server, say
-      }
-    }
-    return false;
   }
 }
 
