@@ -23,6 +23,8 @@ import { Reports } from './messages/reports.js';
 import { ToCpm } from './messages/to-cpm.js';
 import { ToPhone } from './messages/to-phone.js';
 import { Migration } from './migration/migration.js';
+import { Admission } from './sessions/admission.js';
+import { LargeMessages } from './sessions/large-messages.js';
 import { SessionRecords } from './sessions/session-records.js';
 import { Sessions } from './sessions/sessions.js';
 import { Traffic } from './traffic.js';
@@ -77,6 +79,7 @@ export class Gateway implements Service {
   readonly #notifications: Notifications;
   readonly #toPhone: ToPhone;
   readonly #records: SessionRecords;
+  readonly #admission: Admission;
   readonly #sessions: Sessions;
   #sweeps = 0;
   #imps: ImpsServer | undefined;
@@ -109,8 +112,9 @@ export class Gateway implements Service {
       ...options,
       imps,
       devices: this.devices,
+      registered: options.devices,
       host: this.host,
-      sessions: (set) => this.#sessions.offered(set),
+      sessions: (set) => this.#admission.offersSessions(set),
       identityOf,
       path: (user) => core.standIn(this, user),
     });
@@ -133,13 +137,16 @@ export class Gateway implements Service {
     const toCpm = new ToCpm({
       ...common,
       host: this.host,
+      large: new LargeMessages(common),
+      gruuOf: (user, session) => this.phones.gruuOf(user, session),
       session: (phone, key) => this.#sessions.find(phone, key),
     });
     this.#toPhone = new ToPhone({ ...common, home: impsDomain, notifications: this.#notifications });
     this.#records = new SessionRecords({ ...options, now: () => clock.now() });
+    this.#admission = new Admission({ ...common, host: this.host, messageBytes: config.messageBytes });
     this.#sessions = new Sessions({
       ...common,
-      host: this.host,
+      admission: this.#admission,
       records: this.#records,
       toPhone: this.#toPhone,
       messageBytes: config.messageBytes,

@@ -1,7 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { child, element, textOf } from '../../src/imps/codec/element.js';
-import { setPolicy } from '../cpm/participating/session-world.js';
-import { codeOf, message } from '../imps/tools/phone.js';
+import { cpmServices } from '../../src/identity/cpm-services.js';
+import { referenceValue } from '../../src/identity/feature-tags.js';
+import { SESSION, setPolicy } from '../cpm/participating/session-world.js';
+import { codeOf, detailsOf, message } from '../imps/tools/phone.js';
 import { chat, cpmDevice, SipChat } from './sip-chat.js';
 import { GatewayWorld, until } from './world.js';
 
@@ -123,4 +125,52 @@ it('refuses in a session what the phone cannot take, and takes what follows', as
   expect(await bob.say('no CPIM', 'message/cpim')).toBe(400);
   expect(await bob.say(chat('m-3', 'fits', { asks: '' }))).toBe(200);
   expect(await alice.messages()).toEqual(['fits']);
+});
+
+describe('a large message', () => {
+  const long = 'lang und breit '.repeat(2_000);
+
+  it('of a phone goes to a CPM user over MSRP, with its report', async () => {
+    const bob = await invitable();
+    const alice = await world.loggedIn('alice');
+    const sent = alice.request(message(long, ['wv:bob@ims.test'], element('DeliveryReport', true)));
+    const invite = await bob.answer();
+    expect(invite.contacts[0]!.uriText).toBe(await gruuOf('alice'));
+    expect(Buffer.from(invite.body).toString()).toMatch(/a=file-selector:size:\d+\r\n/);
+    expect(codeOf(await sent)).toBe(200);
+    expect(bob.heard[0]).toContain(long);
+    expect((await bob.phone.answer('BYE', 200)).callId).toBe(invite.callId);
+    const id = /imdn\.Message-ID: (\S+)/.exec(bob.heard[0]!)![1]!;
+    expect(invite.get('Contribution-ID')).toBe(id);
+  });
+
+  it('of a phone that nobody takes is refused, and the phone is told', async () => {
+    const bob = await invitable();
+    const alice = await world.loggedIn('alice');
+    const sent = alice.request(message(long, ['wv:bob@ims.test']));
+    await bob.phone.answer('INVITE', 486);
+    expect(detailsOf(await sent)).toEqual(['538 wv:bob@ims.test']);
+  });
+
+  it('to a phone is announced beyond its limit and fetched, and the report goes back', async () => {
+    const bob = await invitable();
+    const alice = await world.imps('alice').start(element('AcceptedPushLength', 1_000));
+    await world.settled();
+    const large = { ...SESSION, 'P-Preferred-Service': cpmServices.largeMessage };
+    const accept = `*;+g.3gpp.icsi-ref="${referenceValue([cpmServices.largeMessage])}"`;
+    expect((await bob.invite('sip:alice@ims.test', { ...large, 'Accept-Contact': accept })).status).toBe(200);
+    expect(await bob.say(chat('m-1', long))).toBe(200);
+    const [{ id, primitive } = { id: '', primitive: undefined }] = await alice.poll();
+    expect(primitive?.name).toBe('MessageNotification');
+    const messageId = element('MessageID', textOf(child(primitive, 'MessageInfo'), 'MessageID'));
+    await alice.respond(id, element('Status', element('Result', element('Code', 200))));
+    const got = await alice.request(element('GetMessage-Request', messageId));
+    expect(textOf(got, 'ContentData')).toBe(long);
+    await alice.request(element('MessageDelivered', messageId));
+    const notification = await bob.phone.answer('MESSAGE', 200);
+    expect(Buffer.from(notification.body).toString()).toMatch(
+      /<message-id>m-1<\/message-id>[^]*<delivered\/>/,
+    );
+    expect((await bob.bye()).status).toBe(200);
+  });
 });

@@ -1,3 +1,4 @@
+import { cpmServices } from '../../src/identity/cpm-services.js';
 import type { MsrpEndpoint } from '../../src/msrp/session/index.js';
 import { MsrpNegotiation, wholeMessages } from '../../src/msrp/session/index.js';
 import type { HeaderMap } from '../../src/sip/message/headers.js';
@@ -7,7 +8,7 @@ import { startEndpoint } from '../msrp/tools/endpoints.js';
 import type { Phone } from '../tools/phone.js';
 
 /** Contact parameters of a SIP device that speaks CPM sessions and messages. */
-export const cpmDevice = device(ALICE);
+export const cpmDevice = device(ALICE, [cpmServices.message, cpmServices.session, cpmServices.largeMessage]);
 
 /** A message as clients write it into a session. */
 export const chat = (

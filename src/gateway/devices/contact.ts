@@ -32,8 +32,9 @@ export const proofOf = ({ id }: SessionRecord): string =>
 /** Contact parameters of a phone: its Instance ID and what the services that it negotiated let it do (RFC 3840 §9). */
 export function contactParams(device: DeviceRecord, session: SessionRecord, sessions: boolean): string {
   const able = takesMessages(session);
-  const services = able ? [cpmServices.message, ...(sessions ? [cpmServices.session] : [])] : [];
-  const methods = ['MESSAGE', 'OPTIONS', ...(sessions ? ['INVITE', 'ACK', 'CANCEL', 'BYE'] : [])];
+  const messages = [cpmServices.message, cpmServices.largeMessage];
+  const services = able ? [...messages, ...(sessions ? [cpmServices.session] : [])] : [];
+  const methods = ['MESSAGE', 'OPTIONS', ...(able ? ['INVITE', 'ACK', 'CANCEL', 'BYE'] : [])];
   return [
     `;${SIP_INSTANCE}="${InstanceId.fromUrn(device.instance).value}"`,
     services.length > 0 ? `;${ICSI_REF}="${referenceValue(services)}"` : '',

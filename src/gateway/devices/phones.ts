@@ -4,6 +4,7 @@ import type { Logger } from '../../base/log.js';
 import type { Trail } from '../../base/trail.js';
 import { InstanceId } from '../../identity/instance-id.js';
 import type { ImpsServer, SessionObserver, SessionRecord, UserId } from '../../imps/index.js';
+import type { RegisteredDevices } from '../../reg-event/devices.js';
 import type { Registrar } from '../../registrar/registrar.js';
 import { clientOf, type DeviceMap } from '../identity/device-map.js';
 import { clientUuid } from '../identity/instance-name.js';
@@ -14,6 +15,8 @@ export interface PhonesOptions {
   readonly imps: () => ImpsServer;
   readonly registrar: Registrar;
   readonly devices: DeviceMap;
+  /** All devices of users, phones among them. */
+  readonly registered: RegisteredDevices;
   readonly clock: Clock;
   readonly trail: Trail;
   readonly log: Logger;
@@ -98,6 +101,19 @@ export class Phones implements SessionObserver {
         if (proofOf(session) === named.proof) return { session, device };
     }
     throw new ParleyError('gateway-phone-away');
+  }
+
+  /** GRUU of the device that an IMPS session is; undefined without one. */
+  async gruuOf(user: UserId, id: string): Promise<string | undefined> {
+    const identity = await this.#options.identityOf(user);
+    if (identity === undefined) return undefined;
+    for await (const session of this.#options.imps().sessions(user)) {
+      if (session.id !== id) continue;
+      const proof = proofOf(session);
+      const registered = await this.#options.registered.of(identity);
+      return registered.find(({ contact }) => contact.includes(proof))?.publicGruu;
+    }
+    return undefined;
   }
 
   #inOrder(session: SessionRecord, work: () => Promise<void>): void {

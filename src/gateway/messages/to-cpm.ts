@@ -1,6 +1,6 @@
 import { aorDomain, isTelAor, type Aor } from '../../identity/aor.js';
 import { cpmServices } from '../../identity/cpm-services.js';
-import { ICSI_REF, referenceValue } from '../../identity/feature-tags.js';
+import { hasIcsi, ICSI_REF, referenceValue } from '../../identity/feature-tags.js';
 import type {
   Address,
   ImpsServer,
@@ -18,6 +18,7 @@ import { cspStatus } from '../status-map.js';
 import type { Traffic } from '../traffic.js';
 import { toMime } from './content.js';
 import { contributionId, conversationId } from './identifiers.js';
+import type { LargeMessages } from '../sessions/large-messages.js';
 import type { OpenSession } from '../sessions/open-session.js';
 import type { Reports } from './reports.js';
 
@@ -35,6 +36,9 @@ export interface ToCpmOptions {
   readonly host: string;
   /** Largest body of a pager mode message, in octets. */
   readonly pagerBytes: number;
+  readonly large: LargeMessages;
+  /** GRUU of the device that an IMPS session is. */
+  gruuOf(user: UserId, session: string): Promise<string | undefined>;
   /** The open session of a phone with a user. @param key of the user's registration set, else the address */
   session(phone: string, key: string): OpenSession | undefined;
   setOf(aor: string): Promise<string | undefined>;
@@ -44,7 +48,23 @@ export interface ToCpmOptions {
   originating(user: { servedUser: string; set: string }): readonly string[];
 }
 
-/** What a phone sends to a CPM user, as a CPM standalone message in pager mode. */
+/** A message on its way to a CPM user. */
+interface Letter {
+  readonly recipient: UserId;
+  readonly message: MessageRecord;
+  /** Identity and registration set of the sender. */
+  readonly from: { readonly uri: string; readonly set: string };
+  readonly to: Aor;
+  /** Contribution-ID and Message-ID. */
+  readonly id: string;
+  /** message/cpim. */
+  readonly body: Buffer;
+}
+
+/** No device could be reached. */
+const away: ReadonlySet<number> = new Set([408, 430, 480, 503, 504]);
+
+/** What a phone sends to a CPM user: in their open session, or as a CPM standalone message in pager or large message mode. */
 export class ToCpm {
   readonly #options: ToCpmOptions;
 
@@ -54,48 +74,82 @@ export class ToCpm {
 
   /** Decides on a message to a user; resolves `taken` when the SIP side has it or has stored it. */
   async route(recipient: UserId, message: MessageRecord, address: Address): Promise<RouteVerdict> {
-    const aor = await this.#destination(recipient, message, address);
-    if (aor === undefined) return { kind: 'local' };
+    const to = await this.#destination(recipient, message, address);
+    if (to === undefined) return { kind: 'local' };
     const mime = toMime(message);
-    const sender = await this.#sender(message);
+    const from = await this.#sender(message);
     const id = contributionId(message.id, recipient);
     const body = formatCpim({
-      from: { name: '', uri: sender.uri },
-      to: [{ name: '', uri: aor }],
+      from: { name: '', uri: from.uri },
+      to: [{ name: '', uri: to }],
       dateTime: new Date(message.sentAt).toISOString(),
       namespaces: { imdn: { uri: IMDN_NAMESPACE, fields: imdnFields(id, message) } },
       mime: [['Content-Type', mime.type]],
       content: mime.octets,
     });
     if (message.deliveryReport) await this.#options.reports.expect(id, message, recipient);
-    if (await this.#inSession(message, aor, body)) return this.#done(recipient, message, 200, 'session');
-    if (body.length > this.#options.pagerBytes) {
-      if (message.deliveryReport) await this.#options.reports.forget(id);
-      // an IMPS user gets it whole from the server that both share
-      if (await this.#options.imps().users.find(recipient)) return { kind: 'local' };
-      return this.#done(recipient, message, 432, 'large');
-    }
+    const verdict = await this.#send({ recipient, message, from, to, id, body });
+    if (verdict.kind !== 'taken' && message.deliveryReport) await this.#options.reports.forget(id);
+    return verdict;
+  }
+
+  /** In the open session, else in pager mode while it fits, else in large message mode. */
+  async #send(letter: Letter): Promise<RouteVerdict> {
+    const { body, message, to } = letter;
+    if (await this.#inSession(message, to, body)) return this.#done(letter, 200, 'session');
+    if (body.length > this.#options.pagerBytes) return this.#large(letter);
+    const status = await this.#pager(letter);
+    return this.#done(letter, cspStatus(status), String(status));
+  }
+
+  async #pager({ message, from, to, id, body }: Letter): Promise<number> {
     const { clock, stack } = this.#options;
-    const response = await stack.request(aor, {
+    const { status } = await stack.request(to, {
       method: 'MESSAGE',
       headers: {
-        From: `<${sender.uri}>`,
-        To: `<${aor}>`,
-        'P-Asserted-Identity': `<${sender.uri}>`,
+        From: `<${from.uri}>`,
+        To: `<${to}>`,
+        'P-Asserted-Identity': `<${from.uri}>`,
         'P-Asserted-Service': cpmServices.message,
         'Accept-Contact': `*;${ICSI_REF}="${referenceValue([cpmServices.message])}"`,
-        'Conversation-ID': conversationId(sender.uri, aor),
+        'Conversation-ID': conversationId(from.uri, to),
         'Contribution-ID': id,
         Date: new Date(message.sentAt).toUTCString(),
         Expires: Math.max(1, Math.floor((message.expiresAt - clock.now()) / 1000)),
         'Content-Type': 'message/cpim',
       },
       body,
-      route: this.#options.originating({ servedUser: sender.uri, set: sender.set }),
+      route: this.#options.originating({ servedUser: from.uri, set: from.set }),
     });
-    const status = cspStatus(response.status);
-    if (status !== 200 && message.deliveryReport) await this.#options.reports.forget(id);
-    return this.#done(recipient, message, status, String(response.status));
+    return status;
+  }
+
+  /** A user of this IMPS server gets it whole from there when no device of its own takes it. */
+  async #large(letter: Letter): Promise<RouteVerdict> {
+    const { recipient, message, from, to, id, body } = letter;
+    const shared = (await this.#options.imps().users.find(recipient)) !== undefined;
+    if (shared && !(await this.#takesLarge(to))) return { kind: 'local' };
+    const gruu =
+      message.senderSession && (await this.#options.gruuOf(message.sender.user!, message.senderSession));
+    const status = await this.#options.large.send({
+      from: { ...from, gruu },
+      to,
+      contributionId: id,
+      conversationId: conversationId(from.uri, to),
+      octets: body,
+    });
+    // a refusal stands; one who is away gets it at the next login
+    return shared && away.has(status)
+      ? { kind: 'local' }
+      : this.#done(letter, cspStatus(status), `large ${status}`);
+  }
+
+  async #takesLarge(aor: Aor): Promise<boolean> {
+    const registered = await this.#options.devices.of(aor);
+    return registered.some(
+      ({ contact, features }) =>
+        !contact.endsWith(`@${this.#options.host}`) && hasIcsi(features, cpmServices.largeMessage),
+    );
   }
 
   /** Sends it in the session that the phone has with the user. @returns false when there is none, or the peer does not answer for it */
@@ -142,7 +196,7 @@ export class ToCpm {
     return identity === undefined || set === undefined ? { uri: user, set: user } : { uri: identity, set };
   }
 
-  #done(recipient: UserId, message: MessageRecord, status: StatusCode, reason: string): RouteVerdict {
+  #done({ recipient, message }: Letter, status: StatusCode, reason: string): RouteVerdict {
     this.#options.traffic.note({
       direction: 'message-to-cpm',
       outcome: status === 200 ? 'accepted' : 'refused',

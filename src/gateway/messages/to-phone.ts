@@ -95,6 +95,8 @@ export class ToPhone {
       session: open,
     };
     const converted = toPhoneContent(content, session);
+    // more than the phone can ever fetch
+    if (converted.content.length > (session.capabilities?.parserSize || Infinity)) return 432;
     const { status } = await imps().deliver(session.user, {
       ...converted,
       session: session.id,

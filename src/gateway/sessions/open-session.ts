@@ -3,6 +3,7 @@ import { readParts } from '../../cpm/controlling/invitation.js';
 import type { UserId } from '../../imps/index.js';
 import type { MsrpNegotiation } from '../../msrp/session/index.js';
 import type { Dialog, ServerRequest, ServerResponse } from '../../sip/stack.js';
+import type { InvitationKind } from './admission.js';
 
 /** The user at the other end. */
 export interface Peer {
@@ -20,6 +21,7 @@ export const DIALOG_METHODS = 'ACK, BYE, CANCEL, INVITE, OPTIONS, UPDATE';
 export class OpenSession {
   /** Call-ID and our tag. */
   readonly id: string;
+  readonly kind: InvitationKind;
   /** Session-ID of the phone's IMPS session. */
   readonly phone: string;
   readonly peer: Peer;
@@ -29,13 +31,15 @@ export class OpenSession {
   readonly #media: MsrpNegotiation;
 
   constructor(options: {
+    readonly kind: InvitationKind;
     readonly dialog: Dialog;
     readonly media: MsrpNegotiation;
     readonly phone: string;
     readonly peer: Peer;
     readonly now: number;
   }) {
-    const { dialog, media, phone, peer, now } = options;
+    const { kind, dialog, media, phone, peer, now } = options;
+    this.kind = kind;
     this.id = `${dialog.callId}\t${dialog.localTag}`;
     this.dialog = dialog;
     this.#media = media;

@@ -2,25 +2,22 @@ import type { Clock } from '../../base/clock.js';
 import { ParleyError } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
 import type { Trail } from '../../base/trail.js';
-import { cpmServiceOf, preferences } from '../../core/cpm-invitation.js';
 import { readParts } from '../../cpm/controlling/invitation.js';
-import type { Policies } from '../../cpm/policy/policies.js';
 import { cpmServices } from '../../identity/cpm-services.js';
-import { hasIcsi, ICSI_REF, referenceValue, SIP_INSTANCE } from '../../identity/feature-tags.js';
-import { takesMessages } from '../../imps/index.js';
+import { ICSI_REF, referenceValue } from '../../identity/feature-tags.js';
 import {
   MsrpNegotiation,
   wholeMessages,
   type MsrpEndpoint,
   type WholeMessage,
 } from '../../msrp/session/index.js';
-import type { RegisteredDevices } from '../../reg-event/devices.js';
 import type { SipRequest } from '../../sip/message/message.js';
 import type { Dialog, ServerRequest, ServerResponse, SipStack } from '../../sip/stack.js';
 import type { Phone } from '../devices/phones.js';
 import { readIncoming, type Envelope } from '../messages/incoming.js';
 import type { ToPhone } from '../messages/to-phone.js';
 import { msrpStatus, sipStatus } from '../status-map.js';
+import type { Admission, InvitationKind } from './admission.js';
 import { DIALOG_METHODS, OpenSession, type Peer } from './open-session.js';
 import type { SessionRecords } from './session-records.js';
 
@@ -30,12 +27,9 @@ export interface SessionsOptions {
   readonly trail: Trail;
   readonly log: Logger;
   readonly msrp: MsrpEndpoint;
-  readonly policies: Policies;
-  readonly devices: RegisteredDevices;
+  readonly admission: Admission;
   readonly records: SessionRecords;
   readonly toPhone: ToPhone;
-  /** Host of the phones' own contacts. */
-  readonly host: string;
   /** Octets of one message. */
   readonly messageBytes: number;
   /** Milliseconds without a message after which a session ends. */
@@ -44,17 +38,17 @@ export interface SessionsOptions {
   /** The phone that a contact stands for. @throws ParleyError `gateway-phone-away` */
   phoneAt(contactUser: string | undefined): Promise<Phone>;
   setOf(aor: string): Promise<string | undefined>;
-  identityOf(user: Phone['session']['user']): Promise<string | undefined>;
 }
 
 const CLAUSE = 'OMA CPM §5.2.3.1.1';
 /** How long what ends may tell its peers when the process stops. */
 const FAREWELL_MS = 1_000;
 
-/** CPM 1-1 sessions of phones: the gateway answers for the phone and is the end of their MSRP. */
+/** CPM 1-1 sessions of phones, and large messages to them: the gateway answers for the phone and is the end of their MSRP. */
 export class Sessions {
   readonly #options: SessionsOptions;
   readonly #open = new Map<string, OpenSession>();
+  readonly #byPhone = new Map<string, Set<OpenSession>>();
   /** Invitations that are being answered, by IMPS session. */
   readonly #answering = new Map<string, number>();
 
@@ -66,26 +60,20 @@ export class Sessions {
     return this.#open.size;
   }
 
-  /** Whether phones of a user register the session service. */
-  async offered(set: string): Promise<boolean> {
-    return (await this.#options.policies.of(set)).phoneSessions !== 'refuse';
-  }
-
   /**
    * Answers an invitation for a phone as its user wishes.
-   * @throws ParleyError `gateway-session-refused`, `gateway-session-elsewhere`, `gateway-session-anonymous`,
-   * `gateway-session-limit`, `msrp-sdp-*`, `msrp-limit`
+   * @throws ParleyError as {@link Admission.admit}; `gateway-session-anonymous`, `gateway-session-limit`, `msrp-sdp-*`, `msrp-limit`
    */
   async invited(request: ServerRequest, response: ServerResponse, phone: Phone): Promise<void> {
     const { session } = phone;
-    await this.#judge(request, phone);
-    const peer = await this.#peerOf(request);
+    const kind = await this.#options.admission.admit(request, phone);
+    const peer = await this.#peerOf(request, kind);
     const answering = this.#answering.get(session.id) ?? 0;
     if (this.#of(session.id).length + answering >= this.#options.perPhone)
       throw new ParleyError('gateway-session-limit');
     this.#answering.set(session.id, answering + 1);
     try {
-      await this.#answer(request, response, session.id, peer);
+      await this.#answer(request, response, { kind, phone: session.id, peer });
     } finally {
       const left = this.#answering.get(session.id)! - 1;
       if (left > 0) this.#answering.set(session.id, left);
@@ -97,7 +85,7 @@ export class Sessions {
   find(phone: string, key: string): OpenSession | undefined {
     return this.#of(phone)
       .reverse()
-      .find(({ peer }) => peer.key === key);
+      .find(({ kind, peer }) => kind === 'session' && peer.key === key);
   }
 
   /** Sends message/cpim in an open session. @returns whether the peer has it */
@@ -130,31 +118,22 @@ export class Sessions {
   }
 
   #of(phone: string): OpenSession[] {
-    return [...this.#open.values()].filter((open) => open.phone === phone);
+    return [...(this.#byPhone.get(phone) ?? [])];
   }
 
-  async #judge(request: ServerRequest, { session }: Phone): Promise<void> {
-    const { devices, policies, host } = this.#options;
-    const group = cpmServiceOf(request) === cpmServices.groupSession || isFocus(request);
-    if (group || !takesMessages(session)) throw new ParleyError('gateway-session-refused');
-    const identity = await this.#options.identityOf(session.user);
-    const set = identity === undefined ? undefined : await this.#options.setOf(identity);
-    if (identity === undefined || set === undefined) throw new ParleyError('gateway-phone-away');
-    const { phoneSessions } = await policies.of(set);
-    if (phoneSessions === 'refuse') throw new ParleyError('gateway-session-refused');
-    if (phoneSessions === 'accept' || namesDevice(request)) return;
-    const others = (await devices.of(identity)).filter(({ contact }) => !contact.endsWith(`@${host}`));
-    if (others.some(({ features }) => hasIcsi(features, cpmServices.session)))
-      throw new ParleyError('gateway-session-elsewhere');
-  }
-
-  async #peerOf(request: ServerRequest): Promise<Peer> {
-    if (!request.has('P-Asserted-Identity')) throw new ParleyError('gateway-session-anonymous');
+  async #peerOf(request: ServerRequest, kind: InvitationKind): Promise<Peer> {
+    // what the phone sends back to somebody unknown would have to go to one of several
+    if (kind === 'session' && !request.has('P-Asserted-Identity'))
+      throw new ParleyError('gateway-session-anonymous');
     const { uri, wv } = await this.#options.toPhone.sender(request);
     return { uri, wv, key: (await this.#options.setOf(uri)) ?? uri };
   }
 
-  async #answer(request: ServerRequest, response: ServerResponse, phone: string, peer: Peer): Promise<void> {
+  async #answer(
+    request: ServerRequest,
+    response: ServerResponse,
+    about: { readonly kind: InvitationKind; readonly phone: string; readonly peer: Peer },
+  ): Promise<void> {
     const { stack, msrp, clock, messageBytes, records } = this.#options;
     const { description } = readParts(request);
     const answered: { open?: OpenSession } = {};
@@ -178,13 +157,14 @@ export class Sessions {
       acceptTypes: ['message/cpim', 'text/plain', 'application/im-iscomposing+xml'],
       acceptWrappedTypes: ['*'],
       maxSize: messageBytes,
+      ...(about.kind === 'large-message' ? { direction: 'recvonly' as const } : {}),
     });
     let dialog: Dialog;
     try {
       const body = description ? media.answer(description) : media.offer();
       dialog = await stack.createUAS(request, response, {
         headers: {
-          Contact: `<${request.uri}>;${ICSI_REF}="${referenceValue([cpmServices.session])}"`,
+          Contact: `<${request.uri}>;${ICSI_REF}="${referenceValue([serviceOf(about.kind)])}"`,
           Allow: DIALOG_METHODS,
           'Content-Type': 'application/sdp',
         },
@@ -194,7 +174,7 @@ export class Sessions {
       session.close();
       throw error;
     }
-    const open = new OpenSession({ dialog, media, phone, peer, now: clock.now() });
+    const open = new OpenSession({ ...about, dialog, media, now: clock.now() });
     answered.open = open;
     if (!description) this.#awaitAnswer(open, media);
     this.#adopt(open);
@@ -217,9 +197,13 @@ export class Sessions {
 
   #adopt(open: OpenSession): void {
     this.#open.set(open.id, open);
+    const others = this.#byPhone.get(open.phone) ?? new Set();
+    this.#byPhone.set(open.phone, others.add(open));
     this.#note('gateway.session-opened', open, open.peer.uri);
     open.dialog.onEnd((cause) => {
       this.#open.delete(open.id);
+      others.delete(open);
+      if (others.size === 0 && this.#byPhone.get(open.phone) === others) this.#byPhone.delete(open.phone);
       open.close();
       this.#note('gateway.session-ended', open, typeof cause === 'string' ? cause : cause.method);
       this.#background(this.#options.records.ended(open.dialog));
@@ -232,7 +216,12 @@ export class Sessions {
     try {
       const phone = await this.#options.phoneAt(invite.requestUri.user);
       const incoming = readIncoming(message.contentType, message.octets, `${open.id}\t${message.messageId}`);
-      const envelope: Envelope = { sender: open.peer, trace: open.dialog.callId, session: open.id };
+      const envelope: Envelope = {
+        sender: open.peer,
+        trace: open.dialog.callId,
+        // a large message is one way: what became of it goes by itself
+        session: open.kind === 'session' ? open.id : undefined,
+      };
       const control = await toPhone.control(incoming, phone);
       return msrpStatus(control ?? sipStatus(await toPhone.deliver(envelope, incoming, phone)));
     } catch (error) {
@@ -264,14 +253,5 @@ export class Sessions {
   }
 }
 
-/** RFC 3840 §9: the Contact of a focus. */
-const isFocus = (request: SipRequest): boolean =>
-  request.contacts.some(({ params }) => params.has('isfocus'));
-
-/** Whether the caller means one device: by its GRUU (RFC 7315 §4.2), or as preference (RFC 3841 §7.2.4). */
-function namesDevice(request: SipRequest): boolean {
-  return (
-    /;gr(?:[=;>]|$)/i.test(request.get('P-Called-Party-ID') ?? '') ||
-    preferences(request, 'Accept-Contact').some(({ terms }) => terms.some(({ tag }) => tag === SIP_INSTANCE))
-  );
-}
+const serviceOf = (kind: InvitationKind): string =>
+  kind === 'large-message' ? cpmServices.largeMessage : cpmServices.session;
