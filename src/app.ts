@@ -2,7 +2,7 @@ import { SystemClock } from './base/clock.js';
 import type { Logger } from './base/log.js';
 import { startBehindCore } from './app/behind-core.js';
 import { startControlling } from './app/controlling.js';
-import { startCore } from './app/core.js';
+import { startCore, type RunningCore } from './app/core.js';
 import { domainKey } from './app/domain-key.js';
 import { makeGateway } from './app/gateway.js';
 import { startImps, type RunningImps } from './app/imps.js';
@@ -27,6 +27,9 @@ import { Subscribers } from './registrar/subscribers.js';
 import type { SipStack } from './sip/stack.js';
 import { openStore } from './store/open.js';
 import type { Store } from './store/store.js';
+
+/** A node that stops in good order has that long to be there again. */
+const RESTART_MS = 10_000;
 
 /** Everything that runs, built once and handed on explicitly. */
 export interface App {
@@ -96,7 +99,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     const core = config.roles.includes('core')
       ? await startCore(
           config,
-          { clock, store, trail, stack, subscribers, profiles, shared, isNode: nodes.isNode },
+          { clock, store, trail, stack, subscribers, profiles, shared, nodes },
           (part) => log.child({ part }),
           disposers,
         )
@@ -147,6 +150,14 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
           log.error({ err: error }, 'deferred messages wait for the next registration'),
         );
     };
+    const takeOver = (running: RunningCore): void => {
+      running
+        .resume()
+        .then(() => running.start())
+        .catch((error: unknown) =>
+          log.error({ err: error }, 'subscriptions at a node that is gone stay there'),
+        );
+    };
     side.attach();
     const controlling = config.roles.includes('controlling')
       ? startControlling(
@@ -184,10 +195,19 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     });
     closeHttp = () => http.close();
     attachTo(http.server);
+    if (core && !shared) await core.resume();
     await stack.start();
     if (core && shared && config.sip.stack === 'embedded') {
-      await nodes.start(stack.listeners, core.registrar, resume);
+      await nodes.start(stack.listeners, core.registrar, {
+        onDeath() {
+          resume();
+          takeOver(core);
+        },
+        // one that only starts again goes on with its own
+        onGone: () => clock.after(RESTART_MS, () => takeOver(core)),
+      });
       disposers.push(() => nodes.close());
+      await core.resume();
     }
     side.start();
     gateway

@@ -20,6 +20,8 @@ export interface RunningCore extends ServiceSide {
   readonly host: Core;
   readonly registrar: Registrar;
   readonly gruus: Gruus;
+  /** Goes on with what a process that is no more had begun: this server's life before, or another node. */
+  resume(): Promise<void>;
 }
 
 /**
@@ -33,12 +35,12 @@ export async function startCore(
     subscribers: Subscribers;
     profiles: Profiles;
     shared: boolean;
-    isNode: Nodes['isNode'];
+    nodes: Pick<Nodes, 'instance' | 'endOf' | 'isNode'>;
   },
   logOf: (part: string) => Logger,
   disposers: Disposers,
 ): Promise<RunningCore> {
-  const { clock, store, trail, stack, subscribers, profiles, shared, isNode } = parts;
+  const { clock, store, trail, stack, subscribers, profiles, shared, nodes } = parts;
   const domains = [config.domain, ...config.domains];
   const authenticator = makeAuthenticator(config, { ...parts, nonceKey: await domainKey(store, 'nonces') });
   const gruus = await Gruus.open(store, config.registrar.gruuNameSpace);
@@ -74,7 +76,7 @@ export async function startCore(
     log: logOf('core'),
     domains,
     trusted,
-    isNode,
+    isNode: nodes.isNode,
     profiles,
     serverPatience: config.isc.patience,
     timerC: config.sip.timerC * 1000,
@@ -90,8 +92,7 @@ export async function startCore(
   disposers.push(() => registrationTriggers.close());
   stack.on('REGISTER', (request, response) => registrar.handle(request, response));
   const log = logOf('reg-event');
-  const regEvents = startRegEvents(config, { ...parts, log, core, registrar, gruus, feed });
-  disposers.push(() => regEvents.close());
+  const regEvents = startRegEvents(config, { ...parts, log, core, registrar, gruus, feed }, disposers);
   stack.onFlowClosed((flow) => {
     registrar
       .flowClosed(flow)
@@ -106,7 +107,8 @@ export async function startCore(
     devices: new LocalDevices(registrar, config.registrar.gruu ? gruus : undefined),
     setOf: (aor) => registrar.setOf(aor),
     attach: () => core.attach(),
-    start: () => {},
+    start: () => regEvents.tellResumed(),
+    resume: () => regEvents.resume(),
   };
 }
 

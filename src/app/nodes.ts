@@ -24,6 +24,14 @@ const BEAT_MS = 2_000;
 const LIFE_MS = 6_000;
 const DEAD_AT_ONCE = 100;
 
+/** What is heard of the other nodes. */
+export interface NodeListeners {
+  /** A node died; only one of the survivors is told. */
+  onDeath(): void;
+  /** A node that was known is there no more: it died, stopped, or began a new life. */
+  onGone(): void;
+}
+
 interface Parts {
   readonly store: Store;
   readonly clock: Clock;
@@ -38,12 +46,13 @@ export class Nodes {
   readonly instance = randomBytes(9).toString('base64url');
   readonly #parts: Parts;
   #registrar: Registrar | undefined;
-  #onDeath: () => void = () => {};
+  #listeners: NodeListeners | undefined;
   #own: { readonly key: string; readonly row: NodeRow } | undefined;
   /** By instance, and by UDP listener. */
   #ends = new Map<string, LocalEnd>();
   /** `host:port` of the listeners of the others. */
   #addresses = new Set<string>();
+  #instances = new Set<string>();
   #timer: Timer | undefined;
   #closed = false;
 
@@ -66,13 +75,13 @@ export class Nodes {
 
   /**
    * Joins with the stack's listeners; the flows of this node's life before are removed.
-   * @param onDeath called at one of the survivors when a node is gone.
+   * @param heard told of the other nodes.
    */
-  async start(listeners: readonly Listener[], registrar: Registrar, onDeath: () => void): Promise<void> {
+  async start(listeners: readonly Listener[], registrar: Registrar, heard: NodeListeners): Promise<void> {
     const [first] = listeners;
     if (!first) return;
     this.#registrar = registrar;
-    this.#onDeath = onDeath;
+    this.#listeners = heard;
     const end = { protocol: first.protocol, host: bracketed(first.address), port: first.port };
     const placeOf = (one: Listener): string => `${bracketed(one.address)}:${one.port}`;
     const udp = listeners.filter((one) => one.protocol === 'udp').map(placeOf);
@@ -112,6 +121,7 @@ export class Nodes {
   async #turn(): Promise<void> {
     await this.#beat();
     const { store, clock, log } = this.#parts;
+    let died = false;
     for (const key of await store.due(nodes, clock.now(), DEAD_AT_ONCE)) {
       // only one of the survivors removes the record, and buries the node
       const dead = await store.update(nodes, key, (current) =>
@@ -120,9 +130,12 @@ export class Nodes {
       if (dead === undefined) continue;
       log.warn({ node: key }, 'a node is gone; bindings over its connections are removed');
       await this.#bury(dead);
-      this.#onDeath();
+      died = true;
     }
+    const before = this.#instances;
     await this.#look();
+    if (died) this.#listeners?.onDeath();
+    if ([...before].some((instance) => !this.#instances.has(instance))) this.#listeners?.onGone();
   }
 
   /** @returns the instance that the record named before. */
@@ -140,14 +153,17 @@ export class Nodes {
   async #look(): Promise<void> {
     const ends = new Map<string, LocalEnd>();
     const addresses = new Set<string>();
+    const instances = new Set<string>();
     for await (const { key, value } of this.#parts.store.scan(nodes)) {
       if (key === this.#own!.key) continue;
       ends.set(value.instance, value.end);
+      instances.add(value.instance);
       for (const listener of value.udp) ends.set(listener, value.end);
       for (const listener of value.all) addresses.add(listener);
     }
     this.#ends = ends;
     this.#addresses = addresses;
+    this.#instances = instances;
   }
 
   /** Its connections are gone, and what only they could reach; its UDP flows stay for its next life. */

@@ -7,7 +7,9 @@ import type { Gruus } from '../registrar/gruus.js';
 import type { RegistrationFeed } from '../registrar/registration-feed.js';
 import type { Registrar } from '../registrar/registrar.js';
 import type { Subscribers } from '../registrar/subscribers.js';
-import type { ServiceParts } from './parts.js';
+import { SubscriptionKeeper } from '../subscriptions/subscription-keeper.js';
+import type { Nodes } from './nodes.js';
+import type { Disposers, ServiceParts } from './parts.js';
 
 /** Puts the notifier of registration events into the way of SUBSCRIBE. */
 export function startRegEvents(
@@ -18,11 +20,23 @@ export function startRegEvents(
     profiles: Profiles;
     gruus: Gruus;
     feed: RegistrationFeed | undefined;
+    nodes: Pick<Nodes, 'instance' | 'endOf'>;
   },
+  disposers: Disposers,
 ): RegEventNotifier {
-  const { core, gruus, ...others } = parts;
+  const { core, gruus, nodes, ...others } = parts;
+  // behind drachtio-server it is not known which of several nodes live
+  const isKnown = parts.feed === undefined || config.sip.stack === 'embedded';
+  const keeper = new SubscriptionKeeper({
+    ...parts,
+    event: 'reg',
+    node: nodes.instance,
+    isAlive: (node) => !isKnown || nodes.endOf(node) !== undefined,
+  });
+  disposers.push(() => keeper.close());
   const notifier = new RegEventNotifier({
     ...others,
+    keeper,
     gruus: config.registrar.gruu ? gruus : undefined,
     settings: config.regEvent,
   });
@@ -32,5 +46,6 @@ export function startRegEvents(
     trusted: new Set(config.sip.trusted),
   });
   core.use(new RegEventService({ notifier, watchers }));
+  disposers.push(() => notifier.close());
   return notifier;
 }

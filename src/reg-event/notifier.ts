@@ -1,24 +1,22 @@
-import type { Clock, Timer } from '../base/clock.js';
+import type { Clock } from '../base/clock.js';
 import { ParleyError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import type { Trail } from '../base/trail.js';
 import type { Gruus } from '../registrar/gruus.js';
 import type { Registrar } from '../registrar/registrar.js';
 import type { RegistrationFeed } from '../registrar/registration-feed.js';
-import type {
-  BindingChange,
-  ContactEvent,
-  Registration,
-  RegistrationEvent,
-} from '../registrar/registration.js';
+import type { BindingChange, Registration, RegistrationEvent } from '../registrar/registration.js';
 import type { Subscribers } from '../registrar/subscribers.js';
 import type { SipRequest } from '../sip/message/message.js';
-import type { Dialog, ServerRequest, ServerResponse, SipStack } from '../sip/stack.js';
+import type { ServerRequest, ServerResponse } from '../sip/stack.js';
+import type { KeptSubscription } from '../subscriptions/kept-subscription.js';
+import type { SubscriptionKeeper } from '../subscriptions/subscription-keeper.js';
 import './errors.js';
-import { REGINFO_TYPE, writeReginfo } from './reginfo.js';
+import { REGINFO_TYPE } from './reginfo.js';
+import { Subscription, type SubscriptionContext, type Watcher } from './subscription.js';
 
 export interface NotifierOptions {
-  readonly stack: SipStack;
+  readonly keeper: SubscriptionKeeper;
   readonly clock: Clock;
   readonly trail: Trail;
   readonly log: Logger;
@@ -49,23 +47,8 @@ export interface RegSubscribe {
   readonly response: ServerResponse;
   /** Key of the registration set that is watched. */
   readonly set: string;
-  /** The user itself (who also learns temporary GRUUs), a node of the trust domain, or anybody else. */
-  readonly watcher: 'user' | 'network' | 'stranger';
+  readonly watcher: Watcher | 'stranger';
 }
-
-const EMPTY: Registration = { bindings: [], instances: [] };
-
-/** After which a contact is no more. */
-const FINAL: ReadonlySet<ContactEvent> = new Set([
-  'expired',
-  'deactivated',
-  'probation',
-  'unregistered',
-  'rejected',
-]);
-
-/** Before the store is asked again for a state that it could not give. */
-const STORE_RETRY_MS = 1_000;
 
 /** All subscriptions to one registration set. */
 interface Watched {
@@ -74,42 +57,27 @@ interface Watched {
   readonly end: (() => void) | undefined;
 }
 
-/** One subscription: a dialog and what it was told. */
-class Subscription {
-  readonly set: string;
-  readonly dialog: Dialog;
-  readonly withTemporary: boolean;
-  version = 0;
-  /** Not told yet: the last change of each contact. */
-  pending = new Map<string, BindingChange>();
-  /** What the next document is made from. */
-  registration: Registration = EMPTY;
-  full = true;
-  /** How often the registration changed. */
-  changes = 0;
-  sending = false;
-  sentAt = -Infinity;
-  timer: Timer | undefined;
-
-  constructor(set: string, dialog: Dialog, withTemporary: boolean) {
-    this.set = set;
-    this.dialog = dialog;
-    this.withTemporary = withTemporary;
-  }
-}
+/** After a restart the watchers are told how things are, so many at a time. */
+const TOLD_AT_ONCE = 50;
+const TOLD_EVERY_MS = 100;
 
 /**
- * The notifier of the reg event package (RFC 3680, RFC 5628, 3GPP TS 24.229 §5.4.2.1). Subscriptions live in the process: after a
- * restart a refresh gets 481, on which the subscriber subscribes anew (RFC 6665 §4.1.2.2).
+ * The notifier of the reg event package (RFC 3680, RFC 5628, 3GPP TS 24.229 §5.4.2.1). Subscriptions outlive the process
+ * ({@link SubscriptionKeeper}).
  */
 export class RegEventNotifier {
   readonly #options: NotifierOptions;
+  readonly #context: SubscriptionContext;
   readonly #bySet = new Map<string, Watched>();
   readonly #unlisten: () => void;
+  /** Taken over, and to be told how things are. */
+  readonly #untold: Subscription[] = [];
+  #telling = false;
   #count = 0;
 
   constructor(options: NotifierOptions) {
     this.#options = options;
+    this.#context = { ...options, shared: options.feed !== undefined };
     this.#unlisten = options.registrar.onChange(({ set, changes, registration }: RegistrationEvent) =>
       this.#changed(set, changes, registration),
     );
@@ -120,13 +88,29 @@ export class RegEventNotifier {
     return this.#count;
   }
 
+  /** Goes on with the subscriptions of a process that is no more: of this server's life before, or of another node. */
+  async resume(): Promise<void> {
+    let count = 0;
+    for await (const kept of this.#options.keeper.orphans()) {
+      this.#untold.push(this.#add(kept));
+      count++;
+    }
+    if (count > 0) this.#options.log.info({ subscriptions: count }, 'subscriptions go on');
+  }
+
+  /** What may have happened while nobody was there is told to those whose subscriptions go on; called when requests can be sent. */
+  tellResumed(): void {
+    if (!this.#telling && this.#untold.length > 0) this.#tellNext();
+  }
+
   close(): void {
     this.#unlisten();
+    this.#untold.length = 0;
   }
 
   /** Answers a SUBSCRIBE outside dialogs and sends the first NOTIFY. @throws ParleyError `reg-event-*` */
   async subscribe({ request, response, set, watcher }: RegSubscribe): Promise<void> {
-    const { stack, trail, settings } = this.#options;
+    const { keeper, trail, settings } = this.#options;
     if (watcher === 'stranger') throw this.#refused('reg-event-forbidden', 'RFC 3680 §4.6', request, set);
     if (request.contacts.length !== 1)
       throw this.#refused('reg-event-no-contact', 'RFC 6665 §4.2.1.1', request, set);
@@ -135,11 +119,7 @@ export class RegEventNotifier {
     if (expires === undefined) return;
     if ((this.#bySet.get(set)?.subscriptions.size ?? 0) >= settings.perSet || this.#count >= settings.total)
       throw this.#refused('reg-event-too-many', 'RFC 6665 §4.2.1.1', request, set);
-    const dialog = await stack.createUAS(request, response, { headers: { Expires: expires } });
-    const subscription = new Subscription(set, dialog, watcher === 'user');
-    this.#add(subscription);
-    dialog.onRequest((again, answer) => this.#inDialog(subscription, again, answer));
-    dialog.onEnd(() => this.#remove(subscription));
+    const kept = await keeper.accept({ request, response, resource: set, watcher, expires });
     trail.record({
       code: 'reg-event.subscribed',
       outcome: 'accepted',
@@ -148,16 +128,7 @@ export class RegEventNotifier {
       trace: request.callId,
       detail: watcher,
     });
-    await this.#look(subscription);
-  }
-
-  /** Tells the whole state, as it is in the store unless a change tells it meanwhile. */
-  async #look(subscription: Subscription): Promise<void> {
-    const { changes } = subscription;
-    const found = (await this.#options.registrar.lookup(subscription.set)) ?? EMPTY;
-    if (subscription.changes === changes) subscription.registration = found;
-    subscription.full = true;
-    this.#notify(subscription);
+    await this.#add(kept).tellAll();
   }
 
   #refused(code: string, clause: string, request: SipRequest, set: string): ParleyError {
@@ -195,24 +166,27 @@ export class RegEventNotifier {
     }
     const expires = this.#grant(request, response);
     if (expires === undefined) return;
-    response.send(200, { headers: { Expires: expires } });
-    subscription.sentAt = -Infinity;
-    await this.#look(subscription);
+    await subscription.kept.refresh(request, response, expires);
+    if (subscription.kept.dialog.state !== 'terminated') await subscription.tellAll();
   }
 
-  #add(subscription: Subscription): void {
+  #add(kept: KeptSubscription): Subscription {
+    const subscription = new Subscription(kept, this.#context);
     const { set } = subscription;
     let watched = this.#bySet.get(set);
     if (!watched) {
-      const end = this.#options.feed?.watch(set, (changes) => this.#changed(set, changes));
+      const end = this.#options.feed?.watch(set, (changes) => this.#changed(set, changes, undefined));
       this.#bySet.set(set, (watched = { subscriptions: new Set(), end }));
     }
     watched.subscriptions.add(subscription);
     this.#count++;
+    kept.dialog.onRequest((again, answer) => this.#inDialog(subscription, again, answer));
+    kept.dialog.onEnd(() => this.#remove(subscription));
+    return subscription;
   }
 
   #remove(subscription: Subscription): void {
-    subscription.timer?.cancel();
+    subscription.close();
     const watched = this.#bySet.get(subscription.set);
     if (!watched?.subscriptions.delete(subscription)) return;
     this.#count--;
@@ -221,104 +195,24 @@ export class RegEventNotifier {
     watched.end?.();
   }
 
-  /** @param registration as the change left it; undefined when it is another node's and to be read. */
-  #changed(set: string, changes: readonly BindingChange[], registration?: Registration): void {
-    for (const subscription of this.#bySet.get(set)?.subscriptions ?? []) {
-      for (const change of changes) subscription.pending.set(change.binding.id, change);
-      if (registration) subscription.registration = registration;
-      subscription.changes++;
-      this.#notify(subscription);
-    }
+  #changed(set: string, changes: readonly BindingChange[], registration: Registration | undefined): void {
+    for (const subscription of this.#bySet.get(set)?.subscriptions ?? [])
+      subscription.changed(changes, registration);
   }
 
-  /** One NOTIFY at a time and no faster than the interval; what comes meanwhile goes into the next one. */
-  #notify(subscription: Subscription): void {
-    if (subscription.sending || subscription.timer) return;
-    const { clock, settings, log } = this.#options;
-    const wait = subscription.sentAt + settings.interval * 1000 - clock.now();
-    if (wait > 0) {
-      subscription.timer = clock.after(wait, () => {
-        subscription.timer = undefined;
-        this.#notify(subscription);
-      });
-      return;
+  #tellNext(): void {
+    const { clock, log } = this.#options;
+    this.#telling = true;
+    for (const subscription of this.#untold.splice(0, TOLD_AT_ONCE)) {
+      if (subscription.told || subscription.kept.dialog.state === 'terminated') continue;
+      subscription
+        .tellAll()
+        .catch((error: unknown) =>
+          log.warn({ err: error, set: subscription.set }, 'a watcher waits for the next change'),
+        );
     }
-    subscription.sending = true;
-    subscription.sentAt = clock.now();
-    this.#send(subscription)
-      .catch((error: unknown) =>
-        log.warn({ err: error, set: subscription.set }, 'a NOTIFY could not be sent'),
-      )
-      .finally(() => {
-        subscription.sending = false;
-        if (subscription.pending.size > 0 && subscription.dialog.state !== 'terminated')
-          this.#notify(subscription);
-      });
-  }
-
-  async #send(subscription: Subscription): Promise<void> {
-    const { clock, gruus, settings } = this.#options;
-    const { dialog, withTemporary } = subscription;
-    const { identities, pending, registration } = await this.#state(subscription);
-    const living = new Set(registration.bindings.map(({ id }) => id));
-    // what another node changed since is still to be told, and will be next
-    const changes = [...pending.values()].filter(
-      ({ event, binding }) => FINAL.has(event) !== living.has(binding.id),
-    );
-    const state = subscription.full ? 'full' : settings.documents;
-    subscription.full = false;
-    const body = writeReginfo({
-      identities,
-      registration,
-      changes,
-      version: subscription.version++,
-      state,
-      now: clock.now(),
-      gruus,
-      withTemporary,
-    });
-    // nothing is left to watch (3GPP TS 24.229 §5.4.2.1.2)
-    const over = registration.bindings.length === 0 && changes.length > 0;
-    await dialog.send({
-      method: 'NOTIFY',
-      body,
-      headers: {
-        'Content-Type': REGINFO_TYPE,
-        ...(over ? { 'Subscription-State': 'terminated;reason=deactivated' } : {}),
-      },
-    });
-  }
-
-  /**
-   * What the next document tells, with the changes it has taken from the subscription. Where other nodes change the registration
-   * too it is read after them, since what they and this node tell may come in another order than it happened.
-   */
-  async #state(subscription: Subscription): Promise<{
-    readonly identities: readonly string[];
-    readonly pending: ReadonlyMap<string, BindingChange>;
-    readonly registration: Registration;
-  }> {
-    const { subscribers, registrar, feed, clock, log } = this.#options;
-    const { set } = subscription;
-    for (;;) {
-      try {
-        const identities = (await subscribers.identity(set))?.set ?? [set];
-        // taken together, with no await in between: the changes are those of this registration, or of one before
-        const { pending } = subscription;
-        subscription.pending = new Map();
-        if (!feed) return { identities, pending, registration: subscription.registration };
-        try {
-          return { identities, pending, registration: (await registrar.lookup(set)) ?? EMPTY };
-        } catch (error) {
-          subscription.pending = new Map([...pending, ...subscription.pending]);
-          throw error;
-        }
-      } catch (error) {
-        if (subscription.dialog.state === 'terminated') throw error;
-        log.warn({ err: error, set }, 'a NOTIFY waits for the store');
-        await new Promise<void>((resolve) => clock.after(STORE_RETRY_MS, resolve));
-      }
-    }
+    if (this.#untold.length > 0) clock.after(TOLD_EVERY_MS, () => this.#tellNext());
+    else this.#telling = false;
   }
 }
 

@@ -131,6 +131,35 @@ export interface UasOptions {
   readonly headers?: HeaderMap;
   /** 200 unless given. */
   readonly status?: number;
+  /** Of a SUBSCRIBE: the 2xx waits for it. What it rejects with is thrown, and no dialog is made. */
+  beforeAnswer?(saved: SavedSubscription): Promise<void>;
+}
+
+/**
+ * A dialog by SUBSCRIBE on the notifier's side as plain data: another process, or this server after a restart, goes on with it
+ * ({@link SipStack.resumeSubscription}).
+ */
+export interface SavedSubscription {
+  readonly callId: string;
+  /** From of our requests, with our tag. */
+  readonly local: string;
+  /** To of our requests, with the peer's tag. */
+  readonly remote: string;
+  readonly routeSet: readonly string[];
+  /** The peer's Contact. */
+  readonly remoteTarget: string;
+  /** Our Contact, when the dialog's user gave one. */
+  readonly contact?: string | undefined;
+  /** Event of the SUBSCRIBE. */
+  readonly event: string;
+  /** The way to a peer directly behind one of our flows. */
+  readonly flow?: string | undefined;
+  /** CSeq of our last request, or a higher number. */
+  readonly localSequence: number;
+  /** CSeq of the peer's last request. */
+  readonly remoteSequence: number;
+  /** Milliseconds since the epoch. */
+  readonly expiresAt: number;
 }
 
 export interface UacOptions extends RequestOptions, ClientHooks {
@@ -161,15 +190,19 @@ export interface Dialog {
   /** Who made it. */
   readonly role: 'uac' | 'uas';
   readonly state: 'early' | 'confirmed' | 'terminated';
-  /** The request and response that made it. */
+  /** The request and response that made it; a notifier's dialog keeps the identifying fields of its SUBSCRIBE alone. */
   readonly request: SipRequest;
   readonly response: SipResponse | undefined;
+  /** Of a notifier's dialog, as it is now; of others undefined. */
+  readonly saved: SavedSubscription | undefined;
   /** Sends a request inside the dialog and gives its final response. */
   send(options: { method: string; headers?: HeaderMap; body?: Uint8Array | string }): Promise<SipResponse>;
   /** re-INVITE with a new body; the ACK is sent by the stack. */
   modify(body: Uint8Array | string, headers?: HeaderMap): Promise<SipResponse>;
   /** BYE, or SUBSCRIBE with Expires 0, or NOTIFY terminated, as the dialog's kind and role ask. */
   destroy(headers?: HeaderMap): Promise<void>;
+  /** Ends it here without a word to the peer: somebody else goes on with it. `onEnd` gets {@link LEFT}. */
+  leave(): void;
   /**
    * Gets the requests of the peer inside the dialog other than ACK, BYE and an empty PRACK: re-INVITE, UPDATE, INFO, MESSAGE, NOTIFY, REFER...
    * The last listener set counts. Without one, a refresh that changes nothing, OPTIONS and an INFO without package get 200, an offer 488,
@@ -180,6 +213,10 @@ export interface Dialog {
   /** Called once, when the dialog has ended by either side or by a failure; `cause` is the request that ended it, or the reason in words. */
   onEnd(listener: (cause: SipRequest | string) => void): void;
 }
+
+/** Causes after which a dialog lives on for its peer: {@link Dialog.leave}, and the end of the stack. */
+export const LEFT = 'left';
+export const STACK_CLOSED = 'stack closed';
 
 export interface B2buaOptions {
   /** Where the second leg goes. */
@@ -236,6 +273,8 @@ export interface SipStack {
   createUAS(request: ServerRequest, response: ServerResponse, options?: UasOptions): Promise<Dialog>;
   /** Sends an INVITE or SUBSCRIBE and becomes the dialog's UAC. Rejects with {@link FinalResponseError} on a final response that is not 2xx. */
   createUAC(uri: string, options: UacOptions): Promise<Dialog>;
+  /** Goes on with a notifier's dialog of another process, which sends nothing in it any more. */
+  resumeSubscription(saved: SavedSubscription): Dialog;
   /** Joins the caller's leg to a second one; ends, re-INVITEs and in-dialog requests cross over. */
   createB2BUA(
     request: ServerRequest,

@@ -10,6 +10,7 @@ const rows: Record<string, number> = {
   msrp: 1,
   store: 1,
   registrar: 2,
+  subscriptions: 2,
   'reg-event': 2,
   imps: 2,
   core: 3,
@@ -24,7 +25,7 @@ const rows: Record<string, number> = {
 };
 /** Folders that a folder of the same row must not know. */
 const strangers: Record<string, string[]> = {
-  imps: ['sip', 'registrar', 'reg-event', 'msrp'],
+  imps: ['sip', 'registrar', 'subscriptions', 'reg-event', 'msrp'],
   msrp: ['sip'],
   store: ['sip', 'msrp'],
 };

@@ -272,6 +272,28 @@ describe('a user that watches its own registration', () => {
     expect(second.cseq.number).toBe(first.cseq.number + 1);
   });
 
+  it('that refreshes while a NOTIFY is on its way gets the whole state after it', async () => {
+    const parley = await server();
+    const phone = await device(parley, 'alice', instance(IMEI));
+    const accepted = await phone.ask('SUBSCRIBE', AOR, REG);
+    const first = await phone.peer.request('NOTIFY');
+    const refresh = await phone.ask('SUBSCRIBE', AOR, {
+      ...REG,
+      From: accepted.get('From'),
+      To: accepted.get('To'),
+      'Call-ID': accepted.callId,
+    });
+    expect(refresh.status).toBe(200);
+    phone.peer.answer(first, 200, { Contact: `<${phone.contact}>` });
+    for (;;) {
+      const notify = await phone.answer('NOTIFY', 200);
+      if (notify.cseq.number === first.cseq.number) continue; // the first one came again
+      expect(notify.cseq.number).toBe(first.cseq.number + 1);
+      expect(reginfo(notify)).toMatchObject({ version: '1', state: 'full' });
+      return;
+    }
+  });
+
   it('with partial documents switched on gets only what changed', async () => {
     const parley = await server({ regEvent: { documents: 'partial' } });
     const phone = await device(parley, 'alice', instance(IMEI));

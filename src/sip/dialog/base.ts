@@ -6,7 +6,14 @@ import { locate } from '../embedded/outgoing.js';
 import type { HeaderMap } from '../message/headers.js';
 import type { SipRequest, SipResponse } from '../message/message.js';
 import { postprocessRoutes } from '../proxy/route.js';
-import type { Credentials, Dialog, Handler } from '../stack.js';
+import {
+  LEFT,
+  STACK_CLOSED,
+  type Credentials,
+  type Dialog,
+  type Handler,
+  type SavedSubscription,
+} from '../stack.js';
 import type { NextHop } from '../transaction/layer.js';
 import type { DialogEnvironment } from './environment.js';
 import type { DialogState } from './state.js';
@@ -85,6 +92,10 @@ export abstract class BaseDialog implements Dialog, DialogUser {
     return this.values.routeSet;
   }
 
+  get saved(): SavedSubscription | undefined {
+    return undefined;
+  }
+
   abstract modify(body: Uint8Array | string, headers?: HeaderMap): Promise<SipResponse>;
   abstract destroy(headers?: HeaderMap): Promise<void>;
   /** A request in CSeq order whose extensions are known. */
@@ -126,8 +137,12 @@ export abstract class BaseDialog implements Dialog, DialogUser {
     for (const listener of this.#ackListeners) this.#tell(listener, ack);
   }
 
+  leave(): void {
+    this.end(LEFT);
+  }
+
   close(): void {
-    this.end('stack closed');
+    this.end(STACK_CLOSED);
   }
 
   /** Sends a request of the dialog, answers a challenge to it, and draws the consequences of its final response. */

@@ -3,9 +3,10 @@ import type { Timer } from '../../base/clock.js';
 import type { Exchange } from '../embedded/authenticated.js';
 import { needsFlow } from '../embedded/contact.js';
 import type { InboundRequest, InboundResponse } from '../embedded/inbound.js';
-import type { HeaderMap } from '../message/headers.js';
-import type { SipRequest, SipResponse } from '../message/message.js';
-import type { UasOptions } from '../stack.js';
+import { parseAddress } from '../message/address.js';
+import { Headers, type HeaderMap } from '../message/headers.js';
+import { SipRequest, type SipResponse } from '../message/message.js';
+import type { SavedSubscription, UasOptions } from '../stack.js';
 import { BaseDialog, rejectUnsupported, type InDialogRequest } from './base.js';
 import { answerUnhandled } from './defaults.js';
 import type { DialogEnvironment } from './environment.js';
@@ -23,6 +24,17 @@ const DEFAULT_EXPIRES = 3_600;
 export class NotifierDialog extends BaseDialog {
   #expiry: Timer | undefined;
   #expiresAt = 0;
+
+  override get saved(): SavedSubscription {
+    const { callId, local, remote, routeSet, remoteTarget, localSequence, flow } = this.values;
+    const remoteSequence = this.values.remoteSequence ?? 0;
+    return {
+      ...{ callId, local, remote, routeSet, remoteTarget, flow, localSequence, remoteSequence },
+      contact: this.contact,
+      event: this.request.get('Event') ?? '',
+      expiresAt: this.#expiresAt,
+    };
+  }
 
   /** Seconds that the subscription has left. */
   get #remaining(): number {
@@ -111,12 +123,12 @@ export class NotifierDialog extends BaseDialog {
  * Accepts a SUBSCRIBE and becomes its notifier. The user sends the first NOTIFY at once (RFC 6665 §4.2.1.2).
  * @throws ParleyError when the SUBSCRIBE was refused here instead: `sip-bad-extension`; `sip-already-answered`.
  */
-export function acceptSubscribe(
+export async function acceptSubscribe(
   environment: DialogEnvironment,
   request: InboundRequest,
   response: InboundResponse,
   options: UasOptions,
-): NotifierDialog {
+): Promise<NotifierDialog> {
   if (response.finalStatus !== undefined) throw new ParleyError('sip-already-answered');
   if (rejectUnsupported(environment, request, response)) throw new ParleyError('sip-bad-extension');
   const asked = request.number('Expires') ?? DEFAULT_EXPIRES;
@@ -125,11 +137,47 @@ export function acceptSubscribe(
   const dialog = new NotifierDialog(environment, {
     values: DialogState.ofServer(request, built, needsFlow(request) ? request.source.flow : undefined),
     role: 'uas',
-    request,
-    response: built,
+    request: identified(request.uri, request.get('Event') ?? ''),
+    response: undefined,
+    contact: built.get('Contact'),
   });
   dialog.state = 'confirmed';
   dialog.extend(built.number('Expires') ?? asked);
+  try {
+    await options.beforeAnswer?.(dialog.saved);
+  } catch (error) {
+    dialog.leave();
+    throw error;
+  }
   dialog.accept(request, response, built);
   return dialog;
+}
+
+/** Goes on with a dialog of another process. */
+export function resumeSubscription(environment: DialogEnvironment, saved: SavedSubscription): NotifierDialog {
+  const { local, remote, remoteTarget, contact, event, expiresAt } = saved;
+  const values = new DialogState({
+    ...saved,
+    localTag: parseAddress(local, 'From').params.get('tag') ?? '',
+    remoteTag: parseAddress(remote, 'To').params.get('tag') ?? '',
+    flow: saved.flow,
+  });
+  const request = identified(remoteTarget, event);
+  const dialog = new NotifierDialog(environment, {
+    values,
+    role: 'uas',
+    request,
+    response: undefined,
+    contact,
+  });
+  dialog.state = 'confirmed';
+  dialog.extend(Math.max(0, (expiresAt - environment.clock.now()) / 1_000));
+  return dialog;
+}
+
+/** What a dialog keeps of its SUBSCRIBE: 100,000 of them may live for days. */
+function identified(uri: string, event: string): SipRequest {
+  const headers = new Headers();
+  headers.append('Event', event);
+  return new SipRequest('SUBSCRIBE', uri, headers);
 }

@@ -6,7 +6,7 @@ import type { Trail } from '../../base/trail.js';
 import { createB2bua } from '../b2bua/b2bua.js';
 import type { SipRequest, SipResponse } from '../message/message.js';
 import type { DialogEnvironment } from '../dialog/environment.js';
-import { acceptSubscribe } from '../dialog/notifier.js';
+import { acceptSubscribe, resumeSubscription } from '../dialog/notifier.js';
 import { MIN_SE_SECONDS } from '../dialog/session-timer.js';
 import { UacSubscribe } from '../dialog/subscriber.js';
 import { DialogTable } from '../dialog/table.js';
@@ -24,6 +24,7 @@ import type {
   ProxyOptions,
   ProxyResult,
   RequestOptions,
+  SavedSubscription,
   ServerRequest,
   ServerResponse,
   SipStack,
@@ -177,6 +178,10 @@ class EmbeddedStack implements SipStack {
     if (inbound.method === 'SUBSCRIBE') return acceptSubscribe(this.#environment, inbound, answer, options);
     if (!answer.invite) throw new ParleyError('sip-unsupported', `a dialog by ${inbound.method}`);
     return acceptInvite(this.#environment, answer.invite, inbound, answer, options);
+  }
+
+  resumeSubscription(saved: SavedSubscription): Dialog {
+    return resumeSubscription(this.#environment, saved);
   }
 
   async createUAC(uri: string, options: UacOptions): Promise<Dialog> {

@@ -1,0 +1,193 @@
+import type { Clock, Timer } from '../base/clock.js';
+import type { Logger } from '../base/log.js';
+import type { Gruus } from '../registrar/gruus.js';
+import type { Registrar } from '../registrar/registrar.js';
+import type { BindingChange, ContactEvent, Registration } from '../registrar/registration.js';
+import type { Subscribers } from '../registrar/subscribers.js';
+import type { KeptSubscription, Notification } from '../subscriptions/kept-subscription.js';
+import { REGINFO_TYPE, writeReginfo } from './reginfo.js';
+
+/** What all subscriptions are given. */
+export interface SubscriptionContext {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly registrar: Registrar;
+  readonly subscribers: Subscribers;
+  /** Undefined when GRUUs are switched off. */
+  readonly gruus: Gruus | undefined;
+  readonly settings: {
+    /** Documents after the first hold everything (`full`, as 3GPP TS 24.229 wants) or what changed (`partial`, RFC 3680 §5.1). */
+    readonly documents: 'full' | 'partial';
+    /** Seconds between two NOTIFYs of one subscription at least; what happens meanwhile comes together (RFC 3680 §4.10). */
+    readonly interval: number;
+  };
+  /** Whether other nodes change registrations too. */
+  readonly shared: boolean;
+}
+
+/** Who watches: the user itself (who also learns temporary GRUUs), or a node of the trust domain. */
+export type Watcher = 'user' | 'network';
+
+interface State {
+  readonly identities: readonly string[];
+  readonly changes: readonly BindingChange[];
+  readonly registration: Registration;
+}
+
+const EMPTY: Registration = { bindings: [], instances: [] };
+const nothing: ReadonlyMap<string, BindingChange> = new Map();
+
+/** After which a contact is no more. */
+const FINAL: ReadonlySet<ContactEvent> = new Set([
+  'expired',
+  'deactivated',
+  'probation',
+  'unregistered',
+  'rejected',
+]);
+
+/** Before the store is asked again for a state that it could not give. */
+const STORE_RETRY_MS = 1_000;
+
+/** One watcher of one registration set: what it was told, and what is still to be told. */
+export class Subscription {
+  readonly kept: KeptSubscription;
+  readonly #context: SubscriptionContext;
+  /** Not told yet: the last change of each contact. */
+  #pending: ReadonlyMap<string, BindingChange> = nothing;
+  /** What the next document is made from, when that is known. */
+  #registration: Registration | undefined;
+  #full = true;
+  /** Something is to be told that is no change. */
+  #wanted = false;
+  /** How often the registration changed. */
+  #changes = 0;
+  #sending = false;
+  #sentAt = -Infinity;
+  #timer: Timer | undefined;
+
+  constructor(kept: KeptSubscription, context: SubscriptionContext) {
+    this.kept = kept;
+    this.#context = context;
+  }
+
+  get set(): string {
+    return this.kept.resource;
+  }
+
+  /** Whether something was sent by this process. */
+  get told(): boolean {
+    return this.#sentAt > -Infinity;
+  }
+
+  /** Tells the whole state at once, as it is in the store unless a change tells it meanwhile. */
+  async tellAll(): Promise<void> {
+    const changes = this.#changes;
+    const found = await this.#context.registrar.lookup(this.set);
+    if (this.#changes === changes) this.#registration = found ?? EMPTY;
+    this.#full = true;
+    this.#wanted = true;
+    this.#sentAt = -Infinity;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#notify();
+  }
+
+  /** @param registration as the change left it; undefined when it is another node's and to be read. */
+  changed(changes: readonly BindingChange[], registration: Registration | undefined): void {
+    const pending = new Map(this.#pending);
+    for (const change of changes) pending.set(change.binding.id, change);
+    this.#pending = pending;
+    if (registration) this.#registration = registration;
+    this.#changes++;
+    this.#notify();
+  }
+
+  close(): void {
+    this.#timer?.cancel();
+  }
+
+  /** One NOTIFY at a time and no faster than the interval; what comes meanwhile goes into the next one. */
+  #notify(): void {
+    if (this.#sending || this.#timer) return;
+    const { clock, settings, log } = this.#context;
+    const wait = this.#sentAt + settings.interval * 1000 - clock.now();
+    if (wait > 0) {
+      this.#timer = clock.after(wait, () => {
+        this.#timer = undefined;
+        this.#notify();
+      });
+      return;
+    }
+    this.#sending = true;
+    this.#wanted = false;
+    this.#sentAt = clock.now();
+    this.#send()
+      .catch((error: unknown) => log.warn({ err: error, set: this.set }, 'a NOTIFY could not be sent'))
+      .finally(() => {
+        this.#sending = false;
+        if ((this.#wanted || this.#pending.size > 0) && this.kept.dialog.state !== 'terminated')
+          this.#notify();
+      });
+  }
+
+  async #send(): Promise<void> {
+    const state = await this.#state();
+    await this.kept.notify((version) => this.#document(state, version));
+  }
+
+  #document({ identities, changes, registration }: State, version: number): Notification {
+    const { clock, gruus, settings } = this.#context;
+    const state = this.#full ? 'full' : settings.documents;
+    this.#full = false;
+    const body = writeReginfo({
+      identities,
+      registration,
+      changes,
+      version,
+      state,
+      now: clock.now(),
+      gruus,
+      withTemporary: this.kept.watcher === 'user',
+    });
+    // nothing is left to watch (3GPP TS 24.229 §5.4.2.1.2)
+    const over = registration.bindings.length === 0 && changes.length > 0;
+    const headers = {
+      'Content-Type': REGINFO_TYPE,
+      ...(over ? { 'Subscription-State': 'terminated;reason=deactivated' } : {}),
+    };
+    return { headers, body };
+  }
+
+  /**
+   * What the next document tells, with the changes taken from those to be told. Where other nodes change the registration
+   * too it is read after them, since what they and this node tell may come in another order than it happened.
+   */
+  async #state(): Promise<State> {
+    const { subscribers, registrar, shared, clock, log } = this.#context;
+    for (;;) {
+      let pending = nothing;
+      try {
+        if (this.kept.exhausted) await this.kept.reserve();
+        const identities = (await subscribers.identity(this.set))?.set ?? [this.set];
+        // taken together, with no await in between: the changes are those of this registration, or of one before
+        pending = this.#pending;
+        this.#pending = nothing;
+        const known = shared ? undefined : this.#registration;
+        this.#registration = undefined;
+        const registration = known ?? (await registrar.lookup(this.set)) ?? EMPTY;
+        const living = new Set(registration.bindings.map(({ id }) => id));
+        // what another node changed since is still to be told, and will be next
+        const changes = [...pending.values()].filter(
+          ({ event, binding }) => FINAL.has(event) !== living.has(binding.id),
+        );
+        return { identities, changes, registration };
+      } catch (error) {
+        if (this.kept.dialog.state === 'terminated') throw error;
+        this.#pending = new Map([...pending, ...this.#pending]);
+        log.warn({ err: error, set: this.set }, 'a NOTIFY waits for the store');
+        await new Promise<void>((resolve) => clock.after(STORE_RETRY_MS, resolve));
+      }
+    }
+  }
+}

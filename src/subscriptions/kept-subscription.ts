@@ -1,0 +1,93 @@
+import type { HeaderMap } from '../sip/message/headers.js';
+import { LEFT, STACK_CLOSED, type Dialog, type ServerRequest, type ServerResponse } from '../sip/stack.js';
+import type { Rows } from './rows.js';
+
+/** NOTIFYs that are sent between two commits. */
+export const LEASE = 400;
+
+/** The body of a NOTIFY and what says of which kind it is. */
+export interface Notification {
+  readonly headers: HeaderMap;
+  readonly body: string;
+}
+
+/** Where a subscription stands in the store; undefined for one that is not kept there. */
+export interface Kept {
+  readonly rows: Rows;
+  readonly key: string;
+}
+
+/**
+ * One subscription on the notifier's side, which lives on when the process dies: what its dialog consists of is in the store, with
+ * numbers for CSeq and document version that are reserved many at a time, so that a NOTIFY costs no commit. Who goes on
+ * with it begins above what is reserved: numbers jump then, which RFC 3261 §12.2.2 and RFC 3680 §5.1 allow.
+ */
+export class KeptSubscription {
+  /** What is watched: a registration set, a group. */
+  readonly resource: string;
+  /** What the event package wants to know of the watcher. */
+  readonly watcher: string;
+  readonly dialog: Dialog;
+  readonly #kept: Kept | undefined;
+  #version: number;
+  #left: number;
+
+  /** @param version of its next document. */
+  constructor(resource: string, watcher: string, dialog: Dialog, version: number, kept: Kept | undefined) {
+    this.resource = resource;
+    this.watcher = watcher;
+    this.dialog = dialog;
+    this.#version = version;
+    this.#kept = kept;
+    this.#left = kept ? LEASE : Infinity;
+    dialog.onEnd((cause) => {
+      if (cause !== LEFT && cause !== STACK_CLOSED) kept?.rows.remove(kept.key);
+    });
+  }
+
+  /** Whether the next NOTIFY needs numbers that are not reserved yet. */
+  get exhausted(): boolean {
+    return this.#left === 0;
+  }
+
+  /**
+   * Reserves numbers for more NOTIFYs. When another node has taken the subscription over it ends here.
+   * @throws ParleyError `store-unavailable`
+   */
+  async reserve(): Promise<void> {
+    if (!this.#kept) return;
+    const { rows, key } = this.#kept;
+    if (await rows.reserve(key)) this.#left = LEASE;
+    else this.dialog.leave();
+  }
+
+  /**
+   * Sends a NOTIFY in the dialog.
+   * @param make gives it for the version of its document, from 0, rising by one but after a restart.
+   * @throws ParleyError `store-unavailable`, `sip-no-dialog`
+   */
+  async notify(make: (version: number) => Notification): Promise<void> {
+    if (this.exhausted) await this.reserve();
+    this.#left--;
+    const { headers, body } = make(this.#version++);
+    await this.dialog.send({ method: 'NOTIFY', headers, body });
+  }
+
+  /**
+   * Answers a SUBSCRIBE inside the dialog, when it is committed.
+   * @param seconds granted; 0 ends the subscription with the NOTIFY that is to follow. @throws ParleyError `store-unavailable`
+   */
+  async refresh(request: ServerRequest, response: ServerResponse, seconds: number): Promise<void> {
+    const saved = this.dialog.saved;
+    if (this.#kept && saved && seconds > 0) {
+      const { rows, key } = this.#kept;
+      const remoteTarget = request.contacts[0]?.uriText ?? saved.remoteTarget;
+      if (!(await rows.refresh(key, { ...saved, remoteTarget }, seconds))) {
+        this.dialog.leave();
+        response.send(481);
+        return;
+      }
+    }
+    response.send(200, { headers: { Expires: seconds } });
+  }
+}
