@@ -99,7 +99,18 @@ export class Nodes {
     this.#timer?.cancel();
     const own = this.#own;
     if (!own) return;
-    await this.#parts.store.update(nodes, own.key, (current) =>
+    try {
+      await this.#leave(own.key);
+    } catch (error) {
+      this.#parts.log.error(
+        { err: error },
+        'this node could not say that it leaves; the others will find out',
+      );
+    }
+  }
+
+  async #leave(key: string): Promise<void> {
+    await this.#parts.store.update(nodes, key, (current) =>
       current?.instance === this.instance
         ? { kind: 'remove', result: undefined }
         : { kind: 'keep', result: undefined },

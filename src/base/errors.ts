@@ -11,6 +11,8 @@ export interface ErrorEntry {
   readonly text: string;
   /** The clause that a refusal with this code rests on, for the decision trail: `RFC 5627 §6.1`. */
   readonly clause?: string;
+  /** Seconds after which it may be tried again, for what passes by itself. */
+  readonly retryAfter?: number;
 }
 
 const catalogue = new Map<string, ErrorEntry>();
@@ -39,6 +41,7 @@ export class ParleyError extends Error {
   readonly sip: number;
   readonly http: number;
   readonly clause: string | undefined;
+  readonly retryAfter: number | undefined;
 
   /**
    * @param code a code of the catalogue.
@@ -52,5 +55,6 @@ export class ParleyError extends Error {
     this.sip = entry.sip;
     this.http = entry.http;
     this.clause = entry.clause;
+    this.retryAfter = entry.retryAfter;
   }
 }

@@ -1,7 +1,7 @@
 import { ParleyError } from '../base/errors.js';
 import type { Headers } from '../sip/message/headers.js';
 import type { SipResponse } from '../sip/message/message.js';
-import { shortReason } from '../sip/message/reason-phrases.js';
+import { refusalOf } from '../sip/refusal.js';
 import type { ProxyResult, ServerResponse } from '../sip/stack.js';
 import type { NextOptions } from './service.js';
 
@@ -50,7 +50,7 @@ export async function settle(
   } catch (error) {
     if (!(error instanceof ParleyError) || response.finalStatus !== undefined) throw error;
     const result: ProxyResult = { status: error.sip, target: undefined, response: undefined };
-    if (!(await takenOver(layers, result))) response.send(error.sip, { reason: shortReason(error.message) });
+    if (!(await takenOver(layers, result))) response.send(error.sip, refusalOf(error));
     return result;
   }
 }

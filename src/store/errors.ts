@@ -2,7 +2,7 @@ import { defineErrors, ParleyError } from '../base/errors.js';
 
 /** What callers of a store may meet. Those with 500 are a fault of the configuration or of the caller. */
 export const storeErrors = defineErrors({
-  'store-unavailable': { sip: 503, http: 503, text: 'the store cannot commit' },
+  'store-unavailable': { sip: 503, http: 503, text: 'the store cannot commit', retryAfter: 5 },
   'store-url-invalid': { sip: 500, http: 500, text: 'the store URL is not valid' },
   'store-in-use': { sip: 500, http: 500, text: 'another process uses the data folder' },
   'store-broken': { sip: 500, http: 500, text: 'the data folder cannot be used' },

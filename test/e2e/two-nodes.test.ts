@@ -3,6 +3,7 @@ import { startApp, type App } from '../../src/app.js';
 import { silentLogger } from '../../src/base/log.js';
 import { loadConfig } from '../../src/config/load.js';
 import type { SipRequest } from '../../src/sip/message/message.js';
+import type { Dialog } from '../../src/sip/stack.js';
 import { afterThisTest, node, type Node } from '../sip/embedded/nodes.js';
 import { missing } from '../tools/install.js';
 import { RedisServer } from '../tools/redis.js';
@@ -103,6 +104,32 @@ describe.skipIf(missing('redis-server'))('two Parleys on one Redis', () => {
     expect(seen[0]!.get('P-Asserted-Identity')).toBe('<sip:bob@ims.test>');
     expect(seen[0]!.has('Parley-Node-Seal')).toBe(false);
     expect((await message(a, sender, 'sip:alice@ims.test')).status).toBe(200);
+  });
+
+  it('carry a call from B to a device whose connection is at A, in both directions and to its end', async () => {
+    const { url } = await redis();
+    const [a, b] = [await parley(url), await parley(url)];
+    const [device, caller] = [await node(), await node()];
+    const session = { headers: { 'Content-Type': 'application/sdp' }, body: 'v=0\r\n' };
+    const called: Dialog[] = [];
+    device.stack.on('INVITE', async (request, response) => {
+      called.push(await device.stack.createUAS(request, response, session));
+    });
+    const contact = `<sip:alice@device.invalid;transport=tcp>;+sip.instance=${instance};reg-id=1`;
+    expect(await register(device, a, 'tcp', contact)).toBe(200);
+    const call = await caller.stack.createUAC('sip:alice@ims.test;gr=' + instance.slice(2, -2), {
+      method: 'INVITE',
+      route: [`<${uriOf(b, 'udp')};lr>`],
+      ...session,
+      headers: { ...session.headers, From: '<sip:bob@ims.test>;tag=c' },
+    });
+    call.onRequest((_request, response) => void response.send(298));
+    await until(() => called.length === 1);
+    called[0]!.onRequest((_request, response) => void response.send(299));
+    expect((await call.send({ method: 'INFO' })).status).toBe(299);
+    expect((await called[0]!.send({ method: 'INFO' })).status).toBe(298);
+    await call.destroy();
+    expect(called[0]!.state).toBe('terminated');
   });
 
   it('take at B the refresh of a flow that lives at A: requests then travel through B', async () => {

@@ -26,7 +26,12 @@ export async function startParley(settings: Record<string, unknown> = {}): Promi
     msrp: { listen: '127.0.0.1:0' },
     drainSeconds: 0.1,
     ...others,
-    sip: { listen: ['udp:127.0.0.1:0', 'tcp:127.0.0.1:0'], ...(sip as object | undefined) },
+    sip: {
+      listen: ['udp:127.0.0.1:0', 'tcp:127.0.0.1:0'],
+      // a busy machine must not make the server refuse work
+      overloadDelay: 60_000,
+      ...(sip as object | undefined),
+    },
   });
   const app = await startApp(config, silentLogger);
   return {

@@ -4,7 +4,7 @@ import type { Trail } from '../../base/trail.js';
 import { FinalResponseError } from '../final-response-error.js';
 import type { Handler } from '../stack.js';
 import type { InboundRequest, InboundResponse } from './inbound.js';
-import { shortReason } from '../message/reason-phrases.js';
+import { refusalOf } from '../refusal.js';
 
 /** Methods of the standards: 405 without handler, where an unknown method gets 501 (RFC 3261 §8.2.1, §21.5.2). */
 const standard: ReadonlySet<string> = new Set([
@@ -70,7 +70,7 @@ export class Dispatcher {
       detail: known ? `${request.method}: ${error.message}` : request.method,
     });
     if (response.finalStatus !== undefined) return;
-    if (known) response.send(error.sip, { reason: shortReason(error.message) });
+    if (known) response.send(error.sip, refusalOf(error));
     else response.send(500);
   }
 
