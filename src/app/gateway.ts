@@ -36,6 +36,7 @@ export async function makeGateway(
     pagerBytes: config.cpm.pagerBytes,
     policies: new Policies(parts.store, config.cpm.policy),
     holder: nodes.instance,
+    shared: !config.store.startsWith('lmdb:'),
     isAlive: (holder) => nodes.endOf(holder) !== undefined,
   });
   parts.core.use(gateway);

@@ -8,6 +8,10 @@ export const gatewayConfig = z.strictObject({
   enabled: z.boolean().default(true),
   /** Domains that are called otherwise on the other side; a domain that is not here is called the same. */
   domains: z.array(z.strictObject({ wv: domain, sip: domain })).default([]),
+  /** Seconds that the SendMessage of a phone waits for the answer of the SIP side; then it is accepted, and a failure is told later. */
+  patience: z.number().min(0).max(30).default(2),
+  /** Messages of phones that wait for the SIP side at once. */
+  inFlight: z.int().min(1).max(1_000_000).default(10_000),
   /** Octets of one message over MSRP, to a phone and from it; it must fit a record of the store. */
   messageBytes: z.int().min(1_024).max(4_194_304).default(1_048_576),
   sessions: z

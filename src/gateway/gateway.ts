@@ -18,6 +18,7 @@ import { Phones } from './devices/phones.js';
 import './errors.js';
 import { DeviceMap } from './identity/device-map.js';
 import type { ImpsClient } from './identity/instance-name.js';
+import { Conversations } from './messages/conversations.js';
 import { Notifications } from './messages/notifications.js';
 import { Reports } from './messages/reports.js';
 import { ToCpm } from './messages/to-cpm.js';
@@ -49,6 +50,8 @@ export interface GatewayOptions {
   readonly policies: Policies;
   /** Names this process among those that share the store. */
   readonly holder: string;
+  /** Whether other processes work on the store. */
+  readonly shared: boolean;
   /** Whether another of them lives. */
   isAlive(holder: string): boolean;
 }
@@ -76,8 +79,10 @@ export class Gateway implements Service {
   /** Host of the phones' contacts. */
   readonly host: string;
   readonly #reports: Reports;
+  readonly #conversations: Conversations;
   readonly #notifications: Notifications;
   readonly #toPhone: ToPhone;
+  readonly #toCpm: ToCpm;
   readonly #records: SessionRecords;
   readonly #admission: Admission;
   readonly #sessions: Sessions;
@@ -120,12 +125,14 @@ export class Gateway implements Service {
     });
     this.traffic = new Traffic(trail);
     this.#reports = new Reports(store, clock, imps);
+    this.#conversations = new Conversations({ store, clock, setOf });
     const common = {
       ...options,
       imps,
       traffic: this.traffic,
       addresses: this.addresses,
       reports: this.#reports,
+      conversations: this.#conversations,
       setOf,
       identityOf,
       originating: (user: { servedUser: string; set: string }) => core.onward(this, 'originating', user),
@@ -134,8 +141,10 @@ export class Gateway implements Service {
       ...common,
       inSession: (session, octets) => this.#sessions.sendIn(session, octets),
     });
-    const toCpm = new ToCpm({
+    this.#toCpm = new ToCpm({
       ...common,
+      patienceMs: config.patience * 1000,
+      limit: config.inFlight,
       host: this.host,
       large: new LargeMessages(common),
       gruuOf: (user, session) => this.phones.gruuOf(user, session),
@@ -156,9 +165,9 @@ export class Gateway implements Service {
     });
     this.ports = {
       router: {
-        route: (recipient, message, address) => toCpm.route(recipient, message, address),
+        route: (recipient, message, address) => this.#toCpm.route(recipient, message, address),
         report: (recipient, message, status) => this.#toPhone.report(recipient, message, status),
-        knows: (user) => toCpm.knows(user),
+        knows: (user) => this.#toCpm.knows(user),
       },
       observer: {
         sessionStarted: (session) => this.phones.sessionStarted(session),
@@ -179,13 +188,18 @@ export class Gateway implements Service {
   /** The SIP listeners are open: registers the phones that are logged in. @returns how many there are */
   async start(): Promise<number> {
     this.#scheduleSweep();
-    const [phones] = await Promise.all([this.phones.start(), this.#records.endOrphans(0)]);
+    const [phones] = await Promise.all([
+      this.phones.start(),
+      this.#records.endOrphans(0),
+      this.#toCpm.resume(SWEEP_BATCH, !this.#options.shared),
+    ]);
     return phones;
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     this.#timer?.cancel();
+    this.#toCpm.close();
     await this.#sessions.close();
   }
 
@@ -241,6 +255,8 @@ export class Gateway implements Service {
   async #sweep(): Promise<void> {
     await this.#notifications.retry(SWEEP_BATCH);
     await this.#reports.expire(SWEEP_BATCH);
+    await this.#conversations.expire(SWEEP_BATCH);
+    await this.#toCpm.resume(SWEEP_BATCH);
     this.#sessions.expire();
     if (++this.#sweeps % ORPHANS_EVERY === 0) await this.#records.endOrphans(ORPHANS_EVERY * SWEEP_MS);
   }

@@ -3,7 +3,7 @@ import { Cir } from './cir/cir.js';
 import type { Element } from './codec/element.js';
 import type { Endpoints } from './context.js';
 import { createContext, type ContextOptions } from './create-context.js';
-import { deliverTo, report, send } from './delivery/courier.js';
+import { deliverTo, report, send, sendHere } from './delivery/courier.js';
 import { notifyOffline } from './delivery/offline-notification.js';
 import { endSession } from './lifecycle.js';
 import type { Pager, UserDirectory } from './ports.js';
@@ -40,6 +40,8 @@ export type IncomingMessage = Pick<MessageRecord, 'sender' | 'contentType' | 'co
   > & {
     /** Only for this session of the user. */
     readonly session?: string;
+    /** It is for this server's own phones of the user: the router is not asked. */
+    readonly routed?: boolean;
   };
 
 /** The IMPS server as the rest of Parley sees it. */
@@ -58,6 +60,8 @@ export interface ImpsServer {
     user: UserId,
     message: IncomingMessage,
   ): Promise<{ readonly status: StatusCode; readonly messageId: string }>;
+  /** Takes a message that a router had taken over for its own user after all. @returns 200 once it is committed, or why not */
+  keep(user: UserId, message: MessageRecord): Promise<StatusCode>;
   /** Tells the clients of a user without session, over the bearer that they negotiated, that something waits elsewhere. */
   notifyOffline(user: UserId): Promise<void>;
   /** Tells the sender of a message that a router took over what became of it. */
@@ -135,7 +139,7 @@ export function createImpsServer(options: ImpsServerOptions): ImpsServer {
       await endSession(context, session, 601);
       return true;
     },
-    async deliver(user, { session, ...message }) {
+    async deliver(user, { session, routed, ...message }) {
       const now = clock.now();
       const record: MessageRecord = {
         contentEncoding: 'None',
@@ -148,11 +152,15 @@ export function createImpsServer(options: ImpsServerOptions): ImpsServer {
         contentSize: message.contentBytes?.length ?? message.content.length,
         sessions: [],
       };
-      if (session === undefined) return { status: await send(context, user, record), messageId: record.id };
+      if (session === undefined) {
+        const status = await (routed ? sendHere : send)(context, user, record);
+        return { status, messageId: record.id };
+      }
       const living = await context.sessions.find(session);
       if (living?.user !== user) return { status: 533, messageId: record.id };
       return { status: await deliverTo(context, living, record), messageId: record.id };
     },
+    keep: (user, message) => sendHere(context, user, message),
     notifyOffline: (user) => notifyOffline(context, user),
     reportDelivery: (message, recipient, code) => report(context, recipient, message, code),
     async publishPresence(user, list) {

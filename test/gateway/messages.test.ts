@@ -1,5 +1,8 @@
+import { v5 } from 'uuid';
 import { afterEach, describe, expect, it } from 'vitest';
+import { CLIENT_NAME_SPACE } from '../../src/gateway/identity/instance-name.js';
 import { child, element, textOf } from '../../src/imps/codec/element.js';
+import type { SipRequest } from '../../src/sip/message/message.js';
 import { codeOf, detailsOf, message } from '../imps/tools/phone.js';
 import { GatewayWorld, until } from './world.js';
 
@@ -61,6 +64,26 @@ describe('a message of an IMPS phone to a CPM user', () => {
     expect(detailsOf(answer)).toEqual(['531 wv:nobody@ims.test']);
   });
 
+  it.each([
+    ['by its delivery report', true],
+    ['by a message in the same conversation', false],
+  ])('whose device takes its time is accepted at once, and a failure told %s', async (_how, report) => {
+    world = await GatewayWorld.start({ gateway: { patience: 0.05 } });
+    const bob = await world.sip('bob', icsi);
+    const alice = await world.loggedIn('alice');
+    const asks = report ? [element('DeliveryReport', true)] : [];
+    expect(codeOf(await alice.request(message('hello', ['wv:bob@ims.test'], ...asks)))).toBe(200);
+    await bob.answer('MESSAGE', 603);
+    const told = await until(async () => (await alice.poll())[0]);
+    const { name } = told.primitive!;
+    const text = textOf(told.primitive, 'ContentData');
+    const info = child(told.primitive, 'MessageInfo');
+    if (report) expect([name, codeOf(told.primitive!)]).toEqual(['DeliveryReport-Request', 538]);
+    else expect(text).toMatch(/^\[Not delivered: Message rejected \(538\)\. Sent /);
+    const about = report ? 'Recipient' : 'Sender';
+    expect(textOf(child(child(info, about), 'User'), 'UserID')).toBe('wv:bob@ims.test');
+  });
+
   it('who is away is stored, and delivered at registration', async () => {
     world = await GatewayWorld.start();
     const alice = await world.loggedIn('alice');
@@ -68,6 +91,34 @@ describe('a message of an IMPS phone to a CPM user', () => {
     const bob = await world.sip('bob', icsi);
     const request = await bob.answer('MESSAGE', 200);
     expect(Buffer.from(request.body).toString()).toContain('later');
+  });
+});
+
+describe('the identifiers of messages', () => {
+  it('are made from Message-ID and recipient, and of one conversation in both directions', async () => {
+    world = await GatewayWorld.start();
+    const bob = await world.sip('bob', icsi);
+    const alice = await world.loggedIn('alice');
+    const say = async (text: string, to: string): Promise<{ request: SipRequest; id: string }> => {
+      const sent = alice.request(message(text, [to]));
+      const request = await bob.answer('MESSAGE', 200);
+      return { request, id: textOf(await sent, 'MessageID')! };
+    };
+    const first = await say('one', 'wv:bob@ims.test');
+    const again = await say('two', 'wv:+15550100002@ims.test');
+    expect(first.request.get('Contribution-ID')).toBe(
+      v5(`contribution\n${first.id}\nwv:bob@ims.test`, CLIENT_NAME_SPACE),
+    );
+    expect(again.request.get('Contribution-ID')).not.toBe(first.request.get('Contribution-ID'));
+    const computed = v5('conversation\nsip:alice@ims.test\nsip:bob@ims.test', CLIENT_NAME_SPACE);
+    expect([first, again].map(({ request }) => request.get('Conversation-ID'))).toEqual([computed, computed]);
+    // the conversation that the SIP side names is the one from then on
+    const named = { ...headers, 'Conversation-ID': 'k-7' };
+    expect((await bob.ask('MESSAGE', 'tel:+15550100001', named, cpim('three'))).status).toBe(200);
+    expect((await say('four', 'wv:bob@ims.test')).request.get('Conversation-ID')).toBe('k-7');
+    const { id } = await until(async () => (await alice.poll())[0]);
+    await alice.respond(id, element('MessageDelivered', element('MessageID', id)));
+    expect((await bob.answer('MESSAGE', 200)).get('Conversation-ID')).toBe('k-7');
   });
 });
 

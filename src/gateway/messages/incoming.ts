@@ -21,6 +21,7 @@ export interface Envelope {
   /** Seconds after which it is worth nothing. */
   readonly expires?: number | undefined;
   readonly trace: string;
+  readonly conversationId?: string | undefined;
   /** The open session that it came in: what becomes of it is told there. */
   readonly session?: string | undefined;
 }

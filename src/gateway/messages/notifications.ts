@@ -24,6 +24,8 @@ export interface Notification {
   readonly delivered: boolean;
   /** IMDN-Record-Route of the message (RFC 5438 §8.1). */
   readonly routes: readonly string[];
+  /** Conversation-ID of the message, where it had one. */
+  readonly conversation?: string | undefined;
   /** The open session that the message came in. */
   readonly session?: string | undefined;
   readonly attempt: number;
@@ -109,7 +111,7 @@ export class Notifications {
   }
 
   async #pager(notification: Notification): Promise<number> {
-    const { from, to, id, set } = notification;
+    const { from, to, id, set, conversation } = notification;
     const { status } = await this.#options.stack.request(to, {
       method: 'MESSAGE',
       headers: {
@@ -117,7 +119,7 @@ export class Notifications {
         To: `<${to}>`,
         'P-Asserted-Identity': `<${from}>`,
         'P-Asserted-Service': cpmServices.message,
-        'Conversation-ID': conversationId(from, to),
+        'Conversation-ID': conversation ?? conversationId(from, to),
         'Contribution-ID': id,
         'Content-Type': 'message/cpim',
       },

@@ -1,34 +1,39 @@
+import { ParleyError } from '../../base/errors.js';
+import type { Outcome } from '../../base/trail.js';
 import { aorDomain, isTelAor, type Aor } from '../../identity/aor.js';
 import { cpmServices } from '../../identity/cpm-services.js';
 import { hasIcsi, ICSI_REF, referenceValue } from '../../identity/feature-tags.js';
-import type {
-  Address,
-  ImpsServer,
-  MessageRecord,
-  RouteVerdict,
-  StatusCode,
-  UserId,
+import {
+  statusTitles,
+  type Address,
+  type ImpsServer,
+  type IncomingMessage,
+  type MessageRecord,
+  type RouteVerdict,
+  type StatusCode,
+  type UserId,
 } from '../../imps/index.js';
 import { formatCpim, IMDN_NAMESPACE } from '../../msrp/cpim/index.js';
 import type { RegisteredDevices } from '../../reg-event/devices.js';
 import type { SipStack } from '../../sip/stack.js';
 import type { AddressMap } from '../addresses/address-map.js';
-import type { Clock } from '../../base/clock.js';
 import { cspStatus } from '../status-map.js';
 import type { Traffic } from '../traffic.js';
 import { toMime } from './content.js';
-import { contributionId, conversationId } from './identifiers.js';
+import type { Conversations } from './conversations.js';
+import { contributionId } from './identifiers.js';
+import { InFlight, type InFlightOptions, type Outgoing } from './in-flight.js';
 import type { LargeMessages } from '../sessions/large-messages.js';
 import type { OpenSession } from '../sessions/open-session.js';
 import type { Reports } from './reports.js';
 
-export interface ToCpmOptions {
+export interface ToCpmOptions extends Omit<InFlightOptions, 'attempt' | 'failed'> {
   readonly stack: SipStack;
-  readonly clock: Clock;
   readonly traffic: Traffic;
   readonly addresses: AddressMap;
   readonly devices: RegisteredDevices;
   readonly reports: Reports;
+  readonly conversations: Conversations;
   readonly imps: () => ImpsServer;
   /** SIP domains of this server. */
   readonly domains: readonly string[];
@@ -48,15 +53,13 @@ export interface ToCpmOptions {
   originating(user: { servedUser: string; set: string }): readonly string[];
 }
 
-/** A message on its way to a CPM user. */
-interface Letter {
-  readonly recipient: UserId;
-  readonly message: MessageRecord;
+/** A message as it goes to a CPM user. */
+interface Letter extends Outgoing {
   /** Identity and registration set of the sender. */
   readonly from: { readonly uri: string; readonly set: string };
-  readonly to: Aor;
   /** Contribution-ID and Message-ID. */
   readonly id: string;
+  readonly conversationId: string;
   /** message/cpim. */
   readonly body: Buffer;
 }
@@ -67,52 +70,95 @@ const away: ReadonlySet<number> = new Set([408, 430, 480, 503, 504]);
 /** What a phone sends to a CPM user: in their open session, or as a CPM standalone message in pager or large message mode. */
 export class ToCpm {
   readonly #options: ToCpmOptions;
+  readonly #inFlight: InFlight;
 
   constructor(options: ToCpmOptions) {
     this.#options = options;
+    this.#inFlight = new InFlight({
+      ...options,
+      attempt: (outgoing) => this.#send(outgoing),
+      failed: (outgoing, status) => this.#failed(outgoing, status),
+    });
   }
 
-  /** Decides on a message to a user; resolves `taken` when the SIP side has it or has stored it. */
+  /** Decides on a message to a user; resolves `taken` when the SIP side has it, or it is committed until the SIP side answers. */
   async route(recipient: UserId, message: MessageRecord, address: Address): Promise<RouteVerdict> {
-    const to = await this.#destination(recipient, message, address);
-    if (to === undefined) return { kind: 'local' };
+    const aor = await this.#destination(recipient, message, address);
+    if (aor === undefined) return { kind: 'local' };
+    const outgoing = { message, recipient, aor };
+    try {
+      toMime(message);
+    } catch (error) {
+      if (!(error instanceof ParleyError)) throw error;
+      this.#note(outgoing, 'refused', error.code);
+      return { kind: 'refused', status: cspStatus(error.sip) };
+    }
+    const status = await this.#inFlight.send(outgoing);
+    if (status === undefined) this.#note(outgoing, 'noted', 'accepted');
+    return status === undefined || status === 200 ? { kind: 'taken' } : { kind: 'refused', status };
+  }
+
+  /** Sends again what a process that ended had accepted. @param alone whether no other process works on the store */
+  resume(limit: number, alone = false): Promise<void> {
+    return this.#inFlight.resume(limit, alone);
+  }
+
+  close(): void {
+    this.#inFlight.close();
+  }
+
+  /** One attempt. @returns what the phone hears of it */
+  async #send(outgoing: Outgoing): Promise<StatusCode> {
+    const { message, recipient } = outgoing;
+    const { reports, clock } = this.#options;
+    if (message.expiresAt <= clock.now()) return this.#done(outgoing, 542, 'expired');
+    const letter = await this.#compose(outgoing);
+    if (message.deliveryReport) await reports.expect(letter.id, message, recipient);
+    const status = await this.#deliver(letter);
+    if (status !== undefined && status !== 200 && message.deliveryReport) await reports.forget(letter.id);
+    if (status !== undefined) return status;
+    // the reports of the IMPS server are its own
+    if (message.deliveryReport) await reports.forget(letter.id);
+    return this.#done(outgoing, await this.#options.imps().keep(recipient, message), 'kept');
+  }
+
+  async #compose(outgoing: Outgoing): Promise<Letter> {
+    const { message, recipient, aor } = outgoing;
     const mime = toMime(message);
     const from = await this.#sender(message);
     const id = contributionId(message.id, recipient);
     const body = formatCpim({
       from: { name: '', uri: from.uri },
-      to: [{ name: '', uri: to }],
+      to: [{ name: '', uri: aor }],
       dateTime: new Date(message.sentAt).toISOString(),
       namespaces: { imdn: { uri: IMDN_NAMESPACE, fields: imdnFields(id, message) } },
       mime: [['Content-Type', mime.type]],
       content: mime.octets,
     });
-    if (message.deliveryReport) await this.#options.reports.expect(id, message, recipient);
-    const verdict = await this.#send({ recipient, message, from, to, id, body });
-    if (verdict.kind !== 'taken' && message.deliveryReport) await this.#options.reports.forget(id);
-    return verdict;
+    const conversation = await this.#options.conversations.of(message.sender.user!, from.uri, aor);
+    return { ...outgoing, from, id, conversationId: conversation, body };
   }
 
-  /** In the open session, else in pager mode while it fits, else in large message mode. */
-  async #send(letter: Letter): Promise<RouteVerdict> {
-    const { body, message, to } = letter;
-    if (await this.#inSession(message, to, body)) return this.#done(letter, 200, 'session');
+  /** In the open session, else in pager mode while it fits, else in large message mode. @returns undefined when it is for the IMPS server */
+  async #deliver(letter: Letter): Promise<StatusCode | undefined> {
+    const { body, message, aor } = letter;
+    if (await this.#inSession(message, aor, body)) return this.#done(letter, 200, 'session');
     if (body.length > this.#options.pagerBytes) return this.#large(letter);
     const status = await this.#pager(letter);
     return this.#done(letter, cspStatus(status), String(status));
   }
 
-  async #pager({ message, from, to, id, body }: Letter): Promise<number> {
+  async #pager({ message, from, aor, id, conversationId, body }: Letter): Promise<number> {
     const { clock, stack } = this.#options;
-    const { status } = await stack.request(to, {
+    const { status } = await stack.request(aor, {
       method: 'MESSAGE',
       headers: {
         From: `<${from.uri}>`,
-        To: `<${to}>`,
+        To: `<${aor}>`,
         'P-Asserted-Identity': `<${from.uri}>`,
         'P-Asserted-Service': cpmServices.message,
         'Accept-Contact': `*;${ICSI_REF}="${referenceValue([cpmServices.message])}"`,
-        'Conversation-ID': conversationId(from.uri, to),
+        'Conversation-ID': conversationId,
         'Contribution-ID': id,
         Date: new Date(message.sentAt).toUTCString(),
         Expires: Math.max(1, Math.floor((message.expiresAt - clock.now()) / 1000)),
@@ -125,23 +171,21 @@ export class ToCpm {
   }
 
   /** A user of this IMPS server gets it whole from there when no device of its own takes it. */
-  async #large(letter: Letter): Promise<RouteVerdict> {
-    const { recipient, message, from, to, id, body } = letter;
+  async #large(letter: Letter): Promise<StatusCode | undefined> {
+    const { recipient, message, from, aor, id, conversationId, body } = letter;
     const shared = (await this.#options.imps().users.find(recipient)) !== undefined;
-    if (shared && !(await this.#takesLarge(to))) return { kind: 'local' };
+    if (shared && !(await this.#takesLarge(aor))) return undefined;
     const gruu =
       message.senderSession && (await this.#options.gruuOf(message.sender.user!, message.senderSession));
     const status = await this.#options.large.send({
       from: { ...from, gruu },
-      to,
+      to: aor,
       contributionId: id,
-      conversationId: conversationId(from.uri, to),
+      conversationId,
       octets: body,
     });
     // a refusal stands; one who is away gets it at the next login
-    return shared && away.has(status)
-      ? { kind: 'local' }
-      : this.#done(letter, cspStatus(status), `large ${status}`);
+    return shared && away.has(status) ? undefined : this.#done(letter, cspStatus(status), `large ${status}`);
   }
 
   async #takesLarge(aor: Aor): Promise<boolean> {
@@ -150,6 +194,14 @@ export class ToCpm {
       ({ contact, features }) =>
         !contact.endsWith(`@${this.#options.host}`) && hasIcsi(features, cpmServices.largeMessage),
     );
+  }
+
+  /** The phone heard that the message was accepted: it hears by a delivery report, else by a message, that it did not arrive. */
+  async #failed({ message, recipient }: Outgoing, status: StatusCode): Promise<void> {
+    const imps = this.#options.imps();
+    const { user } = message.sender;
+    if (message.deliveryReport) await imps.reportDelivery(message, recipient, status);
+    else if (user !== undefined) await imps.deliver(user, failureNotice(message, recipient, status));
   }
 
   /** Sends it in the session that the phone has with the user. @returns false when there is none, or the peer does not answer for it */
@@ -196,17 +248,32 @@ export class ToCpm {
     return identity === undefined || set === undefined ? { uri: user, set: user } : { uri: identity, set };
   }
 
-  #done({ recipient, message }: Letter, status: StatusCode, reason: string): RouteVerdict {
+  #done(outgoing: Outgoing, status: StatusCode, reason: string): StatusCode {
+    this.#note(outgoing, status === 200 ? 'accepted' : 'refused', reason);
+    return status;
+  }
+
+  #note({ message, recipient }: Outgoing, outcome: Outcome, reason: string): void {
     this.#options.traffic.note({
       direction: 'message-to-cpm',
-      outcome: status === 200 ? 'accepted' : 'refused',
+      outcome,
       clause: 'CSP SendMessage, RFC 3428',
       subject: recipient,
       trace: message.id,
       reason,
     });
-    return status === 200 ? { kind: 'taken' } : { kind: 'refused', status };
   }
+}
+
+/** What the sender of an accepted message reads when it did not arrive, in the conversation that it was of. */
+function failureNotice(message: MessageRecord, recipient: UserId, status: StatusCode): IncomingMessage {
+  const sentAt = `${new Date(message.sentAt).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+  return {
+    routed: true,
+    sender: { user: recipient },
+    contentType: 'text/plain',
+    content: `[Not delivered: ${statusTitles[status]} (${status}). Sent ${sentAt}]`,
+  };
 }
 
 function imdnFields(id: string, message: MessageRecord): readonly [string, string][] {

@@ -15,6 +15,7 @@ import type { Phone } from '../devices/phones.js';
 import { sipStatus } from '../status-map.js';
 import type { Traffic } from '../traffic.js';
 import { toPhoneContent } from './content.js';
+import type { Conversations } from './conversations.js';
 import { originKey } from './identifiers.js';
 import { readIncoming, type Envelope, type Incoming } from './incoming.js';
 import type { Notifications } from './notifications.js';
@@ -25,6 +26,7 @@ export interface ToPhoneOptions {
   readonly traffic: Traffic;
   readonly addresses: AddressMap;
   readonly reports: Reports;
+  readonly conversations: Conversations;
   readonly notifications: Notifications;
   readonly imps: () => ImpsServer;
   /** Domain of the IMPS users. */
@@ -43,6 +45,8 @@ interface Note {
   readonly negative: boolean;
   /** IMDN-Record-Route as received (RFC 5438 §8.1). */
   readonly routes: readonly string[];
+  /** Conversation-ID, where it had one. */
+  readonly conversation?: string | undefined;
   /** The open session that it came in. */
   readonly session?: string | undefined;
 }
@@ -78,11 +82,11 @@ export class ToPhone {
    * @throws ParleyError `gateway-content`, `gateway-charset`
    */
   async deliver(
-    { sender, sentAt: date, expires, trace, session: open }: Envelope,
+    { sender, sentAt: date, expires, trace, conversationId, session: open }: Envelope,
     { content, head, asked, id }: Incoming,
     { session }: Pick<Phone, 'session'>,
   ): Promise<StatusCode> {
-    const { clock, imps, traffic } = this.#options;
+    const { clock, imps, traffic, conversations } = this.#options;
     const now = clock.now();
     const sentAt = timeOf(head?.value('DateTime')) ?? date ?? now;
     const note: Note = {
@@ -92,8 +96,10 @@ export class ToPhone {
       positive: asked?.positiveDelivery ?? false,
       negative: asked?.negativeDelivery ?? false,
       routes: asked?.recordRoutes ?? [],
+      conversation: conversationId,
       session: open,
     };
+    await conversations.heard(session.user, sender.uri, conversationId);
     const converted = toPhoneContent(content, session);
     // more than the phone can ever fetch
     if (converted.content.length > (session.capabilities?.parserSize || Infinity)) return 432;
@@ -133,6 +139,7 @@ export class ToPhone {
       dateTime: note.dateTime,
       delivered,
       routes: note.routes,
+      conversation: note.conversation,
       session: note.session,
     });
   }
@@ -158,6 +165,7 @@ export class ToPhone {
       sentAt: timeOf(request.get('Date')),
       expires: request.number('Expires'),
       trace: request.callId,
+      conversationId: request.get('Conversation-ID'),
     };
   }
 

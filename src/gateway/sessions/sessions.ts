@@ -219,6 +219,7 @@ export class Sessions {
       const envelope: Envelope = {
         sender: open.peer,
         trace: open.dialog.callId,
+        conversationId: invite.get('Conversation-ID'),
         // a large message is one way: what became of it goes by itself
         session: open.kind === 'session' ? open.id : undefined,
       };

@@ -47,6 +47,16 @@ export async function send(
   const verdict = await context.ports.router.route(user, message, address);
   if (verdict.kind === 'taken') return 200;
   if (verdict.kind === 'refused') return verdict.status;
+  return sendHere(context, user, message, address);
+}
+
+/** Takes a message for one user of this server; see {@link send}. */
+export async function sendHere(
+  context: ImpsContext,
+  user: UserId,
+  message: MessageRecord,
+  address: Address = {},
+): Promise<StatusCode> {
   if (!(await context.ports.users.find(user))) return 531;
   if (!(await allows(context, user, message.sender))) return 532;
   if (await context.mailbox.full(user)) return 507;
