@@ -98,6 +98,8 @@ export const impsConfig = z.strictObject({
       replaceSilentAfter: seconds.default(0),
       /** Wrong passwords from one address for one user before logins are put off. */
       failureLimit: z.number().int().positive().default(10),
+      /** The same from all addresses together; one that a client of the user logged in from before is not put off. */
+      userFailureLimit: z.number().int().positive().default(100),
       failureWindow: seconds.default(300),
     })
     .prefault({}),

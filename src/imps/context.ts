@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import type { Trail } from '../base/trail.js';
 import type { Store } from '../store/store.js';
+import type { Guesses } from './access/guesses.js';
 import type { SessionKeeper } from './access/session-keeper.js';
 import type { CspVersion } from './vocabulary/versions.js';
 import type { ImpsConfig } from './config.js';
@@ -22,6 +23,7 @@ export interface ImpsContext {
   readonly ids: Sequence;
   readonly ports: ImpsPorts;
   readonly sessions: SessionKeeper;
+  readonly guesses: Guesses;
   readonly outbox: Outbox;
   readonly mailbox: Mailbox;
   /** Addresses that clients are told for CIR, known once the listeners are open. */

@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import type { Trail } from '../base/trail.js';
 import type { Store } from '../store/store.js';
+import { Guesses } from './access/guesses.js';
 import { SessionKeeper } from './access/session-keeper.js';
 import { impsConfig, type ImpsConfigInput } from './config.js';
 import type { ImpsContext } from './context.js';
@@ -43,6 +44,7 @@ export function createContext(
     ids,
     ports: { ...localPorts(store), ...ports, pagers },
     sessions: new SessionKeeper(store, clock),
+    guesses: new Guesses(store, clock, config.login),
     outbox: new Outbox(store, clock, ids, { repeatAfter: repeatAfter * 1000, inFlight }),
     mailbox: new Mailbox(store, clock, config.messages.waitingLimit),
     endpoints: { http: '', cirHost: '', cirPort: 0, cirMethods: [], cirWorks: () => undefined },

@@ -16,6 +16,12 @@ interface Known {
   readonly answer: Promise<Element>;
 }
 
+interface KnownLogin {
+  readonly at: number;
+  readonly answer: Promise<Element>;
+  running: boolean;
+}
+
 /**
  * Answers of the transactions of a session, so that a repeated one is answered the same and not done twice. A request
  * that changes something is noted before it is done, with the seed of its identifiers, and its answer is committed
@@ -23,7 +29,7 @@ interface Known {
  */
 export class Replies {
   readonly #recent = new Map<string, Known>();
-  readonly #logins = new Map<string, { readonly at: number; readonly answer: Element }>();
+  readonly #logins = new Map<string, KnownLogin>();
 
   /**
    * @param work does the request; gets the seed for what it makes
@@ -59,28 +65,33 @@ export class Replies {
 
   /**
    * A login that was answered with a session is answered the same when it comes again from the same place, as long as
-   * that session lives: the phone did not get the first answer.
+   * that session lives: the phone did not get the first answer. One that comes while the first is worked on waits for it.
    */
   async login(context: ImpsContext, arrival: LoginArrival, work: () => Promise<Element>): Promise<Element> {
     const { transactionId, origin, primitive } = arrival;
     const key = keyOf('login', origin.remoteAddress, transactionId, fingerprintOf(primitive));
     const known = this.#logins.get(key);
-    const session = known && textOf(known.answer, 'SessionID');
-    if (
-      known &&
-      session &&
-      context.clock.now() - known.at < LOGIN_MS &&
-      (await context.sessions.find(session))
-    ) {
-      note(context, session, transactionId);
-      return known.answer;
+    if (known && context.clock.now() - known.at < LOGIN_MS) {
+      const { running } = known;
+      const answer = await known.answer;
+      const session = textOf(answer, 'SessionID');
+      if (running || (session !== undefined && (await context.sessions.find(session)))) {
+        note(context, session ?? origin.remoteAddress, transactionId);
+        return answer;
+      }
     }
-    const answer = await work();
-    if (textOf(answer, 'SessionID') !== undefined) {
-      this.#logins.set(key, { at: context.clock.now(), answer });
-      if (this.#logins.size > IN_MEMORY) this.#logins.delete(this.#logins.keys().next().value!);
+    const login: KnownLogin = { at: context.clock.now(), answer: work(), running: true };
+    this.#logins.set(key, login);
+    if (this.#logins.size > IN_MEMORY) this.#logins.delete(this.#logins.keys().next().value!);
+    let session: string | undefined;
+    try {
+      const answer = await login.answer;
+      session = textOf(answer, 'SessionID');
+      return answer;
+    } finally {
+      login.running = false;
+      if (session === undefined && this.#logins.get(key) === login) this.#logins.delete(key);
     }
-    return answer;
   }
 
   async #committed(

@@ -1,7 +1,7 @@
 import { clientKey } from '../address/client-id.js';
 import { userPartOf, type UserId } from '../address/wv-address.js';
 import type { ImpsContext } from '../context.js';
-import { attempts, challenges, keyOf, type UserRecord } from '../state/records.js';
+import { challenges, keyOf, type UserRecord } from '../state/records.js';
 import { unguessable } from '../state/ids.js';
 import { CspRefusal } from '../status.js';
 import { mayRegister } from './auto-registration.js';
@@ -30,14 +30,27 @@ export async function authenticate(context: ImpsContext, request: LoginRequest):
   }
   const user = request.user ?? assertedUser(context, asserted);
   if (user === undefined) throw new CspRefusal(531);
-  await checkGuessing(context, user, request);
+  const outcome = await context.guesses.limit(user, request.origin.remoteAddress, () =>
+    bySecret(context, user, request),
+  );
+  if (outcome === 'wrong') throw new CspRefusal(409);
+  if (outcome === 'too-many') throw tooMany(context, user, request);
+  return outcome;
+}
+
+async function bySecret(
+  context: ImpsContext,
+  user: UserId,
+  request: LoginRequest,
+): Promise<Authentication | 'wrong'> {
+  const asserted = request.origin.msisdn;
   const record = await context.ports.users.find(user);
   if (!record && !mayRegister(context, user, request)) throw new CspRefusal(531);
   if (!record && asserted !== undefined) return { kind: 'new', user, password: request.password };
 
   if (request.password !== undefined && !context.config.login.requireDigest) {
     if (!record) return { kind: 'new', user, password: request.password };
-    if (!sameSecret(request.password, record.password)) throw await wrongSecret(context, user, request);
+    if (!sameSecret(request.password, record.password)) return 'wrong';
     return { kind: 'known', record };
   }
   if (request.digest !== undefined) return checkDigest(context, user, record, request);
@@ -74,56 +87,27 @@ async function checkDigest(
   user: UserId,
   record: UserRecord | undefined,
   request: LoginRequest,
-): Promise<Authentication> {
+): Promise<Authentication | 'wrong'> {
   const given = await context.store.update(challenges, challengeKey(user, request), (current) =>
     current ? { kind: 'remove', result: current } : { kind: 'keep', result: undefined },
   );
   if (!given || given.expiresAt <= context.clock.now()) return challenge(context, user, request);
   // whoever registers by digest has no password here yet, so there is nothing to compare with
   if (!record) return { kind: 'new', user, password: undefined };
-  const matches = digestMatches(
-    given.schema as DigestSchema,
-    given.nonce,
-    record.password,
-    request.digest ?? '',
-  );
-  if (!matches) throw await wrongSecret(context, user, request);
-  return { kind: 'known', record };
+  const { schema, nonce } = given;
+  const matches = digestMatches(schema as DigestSchema, nonce, record.password, request.digest ?? '');
+  return matches ? { kind: 'known', record } : 'wrong';
 }
 
-/** Failures are counted by user and address, so that one who guesses does not lock the user out elsewhere. */
-const attemptsKey = (user: UserId, request: LoginRequest): string =>
-  keyOf(user, request.origin.remoteAddress);
-
-async function checkGuessing(context: ImpsContext, user: UserId, request: LoginRequest): Promise<void> {
-  const { failureLimit, failureWindow } = context.config.login;
-  const known = await context.store.get(attempts, attemptsKey(user, request));
-  if (!known || known.failures < failureLimit) return;
-  if (context.clock.now() >= known.since + failureWindow * 1000) return;
+function tooMany(context: ImpsContext, user: UserId, request: LoginRequest): CspRefusal {
   context.trail.record({
     code: 'imps.login-guessing',
     outcome: 'refused',
     clause: 'document 004 §6.1.2',
     subject: user,
     trace: request.transactionId,
-    detail: `${known.failures} failures`,
   });
-  throw new CspRefusal(503, 'too many failed logins');
-}
-
-async function wrongSecret(context: ImpsContext, user: UserId, request: LoginRequest): Promise<CspRefusal> {
-  const now = context.clock.now();
-  const window = context.config.login.failureWindow * 1000;
-  await context.store.update(attempts, attemptsKey(user, request), (current) => {
-    const value = current && now < current.since + window ? current : { failures: 0, since: now };
-    return {
-      kind: 'put',
-      value: { failures: value.failures + 1, since: value.since },
-      deadline: value.since + window,
-      result: undefined,
-    };
-  });
-  return new CspRefusal(409);
+  return new CspRefusal(503, 'too many failed logins');
 }
 
 /** A user's telephone number when the User-ID is one. */

@@ -135,6 +135,34 @@ describe('login', () => {
     expect(codeOf(await here.phone('alice').login2())).toBe(200);
   });
 
+  it('of two phones that guess at once gets no more attempts than in turn, and each phone its own', async () => {
+    await here.close();
+    here = await world({ trustedProxies: ['127.0.0.1'], login: { userFailureLimit: 15 } });
+    const home = { 'X-Forwarded-For': '192.0.2.9' };
+    expect(codeOf(await here.phone('alice', { headers: home }).login2())).toBe(200);
+    const guesses = (address: string, count: number): Promise<number[]> =>
+      Promise.all(
+        Array.from({ length: count }, async (_, index) => {
+          const headers = { 'X-Forwarded-For': address };
+          const phone = here.phone('alice', { password: `guess ${index}`, headers });
+          return codeOf(index % 2 === 0 ? await phone.login2() : await phone.login4());
+        }),
+      );
+    const count = (codes: readonly number[], code: number): number =>
+      codes.filter((each) => each === code).length;
+    const first = await guesses('192.0.2.1', 30);
+    expect(count(first, 409)).toBeLessThanOrEqual(10);
+    expect(count(first, 409) + count(first, 503)).toBe(30);
+    const second = await guesses('192.0.2.2', 30);
+    expect(count(first, 409) + count(second, 409)).toBeLessThanOrEqual(15);
+    expect(count(second, 409)).toBeGreaterThan(0);
+    expect(here.trail.counts().get('imps.login-guessing')).toBe(count([...first, ...second], 503));
+    // the user gets in where a phone of his was before, and nobody guesses from elsewhere
+    const again = (headers: Record<string, string>) => here.phone('alice', { clientId: 'wv:b', headers });
+    expect(codeOf(await again({ 'X-Forwarded-For': '192.0.2.3' }).login2())).toBe(503);
+    expect(codeOf(await again(home).login2())).toBe(200);
+  });
+
   it('negotiates in one step when Functions and CapabilityList are in the Login-Request of 1.3', async () => {
     const phone = here.phone('alice');
     const functions = element('Functions', element('WVCSPFeat', element('IMFeat')));
