@@ -5,7 +5,8 @@ import { element, type Element } from './element.js';
 import type { CspMessage } from './envelope.js';
 import type { CodecLimits } from './limits.js';
 import { parseParameters, type TextParameter } from './text-grammar.js';
-import { shapes, plain } from './text-shapes.js';
+import { plain } from './text-shape.js';
+import { shapes } from './text-shapes.js';
 
 /** A message as read; `version` is undefined when it is none that this server speaks. */
 export interface TextMessage {

@@ -4,7 +4,8 @@ import type { Element } from './element.js';
 import type { CspMessage } from './envelope.js';
 import { formatValue, type TextValue } from './text-grammar.js';
 import { messageInfoParts, resultParts, withMessageInfo } from './text-reader.js';
-import { plain, shapes } from './text-shapes.js';
+import { plain } from './text-shape.js';
+import { shapes } from './text-shapes.js';
 
 /** Lists of 1.3 that hold what earlier versions, and this syntax, write without them. */
 const wrappers: ReadonlySet<string> = new Set(['ContactListIDList', 'UserIDList']);
