@@ -185,5 +185,12 @@ const volatile: readonly (readonly [string, RegExp])[] = [
   ['registration', /( id=")([^"]+)(?=" state)/g],
   ['id', /((?:Conversation|Contribution|InReplyTo-Contribution|Session-Replaces)-ID:\s*)(\S+)/gi],
   ['id', /(Message-ID:\s*)(\S+)/gi],
+  ['session', /(<SessionID>|^HELO )([^<\s]+)/gm],
+  ['nonce', /(<Nonce>)([^<]+)/g],
+  ['digest', /(<DigestBytes>)([^<]+)/g],
+  ['poll', /(\?pc=)(\w+)/g],
+  ['port', /(<(?:TCPPort|UDPPort)>)(\d+)/g],
+  // message identifiers of Parley, and its Transaction-IDs, which are the same where a message is pushed
+  ['message', /(<(?:MessageID|TransactionID)>)([a-z0-9]{17})(?=<)/g],
   ['time', /((?:DateTime|Date):\s*)([^\r\n]+)/gi],
 ];

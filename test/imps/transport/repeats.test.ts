@@ -54,8 +54,8 @@ describe('a transaction that is repeated', () => {
     const first = await alice.request(request, '78');
     // as a crash leaves it: the work is done, and its answer was not committed
     await here.store.update(replies, keyOf(alice.sessionId!, '78'), (current) => {
-      const { reply: _lost, ...claim } = current!;
-      return { kind: 'put', value: claim, result: undefined };
+      const { request: known, seed } = current!;
+      return { kind: 'put', value: { request: known, seed }, result: undefined };
     });
     await afterRestart();
     expect(textOf(await alice.request(request, '78'), 'MessageID')).toBe(textOf(first, 'MessageID'));
