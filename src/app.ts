@@ -9,6 +9,7 @@ import { startImps, type RunningImps } from './app/imps.js';
 import { startInterworking, type Interworking } from './app/interworking.js';
 import { makeParticipating } from './app/participating.js';
 import { openProfiles } from './app/profiles.js';
+import { startMsrpRelay } from './app/msrp-relay.js';
 import { startMsrp } from './app/msrp.js';
 import { Nodes } from './app/nodes.js';
 import type { Disposers, Parts, ServiceSide } from './app/parts.js';
@@ -105,6 +106,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
         )
       : undefined;
     const msrp = await startMsrp(config, parts('msrp'), disposers);
+    const relay = await startMsrpRelay(config, { ...parts('msrp'), subscribers, endpoint: msrp }, disposers);
     const behind = core
       ? undefined
       : await startBehindCore(config, { ...parts('reg-event'), stack }, disposers);
@@ -190,6 +192,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       gateway,
       participating,
       controlling,
+      msrp: { endpoint: msrp, relay },
       trail,
       log: log.child({ part: 'http' }),
     });

@@ -33,11 +33,10 @@ export async function startMsrp(
   });
   disposers.push(() => endpoint.close());
   const { roles, gateway } = config;
-  if (
-    roles.some(
-      (role) => role === 'participating' || role === 'controlling' || (role === 'imps' && gateway.enabled),
-    )
-  )
+  const needed = roles.some(
+    (role) => role === 'participating' || role === 'controlling' || (role === 'imps' && gateway.enabled),
+  );
+  if (needed || config.msrp.relay.enabled)
     for (const address of [listen, ...alsoListen]) await endpoint.listen(listenAddress(address, advertise));
   return endpoint;
 }

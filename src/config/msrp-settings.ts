@@ -7,6 +7,34 @@ const address = z
 const count = (most: number, preset: number) => z.number().int().min(1).max(most).default(preset);
 const MIB = 1024 * 1024;
 
+/** A relay towards clients that nobody can connect to (RFC 4976). */
+const relaySettings = z
+  .strictObject({
+    enabled: z.boolean().default(false),
+    /** Name in the URIs that clients get, as it stands in the certificate; by default the address of the listener. */
+    host: z
+      .string()
+      .regex(/^[A-Za-z0-9.-]+$/, 'must be a host name')
+      .optional(),
+    /** Also serves clients without TLS: for labs (RFC 4976 §9.2 forbids it). */
+    plain: z.boolean().default(false),
+    /** Hash functions of the digest. RFC 4976 §7 knows MD5 alone; clients that know others may be offered them first. */
+    algorithms: z
+      .array(z.enum(['MD5', 'SHA-256', 'SHA-512-256']))
+      .min(1)
+      .default(['MD5']),
+    uris: count(1_000_000, 100_000),
+    urisPerUser: count(10_000, 100),
+    /** Seconds a URI is valid when the client does not say, and the bounds of what it may say. */
+    expires: count(86_400, 900),
+    minExpires: count(86_400, 60),
+    maxExpires: count(86_400, 3600),
+  })
+  .refine(({ minExpires, expires, maxExpires }) => minExpires <= expires && expires <= maxExpires, {
+    message: 'minExpires, expires and maxExpires must be in that order',
+  })
+  .prefault({});
+
 /** The part `msrp` of the configuration. */
 export const msrpSettings = z
   .strictObject({
@@ -26,6 +54,7 @@ export const msrpSettings = z
     /** Seconds. */
     bind: count(3600, 30),
     idleMessage: count(3600, 60),
+    relay: relaySettings,
   })
   .prefault({});
 

@@ -11,6 +11,8 @@ import type { Policies } from '../cpm/policy/policies.js';
 import type { RunningGroups } from '../cpm/controlling/running-groups.js';
 import type { Gateway } from '../gateway/gateway.js';
 import type { ImpsServer } from '../imps/index.js';
+import type { MsrpRelay } from '../msrp/relay/index.js';
+import type { MsrpEndpoint } from '../msrp/session/index.js';
 import type { RegEventSubscriber } from '../reg-event/subscriber.js';
 import type { Registrar } from '../registrar/registrar.js';
 import type { Subscribers } from '../registrar/subscribers.js';
@@ -37,8 +39,15 @@ export interface HttpContext {
   readonly participating: ParticipatingContext | undefined;
   /** Undefined without the role `controlling`. */
   readonly controlling: RunningGroups | undefined;
+  readonly msrp: MsrpContext;
   readonly trail: MemoryTrail;
   readonly log: Logger;
+}
+
+export interface MsrpContext {
+  readonly endpoint: MsrpEndpoint;
+  /** Undefined unless it is on. */
+  readonly relay: MsrpRelay | undefined;
 }
 
 export interface CoreContext {

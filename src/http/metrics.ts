@@ -3,12 +3,12 @@ import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 import type { RunningGroups } from '../cpm/controlling/running-groups.js';
 import type { Gateway } from '../gateway/gateway.js';
 import type { ImpsServer } from '../imps/index.js';
-import type { HttpContext } from './context.js';
+import type { HttpContext, MsrpContext } from './context.js';
 
 /** `/metrics`: every decision of the trail by its code, readiness, and what Node.js knows of the process. */
 export function metricsRoutes(
   server: FastifyInstance,
-  { trail, stack, store, controlling, imps, gateway }: HttpContext,
+  { trail, stack, store, controlling, imps, gateway, msrp }: HttpContext,
 ): void {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
@@ -30,7 +30,7 @@ export function metricsRoutes(
       this.set(stack.trouble() === undefined && store.trouble() === undefined ? 1 : 0);
     },
   });
-  const gauge: AddGauge = (name, help, value) => {
+  const gauge: AddMetric = (name, help, value) => {
     new Gauge({
       name,
       help,
@@ -40,6 +40,18 @@ export function metricsRoutes(
       },
     });
   };
+  const counter: AddMetric = (name, help, value) => {
+    new Counter({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        this.reset();
+        this.inc(value());
+      },
+    });
+  };
+  msrpMetrics(gauge, counter, msrp);
   if (controlling) groupMetrics(gauge, controlling);
   if (imps) impsMetrics(gauge, imps);
   if (gateway) gatewayMetrics(registry, gateway);
@@ -49,10 +61,10 @@ export function metricsRoutes(
   });
 }
 
-type AddGauge = (name: string, help: string, value: () => number) => void;
+type AddMetric = (name: string, help: string, value: () => number) => void;
 
 /** What runs of groups at this node. */
-function groupMetrics(gauge: AddGauge, { controlling }: RunningGroups): void {
+function groupMetrics(gauge: AddMetric, { controlling }: RunningGroups): void {
   const sum = (of: (figures: { sessions: number; queued: number }) => number): number =>
     [...controlling.running].reduce((total, { figures }) => total + of(figures), 0);
   gauge('parley_groups_running', 'Groups with sessions at this node', () => [...controlling.running].length);
@@ -67,7 +79,7 @@ function groupMetrics(gauge: AddGauge, { controlling }: RunningGroups): void {
 }
 
 /** What IMPS phones and the SMSC have open at this node. */
-function impsMetrics(gauge: AddGauge, imps: ImpsServer): void {
+function impsMetrics(gauge: AddMetric, imps: ImpsServer): void {
   gauge(
     'parley_imps_cir_tcp',
     'IMPS sessions with a CIR connection over TCP',
@@ -94,4 +106,21 @@ function gatewayMetrics(registry: Registry, { traffic }: Gateway): void {
       for (const { count, ...labels } of traffic.counts()) this.inc(labels, count);
     },
   });
+}
+
+/** What MSRP holds and has passed on. */
+function msrpMetrics(gauge: AddMetric, counter: AddMetric, { endpoint, relay }: MsrpContext): void {
+  gauge('parley_msrp_sessions', 'MSRP sessions with an end here', () => endpoint.figures.sessions);
+  gauge('parley_msrp_connections', 'MSRP connections', () => endpoint.figures.connections);
+  gauge(
+    'parley_msrp_held_bytes',
+    'Octets of messages that are being put together',
+    () => endpoint.figures.heldOctets,
+  );
+  if (!relay) return;
+  gauge('parley_msrp_relay_uris', 'URIs that clients have of the relay', () => relay.figures.uris);
+  counter('parley_msrp_relay_requests_total', 'Requests passed on', () => relay.figures.requests);
+  counter('parley_msrp_relay_bytes_total', 'Octets of content passed on', () => relay.figures.octets);
+  counter('parley_msrp_relay_refused_total', 'Requests refused', () => relay.figures.refused);
+  counter('parley_msrp_relay_failures_total', 'Failures told to senders', () => relay.figures.failures);
 }

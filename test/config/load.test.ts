@@ -27,6 +27,12 @@ describe('the configuration', () => {
     expect(config.roles).toEqual(['core', 'participating', 'controlling', 'imps']);
   });
 
+  it('wants the bounds of a relay’s times in order', () => {
+    expect(problems('msrp:\n  relay:\n    minExpires: 600\n    expires: 300\n')[0]).toContain(
+      'minExpires, expires and maxExpires must be in that order',
+    );
+  });
+
   it('lets the environment win over the file', () => {
     const config = loadConfig(yaml('domain: a.test\nsip:\n  listen: [udp:127.0.0.1:5070]\n'), {
       PARLEY_DOMAIN: 'b.test',

@@ -10,7 +10,7 @@ import {
   type ContinuationFlag,
   type MessageHead,
 } from '../message/index.js';
-import type { Lane } from './lane.js';
+import type { Lane, Source } from './lane.js';
 import type { ConnectionLimits } from './limits.js';
 import { TransactionTable, type ClientTransaction } from './transactions.js';
 import type { Wire } from './wire.js';
@@ -117,12 +117,12 @@ export class Connection implements WriterOwner {
 
   /**
    * Answers a request (RFC 4975 §7.2): a SEND only to the previous hop, anything else along the whole path back.
-   * @param fields further header lines, each with CRLF.
+   * @param fields further header lines, each with CRLF. @param from the path of an answer that is passed back.
    */
-  respond(request: MessageHead, status: number, fields = ''): void {
-    const { transactionId, fromPath, toPath, method } = request;
+  respond(request: MessageHead, status: number, fields = '', from = firstOf(request.toPath)): void {
+    const { transactionId, fromPath, method } = request;
     const back = method === 'SEND' ? firstOf(fromPath) : fromPath;
-    this.#writer.say(formatResponse(transactionId, status, back, firstOf(toPath), fields));
+    this.#writer.say(formatResponse(transactionId, status, back, from, fields));
   }
 
   /**
@@ -142,6 +142,11 @@ export class Connection implements WriterOwner {
       this.#transactions.sent(id);
     }
     this.#writer.say(formatRequestHead(id, method, toPath, fromPath, fields) + formatEndLine(id, '$'));
+  }
+
+  /** Stops `source` while too much waits here that is not in a lane. */
+  holdWhileCrowded(source: Source): void {
+    this.#writer.holdWhileCrowded(source);
   }
 
   /** Sends what a lane holds and will hold. */

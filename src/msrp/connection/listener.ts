@@ -5,7 +5,7 @@ import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
 import { WebSocketServer } from 'ws';
 import { msrpError } from '../errors.js';
 import { MSRP_SUBPROTOCOL } from './dial.js';
-import { TcpWire } from './tcp-wire.js';
+import { KEEP_ALIVE_MS, TcpWire } from './tcp-wire.js';
 import type { Wire, WireKind } from './wire.js';
 import { WsWire } from './ws-wire.js';
 
@@ -77,13 +77,17 @@ function wsServer(address: ListenAddress, options: ListenerOptions): Server {
     maxPayload: options.wsMessageOctets,
     perMessageDeflate: false,
     handleProtocols: (offered) => (offered.has(MSRP_SUBPROTOCOL) ? MSRP_SUBPROTOCOL : false),
-    verifyClient: ({ req }: { req: { headers: Record<string, string | string[] | undefined> } }) =>
-      String(req.headers['sec-websocket-protocol'] ?? '')
-        .split(',')
-        .some((name) => name.trim() === MSRP_SUBPROTOCOL),
+    verifyClient: ({ req }, decide) => {
+      const offered = String(req.headers['sec-websocket-protocol'] ?? '').split(',');
+      decide(
+        offered.some((name) => name.trim() === MSRP_SUBPROTOCOL),
+        400,
+      );
+    },
   });
   sockets.on('connection', (socket, request) => {
     const { remoteAddress = '?', remotePort = 0 } = request.socket;
+    request.socket.setKeepAlive(true, KEEP_ALIVE_MS);
     options.accept(new WsWire(socket, address.secure, `${remoteAddress}:${remotePort}`));
   });
   sockets.on('wsClientError', (error) => options.failed(error));

@@ -5,7 +5,8 @@ import { msrpError } from '../errors.js';
 import { OutputBatch } from './output-batch.js';
 import type { Wire, WireEvents } from './wire.js';
 
-const KEEP_ALIVE_MS = 60_000;
+/** Silence after which the system asks whether the peer is still there. */
+export const KEEP_ALIVE_MS = 60_000;
 
 /** A {@link Wire} over a TCP or TLS socket that is connected. */
 export class TcpWire implements Wire {

@@ -36,7 +36,8 @@ export class Writer implements LaneCarrier {
   /** Whole messages that may interrupt: responses, REPORTs and other requests without a long body. */
   #control: string[] = [];
   #controlOctets = 0;
-  #holdsOwner = false;
+  /** Stopped until the whole messages that wait have gone. */
+  readonly #held = new Set<Source>();
   #open: OpenChunk | undefined;
   #turnOctets = 0;
   #full = false;
@@ -60,11 +61,16 @@ export class Writer implements LaneCarrier {
     if (this.#stopped) return;
     this.#control.push(message);
     this.#controlOctets += message.length;
-    if (this.#controlOctets > CONTROL_OCTETS && this.#full && !this.#holdsOwner) {
-      this.#holdsOwner = true;
-      this.#owner.hold();
-    }
+    this.holdWhileCrowded(this.#owner);
     this.schedule();
+  }
+
+  /** Stops `source` while too many whole messages wait for the socket. */
+  holdWhileCrowded(source: Source): void {
+    if (this.#controlOctets <= CONTROL_OCTETS || !this.#full || this.#stopped || this.#held.has(source))
+      return;
+    this.#held.add(source);
+    source.hold();
   }
 
   wake(lane: Lane): void {
@@ -121,6 +127,7 @@ export class Writer implements LaneCarrier {
   stop(): void {
     this.#stopped = true;
     this.#ready.clear();
+    this.#release();
   }
 
   #writeControl(): void {
@@ -128,10 +135,14 @@ export class Writer implements LaneCarrier {
     for (const message of this.#control) this.#wire.write(message, true);
     this.#control = [];
     this.#controlOctets = 0;
-    if (this.#holdsOwner) {
-      this.#holdsOwner = false;
-      this.#owner.release();
-    }
+    this.#release();
+  }
+
+  #release(): void {
+    if (this.#held.size === 0) return;
+    const sources = [...this.#held];
+    this.#held.clear();
+    for (const source of sources) source.release();
   }
 
   /** A chunk should not be cut below 2048 octets while there is more of it (RFC 4975 §7.1.1). */

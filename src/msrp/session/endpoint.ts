@@ -10,7 +10,7 @@ import type { WireKind } from '../connection/wire.js';
 import { msrpError } from '../errors.js';
 import { defaultParserLimits, newSessionId, type MessageHead } from '../message/index.js';
 import { connectAddress, type MsrpMedia } from '../sdp/index.js';
-import { makeMsrpUri } from '../uri.js';
+import { makeMsrpUri, type MsrpUri } from '../uri.js';
 import { defaultMsrpLimits, type MsrpLimits } from './limits.js';
 import { RefusingSink } from './refusing.js';
 import { sessionIdOf } from './report.js';
@@ -125,13 +125,19 @@ export class MsrpEndpoint {
   createSession(options: SessionOptions = {}, place: SessionPlace = {}): MsrpSession {
     const { limits } = this.#host;
     if (this.#sessions.size >= limits.sessions) throw msrpError('msrp-limit', 'sessions');
-    const listener = this.#listenerFor(place);
-    const sessionId = newSessionId();
-    const { kind, host, port } = listener;
-    const uri = makeMsrpUri({ ...kind, host, port, sessionId });
+    const uri = this.newUri(place);
     const session = new MsrpSession(this.#host, uri, options);
-    this.#sessions.set(sessionId, session);
+    this.#sessions.set(uri.sessionId!, session);
     return session;
+  }
+
+  /**
+   * A URI with a session-id of its own that leads to one of the listeners. @param host in place of the listener's.
+   * @throws ParleyError `msrp-listen-failed` without such a listener.
+   */
+  newUri(place: SessionPlace = {}, host?: string): MsrpUri {
+    const { kind, host: own, port } = this.#listenerFor(place);
+    return makeMsrpUri({ ...kind, host: host ?? own, port, sessionId: newSessionId() });
   }
 
   /** Lets a relay take what is for none of our sessions. */

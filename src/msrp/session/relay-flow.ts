@@ -72,9 +72,9 @@ export class RelayFlow {
     return chunk;
   }
 
-  report(head: MessageHead): void {
+  report(head: MessageHead, connection: Connection): void {
     if (head.messageId !== undefined && head.reportStatus !== undefined && head.fault === undefined)
-      this.#to.report(sameReportFields(head));
+      this.#to.report(sameReportFields(head), connection);
   }
 
   abort(messageId: string): void {

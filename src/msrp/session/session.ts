@@ -2,7 +2,7 @@ import type { Clock, Timer } from '../../base/clock.js';
 import type { ParleyError } from '../../base/errors.js';
 import type { Trail } from '../../base/trail.js';
 import { type Connection, type ConnectionUser, type RequestSink } from '../connection/connection.js';
-import { Lane } from '../connection/lane.js';
+import { Lane, type Source } from '../connection/lane.js';
 import { msrpError } from '../errors.js';
 import { newMessageId, type MessageHead } from '../message/index.js';
 import type { MsrpMedia } from '../sdp/index.js';
@@ -63,7 +63,7 @@ export interface SessionTraffic {
   chunk(connection: Connection, head: MessageHead): RequestSink;
   /** The sender gave up a message in a request without content. */
   abort(messageId: string): void;
-  report(head: MessageHead): void;
+  report(head: MessageHead, connection: Connection): void;
   bound(): void;
   unbound(): void;
   close(): void;
@@ -148,10 +148,14 @@ export class MsrpSession implements ConnectionUser {
     return sent;
   }
 
-  /** Sends a REPORT, if the peer is connected (RFC 4975 §7.1.2). @param fields whole lines, each with CRLF. */
-  report(fields: string): void {
-    if (this.#peerPath !== undefined)
-      this.#connection?.request('REPORT', this.#peerPath, this.uri.text, fields);
+  /**
+   * Sends a REPORT, if the peer is connected (RFC 4975 §7.1.2).
+   * @param fields whole lines, each with CRLF. @param source stopped while too many wait.
+   */
+  report(fields: string, source?: Source): void {
+    if (this.#peerPath === undefined || !this.#connection) return;
+    this.#connection.request('REPORT', this.#peerPath, this.uri.text, fields);
+    if (source) this.#connection.holdWhileCrowded(source);
   }
 
   /** Hands all traffic to somebody else from now on; what was under way in our own hands ends. */
@@ -306,7 +310,7 @@ export class MsrpSession implements ConnectionUser {
 
   #bodiless(connection: Connection, head: MessageHead): RequestSink {
     if (head.method === 'REPORT') {
-      this.#traffic.report(head);
+      this.#traffic.report(head, connection);
       return ignoring;
     }
     return {

@@ -65,8 +65,8 @@ class SplicedTraffic implements SessionTraffic {
     this.#received.abort(messageId);
   }
 
-  report(head: MessageHead): void {
-    this.#received.report(head);
+  report(head: MessageHead, connection: Connection): void {
+    this.#received.report(head, connection);
   }
 
   bound(): void {}

@@ -42,14 +42,16 @@ class Draft implements DigestCredentials {
 
 /**
  * Reads the value of Authorization or Proxy-Authorization.
+ * @param uri stands in for one that is not written, as in MSRP (RFC 4976 §9.1).
  * @returns undefined for a scheme other than Digest.
  * @throws ParleyError `digest-malformed`, saying what is wrong.
  */
-export function parseCredentials(value: string): DigestCredentials | undefined {
+export function parseCredentials(value: string, uri = ''): DigestCredentials | undefined {
   const start = afterDigestScheme(value);
   if (start === undefined) return undefined;
   const draft = new Draft();
   readParameters(value, start, draft, assign);
+  if ((draft.seen & 16) === 0) draft.uri = uri;
   if (draft.username === '') throw new ParleyError('digest-malformed', 'username is missing');
   if (draft.response !== '') validateAnswer(draft);
   return draft;

@@ -105,7 +105,7 @@ describe('a server in the media path', () => {
   let parley: RunningParley;
 
   beforeAll(async () => {
-    parley = await startParley({ auth: 'none' });
+    parley = await startParley({ auth: 'none', sip: { overloadDelay: 60_000 } });
     expect(await setPolicy(parley, 'sip:alice@ims.test', { mediaPath: true })).toBeLessThan(300);
   });
   afterAll(() => parley.stop());

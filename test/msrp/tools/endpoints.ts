@@ -28,6 +28,7 @@ export function afterwards(cleanup: () => unknown): void {
 export interface TestEndpoint {
   readonly endpoint: MsrpEndpoint;
   readonly trail: MemoryTrail;
+  readonly clock: Clock;
   readonly port: number;
 }
 
@@ -38,7 +39,7 @@ export async function startEndpoint(options: Partial<EndpointOptions> = {}): Pro
   const endpoint = new MsrpEndpoint({ log: silentLogger, trail, ...options, clock });
   afterwards(() => endpoint.close());
   const { port } = await endpoint.listen({ transport: 'tcp', secure: false, host: '127.0.0.1', port: 0 });
-  return { endpoint, trail, port };
+  return { endpoint, trail, clock, port };
 }
 
 function systemClock(): Clock {
@@ -65,9 +66,9 @@ export function join(
   return [offering.session, answering.session];
 }
 
-/** Polls until `check` gives something, for at most five seconds. */
+/** Polls until `check` gives something, for at most twenty seconds. */
 export async function eventually<T>(check: () => T | undefined | false): Promise<T> {
-  for (const end = Date.now() + 5000; Date.now() < end;) {
+  for (const end = Date.now() + 20_000; Date.now() < end;) {
     const found = check();
     if (found !== undefined && found !== false) return found;
     await new Promise((resolve) => setTimeout(resolve, 5));

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { afterwards } from './endpoints.js';
 
 /** The `a=path` that a {@link Line} has in its descriptions. */
@@ -27,8 +28,9 @@ export class Line {
   text = '';
   #next = 1;
 
-  constructor(port: number) {
-    this.socket = connect(port, '127.0.0.1');
+  /** @param ca makes it a line with TLS, to a server that shows a certificate of this authority. */
+  constructor(port: number, ca?: string) {
+    this.socket = ca === undefined ? connect(port, '127.0.0.1') : connectTls({ port, host: '127.0.0.1', ca });
     this.socket.setEncoding('latin1').on('data', (part: string) => (this.text += part));
     this.socket.on('error', () => undefined);
     afterwards(() => this.socket.destroy());
@@ -39,7 +41,7 @@ export class Line {
     for (;;) {
       const found = pattern.exec(this.text);
       if (found) return found;
-      await once(this.socket, 'data', { signal: AbortSignal.timeout(5000) });
+      await once(this.socket, 'data', { signal: AbortSignal.timeout(20_000) });
     }
   }
 
@@ -57,6 +59,27 @@ export class Line {
     const content = body === undefined ? '' : `\r\n${body}\r\n`;
     this.socket.write(`${head}\r\n${content}-------${id}${flag}\r\n`, 'latin1');
     return id;
+  }
+
+  /** Answers a request of the other side. */
+  answer(id: string, status: number, to: string, from = linePath): void {
+    this.socket.write(
+      `MSRP ${id} ${status} X\r\nTo-Path: ${to}\r\nFrom-Path: ${from}\r\n-------${id}$\r\n`,
+      'latin1',
+    );
+  }
+
+  /** The next request or response that matches, whole; what came before it is forgotten. */
+  async take(pattern: RegExp): Promise<string> {
+    const message = new RegExp(`MSRP (\\S+) ${pattern.source}[^]*?\\r\\n-------\\1[$+#]\\r\\n`);
+    const found = await this.see(message);
+    this.text = this.text.slice(found.index + found[0].length);
+    return found[0];
+  }
+
+  /** Resolves when the other side has closed it. */
+  async closed(): Promise<void> {
+    if (!this.socket.destroyed) await once(this.socket, 'close', { signal: AbortSignal.timeout(20_000) });
   }
 
   async answerOf(id: string): Promise<number> {
