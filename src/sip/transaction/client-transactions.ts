@@ -53,6 +53,11 @@ export class ClientTransactions implements InviteClientOwner {
     this.#waiting--;
   }
 
+  /** Whether a request that has arrived is one that we send: it went from this server to itself. Nobody else can know its branch. */
+  sends({ via, method }: SipRequest): boolean {
+    return this.#transactions.has(clientKey(via.params.get('branch') ?? '', method));
+  }
+
   /** @returns whether the response belongs to one of them (RFC 3261 §17.1.3). */
   receive(response: SipResponse, source: Source): boolean {
     const branch = response.via.params.get('branch') ?? '';

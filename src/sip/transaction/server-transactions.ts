@@ -18,6 +18,8 @@ import type { StatelessServer } from './stateless.js';
 export interface ServerUser {
   onRequest(transaction: ServerTransaction): void;
   onAck(ack: SipRequest, source: Source): void;
+  /** Whether a request comes from this server itself. */
+  isOwn(request: SipRequest): boolean;
 }
 
 /** Milliseconds between two looks at requests that nobody answers. */
@@ -107,6 +109,8 @@ export class ServerTransactions implements InviteServerOwner, NonInviteServerOwn
       this.#stateless.answer(request, way, 481, reasonPhrase(481));
       return true;
     }
+    // what a role sends to another one here belongs to work that was let in before
+    if (this.#user.isOwn(request)) return false;
     if (this.#stateless.refusesOverload(request, way)) return true;
     if (this.#requests.size + this.#invites.size < this.#limits.running) return false;
     this.#note('sip.too-many-transactions', 'RFC 3261 §21.5.4', request);

@@ -67,6 +67,7 @@ export class Transactions implements TransactionLayer {
     this.#servers = new ServerTransactions(environment, limits, this.#stateless, {
       onRequest: (transaction) => this.onRequest(transaction),
       onAck: (ack, source) => this.onAck(ack, source),
+      isOwn: (request) => this.#clients.sends(request),
     });
     transports.onDelay = (delay) => this.#overload.reading(delay);
     transports.onMessage = (parsed, way) => this.#receive(parsed, way);

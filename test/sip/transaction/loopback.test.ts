@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { VirtualClock } from '../../../src/base/clock.js';
 import { silentLogger } from '../../../src/base/log.js';
 import { MemoryTrail } from '../../../src/base/trail.js';
+import { parseDatagram } from '../../../src/sip/message/parse.js';
 import { makeResponse } from '../../../src/sip/transaction/derived.js';
 import { createTransactionLayer, type Transactions } from '../../../src/sip/transaction/transaction-layer.js';
 import { Transports } from '../../../src/sip/transport/transports.js';
@@ -55,6 +56,24 @@ const options = (via: string): string =>
   ].join('\r\n');
 
 describe('the transaction layer over UDP', () => {
+  it('takes under overload what this server sends to itself, and nothing else', async () => {
+    transports.onDelay(60_000);
+    expect(await exchange(options('SIP/2.0/UDP 127.0.0.1;rport;branch=z9hG4bK0'))).toMatch(/^SIP\/2\.0 503 /);
+    layer.onRequest = (transaction) => transaction.respond(makeResponse(transaction.request, 200, 'b'));
+    const { port } = transports.listeners[0]!;
+    const parsed = parseDatagram(Buffer.from(options('SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK9')));
+    if (parsed.kind !== 'request') throw new Error('not a request');
+    parsed.message.headers.remove('Via');
+    const status = await new Promise<number>((resolve, reject) => {
+      layer.send(
+        parsed.message,
+        { protocol: 'udp', address: '127.0.0.1', port },
+        { onResponse: (response) => resolve(response.status), onFailure: reject },
+      );
+    });
+    expect(status).toBe(200);
+  });
+
   it('answers where the request came from when the client asked with rport (RFC 3581 §4)', async () => {
     layer.onRequest = (transaction) => transaction.respond(makeResponse(transaction.request, 200, 'b'));
     const answer = await exchange(options('SIP/2.0/UDP 192.0.2.1:9;rport;branch=z9hG4bK1'));
