@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { measureBindings } from './bindings.js';
+import { measureGroups } from './groups/measure.js';
 import { alternate, table, type Contender, type Work } from './load-runs.js';
 import { describeMachine } from './machine.js';
 import { startBareNode } from './servers/bare-node.js';
@@ -10,12 +11,13 @@ import { startParleyOnDrachtio, startParleyOnRedis, startTwoParleys } from './se
 const USAGE = `npm run bench -- [part ...] [options]
 
 parts: register, digest, invite, bindings (all when none is named),
-       setups (LMDB, Redis, drachtio-server side by side), nodes (one and two on one Redis)
+       groups (group sessions), setups (LMDB, Redis, drachtio-server side by side), nodes (one and two on one Redis)
   --rounds N     runs of each server, one after the other (5)
   --calls N      calls of a run at saturation (100000; invite takes a fifth)
   --rate N       calls a second of the run below saturation (4000; invite takes a quarter)
   --users N      users, one device each (10000)
   --bindings N   for the part of that name (1000000)
+  --idle N       idle groups of ten in the part groups (10000)
   --without NAME leaves out kamailio, parley, bare or drachtio; may be repeated
 `;
 
@@ -27,6 +29,7 @@ const { values, positionals } = parseArgs({
     rate: { type: 'string', default: '4000' },
     users: { type: 'string', default: '10000' },
     bindings: { type: 'string', default: '1000000' },
+    idle: { type: 'string', default: '10000' },
     without: { type: 'string', multiple: true, default: [] },
     help: { type: 'boolean', default: false },
   },
@@ -109,6 +112,9 @@ const parts: Record<string, () => Promise<void>> = {
       rate / 4,
       contenders(false, false),
     ),
+  groups: async () => {
+    print(`### Group sessions\n\n${await measureGroups({ idle: Number(values.idle), made: 500 }, told)}`);
+  },
   bindings: async () => {
     print(`### Memory and start\n\n${await measureBindings(Number(values.bindings), told)}`);
   },

@@ -14,6 +14,15 @@ function sdp(user: string): string {
   );
 }
 
+type Asked = readonly [
+  method: string,
+  uri: string,
+  user: string,
+  to: string,
+  headers: Record<string, string>,
+  body?: string,
+];
+
 /** Many users behind one UDP socket, who accept every invitation, and one MSRP connection, which RFC 4975 §5.4 lets sessions share. */
 export class Crowd {
   readonly #socket: Socket;
@@ -48,7 +57,10 @@ export class Crowd {
   }
 
   /** Messages that arrive at anybody. */
-  onText: (text: string) => void = () => {};
+  onText: (text: string, octets: number) => void = () => {};
+
+  /** Requests that the server refused in overload; each is sent again. */
+  refused = 0;
 
   async register(users: readonly string[]): Promise<void> {
     for (let i = 0; i < users.length; i += 50)
@@ -126,14 +138,17 @@ export class Crowd {
     return target;
   }
 
-  #ask(
-    method: string,
-    uri: string,
-    user: string,
-    to: string,
-    headers: Record<string, string>,
-    body = '',
-  ): Promise<SipResponse> {
+  /** Sends a request until it is not refused in overload. @returns the final response. */
+  async #ask(...request: Asked): Promise<SipResponse> {
+    for (;;) {
+      const response = await this.#once(...request);
+      if (response.status !== 503) return response;
+      this.refused++;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  }
+
+  #once(...[method, uri, user, to, headers, body = '']: Asked): Promise<SipResponse> {
     const callId = `c${++this.#calls}-${this.#socket.address().port}`;
     return new Promise((resolve) => {
       this.#waiting.set(callId, (response) => {
@@ -194,7 +209,7 @@ export class Crowd {
 
   #bind(user: string, description: string): void {
     const path = /a=path:(\S+)/.exec(description)![1]!;
-    this.#msrp ??= new MsrpLine(Number(/:(\d+)\//.exec(path)![1]), (text) => this.onText(text));
+    this.#msrp ??= new MsrpLine(Number(/:(\d+)\//.exec(path)![1]), (...heard) => this.onText(...heard));
     this.#msrp.open(user, path);
   }
 
@@ -210,12 +225,12 @@ const uuidOf = (user: string): string =>
 class MsrpLine {
   readonly #socket: TcpSocket;
   readonly #paths = new Map<string, string>();
-  readonly #onText: (text: string) => void;
+  readonly #onText: Crowd['onText'];
   #rest = '';
   #out = '';
   #ids = 0;
 
-  constructor(port: number, onText: (text: string) => void) {
+  constructor(port: number, onText: Crowd['onText']) {
     this.#socket = connect({ port, host: '127.0.0.1', noDelay: true });
     this.#socket.setEncoding('latin1').on('data', (data: string) => this.#data(data));
     this.#socket.on('error', () => {});
@@ -273,7 +288,9 @@ class MsrpLine {
     const to = /To-Path: (\S+)/.exec(frame)![1]!;
     const from = /From-Path: (\S+)/.exec(frame)![1]!;
     this.#push(`MSRP ${id} 200 OK\r\nTo-Path: ${from}\r\nFrom-Path: ${to}\r\n-------${id}$\r\n`);
+    const head = frame.indexOf('\r\n\r\n');
+    if (head < 0) return;
     const at = frame.lastIndexOf('\r\n\r\n');
-    if (at > 0) this.#onText(frame.slice(at + 4).trim());
+    this.#onText(frame.slice(at + 4).trim(), frame.length - head - 6);
   }
 }
