@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { ParleyError } from '../base/errors.js';
 import type { Trail } from '../base/trail.js';
-import { akaVector, resynchronised } from '../sip/auth/aka.js';
+import { akaKeys, akaVector, resynchronised, type AkaSecret, type AkaVector } from '../sip/auth/aka.js';
 import type { AkaAlgorithm, AkaServer } from '../sip/auth/aka-server.js';
 import { digestAlgorithm } from '../sip/auth/algorithm.js';
 import type { DigestCredentials } from '../sip/auth/credentials.js';
@@ -43,49 +43,63 @@ export class AkaAuthenticator {
     const { server, usims } = this.#options;
     const { request, credentials, subscriber } = claim;
     const { privateId } = subscriber;
-    if (credentials === undefined || credentials.response === '') return this.#challenge(claim);
-    const verdict = server.judge(privateId, credentials, request.callId, {
-      method: request.method,
-      body: request.body,
+    const secret = usims.secretOf(subscriber);
+    if (!secret) throw new ParleyError('auth-no-keys');
+    if (credentials === undefined || credentials.response === '') return this.#challenge(claim, secret);
+    const open = await usims.challengeOf(privateId);
+    const verdict = server.judge({
+      privateId,
+      credentials,
+      callId: request.callId,
+      request: { method: request.method, body: request.body },
+      open,
+      keysOf: (rand) => akaKeys(secret, rand),
     });
     switch (verdict.kind) {
       case 'accepted':
-        return { kind: 'authenticated', privateId };
+        // of two requests with one answer, at whatever nodes, one is accepted
+        return (await usims.settle(privateId, open!, verdict.remains))
+          ? { kind: 'authenticated', privateId }
+          : this.#challenge(claim, secret);
       case 'locked':
         this.#note('auth.locked', 'RFC 3261 §26.3.2', claim);
         return { kind: 'refused', error: new ParleyError('auth-locked') };
       case 'challenge':
         if (verdict.wrongResponse) this.#note('auth.wrong-credentials', 'RFC 3310 §3.3', claim);
-        return this.#challenge(claim);
-      case 'resynchronise': {
-        const secret = usims.secretOf(subscriber);
-        const sqn = secret && resynchronised(secret, verdict.rand, verdict.auts);
-        if (sqn === undefined) {
-          this.#options.userLock.failed(privateId);
-          this.#note('auth.wrong-auts', '3GPP TS 33.102 §6.3.5', claim);
-        } else {
-          await usims.resynchronise(privateId, sqn);
-          this.#note('auth.resynchronised', 'RFC 3310 §3.4', claim, 'noted');
-        }
-        return this.#challenge(claim);
-      }
+        return this.#challenge(claim, secret);
+      case 'resynchronise':
+        if (await usims.settle(privateId, open!, undefined))
+          await this.#resynchronise(claim, secret, verdict.rand, verdict.auts);
+        return this.#challenge(claim, secret);
     }
   }
 
-  /** Steps the sequence number in the store before the challenge is made from it: no number is ever used twice. */
-  async #challenge(claim: AkaClaim): Promise<Authentication> {
+  async #resynchronise(claim: AkaClaim, secret: AkaSecret, rand: Uint8Array, auts: string): Promise<void> {
+    const { usims, userLock } = this.#options;
+    const { privateId } = claim.subscriber;
+    const sqn = resynchronised(secret, rand, auts);
+    if (sqn === undefined) {
+      userLock.failed(privateId);
+      this.#note('auth.wrong-auts', '3GPP TS 33.102 §6.3.5', claim);
+    } else {
+      await usims.resynchronise(privateId, sqn);
+      this.#note('auth.resynchronised', 'RFC 3310 §3.4', claim, 'noted');
+    }
+  }
+
+  /** The challenge is committed with its sequence number before it leaves: no number is ever used twice. */
+  async #challenge(claim: AkaClaim, secret: AkaSecret): Promise<Authentication> {
     const { server, usims } = this.#options;
     const { request, credentials, subscriber, withKeys } = claim;
-    const secret = usims.secretOf(subscriber);
-    if (!secret) throw new ParleyError('auth-no-keys');
-    const sqn = await usims.nextSqn(subscriber.privateId);
-    const challenge = server.challenge(akaVector(secret, sqn, randomBytes(16)), {
-      privateId: subscriber.privateId,
-      callId: request.callId,
-      algorithm: this.#algorithm(credentials),
-      withKeys,
+    const options = { callId: request.callId, algorithm: this.#algorithm(credentials), withKeys };
+    const rand = randomBytes(16);
+    let vector: AkaVector | undefined;
+    await usims.challenge(subscriber.privateId, (sqn) => {
+      vector = akaVector(secret, sqn, rand);
+      return server.open(vector, options);
     });
-    return { kind: 'challenge', status: 401, headers: { 'WWW-Authenticate': [challenge] } };
+    const value = server.challenge(vector!, options);
+    return { kind: 'challenge', status: 401, headers: { 'WWW-Authenticate': [value] } };
   }
 
   /** What the device asks for when it is allowed; a WebRTC access asks through its edge proxy (TS 33.203 annex X). */

@@ -1,6 +1,7 @@
 import { ParleyError } from '../base/errors.js';
 import type { AkaSecret } from '../sip/auth/aka.js';
 import { Milenage } from '../sip/auth/milenage.js';
+import type { OpenChallenge } from '../sip/auth/aka-server.js';
 import { nextSqn, sqnOctets, sqnOf } from '../sip/auth/sqn.js';
 import { table, type Store } from '../store/store.js';
 import './errors.js';
@@ -25,8 +26,14 @@ export interface AkaKeySet {
   readonly amf: string;
 }
 
-/** The sequence number of the last vector of a subscriber. */
-const sequences = table<number>('aka-sequences');
+/** What changes with each challenge of a subscriber. */
+interface AkaState {
+  /** Sequence number of its last vector. */
+  readonly sqn: number;
+  readonly open: OpenChallenge | undefined;
+}
+
+const states = table<AkaState>('aka-states');
 
 const DEFAULT_AMF = '8000';
 
@@ -59,18 +66,35 @@ export class AkaSubscriptions {
     return aka && { k: octets(aka.k), opc: octets(aka.opc), amf: octets(aka.amf) };
   }
 
-  /** The next sequence number, committed: after a crash it is not given out again. */
-  nextSqn(privateId: string): Promise<number> {
-    return this.#store.update(sequences, privateId, (current = 0) => {
-      const next = nextSqn(current);
-      return { kind: 'put', value: next, result: next };
+  /**
+   * Opens a challenge with the next sequence number in place of the one that was open, committed: after a crash the number is not given
+   * out again, and any node knows the answer.
+   */
+  challenge(privateId: string, make: (sqn: number) => OpenChallenge): Promise<void> {
+    return this.#store.update(states, privateId, (current) => {
+      const sqn = nextSqn(current?.sqn ?? 0);
+      return { kind: 'put', value: { sqn, open: make(sqn) }, result: undefined };
     });
   }
 
-  /** Takes over the number that a USIM reports (TS 33.102 §6.3.5). */
+  async challengeOf(privateId: string): Promise<OpenChallenge | undefined> {
+    return (await this.#store.get(states, privateId))?.open;
+  }
+
+  /** What remains of a challenge takes its place. @returns false when it is not open as it was: its answer has come already. */
+  settle(privateId: string, was: OpenChallenge, remains: OpenChallenge | undefined): Promise<boolean> {
+    return this.#store.update(states, privateId, (current) =>
+      current?.open?.nonce === was.nonce && current.open.count === was.count
+        ? { kind: 'put', value: { ...current, open: remains }, result: true }
+        : { kind: 'keep', result: false },
+    );
+  }
+
+  /** Takes over the number that a USIM reports (TS 33.102 §6.3.5). No challenge is open then. */
   async resynchronise(privateId: string, sqn: number): Promise<void> {
     sqnOctets(sqn);
-    await this.#store.update(sequences, privateId, () => ({ kind: 'put', value: sqn, result: undefined }));
+    const value = { sqn, open: undefined };
+    await this.#store.update(states, privateId, () => ({ kind: 'put', value, result: undefined }));
   }
 
   /** @param sqn in hex, of the last vector that another home subscriber server made. */
@@ -79,7 +103,7 @@ export class AkaSubscriptions {
   }
 
   async forget(privateId: string): Promise<void> {
-    await this.#store.update(sequences, privateId, () => ({ kind: 'remove', result: undefined }));
+    await this.#store.update(states, privateId, () => ({ kind: 'remove', result: undefined }));
   }
 }
 

@@ -84,8 +84,10 @@ describe('a subscriber with a USIM', () => {
     const usim = new Usim('alice@ims.test', 'ims.test');
     expect((await register(usim.answer(await register(usim.hello())))).status).toBe(200);
     const { highest } = usim.sequence;
-    expect(await parley.app.subscribers.usims.nextSqn('alice@ims.test')).toBeGreaterThan(highest);
-    expect((await register(usim.answer(await register(usim.hello())))).status).toBe(200);
+    const challenge = await register(usim.hello());
+    const { nonce = '-' } = (await parley.app.subscribers.usims.challengeOf('alice@ims.test')) ?? {};
+    expect(challenge.get('WWW-Authenticate')).toContain(`nonce="${nonce}"`);
+    expect((await register(usim.answer(challenge))).status).toBe(200);
     expect(usim.sequence.highest).toBeGreaterThan(highest);
   });
 

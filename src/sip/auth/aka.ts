@@ -40,6 +40,16 @@ export function akaVector(secret: AkaSecret, sqn: number, rand: Uint8Array): Aka
   return { ...keys, rand: Buffer.from(rand), autn, nonce: Buffer.concat([rand, autn]).toString('base64') };
 }
 
+/** RAND of a nonce that {@link akaVector} made. */
+export function randOf(nonce: string): Buffer {
+  return Buffer.from(nonce, 'base64').subarray(0, RAND);
+}
+
+/** What a USIM makes of a RAND: the answer that is expected, and the keys that go with it. */
+export function akaKeys({ k, opc }: AkaSecret, rand: Uint8Array): AkaKeys {
+  return new Milenage(k, opc).f2345(rand);
+}
+
 /**
  * H(A1) for digest with AKA: the password is RES itself in version 1 (RFC 3310 §3.3), in version 2 base64 of
  * HMAC under RES, IK and CK (RFC 4169 §2.1).

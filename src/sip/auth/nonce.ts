@@ -85,12 +85,6 @@ export class ServerNonces {
     return token.toString('base64url');
   }
 
-  /** Makes a nonce valid that was made elsewhere, such as RAND and AUTN of AKA, for `lifetimeMs` from now. */
-  adopt(nonce: string, lifetimeMs: number = this.#lifetimeMs): void {
-    const now = this.#clock.now();
-    this.#remember(nonce, { count: 0, issuedAt: now, expiresAt: now + lifetimeMs }, now);
-  }
-
   /**
    * Uses a nonce up to a count. To be asked only after the response was found right.
    * @param nc nonce count as received; undefined for a client without qop, whose nonce then serves once.

@@ -68,16 +68,6 @@ describe('a server nonce', () => {
     const { nonces } = setUp();
     expect(new Set(Array.from({ length: 10_000 }, () => nonces.issue())).size).toBe(10_000);
   });
-
-  it('of AKA is adopted for its own time and counted like any other', () => {
-    const { clock, nonces } = setUp();
-    const nonce = 'I1U8vpY3qJ0hiuZNrke/NVXzKLQ1d7m5Sp/6w1Tfr7M=';
-    expect(nonces.spend(nonce, '00000001')).toBe(false);
-    nonces.adopt(nonce, 240_000);
-    expect([nonces.spend(nonce, '00000001'), nonces.spend(nonce, '00000001')]).toEqual([true, false]);
-    clock.advance(240_000);
-    expect(nonces.spend(nonce, '00000002')).toBe(false);
-  });
 });
 
 describe('the memory of nonces', () => {
