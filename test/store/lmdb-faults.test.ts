@@ -259,6 +259,45 @@ describe('a data folder that cannot be used', () => {
   });
 });
 
+describe('a data folder that is deleted under the running store', () => {
+  const refused = { code: 'store-unavailable', message: expect.stringMatching(/restart it/) as string };
+
+  it('ends all acknowledging, and what was there can still be read', async () => {
+    const folder = newFolder();
+    const store = open(folder);
+    await put(store, 'a', 1);
+    rmSync(folder, { recursive: true });
+    await expect(put(store, 'b', 1)).rejects.toMatchObject(refused);
+    expect(store.trouble()).toMatch(/the journal was deleted/);
+    expect(await keys(store)).toEqual(['a']);
+    await expect(put(store, 'b', 1)).rejects.toMatchObject(refused);
+    await store.close().catch(() => undefined);
+  });
+
+  it('is not taken for another that was put in its place', async () => {
+    const folder = newFolder();
+    const store = open(folder);
+    await put(store, 'a', 1);
+    rmSync(folder, { recursive: true });
+    const other = open(folder);
+    await put(other, 'c', 1);
+    await expect(put(store, 'b', 1)).rejects.toMatchObject(refused);
+    await store.close().catch(() => undefined);
+    expect(await keys(other)).toEqual(['c']);
+    await other.close();
+  });
+
+  it('of which data.mdb alone is gone is met at the next segment of the journal', async () => {
+    const folder = newFolder();
+    const store = open(folder, { journalOctets: 65_536 });
+    await put(store, 'a', 1);
+    unlinkSync(join(folder, 'data.mdb'));
+    await fill(store, 1000);
+    expect(store.trouble()).toMatch(/data\.mdb was deleted or replaced/);
+    await store.close().catch(() => undefined);
+  });
+});
+
 describe('a journal that ends badly', () => {
   /** A folder as `kill -9` leaves it: all records in the journal, none in the data file. */
   const crashed = async (): Promise<{ folder: string; journal: string }> => {

@@ -1,5 +1,6 @@
 import { closeSync, fdatasync, ftruncateSync, openSync, unlinkSync, writeSync } from 'node:fs';
 import type { BatchWriter } from './batch.js';
+import type { FolderGuard } from './folder-guard.js';
 import { journalSignature, segmentPath } from './journal-files.js';
 
 /** Where a journal was before a batch; see {@link Journal.rollBack}. */
@@ -10,6 +11,7 @@ export interface JournalMark {
 
 export interface JournalOptions {
   readonly folder: string;
+  readonly guard: FolderGuard;
   /** The segment after this one is the first to be written. */
   readonly lastSegment: number;
   readonly nextSequence: number;
@@ -58,6 +60,7 @@ export class Journal {
   /** Writes a whole batch or, when it throws, nothing. */
   append(batch: BatchWriter): void {
     if (this.#torn) this.rotate();
+    this.#options.guard.checkSegment(this.#fd!);
     batch.seal(this.#nextSequence);
     try {
       write(this.#fd!, batch.bytes, batch.length);
@@ -81,6 +84,7 @@ export class Journal {
 
   /** Begins a new segment. When that fails it throws and the current one goes on. */
   rotate(): void {
+    this.#options.guard.checkDataFile();
     const old = this.#fd;
     this.#fd = this.#create(this.#segment + 1);
     this.#segment++;
@@ -99,6 +103,7 @@ export class Journal {
   /** Writes and takes back 64 kB. @throws when the disk would not take them. */
   probe(): void {
     if (this.#torn) this.rotate();
+    this.#options.guard.checkSegment(this.#fd!);
     try {
       write(this.#fd!, Buffer.alloc(65_536), 65_536);
     } finally {

@@ -8,6 +8,7 @@ import type { Change, ScanRange, Store, StoredRecord, Table } from '../store.js'
 import { BatchWriter, entryKind } from './batch.js';
 import { Checkpoint } from './checkpoint.js';
 import { LmdbFiles } from './files.js';
+import { FolderGuard } from './folder-guard.js';
 import { GroupCommit } from './group-commit.js';
 import { removeSegments, replay, segmentsIn } from './journal-files.js';
 import { Journal } from './journal.js';
@@ -50,6 +51,7 @@ export class LmdbStore implements Store {
     const { segment, nextSequence } = this.#replay(folder);
     this.#journal = new Journal({
       folder,
+      guard: new FolderGuard(folder),
       lastSegment: segment,
       nextSequence,
       syncs: sync !== 'none',
