@@ -5,7 +5,7 @@ import type { Registrar } from '../registrar/registrar.js';
 import type { ServerRequest } from '../sip/stack.js';
 import type { Device } from './device-hiding.js';
 import './errors.js';
-import type { Sender, User } from './sender.js';
+import { assertedUser, type Sender, type SenderOptions, type User } from './sender.js';
 import { assertIdentity, distrust } from './trust-domain.js';
 
 export interface CallerOptions {
@@ -46,4 +46,13 @@ export function deviceOf(request: ServerRequest, user: User): Device | undefined
   const contact = request.contacts[0]?.uriText;
   const binding = user.binding ?? registration?.bindings.find((candidate) => candidate.contact === contact);
   return registration && binding ? { registration, binding } : undefined;
+}
+
+/** The device that a request came from which asserts one of our users, and whose Contact a server has left as it was. */
+export async function assertedDevice(
+  request: ServerRequest,
+  options: SenderOptions,
+): Promise<Device | undefined> {
+  const user = await assertedUser(request, options);
+  return user && deviceOf(request, user);
 }

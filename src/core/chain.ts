@@ -87,11 +87,14 @@ export class ServiceChain {
   /** The same for a service that is itself what the request is for. @param onward out of the domain. */
   serve(
     service: Service,
-    subject: ServiceSubject,
+    request: ServerRequest,
     response: ServerResponse,
     layers: Layers,
     onward: Way['onward'],
   ): Promise<ProxyResult> {
+    const { uri } = request;
+    const sessionCase = 'terminating-registered';
+    const subject = { request, sessionCase, servedUser: uri, set: uri, registered: true } as const;
     return this.#handle({ kind: 'service', service, position: LAST }, subject, response, layers, onward);
   }
 

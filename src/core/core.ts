@@ -3,19 +3,19 @@ import { ParleyError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import type { Trail } from '../base/trail.js';
 import type { Gruus } from '../registrar/gruus.js';
-import type { LocalEnd } from '../sip/embedded/wire.js';
 import type { ProxyResult, ServerRequest, ServerResponse, SipStack } from '../sip/stack.js';
-import { deviceOf, prepareCaller } from './caller.js';
+import { assertedDevice, deviceOf, prepareCaller } from './caller.js';
 import { ApplicationServers } from './application-servers.js';
 import { FROM_START, ServiceChain, serviceAt, serviceForStranger } from './chain.js';
 import { invitedService } from './cpm-invitation.js';
 import { Delivery, type Passage } from './delivery.js';
 import { findDestination, type Destination } from './destination.js';
 import './errors.js';
+import { HostedServices } from './hosted-services.js';
 import { noLayers, type Layers } from './layers.js';
 import { OriginalDialogs, type ChainPosition } from './original-dialog.js';
 import { identifySender, servedBy, userOf, type SenderOptions, type User } from './sender.js';
-import type { Service, ServiceHost, SessionCase } from './service.js';
+import type { Service } from './service.js';
 import { afterService, ProfileTriggers } from './triggers/profile-triggers.js';
 import type { Profiles } from './triggers/profiles.js';
 
@@ -48,51 +48,35 @@ interface Entry {
  * What an S-CSCF does with a request (3GPP TS 24.229 §5.4.3): who sent it, the caller's services, whom it is for, the
  * callee's services, the devices that get it. Requests inside dialogs follow their Route sets past all services.
  */
-export class Core implements ServiceHost {
+export class Core extends HostedServices {
   readonly #options: CoreOptions;
-  readonly #services: Service[] = [];
-  readonly #originalDialogs: OriginalDialogs;
   readonly #servers: ApplicationServers;
   readonly #chain: ServiceChain;
   readonly #delivery: Delivery;
 
   constructor(options: CoreOptions) {
-    this.#options = options;
     const { stack, clock, trail, timerC, originalDialogKey } = options;
-    this.#originalDialogs = new OriginalDialogs(originalDialogKey, clock, () => stack.listeners);
+    super(stack, new OriginalDialogs(originalDialogKey, clock, () => stack.listeners));
+    this.#options = options;
     this.#servers = new ApplicationServers({
       stack,
       clock,
       trail,
-      originalDialogs: this.#originalDialogs,
+      originalDialogs: this.originalDialogs,
       timerC,
       patience: options.serverPatience,
     });
     this.#chain = new ServiceChain({
-      triggers: new ProfileTriggers(this.#services, options.profiles, options.subscribers),
-      onward: (position, request) => [this.#originalDialogs.route(position, request.source)],
+      triggers: new ProfileTriggers(this.services, options.profiles, options.subscribers),
+      onward: (position, request) => [this.originalDialogs.route(position, request.source)],
       servers: this.#servers,
       trail,
     });
     this.#delivery = new Delivery(options);
   }
 
-  use(service: Service): void {
-    this.#services.push(service);
-  }
-
-  onward(
-    service: Service,
-    sessionCase: SessionCase,
-    user: { servedUser: string; set: string },
-    at?: LocalEnd,
-  ): readonly string[] {
-    const after = afterService(this.#services.indexOf(service));
-    return [this.#originalDialogs.route({ ...user, sessionCase, after }, undefined, at)];
-  }
-
-  entrance(sessionCase: SessionCase, user: { servedUser: string; set: string }): readonly string[] {
-    return [this.#originalDialogs.route({ ...user, sessionCase, after: FROM_START })];
+  protected placeAfter(index: number): number {
+    return afterService(index);
   }
 
   /**
@@ -100,15 +84,8 @@ export class Core implements ServiceHost {
    * the requests for that device's contact, which it {@link Service.serves}.
    */
   standIn(service: Service, user: { servedUser: string; set: string }): readonly string[] {
-    const after = this.#services.indexOf(service);
-    return [
-      this.#originalDialogs.route({ ...user, sessionCase: 'terminating-registered', after }, 'endless'),
-    ];
-  }
-
-  /** Takes over every method but REGISTER. */
-  attach(): void {
-    this.#options.stack.on('*', (request, response) => this.handle(request, response));
+    const after = this.services.indexOf(service);
+    return [this.originalDialogs.route({ ...user, sessionCase: 'terminating-registered', after }, 'endless')];
   }
 
   async handle(request: ServerRequest, response: ServerResponse): Promise<void> {
@@ -117,7 +94,7 @@ export class Core implements ServiceHost {
       response.send(200, { headers: { Accept: 'application/sdp', Supported: 'path, gruu, outbound' } });
       return;
     }
-    const position = this.#originalDialogs.read(request.ownRoute);
+    const position = this.originalDialogs.read(request.ownRoute);
     if (position && !inDialog) {
       await this.#resume(request, response, position);
       return;
@@ -168,7 +145,8 @@ export class Core implements ServiceHost {
       detail: sessionCase,
     });
     if (sessionCase !== 'originating') {
-      await this.#terminate(this.#passage(request, response, undefined, undefined), noLayers, { set, after });
+      const caller = await assertedDevice(request, this.#options);
+      await this.#terminate(this.#passage(request, response, undefined, caller), noLayers, { set, after });
       return;
     }
     const user = await userOf(servedUser, this.#options);
@@ -201,7 +179,7 @@ export class Core implements ServiceHost {
 
   async #terminate(passage: Passage, layers: Layers, entry?: Entry): Promise<ProxyResult> {
     const { request, response } = passage;
-    const service = serviceAt(this.#services, request);
+    const service = serviceAt(this.services, request);
     if (service) return this.#serve(service, passage, layers);
     const destination = await this.#destination(request);
     if (destination === 'elsewhere') return this.#delivery.out(passage, layers);
@@ -227,19 +205,9 @@ export class Core implements ServiceHost {
     );
   }
 
-  #returns(request: ServerRequest): boolean {
-    const { stack } = this.#options;
-    return (
-      request.has('Route') && request.addresses('Route').some(({ uri }) => stack.isLocal(uri.host, uri.port))
-    );
-  }
-
   #serve(service: Service, passage: Passage, layers: Layers): Promise<ProxyResult> {
     const { request, response } = passage;
-    const { uri } = request;
-    const sessionCase = 'terminating-registered';
-    const subject = { request, sessionCase, servedUser: uri, set: uri, registered: true } as const;
-    return this.#chain.serve(service, subject, response, layers, (all) => this.#delivery.out(passage, all));
+    return this.#chain.serve(service, request, response, layers, (all) => this.#delivery.out(passage, all));
   }
 
   /** Where a Request-URI leads: a user, a service that takes strangers, or another domain. @throws ParleyError 404 */
@@ -248,36 +216,35 @@ export class Core implements ServiceHost {
       return (await findDestination(request, this.#options)) ?? 'elsewhere';
     } catch (error) {
       const unknown = error instanceof ParleyError && error.code === 'core-unknown-user';
-      const service = unknown ? await serviceForStranger(this.#services, request) : undefined;
+      const service = unknown ? await serviceForStranger(this.services, request) : undefined;
       if (!service) throw error;
       return service;
     }
   }
 
   async #inDialog(passage: Passage): Promise<void> {
-    const service = serviceAt(this.#services, passage.request);
+    const service = serviceAt(this.services, passage.request);
     if (service) {
       // a dialog with the service at another node
       await this.#serve(service, passage, noLayers);
       return;
     }
-    if (this.#returns(passage.request)) {
+    if (this.returns(passage.request)) {
       // an application server is next, and the request comes back here behind it
       await this.#delivery.out(passage, noLayers);
       return;
     }
-    const tell = (result: ProxyResult): void => {
-      for (const one of this.#services) one.dialogRequest?.(passage.request, result);
-    };
     try {
       const destination = await findDestination(passage.request, this.#options);
-      tell(
+      this.tell(
+        passage.request,
         destination
           ? await this.#delivery.toDevices(passage, destination, noLayers)
           : await this.#delivery.out(passage, noLayers),
       );
     } catch (error) {
-      if (error instanceof ParleyError) tell({ status: error.sip, target: undefined, response: undefined });
+      if (error instanceof ParleyError)
+        this.tell(passage.request, { status: error.sip, target: undefined, response: undefined });
       throw error;
     }
   }

@@ -4,6 +4,7 @@ import type { Authenticator } from '../registrar/authenticator.js';
 import type { Registrar } from '../registrar/registrar.js';
 import type { Binding, Registration } from '../registrar/registration.js';
 import type { Subscribers } from '../registrar/subscribers.js';
+import type { Address } from '../sip/message/address.js';
 import type { HeaderMap } from '../sip/message/headers.js';
 import { parseUri } from '../sip/message/uri.js';
 import type { ServerRequest } from '../sip/stack.js';
@@ -116,7 +117,18 @@ async function authenticatedUser(
  */
 export async function servedBy(request: ServerRequest, options: SenderOptions): Promise<User | undefined> {
   if (request.ownRoute === undefined || !isOriginating(request.ownRoute)) return undefined;
-  const address = request.addresses('P-Served-User')[0] ?? request.addresses('P-Asserted-Identity')[0];
+  return namedUser(
+    request.addresses('P-Served-User')[0] ?? request.addresses('P-Asserted-Identity')[0],
+    options,
+  );
+}
+
+/** The user of this domain that a request asserts as its sender, undefined for anybody else. */
+export function assertedUser(request: ServerRequest, options: SenderOptions): Promise<User | undefined> {
+  return namedUser(request.addresses('P-Asserted-Identity')[0], options);
+}
+
+async function namedUser(address: Address | undefined, options: SenderOptions): Promise<User | undefined> {
   const aor = address && canonical(address.uriText);
   return aor === undefined ? undefined : userOf(aor, options);
 }

@@ -1,14 +1,14 @@
 import type { Clock } from '../../base/clock.js';
 import { ParleyError } from '../../base/errors.js';
 import type { Trail } from '../../base/trail.js';
-import type { LocalEnd } from '../../sip/embedded/wire.js';
 import type { SipResponse } from '../../sip/message/message.js';
 import type { ProxyResult, ServerRequest, ServerResponse, SipStack } from '../../sip/stack.js';
 import { DefaultTriggers, FROM_START, ServiceChain, serviceAt } from '../chain.js';
 import '../errors.js';
+import { HostedServices } from '../hosted-services.js';
 import { editThrough, noLayers, showThrough, takingOver, type Layers } from '../layers.js';
 import { OriginalDialogs, type ChainPosition } from '../original-dialog.js';
-import type { Service, ServiceHost, ServiceSubject, SessionCase } from '../service.js';
+import type { Service, ServiceSubject, SessionCase } from '../service.js';
 import { OwnRequests } from './own-requests.js';
 import { servedUser } from './served-user.js';
 
@@ -32,50 +32,28 @@ export interface ApplicationServerOptions {
  * Services behind somebody else's S-CSCF (3GPP TS 24.229 §5.7): takes requests on ISC, leads them through the services here, and
  * gives them back over the topmost Route that remains, which holds the core's original dialog identifier.
  */
-export class ApplicationServer implements ServiceHost {
+export class ApplicationServer extends HostedServices {
   readonly #options: ApplicationServerOptions;
-  readonly #services: Service[] = [];
-  readonly #originalDialogs: OriginalDialogs;
   readonly #own: OwnRequests;
   readonly #chain: ServiceChain;
 
   constructor(options: ApplicationServerOptions) {
-    this.#options = options;
     const { stack, clock, trail, originalDialogKey } = options;
-    const originalDialogs = new OriginalDialogs(originalDialogKey, clock, () => stack.listeners);
-    this.#originalDialogs = originalDialogs;
+    super(stack, new OriginalDialogs(originalDialogKey, clock, () => stack.listeners));
+    this.#options = options;
     this.#own = new OwnRequests(clock);
     this.#chain = new ServiceChain({
-      triggers: new DefaultTriggers(this.#services),
+      triggers: new DefaultTriggers(this.services),
       onward: (position, request) => [
-        originalDialogs.route(position, request.source),
+        this.originalDialogs.route(position, request.source),
         ...request.headers.list('Route'),
       ],
       trail,
     });
   }
 
-  use(service: Service): void {
-    this.#services.push(service);
-  }
-
-  onward(
-    service: Service,
-    sessionCase: SessionCase,
-    user: { servedUser: string; set: string },
-    at?: LocalEnd,
-  ): readonly string[] {
-    const after = this.#services.indexOf(service);
-    return [this.#originalDialogs.route({ ...user, sessionCase, after }, undefined, at)];
-  }
-
-  entrance(sessionCase: SessionCase, user: { servedUser: string; set: string }): readonly string[] {
-    return [this.#originalDialogs.route({ ...user, sessionCase, after: FROM_START })];
-  }
-
-  /** Takes over every method but REGISTER. */
-  attach(): void {
-    this.#options.stack.on('*', (request, response) => this.handle(request, response));
+  protected placeAfter(index: number): number {
+    return index;
   }
 
   close(): void {
@@ -86,7 +64,7 @@ export class ApplicationServer implements ServiceHost {
   async handle(request: ServerRequest, response: ServerResponse): Promise<void> {
     const { stack, trusted } = this.#options;
     const inDialog = request.toTag !== undefined;
-    const position = inDialog ? undefined : this.#originalDialogs.read(request.ownRoute);
+    const position = inDialog ? undefined : this.originalDialogs.read(request.ownRoute);
     if (!position && !request.recordRouted && !trusted.has(request.source.address))
       throw new ParleyError('core-not-a-peer');
     if (inDialog) {
@@ -103,7 +81,7 @@ export class ApplicationServer implements ServiceHost {
       response.send(200, { headers: { Accept: 'application/sdp' } });
       return;
     }
-    const service = serviceAt(this.#services, request);
+    const service = serviceAt(this.services, request);
     if (service) {
       await this.#serve(service, request, response);
       return;
@@ -133,11 +111,8 @@ export class ApplicationServer implements ServiceHost {
   }
 
   #serve(service: Service, request: ServerRequest, response: ServerResponse): Promise<ProxyResult> {
-    const { uri } = request;
-    const sessionCase = 'terminating-registered';
-    const subject = { request, sessionCase, servedUser: uri, set: uri, registered: true } as const;
-    return this.#chain.serve(service, subject, response, noLayers, (layers) =>
-      this.#giveBack(request, response, layers, subject),
+    return this.#chain.serve(service, request, response, noLayers, (layers) =>
+      this.#giveBack(request, response, layers, undefined),
     );
   }
 
@@ -199,7 +174,7 @@ export class ApplicationServer implements ServiceHost {
   async #inDialog(request: ServerRequest, response: ServerResponse): Promise<void> {
     const { requestUri } = request;
     const { stack, timerC } = this.#options;
-    const service = serviceAt(this.#services, request);
+    const service = serviceAt(this.services, request);
     if (service) {
       // a dialog with the service at another node
       await this.#serve(service, request, response);
@@ -210,11 +185,14 @@ export class ApplicationServer implements ServiceHost {
       return;
     }
     const flow = request.has('Route') ? undefined : request.routeFlow;
-    await stack.proxyRequest(request, response, {
+    // a request that comes back is told when it leaves for good
+    const returns = this.returns(request);
+    const result = await stack.proxyRequest(request, response, {
       groups: [[{ uri: request.uri, ...(flow === undefined ? {} : { flow }) }]],
       recordRoute: true,
       timerC,
     });
+    if (!returns) this.tell(request, result);
   }
 }
 
