@@ -1,5 +1,5 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { Clock } from '../base/clock.js';
+import { Mac } from '../base/mac.js';
 import { parseUri } from '../sip/message/uri.js';
 import type { LocalEnd } from '../sip/embedded/wire.js';
 import type { Listener, Source } from '../sip/stack.js';
@@ -19,7 +19,7 @@ export interface ChainPosition {
 }
 
 const PREFIX = 'odi.';
-const MAC_BYTES = 12;
+const MARK_CHARACTERS = 16;
 /** Long enough for a service that rings somebody first; a request that is sent later starts a chain of its own. */
 const LIFETIME_MS = 15 * 60_000;
 /** Seconds since the epoch that no clock reaches. */
@@ -32,13 +32,13 @@ const cases: readonly SessionCase[] = ['originating', 'terminating-registered', 
  * one leads strictly further down the chain, which ends every loop.
  */
 export class OriginalDialogs {
-  readonly #key: Uint8Array;
+  readonly #mac: Mac;
   readonly #clock: Clock;
   readonly #listeners: () => readonly Listener[];
 
   /** @param key shared by all nodes of the domain. @param listeners where the server is reached. */
   constructor(key: Uint8Array, clock: Clock, listeners: () => readonly Listener[]) {
-    this.#key = key;
+    this.#mac = new Mac(key, MARK_CHARACTERS);
     this.#clock = clock;
     this.#listeners = listeners;
   }
@@ -53,16 +53,14 @@ export class OriginalDialogs {
     const fields = [cases.indexOf(sessionCase), after, end.toString(36), call, set];
     if (servedUser !== set) fields.push(servedUser);
     const body = Buffer.from(fields.join('\n')).toString('base64url');
-    return `<sip:${PREFIX}${body}.${this.#mac(body).toString('base64url')}@${at ? placeOf(at) : ownPlace(this.#listeners(), near === 'endless' ? undefined : near)};lr>`;
+    return `<sip:${PREFIX}${body}.${this.#mac.of(body)}@${at ? placeOf(at) : ownPlace(this.#listeners(), near === 'endless' ? undefined : near)};lr>`;
   }
 
   /** Reads our own Route; undefined when it is no identifier, forged, or too old. */
   read(ownRoute: string | undefined): ChainPosition | undefined {
     if (ownRoute?.includes(`:${PREFIX}`) !== true) return undefined;
     const [body = '', given = ''] = (parseUri(ownRoute).user ?? '').slice(PREFIX.length).split('.');
-    const mac = Buffer.from(given, 'base64url');
-    const right = this.#mac(body);
-    if (mac.length !== right.length || !timingSafeEqual(mac, right)) return undefined;
+    if (!this.#mac.isOf(body, given)) return undefined;
     const [which = '', after = '', end = '', call = '', set = '', servedUser = set] = Buffer.from(
       body,
       'base64url',
@@ -77,9 +75,5 @@ export class OriginalDialogs {
       servedUser,
       ...(call === '' ? {} : { call }),
     };
-  }
-
-  #mac(body: string): Buffer {
-    return createHmac('sha256', this.#key).update(body).digest().subarray(0, MAC_BYTES);
   }
 }

@@ -1,12 +1,12 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { Clock } from '../../base/clock.js';
+import { Mac } from '../../base/mac.js';
 import type { SipRequest } from '../message/message.js';
 import type { NextHop } from '../transaction/layer.js';
 
 const FIELD = 'Parley-Node-Seal';
 /** Time under way and difference of the nodes' clocks. */
 const VALID_MS = 60_000;
-const MAC_BYTES = 16;
+const MARK_CHARACTERS = 22;
 
 /** What a seal vouches for: whom the request is from and for, its way, and what the trust domain says of its sender. */
 const sealed = [
@@ -31,10 +31,12 @@ export interface NodeTrust {
  */
 export class NodeSeal {
   readonly #trust: NodeTrust;
+  readonly #mac: Mac;
   readonly #clock: Clock;
 
   constructor(trust: NodeTrust, clock: Clock) {
     this.#trust = trust;
+    this.#mac = new Mac(trust.key, MARK_CHARACTERS);
     this.#clock = clock;
   }
 
@@ -42,7 +44,7 @@ export class NodeSeal {
   put(request: SipRequest, hop: NextHop): void {
     if (!this.#trust.isNode(hop)) return;
     const time = this.#clock.now().toString(36);
-    request.headers.set(FIELD, `${time}.${this.#mac(request, time).toString('base64url')}`);
+    request.headers.set(FIELD, `${time}.${this.#mac.of(sealedText(request, time))}`);
   }
 
   /** Takes the seal off a request that arrived. @returns whether another node put it on this very request just now. */
@@ -52,15 +54,13 @@ export class NodeSeal {
     request.headers.remove(FIELD);
     const [time = '', given = ''] = value.split('.');
     if (!(Math.abs(parseInt(time, 36) - this.#clock.now()) <= VALID_MS)) return false;
-    const mac = Buffer.from(given, 'base64url');
-    const right = this.#mac(request, time);
-    return mac.length === right.length && timingSafeEqual(mac, right);
+    return this.#mac.isOf(sealedText(request, time), given);
   }
+}
 
-  #mac(request: SipRequest, time: string): Buffer {
-    const parts = [time, request.method, request.uri];
-    // as lists: how values are spread over lines is nothing that a sender has to keep
-    for (const name of sealed) parts.push(JSON.stringify(request.headers.list(name)));
-    return createHmac('sha256', this.#trust.key).update(parts.join('\n')).digest().subarray(0, MAC_BYTES);
-  }
+function sealedText(request: SipRequest, time: string): string {
+  const parts = [time, request.method, request.uri];
+  // as lists: how values are spread over lines is nothing that a sender has to keep
+  for (const name of sealed) parts.push(JSON.stringify(request.headers.list(name)));
+  return parts.join('\n');
 }

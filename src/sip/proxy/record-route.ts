@@ -1,10 +1,10 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { Mac } from '../../base/mac.js';
 import { ownUri } from '../embedded/contact.js';
 import type { LocalEnd } from '../embedded/wire.js';
 import type { SipUri } from '../message/uri.js';
 
 const PREFIX = 'rr.';
-const MAC_BYTES = 9;
+const MARK_CHARACTERS = 12;
 
 /** What one of our Record-Route URIs says when it comes back in a Route. */
 export interface RouteMark {
@@ -18,17 +18,17 @@ export interface RouteMark {
  * (RFC 5626 §5.2). No state is kept for it (RFC 3261 §16.4).
  */
 export class RecordRoutes {
-  readonly #secret: string | Uint8Array;
+  readonly #mac: Mac;
 
   /** @param secret the same on every node that may get requests of one dialog. */
   constructor(secret: string | Uint8Array) {
-    this.#secret = secret;
+    this.#mac = new Mac(secret, MARK_CHARACTERS);
   }
 
   /** A Record-Route value (`<sip:…;lr>`) for the side of the proxy that `end` is on. */
   value(end: LocalEnd, secure: boolean, callId: string, flow?: string): string {
-    const mac = this.#mac(callId, flow ?? '').toString('base64url');
-    const token = flow === undefined ? mac : `${mac}.${Buffer.from(flow).toString('base64url')}`;
+    const mark = this.#mac.of(marked(callId, flow));
+    const token = flow === undefined ? mark : `${mark}.${Buffer.from(flow).toString('base64url')}`;
     return `<${ownUri(end, PREFIX + token, secure)};lr>`;
   }
 
@@ -37,12 +37,8 @@ export class RecordRoutes {
     if (!uri.user?.startsWith(PREFIX)) return undefined;
     const [given = '', encodedFlow] = uri.user.slice(PREFIX.length).split('.');
     const flow = encodedFlow === undefined ? undefined : Buffer.from(encodedFlow, 'base64url').toString();
-    const mac = Buffer.from(given, 'base64url');
-    const right = this.#mac(callId, flow ?? '');
-    return mac.length === right.length && timingSafeEqual(mac, right) ? { flow } : undefined;
-  }
-
-  #mac(callId: string, flow: string): Buffer {
-    return createHmac('sha256', this.#secret).update(`${callId}\n${flow}`).digest().subarray(0, MAC_BYTES);
+    return this.#mac.isOf(marked(callId, flow), given) ? { flow } : undefined;
   }
 }
+
+const marked = (callId: string, flow = ''): string => `${callId}\n${flow}`;
