@@ -126,6 +126,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
               devices,
               msrp,
               nodes,
+              interworking,
             },
             disposers,
           )

@@ -5,6 +5,7 @@ import { Gateway } from '../gateway/gateway.js';
 import type { MsrpEndpoint } from '../msrp/session/index.js';
 import type { RegisteredDevices } from '../reg-event/devices.js';
 import type { Registrar } from '../registrar/registrar.js';
+import type { Interworking } from './interworking.js';
 import type { Nodes } from './nodes.js';
 import type { Subscribers } from '../registrar/subscribers.js';
 import type { Disposers, ServiceParts } from './parts.js';
@@ -17,6 +18,7 @@ export async function makeGateway(
   config: Config,
   {
     nodes,
+    interworking,
     ...parts
   }: Omit<ServiceParts, 'core'> & {
     core: Core;
@@ -25,6 +27,7 @@ export async function makeGateway(
     devices: RegisteredDevices;
     msrp: MsrpEndpoint;
     nodes: Nodes;
+    interworking: Interworking;
   },
   disposers: Disposers,
 ): Promise<Gateway> {
@@ -40,6 +43,16 @@ export async function makeGateway(
     isAlive: (holder) => nodes.endOf(holder) !== undefined,
   });
   parts.core.use(gateway);
+  interworking.registry.add(
+    {
+      name: gateway.name,
+      service: 'imps',
+      addresses: ['wv:'],
+      capabilities: new Set(['message', 'large-message', 'session', 'group', 'file-transfer']),
+      target: gateway.wvUsers,
+    },
+    true,
+  );
   disposers.push(() => gateway.close());
   for (const { imps, identities } of config.subscribers)
     if (imps !== undefined) await gateway.addresses.provision(imps, identities[0]!);

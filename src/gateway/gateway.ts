@@ -10,14 +10,18 @@ import type { MsrpEndpoint } from '../msrp/session/index.js';
 import type { RegisteredDevices } from '../reg-event/devices.js';
 import type { Registrar } from '../registrar/registrar.js';
 import type { Subscribers } from '../registrar/subscribers.js';
-import type { ServerRequest, SipStack } from '../sip/stack.js';
+import { shortReason } from '../sip/message/reason-phrases.js';
+import type { ServerRequest, ServerResponse, SipStack } from '../sip/stack.js';
 import type { Store } from '../store/store.js';
 import { AddressMap } from './addresses/address-map.js';
 import type { GatewayConfig } from './config.js';
-import { Phones } from './devices/phones.js';
+import { Phones, type Phone } from './devices/phones.js';
 import './errors.js';
 import { DeviceMap } from './identity/device-map.js';
 import type { ImpsClient } from './identity/instance-name.js';
+import { LoopGuard } from './interworking/loop-guard.js';
+import { WvUsers } from './interworking/wv-users.js';
+import { acceptOf } from './messages/content.js';
 import { Conversations } from './messages/conversations.js';
 import { Notifications } from './messages/notifications.js';
 import { Reports } from './messages/reports.js';
@@ -71,6 +75,8 @@ export class Gateway implements Service {
   readonly devices: DeviceMap;
   readonly phones: Phones;
   readonly migration: Migration;
+  /** Answers for `wv:` addresses among the interworking functions. */
+  readonly wvUsers: WvUsers;
   /** What went through, by direction and reason. */
   readonly traffic: Traffic;
   /** What the IMPS server is given. */
@@ -151,6 +157,13 @@ export class Gateway implements Service {
       session: (phone, key) => this.#sessions.find(phone, key),
     });
     this.#toPhone = new ToPhone({ ...common, home: impsDomain, notifications: this.#notifications });
+    this.wvUsers = new WvUsers({
+      ...common,
+      home: impsDomain,
+      toPhone: this.#toPhone,
+      guard: new LoopGuard(clock),
+      entrance: (sessionCase, user) => core.entrance(sessionCase, user),
+    });
     this.#records = new SessionRecords({ ...options, now: () => clock.now() });
     this.#admission = new Admission({ ...common, host: this.host, messageBytes: config.messageBytes });
     this.#sessions = new Sessions({
@@ -212,7 +225,7 @@ export class Gateway implements Service {
     const phone = await this.phones.at(request.requestUri.user);
     switch (request.method) {
       case 'MESSAGE':
-        response.send(await this.#toPhone.message(request, phone));
+        await this.#message(request, response, phone);
         return;
       case 'INVITE':
         await this.#sessions.invited(request, response, phone);
@@ -227,6 +240,16 @@ export class Gateway implements Service {
         return;
       default:
         throw new ParleyError('gateway-method', request.method);
+    }
+  }
+
+  async #message(request: ServerRequest, response: ServerResponse, phone: Phone): Promise<void> {
+    try {
+      response.send(await this.#toPhone.message(request, phone));
+    } catch (error) {
+      if (!(error instanceof ParleyError) || error.sip !== 415) throw error;
+      const headers = { Accept: acceptOf(phone.session.capabilities) };
+      response.send(415, { reason: shortReason(error.message), headers });
     }
   }
 

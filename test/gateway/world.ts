@@ -32,6 +32,13 @@ export class GatewayWorld {
     return phone;
   }
 
+  /** The same, not registered: a peer that speaks for the user. */
+  async peer(user: string): Promise<SipPhone> {
+    const phone = await SipPhone.open(user, this.parley.port);
+    this.#open.push(phone);
+    return phone;
+  }
+
   /** An IMPS phone that has not logged in. */
   imps(name: string, options: Partial<PhoneOptions> = {}): ImpsPhone {
     const url = this.parley.app.imps!.csp.replace(/\/csp$/, '');

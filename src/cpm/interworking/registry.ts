@@ -7,11 +7,16 @@ import type { Capability, InterworkingFunction } from './function.js';
 export class InterworkingRegistry {
   readonly #functions: InterworkingFunction[] = [];
 
-  /** Later ones are asked after earlier ones. @throws ParleyError `interworking-duplicate` */
-  add(entry: InterworkingFunction): void {
+  /**
+   * Later ones are asked after earlier ones.
+   * @param first before all that are there: one that knows its own users, and leaves the others
+   * @throws ParleyError `interworking-duplicate`
+   */
+  add(entry: InterworkingFunction, first = false): void {
     if (this.#functions.some(({ name }) => name === entry.name))
       throw new ParleyError('interworking-duplicate', entry.name);
-    this.#functions.push(entry);
+    if (first) this.#functions.unshift(entry);
+    else this.#functions.push(entry);
   }
 
   list(): readonly InterworkingFunction[] {

@@ -15,28 +15,43 @@ export interface MimeContent {
 export type ImpsContent = Pick<MessageRecord, 'contentType' | 'content'> &
   Partial<Pick<MessageRecord, 'contentEncoding' | 'contentBytes' | 'contentName'>>;
 
+/** What a phone negotiated; undefined before it did. */
+type Capabilities = SessionRecord['capabilities'];
+
 /** Kinds that are text on an IMPS phone: vCard and vCalendar in both spellings, and what calls itself text. */
 const textual = /^(?:text\/|application\/(?:vcard|vcalendar|x-vcard)$)/;
 
 const FILE_LINK = 'application/vnd.gsma.rcs-ft-http+xml';
 const POSITION = 'application/vnd.gsma.rcspushlocation+xml';
 
+/** Kinds that have another name on the other side. */
+const spellings: ReadonlyMap<string, string> = new Map(
+  [
+    ['text/vcard', 'text/x-vcard'],
+    ['text/calendar', 'text/x-vcalendar'],
+  ].flatMap(([one, other]) => [[one, other] as const, [other, one] as const]) as [string, string][],
+);
+const card = /v?(?:card|calendar)$/;
+
 /**
- * What a phone gets of a message: as it is when the phone takes it; HTML as plain text; a file by its link; a position as `geo:`.
+ * What a phone gets of a message: as it is when the phone takes it, or under another name; HTML as plain text, vCard and vCalendar as
+ * their lines that people read; a file by its link; a position as `geo:`.
  * @throws ParleyError `gateway-content`, `gateway-charset`
  */
-export function toPhoneContent(content: MimeContent, session: SessionRecord): ImpsContent {
+export function toPhoneContent(content: MimeContent, capabilities: Capabilities): ImpsContent {
   const { type, octets } = content;
   if (type === FILE_LINK) return { contentType: 'text/plain', content: fileText(octets) };
   if (type === POSITION) return { contentType: 'text/plain', content: positionText(octets) };
   if (textual.test(type)) {
     const text = decode(octets, content.charset);
-    if (accepts(session, type)) return named({ contentType: type, content: text }, content);
+    if (accepts(capabilities, type)) return named({ contentType: type, content: text }, content);
+    const other = spellings.get(type);
+    if (other !== undefined && accepts(capabilities, other))
+      return named({ contentType: other, content: text }, content);
     if (type === 'text/html') return { contentType: 'text/plain', content: plainText(text) };
-    if (type.startsWith('text/') && !type.includes('vc')) return { contentType: 'text/plain', content: text };
-    throw new ParleyError('gateway-content', type);
+    return { contentType: 'text/plain', content: card.test(type) ? cardText(text) : text };
   }
-  if (!accepts(session, type)) throw new ParleyError('gateway-content', type);
+  if (!accepts(capabilities, type)) throw new ParleyError('gateway-content', type);
   const base64 = Buffer.from(octets).toString('base64');
   return named({ contentType: type, contentEncoding: 'BASE64', content: base64 }, content);
 }
@@ -59,7 +74,7 @@ export function toMime(message: MessageRecord): { readonly type: string; readonl
 }
 
 /** Whether the phone negotiated a content type; plain text is what every phone reads. */
-export function accepts({ capabilities }: SessionRecord, type: string): boolean {
+export function accepts(capabilities: Capabilities, type: string): boolean {
   if (type === 'text/plain' || !capabilities || capabilities.anyContent) return true;
   const family = `${type.split('/')[0] ?? ''}/*`;
   return capabilities.contentTypes.some((taken) => taken === type || taken === family || taken === '*/*');
@@ -91,6 +106,30 @@ export function plainText(html: string): string {
     .replace(/[ \t]+/g, ' ')
     .replace(/\n{3,}/g, '\n\n')
     .trim();
+}
+
+/** Properties of vCard and vCalendar that people read. */
+const property =
+  /^(?:\w+\.)?(FN|TEL|EMAIL|ORG|TITLE|URL|NOTE|SUMMARY|DESCRIPTION|DTSTART|DTEND|LOCATION|DUE)(?:;[^:\r\n]*)?:(.+)$/gim;
+
+/** A card in words; what has none that people read stays as it is. */
+export function cardText(text: string): string {
+  // continued lines begin with white space (RFC 6350 §3.2)
+  const unfolded = text.replace(/\r?\n[ \t]/g, '');
+  const lines = [...unfolded.matchAll(property)].map(
+    ([, name, value]) =>
+      `${name!.toUpperCase()}: ${value!.trim().replace(/\\n/gi, ' ').replace(/\\(.)/g, '$1')}`,
+  );
+  return lines.length > 0 ? lines.join('\n') : text;
+}
+
+/** What a phone takes, as Accept names it in a 415 (RFC 3261 §21.4.13). */
+export function acceptOf(capabilities: Capabilities): string {
+  const types =
+    !capabilities || capabilities.anyContent
+      ? ['*/*']
+      : capabilities.contentTypes.filter((type) => /^[\w.+*-]+\/[\w.+*-]+$/.test(type));
+  return ['message/cpim', ...new Set(['text/plain', ...types])].join(', ');
 }
 
 const LARGEST_XML = 16_384;

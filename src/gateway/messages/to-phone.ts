@@ -1,9 +1,12 @@
 import type { Clock } from '../../base/clock.js';
 import { ParleyError } from '../../base/errors.js';
+import type { Outcome } from '../../base/trail.js';
 import {
   parseUserId,
   type ImpsServer,
+  type IncomingMessage,
   type MessageRecord,
+  type SessionRecord,
   type StatusCode,
   type UserId,
 } from '../../imps/index.js';
@@ -67,13 +70,13 @@ export class ToPhone {
   async message(request: SipRequest, phone: Phone): Promise<number> {
     const id = request.get('Contribution-ID') ?? request.callId;
     const incoming = readIncoming(request.get('Content-Type') ?? 'text/plain', request.body, id);
-    const control = await this.control(incoming, phone);
+    const control = await this.control(incoming, phone.session.user);
     return control ?? sipStatus(await this.deliver(await this.#envelope(request), incoming, phone));
   }
 
   /** What is no message to people: a notification, that somebody writes, or nothing. @returns its status, undefined for a message */
-  async control({ content, head }: Incoming, { session }: Phone): Promise<number | undefined> {
-    if (head && isImdn(head)) return this.#notification(content.octets, session.user);
+  async control({ content, head }: Incoming, user: UserId): Promise<number | undefined> {
+    if (head && isImdn(head)) return this.#notification(content.octets, user);
     return content.type === IS_COMPOSING_TYPE || content.octets.length === 0 ? 200 : undefined;
   }
 
@@ -82,11 +85,58 @@ export class ToPhone {
    * @throws ParleyError `gateway-content`, `gateway-charset`
    */
   async deliver(
-    { sender, sentAt: date, expires, trace, conversationId, session: open }: Envelope,
-    { content, head, asked, id }: Incoming,
+    envelope: Envelope,
+    incoming: Incoming,
     { session }: Pick<Phone, 'session'>,
   ): Promise<StatusCode> {
-    const { clock, imps, traffic, conversations } = this.#options;
+    const { user, id } = session;
+    return this.#counted(user, envelope.trace, async () => {
+      const record = await this.#record(envelope, incoming, user, session);
+      // more than the phone can ever fetch
+      if (record.content.length > (session.capabilities?.parserSize || Infinity)) return 432;
+      return (await this.#options.imps().deliver(user, { ...record, session: id })).status;
+    });
+  }
+
+  /** The same for a user of the IMPS server alone, whose rules choose among the phones, and keep it while none is there. */
+  async toUser(request: SipRequest, incoming: Incoming, user: UserId): Promise<StatusCode> {
+    const envelope = await this.#envelope(request);
+    return this.#counted(user, envelope.trace, async () => {
+      let phone: SessionRecord | undefined;
+      for await (phone of this.#options.imps().sessions(user)) break;
+      const record = await this.#record(envelope, incoming, user, phone);
+      return (await this.#options.imps().deliver(user, { ...record, routed: true })).status;
+    });
+  }
+
+  async #counted(user: UserId, trace: string, work: () => Promise<StatusCode>): Promise<StatusCode> {
+    const note = (outcome: Outcome, reason: string): void =>
+      this.#options.traffic.note({
+        direction: 'message-to-phone',
+        outcome,
+        clause: 'CSP NewMessage, RFC 3428',
+        subject: user,
+        trace,
+        reason,
+      });
+    try {
+      const status = await work();
+      note(status === 200 ? 'accepted' : 'refused', String(status));
+      return status;
+    } catch (error) {
+      if (error instanceof ParleyError) note('refused', error.code);
+      throw error;
+    }
+  }
+
+  /** @param phone whose capabilities decide on the content; any is taken when it is undefined */
+  async #record(
+    { sender, sentAt: date, expires, conversationId, session }: Envelope,
+    { content, head, asked, id }: Incoming,
+    user: UserId,
+    phone: SessionRecord | undefined,
+  ): Promise<IncomingMessage> {
+    const { clock, conversations } = this.#options;
     const now = clock.now();
     const sentAt = timeOf(head?.value('DateTime')) ?? date ?? now;
     const note: Note = {
@@ -97,30 +147,18 @@ export class ToPhone {
       negative: asked?.negativeDelivery ?? false,
       routes: asked?.recordRoutes ?? [],
       conversation: conversationId,
-      session: open,
+      session,
     };
-    await conversations.heard(session.user, sender.uri, conversationId);
-    const converted = toPhoneContent(content, session);
-    // more than the phone can ever fetch
-    if (converted.content.length > (session.capabilities?.parserSize || Infinity)) return 432;
-    const { status } = await imps().deliver(session.user, {
+    const converted = toPhoneContent(content, phone?.capabilities);
+    await conversations.heard(user, sender.uri, conversationId);
+    return {
       ...converted,
-      session: session.id,
       sender: { user: sender.wv },
       deliveryReport: note.positive || note.negative,
       sentAt,
       origin: { key: originKey(sender.uri, id), note: JSON.stringify(note) },
       ...(expires === undefined ? {} : { expiresAt: now + Math.max(1, expires) * 1000 }),
-    });
-    traffic.note({
-      direction: 'message-to-phone',
-      outcome: status === 200 ? 'accepted' : 'refused',
-      clause: 'CSP NewMessage, RFC 3428',
-      subject: session.user,
-      trace,
-      reason: String(status),
-    });
-    return status;
+    };
   }
 
   /** Has the sender of a message told what became of it at the phone (RFC 5438 §7.2.1); resolves when that cannot be lost. */

@@ -223,7 +223,7 @@ export class Sessions {
         // a large message is one way: what became of it goes by itself
         session: open.kind === 'session' ? open.id : undefined,
       };
-      const control = await toPhone.control(incoming, phone);
+      const control = await toPhone.control(incoming, phone.session.user);
       return msrpStatus(control ?? sipStatus(await toPhone.deliver(envelope, incoming, phone)));
     } catch (error) {
       if (error instanceof ParleyError) return msrpStatus(error.sip);

@@ -60,6 +60,9 @@ export async function sendHere(
   if (!(await context.ports.users.find(user))) return 531;
   if (!(await allows(context, user, message.sender))) return 532;
   if (await context.mailbox.full(user)) return 507;
+  const known = message.origin && (await changeTaken(context, user, message, (current) => current));
+  if (known && known.clients.length > 0) return 200;
+  if (known) message = { ...message, id: known.id };
   const living = await context.sessions.ofUser(user);
   const offline = await offlineHandling(context, user, address, living);
   const decision = route(

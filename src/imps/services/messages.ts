@@ -179,6 +179,8 @@ export const forwardMessage: Handler = async (context, request) => {
     sender,
     senderSession: session.id,
     deliveryReport: false,
+    // it is the forwarder's from here on
+    origin: undefined,
     delivered: undefined,
     sessions: [],
   };

@@ -52,7 +52,7 @@ const inProcess = (
 });
 
 async function server(cpm: object = {}): Promise<RunningParley> {
-  const parley = await startParley({ auth: 'none', cpm });
+  const parley = await startParley({ auth: 'none', cpm, gateway: { enabled: false } });
   cleanups.push(() => parley.stop());
   return parley;
 }
