@@ -84,7 +84,9 @@ describe('a group', () => {
     await aliceMsrp.until(/MSRP say00002 403/);
     aliceMsrp.say('say00003', 'sip:alice@ims.test', 'sip:nobody@ims.test', 'private');
     await aliceMsrp.until(/MSRP say00003 404/);
-    aliceMsrp.say('say00004', 'sip:alice@ims.test', focus, 'x', 'msrp://127.0.0.1:9/mallory;tcp');
+    aliceMsrp.say('say00004', 'sip:alice@ims.test', focus, 'x', {
+      fromPath: 'msrp://127.0.0.1:9/mallory;tcp',
+    });
     await aliceMsrp.until(/MSRP say00004 481/);
   });
 

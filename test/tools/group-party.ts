@@ -20,6 +20,7 @@ function sdp(name: string, setup: string): string {
     `a=setup:${setup}`,
     'a=accept-types:message/cpim',
     'a=accept-wrapped-types:*',
+    'a=chatroom:nickname private-messages',
     '',
   ].join('\r\n');
 }
@@ -174,11 +175,20 @@ export class MsrpClient {
     return this.#text;
   }
 
-  say(id: string, from: string, to: string, text: string, fromPath = this.#own): void {
-    this.#write(
-      id,
-      `From: <${from}>\r\nTo: <${to}>\r\n\r\nContent-Type: text/plain\r\n\r\n${text}`,
-      fromPath,
+  say(
+    id: string,
+    from: string,
+    to: string,
+    text: string,
+    { fromPath = this.#own, type = 'text/plain' } = {},
+  ): void {
+    this.#write(id, `From: <${from}>\r\nTo: <${to}>\r\n\r\nContent-Type: ${type}\r\n\r\n${text}`, fromPath);
+  }
+
+  /** @param quoted the value of Use-Nickname as written. */
+  nickname(id: string, quoted: string): void {
+    this.#socket.write(
+      `MSRP ${id} NICKNAME\r\nTo-Path: ${this.#theirs}\r\nFrom-Path: ${this.#own}\r\nUse-Nickname: ${quoted}\r\n-------${id}$\r\n`,
     );
   }
 

@@ -13,8 +13,8 @@ import type { Receiver, SendDone, SentBy, Way, Wire } from '../../src/sip/transp
 const PORT = 5060;
 const DELAY_MS = 10;
 
-/** Decides what becomes of the next datagram: true loses it. */
-export type Loss = () => boolean;
+/** Decides what becomes of the next datagram between two addresses: true loses it. */
+export type Loss = (from: string, to: string) => boolean;
 
 /** Hosts on an unreliable network in virtual time, each with the real transaction layer and the real stack on top. */
 export class VirtualNetwork {
@@ -29,7 +29,7 @@ export class VirtualNetwork {
     this.#loses = loses;
   }
 
-  /** @param address an IPv4 address; every host listens at port 5060 over UDP. */
+  /** @param address an IPv4 address or a name; every host listens at port 5060 over UDP. */
   async host(address: string): Promise<SipStack> {
     const host = new Host(this, address);
     this.#hosts.set(address, host);
@@ -52,7 +52,7 @@ export class VirtualNetwork {
   carry(octets: Buffer, from: string, to: string, done: SendDone): void {
     this.sent.push(octets.toString('latin1', 0, octets.indexOf('\r\n')));
     process.nextTick(done);
-    if (this.#loses()) return;
+    if (this.#loses(from, to)) return;
     const copy = Buffer.from(octets);
     this.clock.after(DELAY_MS, () => this.#hosts.get(to)?.onMessage(parseDatagram(copy), this.way(to, from)));
   }

@@ -8,11 +8,12 @@ import type { Groups } from './groups.js';
 import { newAlias, newId } from './identifiers.js';
 import { groupHeaders, readParts } from './invitation.js';
 import { bestRefusal, firstAccepted, Invitations, type InvitationsOptions } from './invitations.js';
-import { answerInDialog, leftForGood, type Leg, type ReferHandler } from './leg.js';
+import { answerInDialog, endOf, GONE, leftForGood, type Leg, type ReferHandler } from './leg.js';
 import { LiveGroup } from './live-group.js';
 import type { MediaSession } from './media.js';
-import { refusalOf, type Endpoint } from './member.js';
+import { refusalOf, type DisconnectionMethod, type Endpoint } from './member.js';
 import type { StoredMessage } from './message-log.js';
+import { tellProgress } from './progress.js';
 import type { Recipient } from './recipient.js';
 import { checkReplacements, type OneToOneSessions } from './replacements.js';
 import { Subscriptions } from './subscriptions.js';
@@ -30,8 +31,6 @@ export interface FocusOptions extends InvitationsOptions, SwitchOptions {
  * about and one that was closed are removed.
  */
 export type EndOfSession = 'inactive' | 'minimum' | 'cancelled' | 'never' | 'closed' | 'moved';
-
-const GONE = { Reason: 'SIP;cause=410;text="Gone"' };
 
 /** The focus of one group while it has sessions (RFC 4353 §3): a dialog with each device of each member. */
 export class Focus {
@@ -104,12 +103,15 @@ export class Focus {
       cancelled = true;
       this.#invitations.cancelAll('SIP;cause=487;text="The creator hung up"');
     });
+    const done = tellProgress(response, this.#options.clock, groupHeaders(this.group));
     let accepted: true | number[];
     try {
       accepted = await firstAccepted(await this.invite(recipients, creator));
     } catch (error) {
       media.close();
       throw error;
+    } finally {
+      done();
     }
     if (accepted === true && !cancelled) {
       await this.#answer(request, response, creator, media);
@@ -265,7 +267,7 @@ export class Focus {
       nickname: (name) => this.#nickname(identity, name),
       lost: () => {
         this.#note('group.media-lost', 'RFC 4975 §5.4', identity);
-        this.#hangUp(leg, { Reason: 'SIP;cause=480;text="No MSRP connection"' });
+        this.#hangUp(leg, { Reason: 'SIP;cause=480;text="No MSRP connection"' }, 'failed');
         this.#background(this.#endIfTooFew());
       },
     });
@@ -288,7 +290,7 @@ export class Focus {
           identity,
           event: forGood ? 'leave' : 'drop',
           endpoint,
-          disconnection: { method: 'departed', reason: 'SIP;cause=200;text="Call completed"' },
+          disconnection: endOf(cause),
         })
         .then(() => this.#endIfTooFew()),
     );
@@ -306,13 +308,14 @@ export class Focus {
     return 200;
   }
 
-  #hangUp(leg: Leg, headers: { Reason: string }): void {
+  #hangUp(leg: Leg, headers: { Reason: string }, method: DisconnectionMethod = 'departed'): void {
     this.#legs.delete(leg);
     this.#switch.remove(leg.endpoint.id);
     leg.media.close();
     this.#background(leg.dialog.destroy(headers));
     const { identity, endpoint } = leg;
-    this.#background(this.#live.change({ identity, event: 'drop', endpoint }));
+    const disconnection = { method, reason: headers.Reason };
+    this.#background(this.#live.change({ identity, event: 'drop', endpoint, disconnection }));
   }
 
   async #endIfTooFew(): Promise<void> {

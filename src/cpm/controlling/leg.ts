@@ -4,7 +4,7 @@ import type { Dialog, ServerRequest, ServerResponse } from '../../sip/stack.js';
 import type { Group } from './group.js';
 import { groupHeaders, readParts } from './invitation.js';
 import type { MediaSession } from './media.js';
-import type { Endpoint } from './member.js';
+import type { Endpoint, Member } from './member.js';
 
 /** One session of a member: its dialog and its media. */
 export interface Leg {
@@ -13,6 +13,9 @@ export interface Leg {
   readonly dialog: Dialog;
   readonly media: MediaSession;
 }
+
+/** Clients do not come back after this end. */
+export const GONE = { Reason: 'SIP;cause=410;text="Gone"' };
 
 /** What a REFER of a member does; it answers the request. */
 export type ReferHandler = (
@@ -69,4 +72,11 @@ export function leftForGood(cause: SipRequest | string): boolean {
       ({ protocol, cause: status }) => protocol.toUpperCase() === 'SIP' && status === 200,
     )
   );
+}
+
+/** How the end of a session is shown (RFC 4575 §5.7.4): a BYE is a departure, anything else a failure. */
+export function endOf(cause: SipRequest | string): NonNullable<Member['disconnection']> {
+  return cause instanceof SipRequest
+    ? { method: 'departed', reason: 'SIP;cause=200;text="Call completed"' }
+    : { method: 'failed', reason: 'SIP;cause=408;text="Request Timeout"' };
 }

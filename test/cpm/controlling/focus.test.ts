@@ -1,0 +1,177 @@
+import { describe, expect, it } from 'vitest';
+import { FinalResponseError } from '../../../src/sip/final-response-error.js';
+import { entry, VirtualRoom, type VirtualUser } from './virtual-room.js';
+
+const MINUTE = 60_000;
+
+/** A group of alice, who makes it, with bob and carol. */
+async function meeting(
+  settings: Parameters<typeof VirtualRoom.open>[0] = {},
+): Promise<{ room: VirtualRoom; alice: VirtualUser; bob: VirtualUser; carol: VirtualUser; uri: string }> {
+  const room = await VirtualRoom.open(settings);
+  const [alice, bob, carol] = [await room.user('alice'), await room.user('bob'), await room.user('carol')];
+  await room.during(alice.create(entry(bob) + entry(carol)));
+  await room.clock.advanceAsync(1_000);
+  return { room, alice, bob, carol, uri: room.focus.group.uri };
+}
+
+const states = (room: VirtualRoom): string[] =>
+  room.focus.group.members.map(({ identity, state }) => `${/:(\w+)/.exec(identity)![1]} ${state}`);
+
+describe('the sessions of a group', () => {
+  it('end when nobody has said anything for the time of inactivity, and members may start them again', async () => {
+    const { room, alice, bob } = await meeting({ inactivity: 900 });
+    await room.clock.advanceAsync(14 * MINUTE, 1_000);
+    expect(await room.say(alice, 'still here')).toBe(200);
+    await room.clock.advanceAsync(14 * MINUTE, 1_000);
+    expect(states(room)).toEqual(['alice connected', 'bob connected', 'carol connected']);
+    await room.clock.advanceAsync(2 * MINUTE, 1_000);
+    expect([...room.controlling.running]).toEqual([]);
+    for (const user of [alice, bob]) expect(user.ends).toEqual(['SIP;cause=200;text="inactive"']);
+    await room.during(alice.create(entry(bob)));
+    expect(room.focus.group.contributionId).toBe('g77');
+    expect(states(room)).toEqual(['alice connected', 'bob connected', 'carol away']);
+  });
+
+  it('are not kept alive by who is composing or changes its name alone', async () => {
+    const { room, alice } = await meeting({ inactivity: 60 });
+    await room.clock.advanceAsync(50_000, 1_000);
+    const media = room.sessions.findLast(({ whose, listener }) => whose === 'alice' && listener)!;
+    expect(await room.during(media.listener!.nickname('Al'))).toBe(200);
+    await room.clock.advanceAsync(20_000, 1_000);
+    expect([...room.controlling.running]).toEqual([]);
+    expect(alice.ends).toHaveLength(1);
+  });
+
+  it('end below the minimum once nobody rings', async () => {
+    const { room, alice, bob, carol } = await meeting({ minimum: 2 });
+    await room.during(bob.dialogs[0]!.destroy());
+    await room.clock.advanceAsync(1_000);
+    expect(states(room)).toEqual(['alice connected', 'bob away', 'carol connected']);
+    await room.during(carol.dialogs[0]!.destroy());
+    await room.clock.advanceAsync(1_000);
+    expect([...room.controlling.running]).toEqual([]);
+    expect(alice.ends).toEqual(['SIP;cause=200;text="minimum"']);
+  });
+
+  it('are refreshed by session timers, and a member that does not answer any more is away as failed', async () => {
+    const { room, bob, alice, uri } = await meeting({ inactivity: 86_400 });
+    await room.during(alice.subscribe(uri));
+    await room.clock.advanceAsync(31 * MINUTE, 1_000);
+    const refreshes = bob.requests.filter(({ method }) => method === 'UPDATE' || method === 'INVITE');
+    expect(refreshes.length).toBeGreaterThanOrEqual(2);
+    expect(states(room)).toContain('bob connected');
+    bob.dead = true;
+    await room.clock.advanceAsync(32 * MINUTE, 1_000);
+    expect(states(room)).toEqual(['alice connected', 'bob away', 'carol connected']);
+    expect(alice.documents.filter((document) => document.includes('<disconnection-method>'))).toEqual([
+      expect.stringMatching(/entity="sip:bob@bob\.test"[^]*<disconnection-method>failed</) as unknown,
+    ]);
+    bob.dead = false;
+    await room.during(bob.join(uri), 5_000);
+    expect(states(room)).toContain('bob connected');
+  });
+
+  it('leave no timer behind', async () => {
+    const { room, alice, bob, carol, uri } = await meeting();
+    await room.during(alice.subscribe(uri));
+    await room.during(room.controlling.close(room.focus.group.id));
+    await room.clock.advanceAsync(2 * MINUTE, 1_000);
+    for (const user of [alice, bob, carol]) expect(user.ends).toContain('SIP;cause=410;text="Gone"');
+    expect(room.network.running).toBe(0);
+    expect(room.clock.pending).toBe(0);
+  });
+});
+
+describe('an invitation to a group', () => {
+  it('rings three minutes, and the creator then hears that nobody was there', async () => {
+    const room = await VirtualRoom.open();
+    const [alice, bob] = [await room.user('alice'), await room.user('bob')];
+    bob.answers = 'ring';
+    const asked = alice.create(entry(bob));
+    asked.catch(() => undefined);
+    await room.clock.advanceAsync(179_000, 1_000);
+    expect(states(room)).toEqual(['alice away', 'bob invited']);
+    await room.clock.advanceAsync(3_000, 1_000);
+    const refusal = await room.during(asked.catch((error: unknown) => error));
+    expect(refusal).toBeInstanceOf(FinalResponseError);
+    expect((refusal as FinalResponseError).status).toBe(480);
+    expect([...room.controlling.running]).toEqual([]);
+  });
+
+  it.each([
+    [[486, 486], 486],
+    [[603, 603], 603],
+    [[486, 603], 480],
+    [[404, 486], 480],
+  ])('that all refuse with %j gives the creator %i', async ([first, second], status) => {
+    const room = await VirtualRoom.open();
+    const [alice, bob, carol] = [await room.user('alice'), await room.user('bob'), await room.user('carol')];
+    bob.answers = first!;
+    carol.answers = second!;
+    await expect(room.during(alice.create(entry(bob) + entry(carol)))).rejects.toMatchObject({ status });
+  });
+});
+
+describe('the conference documents of a group', () => {
+  it('come whole first, then what changed, at most one a second and numbered without a gap', async () => {
+    const { room, alice, bob, carol, uri } = await meeting();
+    await room.during(alice.subscribe(uri));
+    await room.clock.advanceAsync(100);
+    expect(alice.documents).toHaveLength(1);
+    expect(alice.documents[0]).toMatch(/state="full" version="0"[^]*<user-count>3</);
+    await room.during(bob.dialogs[0]!.destroy());
+    await room.during(carol.dialogs[0]!.destroy());
+    expect(alice.documents).toHaveLength(1);
+    await room.clock.advanceAsync(1_100);
+    expect(alice.documents).toHaveLength(2);
+    const both = alice.documents[1]!;
+    expect(both).toMatch(/state="partial" version="1"[^]*<user-count>1<[^]*bob@bob[^]*carol@carol/);
+    expect(both.match(/<status>disconnected</g)).toHaveLength(2);
+    await room.during(bob.join(uri));
+    await room.clock.advanceAsync(1_100);
+    expect(alice.documents[2]).toMatch(/version="2"[^]*<user entity="sip:bob@bob.test" state="full">/);
+    expect(alice.documents[2]).not.toContain('carol@carol');
+  });
+
+  it('show each device of a member, the chairman, and the anonymous by another name', async () => {
+    const room = await VirtualRoom.open();
+    const [alice, bob, carol] = [await room.user('alice'), await room.user('bob'), await room.user('carol')];
+    const hidden = `<entry uri="${carol.uri}" cp:copyControl="to" cp:anonymize="true"/>`;
+    await room.during(alice.create(entry(bob) + hidden));
+    await room.clock.advanceAsync(1_000);
+    const { uri } = room.focus.group;
+    await room.during(bob.join(uri));
+    await room.during(bob.subscribe(uri));
+    await room.during(carol.subscribe(uri));
+    await room.clock.advanceAsync(100);
+    const seen = bob.documents.at(-1)!;
+    const users = seen.split('<user ').slice(1);
+    expect(users[0]).toMatch(/alice@alice[^]*<roles><entry>chairman/);
+    expect(users[1]).toMatch(/bob@bob[^]*yourown="true"[^]*<roles><entry>participant/);
+    expect(users[1]!.match(/<endpoint entity="e-[^"]+"/g)).toHaveLength(2);
+    expect(users[1]).toMatch(/<joining-method>dialed-out<[^]*<joining-method>dialed-in</);
+    expect(users[2]).toMatch(/^entity="sip:anonymous-[0-9a-f]+@anonymous\.invalid"/);
+    expect(seen).not.toContain('carol');
+    expect(carol.documents.at(-1)).toMatch(/anonymous\.invalid" state="full" yourown="true"/);
+  });
+
+  it('are for participants only, end when one leaves for good, and when the sessions of the group end', async () => {
+    const { room, alice, bob, carol, uri } = await meeting();
+    const mallory = await room.user('mallory');
+    await expect(room.during(mallory.subscribe(uri))).rejects.toMatchObject({ status: 403 });
+    for (const user of [alice, bob, carol]) await room.during(user.subscribe(uri));
+    await room.during(bob.dialogs[0]!.destroy({ Reason: 'SIP;cause=200;text="Call completed"' }));
+    await room.clock.advanceAsync(2_000);
+    const last = bob.requests.findLast(({ method }) => method === 'NOTIFY')!;
+    expect(last.get('Subscription-State')).toBe('terminated;reason=rejected');
+    const count = bob.documents.length;
+    await room.during(room.controlling.close(room.focus.group.id));
+    await room.clock.advanceAsync(2_000);
+    expect(bob.documents).toHaveLength(count);
+    for (const { requests } of [alice, carol])
+      expect(requests.findLast(({ method }) => method === 'NOTIFY')!.get('Subscription-State')).toBe(
+        'terminated;reason=noresource',
+      );
+  });
+});
