@@ -28,6 +28,7 @@ export async function startBehindCore(
     route: core === undefined ? [] : [`<${core};lr>`],
     expires,
     total: users,
+    ...(!config.store.startsWith('lmdb:') && { node: () => nameOf(stack) }),
   });
   disposers.push(() => devices.close());
   const host = new ApplicationServer({
@@ -50,4 +51,10 @@ export async function startBehindCore(
     attach: () => host.attach(),
     start: () => devices.start(),
   };
+}
+
+/** The same after a restart on the same address. */
+function nameOf({ listeners }: SipStack): string {
+  const [first] = listeners;
+  return first ? `${first.protocol}:${first.address}:${first.port}` : '';
 }

@@ -3,118 +3,92 @@ import { ParleyError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import type { Trail } from '../base/trail.js';
 import { subscriptionState } from '../sip/dialog/subscription-state.js';
-import { FinalResponseError } from '../sip/final-response-error.js';
 import type { SipRequest } from '../sip/message/message.js';
-import type { Dialog, ServerRequest, ServerResponse, SipStack } from '../sip/stack.js';
+import type { Dialog, ServerRequest, ServerResponse } from '../sip/stack.js';
 import type { Store } from '../store/store.js';
 import type { DeviceChange, RegisteredDevice, RegisteredDevices } from './devices.js';
 import './errors.js';
 import { parseReginfo } from './reginfo-reader.js';
 import { REGINFO_TYPE } from './reginfo.js';
+import { MAX_WAIT_MS, SubscribeQueue, type SubscribeQueueOptions } from './subscribe-queue.js';
 import { readTold, type ToldContacts } from './told-contacts.js';
+import type { Watch } from './watch.js';
+import { WatchList } from './watch-list.js';
 import {
   readDocument,
   watchedUsers,
   type Reading,
+  type WatchedChange,
   type WatchedDevice,
   type WatchedUser,
 } from './watched-user.js';
 
-export interface SubscriberOptions {
-  readonly stack: SipStack;
+export interface SubscriberOptions extends SubscribeQueueOptions {
   readonly clock: Clock;
   readonly trail: Trail;
   readonly log: Logger;
   readonly store: Store;
-  /** Our own URI: From and P-Asserted-Identity of SUBSCRIBE. */
-  readonly self: string;
-  /** Route values that lead to the core. */
-  readonly route: readonly string[];
-  /** Seconds that subscriptions ask for. */
-  readonly expires: number;
+  /** The name of this node, the same after a restart; undefined when nobody else uses the store. */
+  readonly node?: (() => string) | undefined;
   /** Users watched at most. */
   readonly total: number;
 }
 
-/** One user, and the dialog in which the core tells of it. */
-class Watch {
-  readonly key: string;
-  user: WatchedUser;
-  dialog: Dialog | undefined;
-  /** Waits for its turn, or a SUBSCRIBE is on its way. */
-  subscribing = false;
-  /** The core says that nothing is registered any more. */
-  ending = false;
-  /** When the core said last that the user is registered. */
-  heardAt = -Infinity;
-  /** SUBSCRIBEs that failed one after the other. */
-  failures = 0;
-  retry: Timer | undefined;
-
-  constructor(key: string, user: WatchedUser) {
-    this.key = key;
-    this.user = user;
-  }
-}
-
-/** SUBSCRIBEs on their way at once: after a restart there is one for every user. */
-const AT_ONCE = 64;
 const SWEEP_MS = 1_000;
 const SWEEP_BATCH = 500;
-const MAX_WAIT_MS = 60_000;
 const CROSSING_MS = 5_000;
+/** After its time a user is left to the node that is told of it so long. */
+const GRACE_MS = 60_000;
 
-/** Final responses after which another SUBSCRIBE would be answered the same way; the next REGISTER tries again. */
-const refusals: ReadonlySet<number> = new Set([403, 404, 405, 406, 410, 416, 420, 423, 485, 489, 501, 604]);
 /** Reasons after which a notifier will not take the subscription back (RFC 6665 §4.1.3). */
 const finals: ReadonlySet<string | undefined> = new Set(['rejected', 'noresource', 'invariant']);
 
 /**
  * The subscriber of the reg event package: the devices of users that a foreign core registers. What it knows is in the
- * store, so that it is there after a restart, when every user is subscribed to anew.
+ * store, so that it is there after a restart, when every user is subscribed to anew, and at other nodes.
  */
 export class RegEventSubscriber implements RegisteredDevices {
   readonly #options: SubscriberOptions;
-  readonly #watches = new Map<string, Watch>();
-  /** From every identity of a watched user to its key. */
-  readonly #keys = new Map<string, string>();
+  readonly #queue: SubscribeQueue;
   readonly #listeners = new Set<(change: DeviceChange) => void>();
-  readonly #queue: Watch[] = [];
-  #running = 0;
+  #list!: WatchList;
   #sweep: Timer | undefined;
   #closed = false;
 
   private constructor(options: SubscriberOptions) {
     this.#options = options;
+    this.#queue = new SubscribeQueue(options, {
+      accepted: (watch, dialog) => this.#attach(watch, dialog),
+      gone: (watch) => this.#forgetLater(watch),
+    });
   }
 
   /** Reads what was known when the process ended. */
   static async open(options: SubscriberOptions): Promise<RegEventSubscriber> {
     const subscriber = new RegEventSubscriber(options);
-    for await (const { key, value } of options.store.scan(watchedUsers)) {
-      const watch = new Watch(key, { ...value, version: undefined });
-      subscriber.#watches.set(key, watch);
-      subscriber.#index(watch);
-    }
+    const leave = (watch: Watch): void => subscriber.#leave(watch);
+    subscriber.#list = await WatchList.open(options, { moved: leave, gone: leave });
     return subscriber;
   }
 
   /** Subscribes to the users that are known; called once, when requests can be sent. */
   start(): void {
-    for (const watch of this.#watches.values()) this.#subscribe(watch);
+    for (const watch of this.#list.all()) if (this.#list.isOurs(watch)) this.#queue.add(watch);
     this.#scheduleSweep();
   }
 
   close(): void {
     this.#closed = true;
+    this.#queue.close();
+    this.#list.close();
     this.#sweep?.cancel();
-    for (const watch of this.#watches.values()) watch.retry?.cancel();
+    for (const watch of this.#list.all()) watch.retry?.cancel();
   }
 
-  /** Users with a subscription. */
+  /** Users with a subscription of this node. */
   get count(): number {
     let count = 0;
-    for (const { dialog } of this.#watches.values()) if (dialog) count++;
+    for (const { dialog } of this.#list.all()) if (dialog) count++;
     return count;
   }
 
@@ -125,26 +99,27 @@ export class RegEventSubscriber implements RegisteredDevices {
    */
   async registered(aor: string, seconds: number, contacts?: ToldContacts): Promise<void> {
     const { clock, total } = this.#options;
-    let watch = this.#watchOf(aor);
+    let watch = this.#list.of(aor);
     if (!watch) {
-      if (this.#watches.size >= total) throw new ParleyError('reg-event-too-many');
-      watch = new Watch(aor, { identities: [aor], devices: [], version: undefined, until: 0 });
-      this.#watches.set(aor, watch);
-      this.#index(watch);
+      if (this.#list.size >= total) throw new ParleyError('reg-event-too-many');
+      watch = this.#list.add(aor, { identities: [aor], devices: [], version: undefined, until: 0 });
     }
     watch.ending = false;
-    watch.heardAt = clock.now();
-    const learnt = contacts && readTold(watch.user, contacts, watch.heardAt);
-    watch.user = { ...(learnt?.user ?? watch.user), until: watch.heardAt + seconds * 1000 };
-    await this.#save(watch);
+    const now = (watch.heardAt = clock.now());
+    let changes: readonly WatchedChange[] = [];
+    await this.#list.claim(watch, (known: WatchedUser) => {
+      const learnt = contacts && readTold(known, contacts, now);
+      changes = learnt?.changes ?? [];
+      return { ...(learnt?.user ?? known), until: now + seconds * 1000 };
+    });
     watch.failures = 0;
-    if (!watch.dialog) this.#subscribe(watch);
-    for (const change of learnt?.changes ?? []) this.#tell(watch, change);
+    if (!watch.dialog) this.#queue.add(watch);
+    for (const change of changes) this.#tell(watch, change);
   }
 
   /** The core says that nothing of a user is registered any more: its last NOTIFY is waited for, then it is forgotten. */
   async deregistered(aor: string): Promise<void> {
-    const watch = this.#watchOf(aor);
+    const watch = this.#list.of(aor);
     if (!watch) return;
     watch.ending = true;
     const { dialog } = watch;
@@ -152,15 +127,11 @@ export class RegEventSubscriber implements RegisteredDevices {
       await this.#forget(watch);
       return;
     }
-    dialog
-      .destroy()
-      .catch((error: unknown) =>
-        this.#options.log.info({ err: error, user: watch.key }, 'a subscription ended without an answer'),
-      );
+    this.#unsubscribe(watch, dialog);
   }
 
   async of(aor: string): Promise<readonly RegisteredDevice[]> {
-    const watch = this.#watchOf(aor);
+    const watch = this.#list.of(aor);
     const now = this.#options.clock.now();
     return Promise.resolve(
       watch?.user.devices.filter(({ expiresAt = Infinity }) => expiresAt > now).map(shown) ?? [],
@@ -174,101 +145,49 @@ export class RegEventSubscriber implements RegisteredDevices {
 
   /** The key of the user that an identity belongs to; the identity itself when nothing is known of it. */
   setOf(aor: string): string {
-    return this.#keys.get(aor) ?? aor;
+    return this.#list.keyOf(aor) ?? aor;
   }
 
   /** The same, undefined for a user that nobody told of. */
   keyOf(aor: string): string | undefined {
-    return this.#keys.get(aor);
+    return this.#list.keyOf(aor);
   }
 
   /** Users with devices in order of their keys, after `after`. */
   async *list(after = ''): AsyncGenerator<{ set: string; devices: readonly RegisteredDevice[] }> {
-    for (const key of [...this.#watches.keys()].filter((one) => one > after).sort()) {
+    for (const key of [...this.#list.keys()].filter((one) => one > after).sort()) {
       const devices = await this.of(key);
       if (devices.length > 0) yield { set: key, devices };
     }
   }
 
-  #watchOf(aor: string): Watch | undefined {
-    return this.#watches.get(this.setOf(aor));
-  }
-
-  #index({ key, user }: Watch): void {
-    for (const identity of user.identities) this.#keys.set(identity, key);
-  }
-
-  #unindex({ key, user }: Watch): void {
-    for (const identity of user.identities) if (this.#keys.get(identity) === key) this.#keys.delete(identity);
-  }
-
-  async #save({ key, user }: Watch): Promise<void> {
-    await this.#options.store.update(watchedUsers, key, () => ({
-      kind: 'put',
-      value: user,
-      deadline: user.until,
-      result: undefined,
-    }));
-  }
-
-  /** In its turn, a few at once. */
-  #subscribe(watch: Watch): void {
-    if (watch.subscribing || watch.dialog || this.#closed) return;
-    watch.retry?.cancel();
-    watch.subscribing = true;
-    this.#queue.push(watch);
-    this.#next();
-  }
-
-  #next(): void {
-    while (this.#running < AT_ONCE && !this.#closed) {
-      const watch = this.#queue.shift();
-      if (!watch) return;
-      this.#running++;
-      void this.#try(watch).finally(() => {
-        this.#running--;
-        this.#next();
-      });
-    }
-  }
-
-  async #try(watch: Watch): Promise<void> {
-    const { stack, trail, self, route, expires } = this.#options;
-    try {
-      const dialog = await stack.createUAC(watch.key, {
-        method: 'SUBSCRIBE',
-        route,
-        headers: {
-          From: `<${self}>`,
-          'P-Asserted-Identity': `<${self}>`,
-          Event: 'reg',
-          Accept: REGINFO_TYPE,
-          Expires: expires,
-        },
-      });
-      watch.subscribing = false;
-      watch.failures = 0;
-      this.#attach(watch, dialog);
-      trail.record({
-        code: 'reg-event.subscribed-to',
-        outcome: 'accepted',
-        clause: '3GPP TS 24.229 §5.7.1.1',
-        subject: watch.key,
-        trace: dialog.callId,
-      });
-    } catch (error) {
-      watch.subscribing = false;
-      this.#failed(watch, error);
-    }
-  }
-
   #attach(watch: Watch, dialog: Dialog): void {
+    if (this.#list.at(watch.key) !== watch || !this.#list.isOurs(watch)) {
+      this.#unsubscribe(watch, dialog);
+      return;
+    }
     watch.dialog = dialog;
     // versions count within a subscription
     watch.user = { ...watch.user, version: undefined };
     dialog.onRequest((request, response) => this.#inDialog(watch, dialog, request, response));
     dialog.onEnd((cause) => this.#ended(watch, dialog, cause));
-    if (watch.ending) void this.deregistered(watch.key);
+    if (watch.ending) this.#unsubscribe(watch, dialog);
+  }
+
+  /** Another node is told of the user from now on, or nobody is registered any more. */
+  #leave(watch: Watch): void {
+    watch.retry?.cancel();
+    const { dialog } = watch;
+    watch.dialog = undefined;
+    if (dialog) this.#unsubscribe(watch, dialog);
+  }
+
+  #unsubscribe(watch: Watch, dialog: Dialog): void {
+    dialog
+      .destroy()
+      .catch((error: unknown) =>
+        this.#options.log.info({ err: error, user: watch.key }, 'a subscription ended without an answer'),
+      );
   }
 
   /** The answer waits for the commit: what was acknowledged is known after a restart. */
@@ -282,16 +201,16 @@ export class RegEventSubscriber implements RegisteredDevices {
       response.send(405, { headers: { Allow: 'NOTIFY' } });
       return;
     }
-    const reading = this.#read(watch, request);
-    if (reading?.kind === 'applied') {
-      this.#unindex(watch);
-      watch.user = reading.user;
-      this.#index(watch);
-      await this.#save(watch);
+    if (watch.dialog !== dialog) {
+      response.send(200);
+      return;
     }
+    const reading = this.#read(watch, request);
+    const ours = reading?.kind !== 'applied' || (await this.#list.save(watch, reading.user));
     response.send(200);
-    if (reading?.kind === 'gap') this.#askAgain(watch, dialog);
-    if (reading?.kind === 'applied') for (const change of reading.changes) this.#tell(watch, change);
+    if (!ours) this.#leave(watch);
+    else if (reading?.kind === 'gap') this.#askAgain(watch, dialog);
+    else if (reading?.kind === 'applied') for (const change of reading.changes) this.#tell(watch, change);
   }
 
   /** Undefined when there is no document. @throws ParleyError `reginfo-*` */
@@ -359,53 +278,30 @@ export class RegEventSubscriber implements RegisteredDevices {
     const nothing = watch.user.devices.length === 0 && !back;
     const over = state !== undefined && (finals.has(state.reason) || nothing);
     if (watch.ending || over) {
-      this.#forget(watch).catch((error: unknown) => this.#stays(watch, error));
+      this.#forgetLater(watch);
       return;
     }
     const later = state?.reason === 'probation' || state?.reason === 'giveup';
-    if (later) this.#retryIn(watch, MAX_WAIT_MS);
-    else this.#subscribe(watch);
+    if (later) this.#queue.addIn(watch, MAX_WAIT_MS);
+    else this.#queue.add(watch);
   }
 
-  #failed(watch: Watch, error: unknown): void {
-    const { log, trail } = this.#options;
-    const status = error instanceof FinalResponseError ? error.status : undefined;
-    trail.record({
-      code: 'reg-event.subscribe-failed',
-      outcome: 'noted',
-      clause: 'RFC 6665 §4.1.2',
-      subject: watch.key,
-      detail: String(status ?? 'no answer'),
-    });
-    if (watch.ending) {
-      this.#forget(watch).catch((problem: unknown) => this.#stays(watch, problem));
-      return;
-    }
-    if (status !== undefined && refusals.has(status)) {
-      log.warn({ user: watch.key, status }, 'the core refuses a subscription to registration events');
-      return;
-    }
-    if (status === undefined) log.warn({ err: error, user: watch.key }, 'a SUBSCRIBE failed');
-    this.#retryIn(watch, Math.min(MAX_WAIT_MS, 1_000 * 2 ** Math.min(watch.failures++, 10)));
+  #forgetLater(watch: Watch): void {
+    this.#forget(watch).catch((error: unknown) =>
+      this.#options.log.error({ err: error, user: watch.key }, 'a user that is gone stays in the store'),
+    );
   }
 
-  #retryIn(watch: Watch, ms: number): void {
-    watch.retry?.cancel();
-    watch.retry = this.#options.clock.after(ms, () => this.#subscribe(watch));
-  }
-
-  /** Nothing is left of the user: those who know of its devices hear that they are gone. */
+  /** Nothing is left of the user. */
   async #forget(watch: Watch): Promise<void> {
-    if (this.#watches.get(watch.key) !== watch) return;
+    if (this.#list.at(watch.key) !== watch) return;
     watch.retry?.cancel();
-    this.#watches.delete(watch.key);
-    this.#unindex(watch);
-    await this.#options.store.update(watchedUsers, watch.key, () => ({ kind: 'remove', result: undefined }));
-    for (const device of watch.user.devices) this.#tell(watch, { event: 'unregistered', device });
+    if (await this.#list.remove(watch)) this.#tellGone(watch);
   }
 
-  #stays(watch: Watch, error: unknown): void {
-    this.#options.log.error({ err: error, user: watch.key }, 'a user that is gone stays in the store');
+  /** Those who know of its devices hear that they are gone, at the node that forgot the user. */
+  #tellGone(watch: Watch): void {
+    for (const device of watch.user.devices) this.#tell(watch, { event: 'unregistered', device });
   }
 
   #scheduleSweep(): void {
@@ -423,11 +319,13 @@ export class RegEventSubscriber implements RegisteredDevices {
   /** The core did not repeat its REGISTER in time: the registration is over. */
   async #expire(): Promise<void> {
     const { store, clock } = this.#options;
-    for (const key of await store.due(watchedUsers, clock.now(), SWEEP_BATCH)) {
-      const watch = this.#watches.get(key);
-      if (watch && watch.user.until > clock.now()) continue;
-      if (watch && !watch.ending) await this.deregistered(key);
-      else if (!watch) await store.update(watchedUsers, key, () => ({ kind: 'remove', result: undefined }));
+    const now = clock.now();
+    for (const key of await store.due(watchedUsers, now, SWEEP_BATCH)) {
+      const watch = this.#list.at(key);
+      if (!watch) await this.#list.discard(key);
+      else if (!this.#list.isOurs(watch)) {
+        if (await this.#list.removeStale(watch, now - GRACE_MS)) this.#tellGone(watch);
+      } else if (watch.user.until <= now && !watch.ending) await this.deregistered(key);
     }
   }
 }

@@ -18,6 +18,8 @@ export interface WatchedUser {
   readonly version: number | undefined;
   /** Milliseconds since the epoch until which the core's last REGISTER said the user is registered. */
   readonly until: number;
+  /** The node that is told of the devices, where several share the store. */
+  readonly node?: string | undefined;
   /** What third-party REGISTERs told of contacts, newest last: for what documents leave out. */
   readonly told?: readonly WatchedDevice[] | undefined;
 }

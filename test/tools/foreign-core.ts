@@ -24,16 +24,25 @@ export class ForeignCore {
     // the core's port is known before Parley starts, and Parley's before the core sends
     const phone = await Phone.open(NAME, 0);
     try {
-      const parley = await startParley({
-        roles: ['participating', 'controlling'],
-        foreignCore: { uri: `sip:127.0.0.1:${phone.peer.port}` },
-        ...settings,
-      });
-      return new ForeignCore(parley, phone.towards(parley.port));
+      return await ForeignCore.#before(phone, settings);
     } catch (error) {
       phone.close();
       throw error;
     }
+  }
+
+  static async #before(phone: Phone, settings: Record<string, unknown>): Promise<ForeignCore> {
+    const parley = await startParley({
+      roles: ['participating', 'controlling'],
+      foreignCore: { uri: `sip:127.0.0.1:${phone.peer.port}` },
+      ...settings,
+    });
+    return new ForeignCore(parley, phone.towards(parley.port));
+  }
+
+  /** The same core before another node of the Parley; to be closed is only that. */
+  another(settings: Record<string, unknown>): Promise<ForeignCore> {
+    return ForeignCore.#before(this.#phone, settings);
   }
 
   get peer(): SipPeer {

@@ -1,0 +1,49 @@
+import { describe, expect, it } from 'vitest';
+import type { SipRequest } from '../../src/sip/message/message.js';
+import { useCleanups } from '../tools/cleanups.js';
+import { ForeignCore, reginfoOf } from '../tools/foreign-core.js';
+import { missing } from '../tools/install.js';
+import { RedisServer } from '../tools/redis.js';
+
+const cleanups = useCleanups();
+const one = 'sip:alice@127.0.0.1:1';
+const two = 'sip:alice@127.0.0.1:2';
+const patient = { timeout: 20_000 };
+
+/** The SUBSCRIBEs that come until each of the nodes has sent one, by their UDP ports: one that ends a subscription has Expires 0. */
+async function subscribes(core: ForeignCore, ...nodes: number[]): Promise<(SipRequest | undefined)[]> {
+  const found = new Map<number | undefined, SipRequest>();
+  while (!nodes.every((port) => found.has(port))) {
+    const request = await core.unanswered('SUBSCRIBE');
+    const headers = { Contact: `<sip:scscf@127.0.0.1:${core.port}>`, Expires: request.get('Expires') };
+    core.peer.answer(request, 200, headers, 'tag-scscf');
+    found.set(request.contacts[0]!.uri.port, request);
+  }
+  return nodes.map((port) => found.get(port));
+}
+
+describe.skipIf(missing('redis-server'))('of two nodes behind another core', () => {
+  it('both know what one is told, and the one that the core registers a user at is told', async () => {
+    const redis = await RedisServer.start();
+    cleanups.push(() => redis.dispose());
+    const settings = { store: redis.url, sip: { overloadDelay: 60_000 } };
+    const a = await ForeignCore.start(settings);
+    cleanups.push(() => a.close());
+    const b = await a.another(settings);
+    cleanups.push(() => b.parley.stop());
+
+    await a.notify(await a.subscribed(), reginfoOf(0, 'full', 1));
+    await expect.poll(() => b.contacts(), patient).toEqual([one]);
+
+    expect(await b.register('alice', 600)).toBe(200);
+    const [left, taken] = await subscribes(a, a.parley.port, b.parley.port);
+    expect(left!.get('Expires')).toBe('0');
+    await b.notify(taken!, reginfoOf(0, 'full', 1, 2));
+    await expect.poll(() => a.contacts(), patient).toEqual([one, two]);
+
+    expect(await a.register('alice', 0)).toBe(200);
+    const [ended] = await subscribes(a, b.parley.port);
+    expect(ended!.get('Expires')).toBe('0');
+    expect([await a.contacts(), await b.contacts()]).toEqual([[], []]);
+  });
+});
