@@ -147,7 +147,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       : undefined;
     if (participating) disposers.push(() => participating.close());
     const resume = (): void => {
-      participating?.messages
+      participating?.deferral
         .resume()
         .catch((error: unknown) =>
           log.error({ err: error }, 'deferred messages wait for the next registration'),

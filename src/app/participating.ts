@@ -1,7 +1,13 @@
 import type { Config } from '../config/schema.js';
+import { ContentStore } from '../cpm/messages/content-store.js';
+import { Deferral } from '../cpm/messages/deferral.js';
 import { DeferredStore } from '../cpm/messages/deferred-store.js';
 import { DeliveryClaims } from '../cpm/messages/delivery-claims.js';
+import { LargeMessageService } from '../cpm/messages/large-message-service.js';
+import { MessageOrigins } from '../cpm/messages/message-origins.js';
+import { MessagePolicy } from '../cpm/messages/message-policy.js';
 import { MessageService } from '../cpm/messages/message-service.js';
+import { NotificationRouting } from '../cpm/messages/notification-routing.js';
 import type { RegisteredDevices } from '../reg-event/devices.js';
 import { MsrpMediaRelay } from '../cpm/participating/msrp-media-relay.js';
 import { SessionRecords } from '../cpm/participating/session-records.js';
@@ -14,7 +20,7 @@ import type { Gruus } from '../registrar/gruus.js';
 import type { ServiceParts, ServiceSide } from './parts.js';
 
 export interface Participating {
-  readonly messages: MessageService;
+  readonly deferral: Deferral;
   readonly deferred: DeferredStore;
   readonly sessions: SessionService;
   readonly records: SessionRecords;
@@ -41,21 +47,40 @@ export function makeParticipating(
   },
 ): Participating {
   const { core, store, shared, interworking, gruus, setOf, msrp, ...others } = parts;
-  const { pagerBytes, deferral, policy, sessionExpires } = config.cpm;
+  const { clock } = parts;
+  const { pagerBytes, largeBytes, deferral: waiting, policy, sessionExpires } = config.cpm;
   const policies = new Policies(store, policy);
-  const perDevice = deferral.oncePer === 'device';
-  const deferred = new DeferredStore(store, parts.clock, deferral.perUser, perDevice);
-  const messages: MessageService = new MessageService({
-    ...others,
-    deferred,
-    policies,
-    agent: config.domain,
-    claims: shared ? new DeliveryClaims(store, parts.clock) : undefined,
-    largest: pagerBytes,
-    longestWait: deferral.seconds,
-    attempts: deferral.attempts,
+  const contents = new ContentStore(store, clock);
+  const origins = new MessageOrigins(store, clock, waiting.seconds);
+  const perDevice = waiting.oncePer === 'device';
+  const deferred = new DeferredStore({
+    store,
+    clock,
+    contents,
+    limits: { messages: waiting.perUser, octets: waiting.bytesPerUser },
     perDevice,
-    onward: (sessionCase, user) => core.onward(messages, sessionCase, user),
+  });
+  const deferral: Deferral = new Deferral({
+    ...others,
+    endpoint: msrp,
+    deferred,
+    contents,
+    origins,
+    policies,
+    claims: shared ? new DeliveryClaims(store, clock) : undefined,
+    attempts: waiting.attempts,
+    perDevice,
+    longestWait: waiting.seconds,
+    pagerBytes,
+    onward: (sessionCase, user, mode) =>
+      core.onward(mode === 'large' ? largeMessages : messages, sessionCase, user),
+  });
+  const notifications = new NotificationRouting({ ...others, origins, setOf });
+  const ofMessages = { ...others, policies, deferral, notifications, agent: config.domain };
+  const messages: MessageService = new MessageService({
+    ...ofMessages,
+    policy: new MessagePolicy(clock),
+    pagerBytes,
   });
   core.use(messages);
   const records = new SessionRecords(store, parts.clock);
@@ -66,6 +91,7 @@ export function makeParticipating(
     interworking: interworking.selection,
     domain: config.domain,
     sessionExpires,
+    largeBytes,
     gruuOf: ({ registration, binding }) => {
       const state = stateOf(registration, binding);
       return state?.aor.startsWith('sip:') === true ? gruus?.publicOf(state) : undefined;
@@ -80,9 +106,16 @@ export function makeParticipating(
     },
   });
   core.use(sessions);
+  const largeMessages: LargeMessageService = new LargeMessageService({
+    ...ofMessages,
+    endpoint: msrp,
+    contents,
+    largest: largeBytes,
+  });
+  core.use(largeMessages);
   const close = (): void => {
-    messages.close();
+    deferral.close();
     sessions.close();
   };
-  return { messages, deferred, sessions, records, policies, setOf, close };
+  return { deferral, deferred, sessions, records, policies, setOf, close };
 }

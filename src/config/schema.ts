@@ -173,12 +173,16 @@ export const configSchema = z.strictObject({
     .strictObject({
       /** Largest body of a pager mode message, in octets (RFC 3428 §8). */
       pagerBytes: z.int().min(200).max(65_000).default(1_300),
+      /** Largest message in large message mode, in octets. */
+      largeBytes: z.int().min(1_300).max(1_000_000_000).default(10_000_000),
       deferral: z
         .strictObject({
           /** How long a message waits for its recipient, in seconds. */
           seconds: seconds(7 * 86_400),
           /** Messages that may wait for one user. */
           perUser: z.int().min(0).max(1_000_000).default(10_000),
+          /** Their octets together, of large ones as well. */
+          bytesPerUser: z.int().min(0).default(100_000_000),
           /** Whether a message that waited goes to a user once, or to each device of the user that comes back in time. */
           oncePer: z.enum(['user', 'device']).default('user'),
           /** Times that a device came back and a message failed, after which it lets those behind it pass. */

@@ -5,7 +5,7 @@ import type { Config } from '../config/schema.js';
 import type { Profiles } from '../core/triggers/profiles.js';
 import type { Gruus } from '../registrar/gruus.js';
 import type { DeferredStore } from '../cpm/messages/deferred-store.js';
-import type { MessageService } from '../cpm/messages/message-service.js';
+import type { Deferral } from '../cpm/messages/deferral.js';
 import type { SessionRecords } from '../cpm/participating/session-records.js';
 import type { Policies } from '../cpm/policy/policies.js';
 import type { RunningGroups } from '../cpm/controlling/running-groups.js';
@@ -57,7 +57,7 @@ export interface CoreContext {
 
 export interface ParticipatingContext {
   readonly deferred: DeferredStore;
-  readonly messages: MessageService;
+  readonly deferral: Deferral;
   readonly records: SessionRecords;
   readonly policies: Policies;
   /** Key of the registration set of a user here. */

@@ -27,6 +27,8 @@ export interface DeferredDeliveryOptions {
   readonly attempts: number;
   /** Whether each device gets each message, instead of those devices that answer first. */
   readonly perDevice: boolean;
+  /** Whether one of these devices can take such a message. */
+  canTake(message: DeferredMessage, devices: readonly RegisteredDevice[]): boolean;
   /** Whether the user wants nothing now. */
   isQuiet(set: string): Promise<boolean>;
   /** @param sequence grows with each attempt that was answered. @returns the status. */
@@ -146,7 +148,7 @@ export class DeferredDelivery {
     const { deferred, attempts } = this.#options;
     for await (const message of deferred.of(set)) {
       if (this.#closed) return;
-      if (message.set !== set || !isFor(message, to, here)) continue;
+      if (triesOf(message, to.key).end !== undefined || !this.#reaches(message, to, here)) continue;
       const passedOver = triesOf(message, to.key).attempts >= attempts;
       if (passedOver && occasion === 'more') continue;
       if (!(await this.#try(message, to, occasion))) return;
@@ -160,7 +162,7 @@ export class DeferredDelivery {
     const status = await this.#options.send(message, to, 1 + tries.answers);
     if (away.has(status)) {
       // nobody is there any more: that is not the message's fault
-      if (!isThere(message, to, await devices.of(message.set))) return false;
+      if (!this.#reaches(message, to, await devices.of(message.set))) return false;
       return this.#failed(message, tries, status, occasion);
     }
     const delivered = status < 300 || status === MERGED;
@@ -176,6 +178,16 @@ export class DeferredDelivery {
       status,
     );
     return true;
+  }
+
+  /** Whether a device is here that the message is for, that the addressee stands for, and that can take it. */
+  #reaches(message: DeferredMessage, { key }: Addressee, here: readonly RegisteredDevice[]): boolean {
+    const devices = here.filter(
+      ({ instanceKey }) =>
+        (message.device === undefined || instanceKey === message.device) &&
+        (key === ALL || instanceKey === key),
+    );
+    return devices.length > 0 && this.#options.canTake(message, devices);
   }
 
   async #failed(
@@ -228,19 +240,4 @@ function addressees(here: readonly RegisteredDevice[], perDevice: boolean): Addr
   return here.some(({ instanceKey }) => instanceKey === undefined)
     ? [...known, { key: ALL, device: undefined, others }]
     : known;
-}
-
-/** Whether a message waits for that addressee. */
-function isFor(message: DeferredMessage, to: Addressee, here: readonly RegisteredDevice[]): boolean {
-  return triesOf(message, to.key).end === undefined && isThere(message, to, here);
-}
-
-function isThere(
-  { device }: DeferredMessage,
-  { key }: Addressee,
-  here: readonly RegisteredDevice[],
-): boolean {
-  if (key !== ALL)
-    return (device === undefined || device === key) && here.some(({ instanceKey }) => instanceKey === key);
-  return device === undefined ? here.length > 0 : here.some(({ instanceKey }) => instanceKey === device);
 }

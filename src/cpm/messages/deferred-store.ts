@@ -3,7 +3,9 @@ import type { Clock } from '../../base/clock.js';
 import { ParleyError } from '../../base/errors.js';
 import { table, type Store } from '../../store/store.js';
 import './errors.js';
-import { WaitingCounts } from './waiting-counts.js';
+import type { ContentStore } from './content-store.js';
+import { octetsOf } from './device-modes.js';
+import { WaitingCounts, type MailboxLimits } from './waiting-counts.js';
 
 /** A standalone message that waits for a device of its recipient. */
 export interface DeferredMessage {
@@ -17,7 +19,10 @@ export interface DeferredMessage {
   readonly sender: string;
   /** Header fields that go to the device as they came, in order. */
   readonly headers: readonly (readonly [name: string, value: string])[];
+  /** The message; of a large one its header sections. */
   readonly body: Uint8Array;
+  /** Where the octets of a large message are. */
+  readonly content?: StoredContent | undefined;
   /** Instance key of the only device that it is for; all devices of the user unless given. */
   readonly device?: string | undefined;
   /** Milliseconds since the epoch. */
@@ -27,6 +32,13 @@ export interface DeferredMessage {
   readonly endedAt?: number;
   /** What became of it at each of those who get it by themselves. */
   readonly tries?: readonly Tries[];
+}
+
+/** The octets of a large message, beside its record. */
+export interface StoredContent {
+  readonly name: string;
+  readonly octets: number;
+  readonly pieces: number;
 }
 
 /** The attempts to hand a message to the user, or to one device of the user. */
@@ -52,30 +64,37 @@ const END_RETRY_MS = 30_000;
 
 const messages = table<DeferredMessage>('deferred-messages');
 
+export interface DeferredStoreOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly contents: ContentStore;
+  /** What may wait for one user. */
+  readonly limits: MailboxLimits;
+  /** Whether messages stay when a device has got them. */
+  readonly perDevice: boolean;
+}
+
 /** Deferred messages of all users; what was taken is committed. */
 export class DeferredStore {
+  readonly #options: DeferredStoreOptions;
   readonly #store: Store;
   readonly #clock: Clock;
-  readonly #limit: number;
-  readonly #perDevice: boolean;
   readonly #counts: WaitingCounts;
   #last = 0;
 
-  /** @param limit messages that may wait for one user. @param perDevice messages stay when a device has got them. */
-  constructor(store: Store, clock: Clock, limit: number, perDevice = false) {
-    this.#store = store;
-    this.#clock = clock;
-    this.#limit = limit;
-    this.#perDevice = perDevice;
-    this.#counts = new WaitingCounts(store, clock);
+  constructor(options: DeferredStoreOptions) {
+    this.#options = options;
+    this.#store = options.store;
+    this.#clock = options.clock;
+    this.#counts = new WaitingCounts(options.store, options.clock);
   }
 
   /** Resolves when the message is committed. @throws ParleyError `cpm-mailbox-full`, `store-unavailable` */
   async add(message: Omit<DeferredMessage, 'id'>): Promise<DeferredMessage> {
     const { set } = message;
-    const room =
-      (await this.#counts.take(set, this.#limit)) ||
-      ((await this.#makeRoom(set)) && (await this.#counts.take(set, this.#limit)));
+    const octets = octetsOf(message);
+    const take = (): Promise<boolean> => this.#counts.take(set, octets, this.#options.limits);
+    const room = (await take()) || ((await this.#makeRoom(set)) && (await take()));
     if (!room) throw new ParleyError('cpm-mailbox-full');
     const stored = { ...message, id: this.#nextId() };
     try {
@@ -86,7 +105,7 @@ export class DeferredStore {
         result: undefined,
       }));
     } catch (error) {
-      await this.#counts.release(set);
+      await this.#counts.release(set, octets);
       throw error;
     }
     return stored;
@@ -130,11 +149,15 @@ export class DeferredStore {
 
   /** @returns whether it was there: only one of several that remove it gets true. */
   async remove(message: Pick<DeferredMessage, 'set' | 'id'>): Promise<boolean> {
-    const removed = await this.#store.update(messages, keyOf(message), (current) =>
-      current ? { kind: 'remove', result: true } : { kind: 'keep', result: false },
+    const removed = await this.#store.update<DeferredMessage, DeferredMessage | undefined>(
+      messages,
+      keyOf(message),
+      (current) => (current ? { kind: 'remove', result: current } : { kind: 'keep', result: undefined }),
     );
-    if (removed) await this.#counts.release(message.set);
-    return removed;
+    if (!removed) return false;
+    if (removed.content) await this.#options.contents.remove(message.set, removed.content);
+    await this.#counts.release(message.set, octetsOf(removed));
+    return true;
   }
 
   /** Messages whose time is over, at most `limit`: of several nodes that ask, one gets each, and again only after a while. */
@@ -163,16 +186,19 @@ export class DeferredStore {
   /** Puts the count of a user right who has fewer messages than were counted. @returns whether it was wrong. */
   recount(set: string): Promise<boolean> {
     return this.#counts.correct(set, async () => {
-      let count = 0;
-      for await (const { set: found } of this.of(set)) if (found === set) count++;
-      return count;
+      const sum = { waiting: 0, octets: 0 };
+      for await (const message of this.of(set)) {
+        sum.waiting++;
+        sum.octets += octetsOf(message);
+      }
+      return sum;
     });
   }
 
   /** Lets the oldest message go that some device has already, or corrects the count. @returns whether there may be room then. */
   async #makeRoom(set: string): Promise<boolean> {
     if (await this.recount(set)) return true;
-    if (!this.#perDevice) return false;
+    if (!this.#options.perDevice) return false;
     for await (const message of this.of(set))
       if (message.tries?.some(({ end }) => end === 'delivered') === true) return this.remove(message);
     return false;

@@ -3,11 +3,19 @@ import { table, type Store } from '../../store/store.js';
 
 interface WaitingCount {
   readonly waiting: number;
+  /** Of all of them together. */
+  readonly octets?: number;
   /** Milliseconds since the epoch. */
   readonly changedAt?: number;
 }
 
 const counts = table<WaitingCount>('deferred-counts');
+
+/** What may wait for one user. */
+export interface MailboxLimits {
+  readonly messages: number;
+  readonly octets: number;
+}
 
 /** Whoever counted a message has committed it by then, or has died. */
 const SETTLED_MS = 60_000;
@@ -34,43 +42,47 @@ export class WaitingCounts {
     for await (const { key } of this.#store.scan(counts)) yield key;
   }
 
-  /** Counts one more. @returns false when there are `limit` already. */
-  take(set: string, limit: number): Promise<boolean> {
+  /** Counts one more of so many octets. @returns false when that is more than the limits let. */
+  take(set: string, octets: number, limits: MailboxLimits): Promise<boolean> {
     return this.#store.update(counts, set, (current) => {
-      const waiting = current?.waiting ?? 0;
-      return waiting >= limit
+      const sum = { waiting: (current?.waiting ?? 0) + 1, octets: (current?.octets ?? 0) + octets };
+      return sum.waiting > limits.messages || sum.octets > limits.octets
         ? { kind: 'keep', result: false }
-        : { kind: 'put', value: this.#changed(waiting + 1), result: true };
+        : { kind: 'put', value: this.#changed(sum), result: true };
     });
   }
 
   /** Counts one less. */
-  release(set: string): Promise<void> {
-    return this.#store.update(counts, set, (current) =>
-      current && current.waiting > 1
-        ? { kind: 'put', value: this.#changed(current.waiting - 1), result: undefined }
-        : { kind: 'remove', result: undefined },
-    );
+  release(set: string, octets: number): Promise<void> {
+    return this.#store.update(counts, set, (current) => {
+      if (!current || current.waiting <= 1) return { kind: 'remove', result: undefined };
+      const left = { waiting: current.waiting - 1, octets: Math.max(0, (current.octets ?? 0) - octets) };
+      return { kind: 'put', value: this.#changed(left), result: undefined };
+    });
   }
 
   /**
    * Puts a count right that has not changed for a minute, and does not change while it is counted anew; at most once a minute.
    * @param count gives what there is. @returns whether it was wrong.
    */
-  async correct(set: string, count: () => Promise<number>): Promise<boolean> {
+  async correct(
+    set: string,
+    count: () => Promise<Pick<WaitingCount, 'waiting' | 'octets'>>,
+  ): Promise<boolean> {
     const before = await this.#store.get(counts, set);
     if (!before || (before.changedAt ?? 0) + SETTLED_MS > this.#clock.now()) return false;
-    const waiting = await count();
+    const sum = await count();
+    const wrong = sum.waiting !== before.waiting || sum.octets !== (before.octets ?? 0);
     return this.#store.update(counts, set, (current) => {
       if (current?.waiting !== before.waiting || current.changedAt !== before.changedAt)
         return { kind: 'keep', result: false };
-      return waiting === 0
+      return sum.waiting === 0
         ? { kind: 'remove', result: true }
-        : { kind: 'put', value: this.#changed(waiting), result: waiting !== before.waiting };
+        : { kind: 'put', value: this.#changed(sum), result: wrong };
     });
   }
 
-  #changed(waiting: number): WaitingCount {
-    return { waiting, changedAt: this.#clock.now() };
+  #changed(sum: Pick<WaitingCount, 'waiting' | 'octets'>): WaitingCount {
+    return { ...sum, changedAt: this.#clock.now() };
   }
 }

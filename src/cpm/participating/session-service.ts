@@ -32,6 +32,8 @@ export interface SessionServiceOptions {
   readonly policies: Policies;
   readonly records: SessionRecords;
   readonly interworking: InterworkingSelection;
+  /** Octets of a message in large message mode. */
+  readonly largeBytes: number;
   /** Names itself in warnings. */
   readonly domain: string;
   /** Seconds of the session timer that is asked for where the caller can do one and asks for none. */
@@ -93,8 +95,7 @@ export class SessionService implements Service {
       return;
     }
     const offer = msrpOffer(call.request);
-    const size = announcedSize(offer);
-    if (policy.maxBytes !== undefined && size !== undefined && size > policy.maxBytes) {
+    if ((announcedSize(offer) ?? 0) > this.#largest(call.request, policy)) {
       refuse(call, 'cpm-size-exceeded', { trail: this.#options.trail, agent: this.#options.domain });
       return;
     }
@@ -139,11 +140,13 @@ export class SessionService implements Service {
 
   /** @param replaces whether the session will take the place of one that the callee has. */
   async #judgeCallee({ request, set }: ServiceCall, policy: UserPolicy, replaces: boolean) {
-    if (!policy.services.includes(entitlementOf(request))) return 'cpm-not-entitled';
+    const wanted = entitlementOf(request);
+    if (!policy.services.includes(wanted)) return 'cpm-not-entitled';
     const senders = [...request.addresses('P-Asserted-Identity'), request.from].map(({ uriText }) => uriText);
     if (isBlocked(policy, senders))
       return policy.blockedAnswer === 'forbid' ? 'cpm-blocked-forbidden' : 'cpm-blocked';
-    if (policy.doNotDisturb) return 'cpm-do-not-disturb';
+    // a message waits instead
+    if (policy.doNotDisturb && wanted !== 'large-messages') return 'cpm-do-not-disturb';
     if (!replaces && (await this.#isFull(set, policy))) return 'cpm-too-many-sessions';
     return undefined;
   }
@@ -171,6 +174,12 @@ export class SessionService implements Service {
       if (error instanceof ParleyError) return true;
       throw error;
     }
+  }
+
+  /** Octets of a message or file. */
+  #largest(request: SipRequest, { maxBytes = Infinity }: UserPolicy): number {
+    const { largeBytes } = this.#options;
+    return entitlementOf(request) === 'large-messages' ? Math.min(largeBytes, maxBytes) : maxBytes;
   }
 
   #name({ request, servedUser }: ServiceCall): void {

@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { ParleyError } from '../../base/errors.js';
 import { parseAor } from '../../identity/aor.js';
 import type { DeferredMessage } from '../../cpm/messages/deferred-store.js';
+import { octetsOf } from '../../cpm/messages/device-modes.js';
 import type { HttpContext } from '../context.js';
 
 const messageSchema = {
@@ -19,7 +20,7 @@ const messageSchema = {
 /** `/messages`: what waits for a device of its recipient. Contents are not shown. */
 export function messageRoutes(api: FastifyInstance, { participating, core, watched }: HttpContext): void {
   if (!participating) return;
-  const { deferred, messages: service } = participating;
+  const { deferred, deferral } = participating;
   const setOf = async (aor: string): Promise<string> => {
     const identity = parseAor(aor.includes(':') ? aor : `sip:${aor}`);
     const set = core ? await core.registrar.setOf(identity) : watched?.setOf(identity);
@@ -68,17 +69,20 @@ export function messageRoutes(api: FastifyInstance, { participating, core, watch
     },
     async (request, reply) => {
       const { aor, id } = request.params;
-      if (!(await service.discard(await setOf(aor), id))) throw new ParleyError('cpm-message-unknown');
+      if (!(await deferral.discard(await setOf(aor), id))) throw new ParleyError('cpm-message-unknown');
       return reply.code(204).send();
     },
   );
 }
 
-const show = ({ id, recipient, sender, body, receivedAt, expiresAt }: DeferredMessage): object => ({
-  id,
-  recipient,
-  sender,
-  bytes: body.length,
-  receivedAt: new Date(receivedAt).toISOString(),
-  expiresAt: new Date(expiresAt).toISOString(),
-});
+const show = (message: DeferredMessage): object => {
+  const { id, recipient, sender, receivedAt, expiresAt } = message;
+  return {
+    id,
+    recipient,
+    sender,
+    bytes: octetsOf(message),
+    receivedAt: new Date(receivedAt).toISOString(),
+    expiresAt: new Date(expiresAt).toISOString(),
+  };
+};

@@ -8,6 +8,7 @@ import { parseImdn } from '../../../src/msrp/imdn.js';
 import type { HeaderMap } from '../../../src/sip/message/headers.js';
 import type { SipRequest } from '../../../src/sip/message/message.js';
 import { useCleanups } from '../../tools/cleanups.js';
+import { soon } from '../../tools/soon.js';
 import { startParley, type RunningParley } from '../../tools/parley.js';
 import { Phone } from '../../tools/phone.js';
 import { Program } from '../../tools/program.js';
@@ -97,7 +98,7 @@ describe('a pager mode message', () => {
       texts.push(textOf(message));
     }
     expect(texts).toEqual(['one', 'two', 'three']);
-    await expect.poll(() => waiting(parley)).toEqual([]);
+    await soon(() => waiting(parley)).toEqual([]);
     await bob.register(DEVICE);
     expect(bob.peer.unread.filter((message) => 'method' in message)).toEqual([]);
   });
@@ -112,7 +113,7 @@ describe('a pager mode message', () => {
     expect((await alice.peer.response(200)).status).toBe(202);
     await bob.register(DEVICE);
     expect(textOf(await received(bob))).toBe('later');
-    await expect.poll(() => waiting(parley)).toEqual([]);
+    await soon(() => waiting(parley)).toEqual([]);
   });
 
   it('does not overtake those that wait, and is their next try', async () => {
@@ -125,7 +126,7 @@ describe('a pager mode message', () => {
     expect((await alice.peer.response(200)).status).toBe(202);
     expect(await send(alice, 'sip:bob@ims.test', cpim('second', 'm-2'))).toBe(202);
     expect([textOf(await received(bob)), textOf(await received(bob))]).toEqual(['first', 'second']);
-    await expect.poll(() => waiting(parley)).toEqual([]);
+    await soon(() => waiting(parley)).toEqual([]);
   });
 
   it('to a GRUU is for that device alone: it is not kept', async () => {
@@ -170,7 +171,7 @@ describe('a pager mode message', () => {
       status: 'failed',
       recipientUri: 'sip:bob@ims.test',
     });
-    await expect.poll(() => waiting(parley)).toEqual([]); // it goes when its sender has answered
+    await soon(() => waiting(parley)).toEqual([]); // it goes when its sender has answered
   });
 
   it('is removed by the API, and by the command', async () => {

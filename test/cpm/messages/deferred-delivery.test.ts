@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { VirtualClock } from '../../../src/base/clock.js';
 import { silentLogger } from '../../../src/base/log.js';
 import { MemoryTrail } from '../../../src/base/trail.js';
+import { ContentStore } from '../../../src/cpm/messages/content-store.js';
 import { DeferredDelivery, type Addressee } from '../../../src/cpm/messages/deferred-delivery.js';
 import { DeferredStore, type DeferredMessage } from '../../../src/cpm/messages/deferred-store.js';
 import { DeliveryClaims } from '../../../src/cpm/messages/delivery-claims.js';
@@ -40,7 +41,13 @@ class Node {
     { perDevice = false, limit = 100, claims = undefined as DeliveryClaims | undefined } = {},
   ) {
     this.store = store;
-    this.deferred = new DeferredStore(store, clock, limit, perDevice);
+    this.deferred = new DeferredStore({
+      store,
+      clock,
+      contents: new ContentStore(store, clock),
+      limits: { messages: limit, octets: 1_000 },
+      perDevice,
+    });
     this.delivery = new DeferredDelivery({
       clock,
       trail: this.trail,
@@ -50,6 +57,7 @@ class Node {
       claims,
       attempts: 3,
       perDevice,
+      canTake: () => true,
       isQuiet: async () => false,
       send: async (message, to, sequence) => {
         const text = textOf(message);

@@ -1,0 +1,108 @@
+import { ParleyError } from '../../base/errors.js';
+import type { ServiceCall } from '../../core/service.js';
+import type { CpimHead, CpimMessage } from '../../msrp/cpim/index.js';
+import { imdnRequestOf, isImdn, parseImdn, type Imdn } from '../../msrp/imdn.js';
+import type { RegisteredDevices } from '../../reg-event/devices.js';
+import type { SipRequest } from '../../sip/message/message.js';
+import { aimAtChosenDevice } from '../policy/chosen-device.js';
+import type { MessageOrigin, MessageOrigins } from './message-origins.js';
+
+export interface NotificationRoutingOptions {
+  readonly devices: RegisteredDevices;
+  readonly origins: MessageOrigins;
+  /** Key of the registration set of a user here, undefined for anybody else. */
+  setOf(aor: string): Promise<string | undefined>;
+}
+
+/** A notification on its way to the device that asked for it. */
+export interface RoutedNotification {
+  readonly imdn: Imdn;
+  readonly from: string;
+  /** Undefined when the message is not known here. */
+  readonly origin: MessageOrigin | undefined;
+}
+
+/** Brings disposition notifications (RFC 5438) back to the device that sent the message, once each. */
+export class NotificationRouting {
+  readonly #options: NotificationRoutingOptions;
+
+  constructor(options: NotificationRoutingOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Notes which device sends a message, where that asks for notifications: the one of the binding that it came from, else that whose
+   * GRUU is its Contact, which a MESSAGE rarely has (RFC 3428 §4).
+   */
+  async sent(call: ServiceCall, head: CpimHead): Promise<void> {
+    const messageId = askedFor(head);
+    if (messageId === undefined) return;
+    const { binding } = call.device ?? {};
+    const device = hasInstance(binding) ? binding : await this.#byContact(call.set, call.request);
+    if (device) await this.#options.origins.note(call.set, messageId, device);
+  }
+
+  /** The same at the recipient's side, for a message that came over MSRP in a session. @param sender identity. */
+  async arrived(request: SipRequest, sender: string, head: CpimHead): Promise<void> {
+    const messageId = askedFor(head);
+    const set = messageId === undefined ? undefined : await this.#options.setOf(sender);
+    const device = set === undefined ? undefined : await this.#byContact(set, request);
+    if (device) await this.#options.origins.note(set!, messageId!, device);
+  }
+
+  /**
+   * A message for a user, who may have asked for it.
+   * @returns undefined when it is no notification; `repeated` for one that says what one before said.
+   */
+  async route(
+    { request, set }: ServiceCall,
+    { head, content }: CpimMessage,
+  ): Promise<RoutedNotification | 'repeated' | undefined> {
+    if (!isImdn(head)) return undefined;
+    const imdn = read(content);
+    if (!imdn) return undefined;
+    const { origins } = this.#options;
+    const from = (request.addresses('P-Asserted-Identity')[0] ?? request.from).uriText;
+    const origin = await origins.of(set, imdn.messageId);
+    if (origin && !(await origins.take(set, imdn, from))) return 'repeated';
+    if (origin) aimAtChosenDevice(request, { deliverTo: origin.instance });
+    return { imdn, from, origin };
+  }
+
+  /** The notification was refused. */
+  async failed(set: string, { imdn, from }: RoutedNotification): Promise<void> {
+    await this.#options.origins.giveBack(set, imdn, from);
+  }
+
+  /** The device whose GRUU, or address, is the Contact of a request. */
+  async #byContact(set: string, { contacts }: SipRequest): Promise<MessageOrigin | undefined> {
+    const uri = contacts[0]?.uriText;
+    if (uri === undefined) return undefined;
+    const found = (await this.#options.devices.of(set)).find(({ contact, publicGruu, temporaryGruu }) =>
+      [publicGruu, temporaryGruu, contact].includes(uri),
+    );
+    return hasInstance(found) ? found : undefined;
+  }
+}
+
+const hasInstance = <T extends { instance?: string | undefined; instanceKey?: string | undefined }>(
+  device: T | undefined,
+): device is T & MessageOrigin => device?.instance !== undefined && device.instanceKey !== undefined;
+
+/** The Message-ID of a message that asks for notifications. */
+function askedFor(head: CpimHead): string | undefined {
+  const asked = imdnRequestOf(head);
+  return asked && (asked.positiveDelivery || asked.negativeDelivery || asked.processing || asked.display)
+    ? asked.messageId
+    : undefined;
+}
+
+/** Undefined for a document that cannot be read: it is passed on as it came. */
+function read(content: Buffer): Imdn | undefined {
+  try {
+    return parseImdn(content);
+  } catch (error) {
+    if (error instanceof ParleyError) return undefined;
+    throw error;
+  }
+}
