@@ -140,6 +140,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
           shared,
           interworking,
           gruus: config.registrar.gruu ? core?.gruus : undefined,
+          registrar: core?.registrar,
           setOf: side.setOf,
           onDeferred: (set) => gateway?.deferred(set),
           msrp,

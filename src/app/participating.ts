@@ -9,14 +9,18 @@ import { MessagePolicy } from '../cpm/messages/message-policy.js';
 import { MessageService } from '../cpm/messages/message-service.js';
 import { NotificationRouting } from '../cpm/messages/notification-routing.js';
 import type { RegisteredDevices } from '../reg-event/devices.js';
+import { DialogLegs } from '../cpm/participating/dialog-legs.js';
+import { DialogMapping } from '../cpm/participating/dialog-mapping.js';
 import { MsrpMediaRelay } from '../cpm/participating/msrp-media-relay.js';
 import { SessionRecords } from '../cpm/participating/session-records.js';
+import { SessionRelease } from '../cpm/participating/session-release.js';
 import { SessionService } from '../cpm/participating/session-service.js';
 import { Policies } from '../cpm/policy/policies.js';
 import type { MsrpEndpoint } from '../msrp/session/index.js';
 import type { Interworking } from './interworking.js';
 import { stateOf } from '../reg-event/reginfo.js';
 import type { Gruus } from '../registrar/gruus.js';
+import type { Registrar } from '../registrar/registrar.js';
 import type { ServiceParts, ServiceSide } from './parts.js';
 
 export interface Participating {
@@ -41,14 +45,16 @@ export function makeParticipating(
     shared: boolean;
     interworking: Interworking;
     gruus: Gruus | undefined;
+    /** Undefined behind another core. */
+    registrar: Registrar | undefined;
     setOf: ServiceSide['setOf'];
     onDeferred(set: string): Promise<void> | undefined;
     msrp: MsrpEndpoint;
   },
 ): Participating {
-  const { core, store, shared, interworking, gruus, setOf, msrp, ...others } = parts;
+  const { core, store, shared, interworking, gruus, registrar, setOf, msrp, ...others } = parts;
   const { clock } = parts;
-  const { pagerBytes, largeBytes, deferral: waiting, policy, sessionExpires } = config.cpm;
+  const { pagerBytes, largeBytes, deferral: waiting, policy, sessionExpires, lostDeviceSeconds } = config.cpm;
   const policies = new Policies(store, policy);
   const contents = new ContentStore(store, clock);
   const origins = new MessageOrigins(store, clock, waiting.seconds);
@@ -83,11 +89,26 @@ export function makeParticipating(
     pagerBytes,
   });
   core.use(messages);
-  const records = new SessionRecords(store, parts.clock);
+  const dialogs = new DialogLegs();
+  core.use(new DialogMapping(dialogs));
+  const records = new SessionRecords(store, clock);
+  const release = new SessionRelease({
+    ...others,
+    store,
+    records,
+    graceMs: lostDeviceSeconds * 1000,
+    isRegistered: async (gruu) => {
+      const target = await gruus?.resolve(gruu, setOf);
+      if (target === undefined) return undefined;
+      if (target.kind === 'invalid') return false;
+      return (await registrar?.lookup(target.set))?.bindings.some(target.matches) ?? false;
+    },
+  });
   const sessions = new SessionService({
     ...others,
     policies,
     records,
+    release,
     interworking: interworking.selection,
     domain: config.domain,
     sessionExpires,
@@ -97,14 +118,17 @@ export function makeParticipating(
       return state?.aor.startsWith('sip:') === true ? gruus?.publicOf(state) : undefined;
     },
   });
-  sessions.relay = new MsrpMediaRelay({
+  const relay = new MsrpMediaRelay({
     ...others,
     endpoint: msrp,
+    dialogs,
     async ended(session, passed) {
       await records.counted(session, passed);
       await sessions.ended(session);
     },
   });
+  sessions.relay = relay;
+  release.endLegs = (session, lost) => relay.end(session, lost);
   core.use(sessions);
   const largeMessages: LargeMessageService = new LargeMessageService({
     ...ofMessages,

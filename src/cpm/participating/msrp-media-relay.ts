@@ -4,14 +4,17 @@ import type { NextOptions, ServiceCall } from '../../core/service.js';
 import type { MsrpEndpoint, SpliceOptions } from '../../msrp/session/index.js';
 import { FinalResponseError } from '../../sip/final-response-error.js';
 import { parseMediaType } from '../../sip/message/content.js';
-import { SipResponse, type SipRequest } from '../../sip/message/message.js';
+import { SipRequest, SipResponse } from '../../sip/message/message.js';
 import type { Dialog, SipStack } from '../../sip/stack.js';
+import type { DialogLegs } from './dialog-legs.js';
 import { MediaPath, type End } from './media-path.js';
 import type { MediaRelay } from './media-relay.js';
 
 export interface MsrpMediaRelayOptions {
   readonly stack: SipStack;
   readonly endpoint: MsrpEndpoint;
+  /** Gets the legs of each session. */
+  readonly dialogs: DialogLegs;
   readonly trail: Trail;
   readonly log: Logger;
   /** Octets of one message, and who sees messages pass, for records. */
@@ -23,14 +26,27 @@ export interface MsrpMediaRelayOptions {
 /** Keeps the participating function in the media path of a session: a B2BUA whose legs each have an MSRP session of ours. */
 export class MsrpMediaRelay implements MediaRelay {
   readonly #options: MsrpMediaRelayOptions;
+  /** By their key in the session records. */
+  readonly #running = new Map<string, { readonly uas: Dialog; readonly uac: Dialog }>();
 
   constructor(options: MsrpMediaRelayOptions) {
     this.#options = options;
   }
 
+  /** Ends a session of which one end is gone, the other end first. @returns whether it is one of this node. */
+  end(session: string, lost: 'caller' | 'callee'): boolean {
+    const legs = this.#running.get(session);
+    if (!legs) return false;
+    const { log } = this.#options;
+    (lost === 'caller' ? legs.uac : legs.uas)
+      .destroy({ Reason: 'SIP;cause=480;text="Device gone"' })
+      .catch((error: unknown) => log.info({ err: error }, 'the other side of a lost device was not told'));
+    return true;
+  }
+
   /** @throws ParleyError `msrp-limit`, `msrp-sdp-*`: the call is refused with its status. */
   async join(call: ServiceCall, observed: NextOptions, session: string): Promise<void> {
-    const { stack, endpoint, trail, log } = this.#options;
+    const { stack, endpoint, trail, log, dialogs } = this.#options;
     const legs: Dialog[] = [];
     const path = new MediaPath(endpoint, {
       ...this.#options.splice,
@@ -56,10 +72,18 @@ export class MsrpMediaRelay implements MediaRelay {
         uri: request.uri,
         route: call.onward,
         editResponse: (answer) => observed.onResponse?.(answer),
-        crossBody: (message, toward) => crossed(path, message, toward === 'uac' ? 'uas' : 'uac'),
+        crossBody: (message, toward) => {
+          // what it names is named as the other end knows it; the fields cross after the body
+          if (message instanceof SipRequest && dialogs.concerns(message)) dialogs.map(message);
+          return crossed(path, message, toward === 'uac' ? 'uas' : 'uac');
+        },
       });
       legs.push(uas, uac);
+      this.#running.set(session, { uas, uac });
+      const forget = dialogs.add(uas, uac);
       uas.onEnd(() => {
+        this.#running.delete(session);
+        forget();
         path.close();
         this.#options
           .ended(session, path.passed)

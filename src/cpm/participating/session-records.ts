@@ -31,6 +31,12 @@ export interface SessionRecord {
   readonly refreshedAt: number;
   /** Seconds of the session timer; undefined without one. */
   readonly interval: number | undefined;
+  /** The callee's tag: of several that answered one INVITE, the first is the session. */
+  readonly calleeTag?: string | undefined;
+  /** Record-Route of the answer, line by line: the way to both ends. */
+  readonly recordRoute?: readonly string[] | undefined;
+  /** A device is gone: milliseconds since the epoch until which it may come back. */
+  readonly lostUntil?: number | undefined;
 }
 
 /** What a participating function knows of a session when its answer passes. */
@@ -119,11 +125,28 @@ export class SessionRecords {
     });
   }
 
-  /** @returns the record as it was; only one of several that end it gets it. */
-  async ended(id: string): Promise<SessionRecord | undefined> {
+  /** A device of the session is gone, and may come back until then; without a time it is back. */
+  async lost(id: string, until: number | undefined): Promise<void> {
+    await this.#store.update(sessions, id, (current) => {
+      if (!current) return { kind: 'keep', result: undefined };
+      const value = { ...current, lostUntil: until };
+      return { kind: 'put', value, deadline: deadlineOf(value), result: undefined };
+    });
+  }
+
+  /**
+   * @param calleeTag when it is known which dialog of the INVITE has ended: another one's end is not that of the session.
+   * @returns the record as it was; only one of several that end it gets it.
+   */
+  async ended(id: string, calleeTag?: string): Promise<SessionRecord | undefined> {
     await this.#starting.get(id)?.kept;
-    const gone = await this.#store.update(sessions, id, (current) =>
-      current ? { kind: 'remove', result: current } : { kind: 'keep', result: undefined },
+    const gone = await this.#store.update<SessionRecord, SessionRecord | undefined>(
+      sessions,
+      id,
+      (current) =>
+        current && (calleeTag === undefined || (current.calleeTag ?? calleeTag) === calleeTag)
+          ? { kind: 'remove', result: current }
+          : { kind: 'keep', result: undefined },
     );
     const listed = [gone?.caller.set, gone?.callee.set].filter((set) => set !== undefined);
     await Promise.all(
@@ -163,10 +186,18 @@ export class SessionRecords {
   }
 }
 
-const deadlineOf = ({ refreshedAt, interval }: SessionRecord): number =>
-  refreshedAt + (interval === undefined ? UNTIMED_SECONDS : interval + GRACE_SECONDS) * 1000;
+const deadlineOf = ({ refreshedAt, interval, lostUntil = Infinity }: SessionRecord): number =>
+  Math.min(
+    lostUntil,
+    refreshedAt + (interval === undefined ? UNTIMED_SECONDS : interval + GRACE_SECONDS) * 1000,
+  );
 
-const completed = (record: StartedSession, earlier: StartedSession | undefined): StartedSession => ({
+const completed = (record: StartedSession, earlier: StartedSession | undefined): StartedSession =>
+  earlier?.calleeTag !== undefined && earlier.calleeTag !== record.calleeTag
+    ? earlier
+    : joined(record, earlier);
+
+const joined = (record: StartedSession, earlier: StartedSession | undefined): StartedSession => ({
   ...record,
   caller: { ...earlier?.caller, ...defined(record.caller) },
   callee: { ...earlier?.callee, ...defined(record.callee) },

@@ -22,6 +22,7 @@ import { announcedSize, msrpOffer } from './offer.js';
 import { refuse } from './refusal.js';
 import { aimAtDeviceOf, replacedSession } from './replaced-session.js';
 import type { SessionRecords } from './session-records.js';
+import type { SessionRelease } from './session-release.js';
 import { answerTimer, askForTimer, sessionInterval } from './session-timer.js';
 
 export interface SessionServiceOptions {
@@ -31,6 +32,7 @@ export interface SessionServiceOptions {
   readonly devices: RegisteredDevices;
   readonly policies: Policies;
   readonly records: SessionRecords;
+  readonly release: SessionRelease;
   readonly interworking: InterworkingSelection;
   /** Octets of a message in large message mode. */
   readonly largeBytes: number;
@@ -70,6 +72,7 @@ export class SessionService implements Service {
   close(): void {
     this.#closed = true;
     this.#timer?.cancel();
+    this.#options.release.close();
   }
 
   /** Sessions in whose media path policy wants this server are given to it; without one they stay outside. */
@@ -121,9 +124,13 @@ export class SessionService implements Service {
     const refresh = (method === 'INVITE' || method === 'UPDATE') && result.status < 300;
     if (!over && !refresh) return;
     const interval = result.response && sessionInterval(result.response);
-    for (const tag of [request.fromTag, request.toTag]) {
-      const id = `${request.callId}\t${tag ?? ''}`;
-      this.#background(over ? this.#end(id, method) : this.#options.records.refreshed(id, interval));
+    const { callId, fromTag = '', toTag = '' } = request;
+    for (const [caller, callee] of [
+      [fromTag, toTag],
+      [toTag, fromTag],
+    ] as const) {
+      const id = `${callId}\t${caller}`;
+      this.#background(over ? this.#end(id, method, callee) : this.#options.records.refreshed(id, interval));
     }
   }
 
@@ -249,14 +256,16 @@ export class SessionService implements Service {
             mediaPath: inPath,
             // in the media path each leg has a timer of its own, and its end is told
             interval: inPath ? undefined : sessionInterval(answer),
+            calleeTag: answer.toTag,
+            recordRoute: answer.headers.lines('Record-Route'),
           }),
         );
       },
     };
   }
 
-  async #end(id: string, why: string): Promise<void> {
-    const record = await this.#options.records.ended(id);
+  async #end(id: string, why: string, calleeTag?: string): Promise<void> {
+    const record = await this.#options.records.ended(id, calleeTag);
     if (!record) return;
     this.#options.trail.record({
       code: why === 'timer' ? 'cpm.session-expired' : 'cpm.session-ended',
@@ -285,7 +294,9 @@ export class SessionService implements Service {
   }
 
   async #sweep(): Promise<void> {
-    for (const id of await this.#options.records.due(SWEEP_BATCH)) await this.#end(id, 'timer');
+    const { records, release } = this.#options;
+    for (const id of await records.due(SWEEP_BATCH))
+      if (!(await release.lost(id))) await this.#end(id, 'timer');
   }
 }
 

@@ -17,7 +17,7 @@ const TEXT = 'x'.repeat(300_000);
 const cleanups = useCleanups();
 
 async function server(cpm: Record<string, unknown> = {}): Promise<RunningParley> {
-  const sip = { overloadDelay: 60_000, timers: { t1: 10_000, t2: 10_000 } };
+  const sip = { overloadDelay: 60_000, timers: { t1: 2_000, t2: 4_000 } };
   const parley = await startParley({ auth: 'none', sip, cpm });
   cleanups.push(() => parley.stop());
   return parley;

@@ -71,7 +71,7 @@ export class MessagingDevice {
 
   /** @param server the server's UDP port. */
   static async open(user: string, server: number, options: DeviceOptions): Promise<MessagingDevice> {
-    const { stack, port } = await node(['udp:127.0.0.1:0'], 10_000);
+    const { stack, port } = await node(['udp:127.0.0.1:0'], 2_000);
     const { endpoint } = await startEndpoint();
     const clock = new SystemClock((error) => {
       throw error;

@@ -37,6 +37,8 @@ export async function node(
     log: silentLogger,
     trail: new MemoryTrail(() => clock.now()),
     timers: { t1, t2: 8 * t1, t4: 10 * t1 },
+    // a slow machine is no overload
+    overload: { delayMs: 60_000 },
   };
   const stack = createEmbeddedStack({
     ...common,
