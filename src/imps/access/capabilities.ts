@@ -11,6 +11,7 @@ import {
   type Element,
 } from '../codec/element.js';
 import type { Handler, ImpsContext } from '../context.js';
+import { notifyTypes } from '../services/general-notifications.js';
 import {
   clients,
   keyOf,
@@ -199,6 +200,10 @@ export async function agree(
         element('SessionPriority', priority),
       ),
     );
+  }
+  if (session.capabilities && session.capabilities.onlineHandling !== capabilities.onlineHandling) {
+    const handling = element('OnlineETEMHandling', capabilities.onlineHandling);
+    await notifyTypes(context, session.user, 'OEU', [handling], { except: session.id });
   }
   return { session: changed, list: agreedList(capabilities, changed, list, context) };
 }

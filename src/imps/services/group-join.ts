@@ -4,6 +4,7 @@ import { child, element, flagOf, textOf, type Element } from '../codec/element.j
 import type { Handler, ImpsContext } from '../context.js';
 import { keyOf, type SessionRecord } from '../state/records.js';
 import { CspRefusal, result, status, type StatusCode } from '../status.js';
+import { notifyTypes } from './general-notifications.js';
 import { ageOf } from './public-profiles.js';
 import { adminMapList, groupChanged, joinedElement, leftElement, userMapList } from './group-presentation.js';
 import { readOwnProperties } from './group-properties.js';
@@ -145,7 +146,12 @@ export async function putOut(
     const out = joinedOf(group).filter(([user]) => users.includes(user));
     const joined = Object.fromEntries(joinedOf(group).filter(([user]) => !users.includes(user)));
     const value = out.length === 0 ? group : { ...group, joined };
-    return { value, result: { group: value, out: out.map(([, joinedUser]) => joinedUser) } };
+    const result = {
+      group: value,
+      users: out.map(([user]) => user),
+      out: out.map(([, joinedUser]) => joinedUser),
+    };
+    return { value, result };
   });
   for (const { sessions } of outcome.out) {
     for (const session of sessions) {
@@ -159,9 +165,9 @@ export async function putOut(
       );
     }
   }
-  if (outcome.out.length > 0) {
-    await groupChanged(context, outcome.group, () => [leftElement(outcome.group, outcome.out)]);
-  }
+  if (outcome.out.length === 0) return;
+  for (const user of outcome.users) await notifyTypes(context, user, 'GR', [element('GroupID', id)]);
+  await groupChanged(context, outcome.group, () => [leftElement(outcome.group, outcome.out)]);
 }
 
 /** A session ended: it leaves every group. */

@@ -1,6 +1,6 @@
 import { table } from '../../store/store.js';
 import type { ResourceId, UserId } from '../address/wv-address.js';
-import { element } from '../codec/element.js';
+import { element, type Element } from '../codec/element.js';
 import type { ImpsContext } from '../context.js';
 import { keyOf } from '../state/records.js';
 import { presenceAttributes } from '../vocabulary/presence.js';
@@ -36,27 +36,92 @@ export const authorizations = table<AuthorizationRecord>('imps-authorizations');
 export const allAttributes: ReadonlySet<string> = new Set(presenceAttributes.map(({ name }) => name));
 const none: ReadonlySet<string> = new Set();
 
+interface Permission {
+  /** Undefined when the owner has decided nothing. */
+  readonly attributes: ReadonlySet<string> | undefined;
+  /** How the owner wants to hear of somebody who asks for more. */
+  readonly notice?: { readonly type: 'ANU' | 'ANC' | 'AND'; readonly place: readonly Element[] } | undefined;
+}
+
 /**
- * Which attributes of `owner` a user may see: the list for that user; else all lists for contact lists that hold him;
- * else the default list; else what the owner answered him. Undefined when the owner has decided nothing.
+ * What a user may see of `owner`: by the list for that user; else by all lists for contact lists that hold him; else by
+ * the default list; else by what the owner answered him.
  */
-export async function granted(
-  context: ImpsContext,
-  owner: UserId,
-  watcher: UserId,
-): Promise<ReadonlySet<string> | undefined> {
-  if (owner === watcher) return allAttributes;
+async function permissionOf(context: ImpsContext, owner: UserId, watcher: UserId): Promise<Permission> {
+  if (owner === watcher) return { attributes: allAttributes };
   const record = (await context.store.get(grants, owner)) ?? noGrants;
   const forUser = record.users[watcher];
-  if (forUser) return new Set(forUser.attributes);
+  if (forUser) {
+    return {
+      attributes: new Set(forUser.attributes),
+      notice: forUser.notify ? { type: 'ANU', place: [] } : undefined,
+    };
+  }
   if (Object.keys(record.lists).length > 0) {
     const { lists } = await listsOf(context, owner);
     const holding = lists.filter(
       (list) => record.lists[list.id] && list.members.some((contact) => contact.user === watcher),
     );
-    if (holding.length > 0) return new Set(holding.flatMap((list) => record.lists[list.id]!.attributes));
+    if (holding.length > 0) {
+      const telling = holding.filter((list) => record.lists[list.id]!.notify);
+      const place = element(
+        'ContactListIDList',
+        telling.map((list) => element('ContactList', list.id)),
+      );
+      return {
+        attributes: new Set(holding.flatMap((list) => record.lists[list.id]!.attributes)),
+        notice: telling.length > 0 ? { type: 'ANC', place: [place] } : undefined,
+      };
+    }
   }
-  if (record.byDefault) return new Set(record.byDefault.attributes);
+  if (record.byDefault) {
+    return {
+      attributes: new Set(record.byDefault.attributes),
+      notice: record.byDefault.notify ? { type: 'AND', place: [element('DefaultList', true)] } : undefined,
+    };
+  }
+  return { attributes: await answeredBy(context, owner, watcher) };
+}
+
+/** Attributes that a user may see; undefined when the owner has decided nothing. */
+export const granted = async (
+  context: ImpsContext,
+  owner: UserId,
+  watcher: UserId,
+): Promise<ReadonlySet<string> | undefined> => (await permissionOf(context, owner, watcher)).attributes;
+
+/**
+ * Somebody asks for attributes; none names all that he may see. The owner hears of it when he has decided nothing, or
+ * when the list that applies wants him to know of one who asks for more than it grants.
+ * @returns what he may see
+ */
+export async function askFor(
+  context: ImpsContext,
+  owner: UserId,
+  watcher: UserId,
+  asked: readonly string[],
+): Promise<ReadonlySet<string> | undefined> {
+  const { attributes, notice } = await permissionOf(context, owner, watcher);
+  if (attributes === undefined) await askOwner(context, owner, watcher, asked);
+  else if (notice) {
+    const missing = asked.filter((name) => !attributes.has(name));
+    if (missing.length > 0 || attributes.size === 0) {
+      const list = element(
+        'PresenceSubList',
+        missing.map((name) => element(name)),
+      );
+      const who = element('UserIDList', element('UserID', watcher));
+      await notifyTypes(context, owner, notice.type, [list, who, ...notice.place]);
+    }
+  }
+  return attributes;
+}
+
+async function answeredBy(
+  context: ImpsContext,
+  owner: UserId,
+  watcher: UserId,
+): Promise<ReadonlySet<string> | undefined> {
   const answered = await context.store.get(authorizations, keyOf(owner, watcher));
   if (!answered && !(await context.ports.users.find(owner)) && (await context.ports.router.knows(owner))) {
     return allAttributes; // what a user elsewhere shows is decided there
@@ -67,7 +132,7 @@ export async function granted(
 }
 
 /** Asks the owner about somebody who is not authorized: once, until it is answered. */
-export async function askOwner(
+async function askOwner(
   context: ImpsContext,
   owner: UserId,
   watcher: UserId,

@@ -4,7 +4,7 @@ import { element } from '../codec/element.js';
 import type { ImpsContext } from '../context.js';
 import { keyOf, type SessionRecord } from '../state/records.js';
 import type { Contact } from './contact-list-store.js';
-import { allAttributes, askOwner, granted } from './presence-authorization.js';
+import { allAttributes, askFor, granted } from './presence-authorization.js';
 import { presenceOf } from './presence-store.js';
 
 /** That a session watches a user; a subscription lives as long as its session. */
@@ -60,9 +60,8 @@ export async function subscribe(
     result: undefined,
   }));
   await context.ports.presence.watch(watched, session.user);
-  const allowed = await granted(context, watched, session.user);
-  if (allowed === undefined) await askOwner(context, watched, session.user, attributes);
-  else await notifySession(context, session, watched, attributes, allowed, undefined);
+  const allowed = await askFor(context, watched, session.user, attributes);
+  if (allowed !== undefined) await notifySession(context, session, watched, attributes, allowed, undefined);
 }
 
 export async function unsubscribe(

@@ -14,13 +14,7 @@ import { keyOf, type SessionRecord } from '../state/records.js';
 import { CspRefusal, Failures, codeFor, result, status } from '../status.js';
 import { exists } from './contact-lists.js';
 import { listMembers } from './contact-list-store.js';
-import {
-  allAttributes,
-  authorizations,
-  askOwner,
-  granted,
-  type AuthorizationRecord,
-} from './presence-authorization.js';
+import { allAttributes, authorizations, askFor, type AuthorizationRecord } from './presence-authorization.js';
 import { attributeNames, presenceOf, publish, setOnline } from './presence-store.js';
 import {
   follow,
@@ -140,11 +134,8 @@ async function visible(
   asked: readonly string[],
 ): Promise<ReadonlySet<string> | 531 | 521> {
   if (user !== session.user && !(await exists(context, user))) return 531;
-  const allowed = await granted(context, user, session.user);
-  if (allowed === undefined) {
-    await askOwner(context, user, session.user, asked);
-    if (session.version !== '1.3') return 521;
-  }
+  const allowed = await askFor(context, user, session.user, asked);
+  if (allowed === undefined && session.version !== '1.3') return 521;
   const wanted = asked.length > 0 ? asked : [...allAttributes];
   return new Set(wanted.filter((name) => allowed?.has(name) ?? false));
 }
