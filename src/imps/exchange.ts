@@ -10,7 +10,7 @@ import { answered, routes } from './dispatcher.js';
 import { endSession } from './lifecycle.js';
 import type { Replies } from './replies.js';
 import type { SessionRecord } from './state/records.js';
-import { CspRefusal, result, status } from './status.js';
+import { CspRefusal, result, status, type StatusCode } from './status.js';
 
 /** Transactions taken from one message; what comes after them is refused. */
 const TRANSACTIONS = 32;
@@ -62,9 +62,8 @@ export async function exchange(
         : ++count > TRANSACTIONS
           ? 400
           : 0;
-    if (refusal !== 0) {
-      if (transaction.mode === 'Request') answer(work, transaction.id, status(refusal));
-    } else await one(work, transaction);
+    if (refusal === 0) await one(work, transaction);
+    else if (transaction.mode === 'Request') refuse(work, transaction, refusal, read.defect);
   }
   return finish(work, read.coding.syntax === 'text');
 }
@@ -73,11 +72,24 @@ function answer(work: Work, id: string, primitive: Element): void {
   work.answers.push({ mode: 'Response', id, primitive });
 }
 
+/** What is wrong is the message around the primitive. */
+function refuse(work: Work, { id, primitive }: Transaction, code: StatusCode, detail?: string): void {
+  work.context.trail.record({
+    code: `imps.refused-${code}`,
+    outcome: 'refused',
+    clause: 'CSP message',
+    subject: work.session?.user,
+    trace: work.session?.id ?? id,
+    detail: detail ?? primitive?.name.slice(0, 60),
+  });
+  answer(work, id, status(code));
+}
+
 async function one(work: Work, transaction: Transaction): Promise<void> {
   const { context, message, session } = work;
   const { id, primitive } = transaction;
   if (!primitive) {
-    if (transaction.mode === 'Request') answer(work, id, status(400));
+    if (transaction.mode === 'Request') refuse(work, transaction, 400, 'no primitive');
     return;
   }
   if (transaction.mode === 'Response') {

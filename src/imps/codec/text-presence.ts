@@ -80,14 +80,18 @@ const subAttributes = (content: readonly TextValue[]): readonly TextValue[] =>
     ? [content]
     : content;
 
+function writeAttributes(list: Element): TextValue[] {
+  const attributes = list.children.map(writeAttribute);
+  const [first, second] = attributes;
+  // a name before a list would be read as one attribute
+  const asOne = attributes.length === 2 && typeof first === 'string' && typeof second !== 'string';
+  return asOne ? [[first], second!] : attributes;
+}
+
 /** `PS=(OS,UA)`, `UV=((UA,T,AV))`; one attribute alone may stand without the parentheses of the list. */
 export const presenceList: Shape = {
   write: (given) => {
-    const attributes = given.children.map(writeAttribute);
-    const [first, second] = attributes;
-    // a name and a list would be read as one attribute
-    if (attributes.length === 2 && typeof first === 'string' && typeof second !== 'string')
-      return [[first], second!];
+    const attributes = writeAttributes(given);
     return attributes.length === 1 && typeof attributes[0] === 'string' ? attributes[0] : attributes;
   },
   read: (name, value) => {
@@ -109,7 +113,7 @@ export const presence: Shape = {
     const lists = childrenOf(given, 'PresenceSubList');
     if (!known || lists.length > 1) return undefined;
     const user = textOf(given, 'UserID') ?? '';
-    return lists[0] ? [user, lists[0].children.map(writeAttribute)] : [user];
+    return lists[0] ? [user, writeAttributes(lists[0])] : [user];
   },
   read: (name, value) => {
     const [user, list, more] = group(name, value);

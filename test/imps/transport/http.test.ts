@@ -1,11 +1,9 @@
-import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readMessage, writeMessage, wbxmlCoding, xmlCoding } from '../../../src/imps/codec/coding.js';
 import { charsetByName } from '../../../src/imps/codec/charset.js';
 import { child, childrenOf, element, textOf, type Element } from '../../../src/imps/codec/element.js';
 import type { CspMessage } from '../../../src/imps/codec/envelope.js';
 import { capabilityRequest, codeOf, message, serviceRequest, type Phone } from '../tools/phone.js';
-import { sampleNames, sampleWbxml } from '../tools/samples.js';
 import { userId, world, type World } from '../tools/world.js';
 
 let here: World;
@@ -292,116 +290,3 @@ const subscribe = (type: string): Element =>
     'SubscribeNotification-Request',
     element('NotificationTypeList', element('NotificationType', type)),
   );
-
-describe('bad input over HTTP', () => {
-  it.each([
-    ['another path', '/', 'GET', 404],
-    ['GET', '/csp', 'GET', 405],
-    ['PUT', '/csp', 'PUT', 405],
-  ])('with %s is refused', async (_title, path, method, code) => {
-    expect((await fetch(`${here.url}${path}`, { method })).status).toBe(code);
-  });
-
-  it.each([
-    ['another content type', 'x', 'text/plain', 415],
-    ['XML that is none', '<a>', xmlCoding.contentType, 400],
-    ['XML that is no CSP message', '<a/>', xmlCoding.contentType, 400],
-    [
-      'a message without transaction',
-      '<WV-CSP-Message><Session><SessionDescriptor/></Session></WV-CSP-Message>',
-      xmlCoding.contentType,
-      400,
-    ],
-    ['an unknown charset', '<a/>', `${xmlCoding.contentType}; charset=klingon`, 415],
-    ['nothing', '', wbxmlCoding.contentType, 400],
-    ['a body over the limit', ' '.repeat(1_048_577), xmlCoding.contentType, 413],
-  ])('with %s is refused', async (_title, body, type, code) => {
-    expect((await post(body, type)).status).toBe(code);
-  });
-
-  it('without end over the limit is cut off', async () => {
-    const socket = connect(Number(new URL(here.url).port), '127.0.0.1');
-    const answered = new Promise<string>((resolve) =>
-      socket.once('data', (data) => resolve(data.toString())),
-    );
-    socket.on('error', () => undefined); // the server closes while we still write
-    socket.write(
-      `POST /csp HTTP/1.1\r\nHost: x\r\nContent-Type: ${wbxmlCoding.contentType}\r\nTransfer-Encoding: chunked\r\n\r\n`,
-    );
-    const chunk = Buffer.alloc(65_536);
-    for (let sent = 0; sent < 20; sent++)
-      socket.write(Buffer.concat([Buffer.from('10000\r\n'), chunk, Buffer.from('\r\n')]));
-    expect(await answered).toMatch(/^HTTP\/1\.1 413 /);
-    socket.destroy();
-  });
-
-  it('in an unknown version is 505, whatever is asked', async () => {
-    const text = writeMessage(envelope(), xmlCoding).toString().replace('IMPS-CSP1.3', 'IMPS-CSP9.9');
-    const response = await post(text, xmlCoding.contentType);
-    const { message: answer } = readMessage(Buffer.from(await response.arrayBuffer()), xmlCoding.contentType);
-    expect(codeOf(answer.transactions[0]!.primitive!)).toBe(505);
-  });
-
-  it('with a value that nobody knows is 402', async () => {
-    const body = writeMessage(envelope(), wbxmlCoding);
-    const at = body.indexOf(Buffer.from('8020', 'hex')); // TransactionMode Request
-    const defect = Buffer.concat([
-      body.subarray(0, at),
-      Buffer.from('81208020', 'hex').subarray(0, 2),
-      body.subarray(at),
-    ]);
-    const response = await post(defect, wbxmlCoding.contentType);
-    const { message: answer } = readMessage(
-      Buffer.from(await response.arrayBuffer()),
-      wbxmlCoding.contentType,
-    );
-    expect(codeOf(answer.transactions[0]!.primitive!)).toBe(402);
-  });
-
-  it('without primitive is 400, and beyond 32 transactions too', async () => {
-    const none = await alice.post({ transactions: [{ mode: 'Request', id: '1', primitive: undefined }] });
-    expect(codeOf(none!.transactions[0]!.primitive!)).toBe(400);
-    const many = await alice.post({
-      transactions: Array.from({ length: 40 }, (_, index) => ({
-        mode: 'Request',
-        id: `${index}`,
-        primitive: element('KeepAlive-Request'),
-      })),
-    });
-    const codes = many!.transactions.map(({ primitive }) => codeOf(primitive!));
-    expect([
-      codes.filter((code) => code === 200).length,
-      codes.filter((code) => code === 400).length,
-    ]).toEqual([32, 8]);
-  });
-
-  it('of every primitive without its content is answered with a status and never fails', async () => {
-    const { routes } = await import('../../../src/imps/dispatcher.js');
-    for (const name of Object.keys(routes)) {
-      if (name === 'Logout-Request') continue;
-      const answer = await alice.request(element(name));
-      expect(Number.isNaN(codeOf(answer)) || codeOf(answer) < 1000, name).toBe(true);
-      expect(codeOf(answer), name).not.toBe(500);
-    }
-  });
-
-  it(
-    'of samples with any octet changed is always answered, and never breaks the server',
-    { timeout: 60_000 },
-    async () => {
-      let posts = 0;
-      for (const name of sampleNames.filter((_, index) => index % 3 === 0)) {
-        const whole = sampleWbxml(name);
-        for (let at = 0; at < whole.length; at += 11) {
-          const changed = Buffer.from(whole);
-          changed[at] = (changed[at]! + 0x55) & 0xff;
-          const response = await post(changed, wbxmlCoding.contentType);
-          await response.arrayBuffer();
-          expect([200, 400, 415]).toContain(response.status);
-          posts++;
-        }
-      }
-      expect(posts).toBeGreaterThan(100);
-    },
-  );
-});
