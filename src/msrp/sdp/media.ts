@@ -46,6 +46,8 @@ const MAX_SDP_OCTETS = 65_536;
 export function parseSdp(sdp: string | Uint8Array): SessionDescription {
   if (sdp.length > MAX_SDP_OCTETS) throw msrpError('msrp-sdp-malformed', 'too large');
   const text = typeof sdp === 'string' ? sdp : Buffer.from(sdp).toString('utf8');
+  // a line that two readers end in different places would let them see two descriptions
+  if (/\r(?!\n)|\0/.test(text)) throw msrpError('msrp-sdp-malformed', 'a CR alone, or NUL');
   const description = parse(text);
   if (typeof description.version !== 'number') throw msrpError('msrp-sdp-malformed', 'no v= line');
   return description;
@@ -71,11 +73,12 @@ export function parseMsrpMedia(sdp: string | Uint8Array): MsrpMedia {
     throw msrpError('msrp-sdp-malformed', 'port');
   const value = attributes(media);
   const fingerprint = media.fingerprint ?? description.fingerprint;
+  const connection = media.connection ?? description.connection;
   const tokens = (name: string): readonly string[] => value(name)?.split(/ +/).filter(Boolean) ?? [];
   return {
     port: media.port,
     protocol: media.protocol,
-    host: media.connection?.ip ?? description.connection?.ip,
+    host: connection && String(connection.ip),
     path: media.port === 0 && value('path') === undefined ? [] : pathOf(value('path')),
     setup: setupOf(media.setup ?? description.setup),
     cema: value('msrp-cema') !== undefined,
@@ -96,7 +99,8 @@ type Attribute = (name: string) => string | undefined;
 
 /** The attributes that sdp-transform has no name for; the first of each name counts. */
 function attributes(media: MediaAttributes): Attribute {
-  const lines = (media.invalid ?? []).map((line) => line.value);
+  // a value that looks like a number is one to the library
+  const lines = (media.invalid ?? []).map((line) => String(line.value));
   return (name) => {
     const found = lines.find((line) => line === name || line.startsWith(`${name}:`));
     return found?.slice(name.length + 1).trim();

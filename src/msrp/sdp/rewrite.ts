@@ -1,23 +1,24 @@
 import { isIPv6 } from 'node:net';
 import { msrpError } from '../errors.js';
 import type { LocalMedia } from './local.js';
+import { msrpIndex, parseSdp } from './media.js';
 
 /** Attributes of the hop, which a B2BUA writes anew; all others are between the endpoints. */
 const ofTheHop = /^a=(?:path|setup|msrp-cema|fingerprint|connection)(?::|$)/;
-const msrpLine = /^m=message \d+(?:\/\d+)? TCP\/(?:\S+\/)?MSRP(?: |$)/i;
 
 /**
  * A peer's session description as the other leg is to see it: our path, address and role in its first MSRP section,
  * everything else line by line as it was.
- * @throws ParleyError `msrp-sdp-unacceptable` when there is no MSRP section.
+ * @throws ParleyError `msrp-sdp-malformed`, or `msrp-sdp-unacceptable` when there is no MSRP section.
  */
 export function rewriteMsrpMedia(
   sdp: string | Uint8Array,
   own: Pick<LocalMedia, 'path' | 'setup' | 'cema' | 'fingerprint'>,
 ): string {
+  const index = msrpIndex(parseSdp(sdp));
+  if (index < 0) throw msrpError('msrp-sdp-unacceptable', 'no m=message for MSRP');
   const lines = (typeof sdp === 'string' ? sdp : Buffer.from(sdp).toString('utf8')).split(/\r?\n/);
-  const start = lines.findIndex((line) => msrpLine.test(line));
-  if (start < 0) throw msrpError('msrp-sdp-unacceptable', 'no m=message for MSRP');
+  const start = lines.flatMap((line, i) => (line.startsWith('m=') ? [i] : []))[index]!;
   const next = lines.findIndex((line, i) => i > start && line.startsWith('m='));
   const end = next < 0 ? lines.length : next;
   const first = own.path[0]!;

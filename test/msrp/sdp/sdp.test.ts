@@ -241,6 +241,29 @@ describe('a description on its way through a B2BUA', () => {
   });
 });
 
+describe('a description that two readers could read in two ways', () => {
+  const path = 'a=path:msrp://a:1/s;tcp\r\n';
+
+  it('is refused with a CR alone, or NUL', () => {
+    expect(codeOf(offerWith(`a=x\ra=y\r\n${path}`))).toBe('msrp-sdp-malformed');
+    expect(codeOf(offerWith(`a=x\0\r\n${path}`))).toBe('msrp-sdp-malformed');
+  });
+
+  it('has the same section read and rewritten, whatever else its m= line holds', () => {
+    const section = `m=message 9 TCP/MSRP%41 *\r\n${path}`;
+    const offer = offerWith(`a=rtpmap:0 PCMU/8000\r\n${section}`, 'm=audio 1 RTP/AVP 0');
+    const after = rewriteMsrpMedia(offer, own);
+    expect(after).toContain('m=audio 1 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\nm=message 2855 TCP/MSRP *\r\n');
+    expect(parseMsrpMedia(after).path).toEqual(own.path);
+  });
+
+  it('may have attributes and addresses that look like numbers', () => {
+    const media = parseMsrpMedia(offerWith(`a=5\r\nc=IN IP4 7\r\n${path}`));
+    expect(media.host).toBe('7');
+    expect(media.path).toHaveLength(1);
+  });
+});
+
 describe('accepted media types', () => {
   it('are matched by name, family or *, without parameters (RFC 4975 §8.6)', () => {
     expect(accepts(['text/*'], 'Text/Plain;charset=UTF-8')).toBe(true);
