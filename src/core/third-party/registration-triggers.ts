@@ -1,6 +1,7 @@
 import type { Clock, Timer } from '../../base/clock.js';
 import type { Logger } from '../../base/log.js';
 import type { Trail } from '../../base/trail.js';
+import { TransientMap } from '../../base/transient-map.js';
 import type { Registrar } from '../../registrar/registrar.js';
 import type { Binding, RegistrationEvent } from '../../registrar/registration.js';
 import type { Subscribers } from '../../registrar/subscribers.js';
@@ -46,7 +47,7 @@ export class RegistrationTriggers {
   readonly #options: RegistrationTriggersOptions;
   readonly #queues = new Map<string, ServerQueue<Told>>();
   /** What each registration set waits for, so that its events keep their order. */
-  readonly #turns = new Map<string, Promise<void>>();
+  readonly #turns = new TransientMap<Promise<void>>();
   readonly #unlisten: () => void;
 
   constructor(options: RegistrationTriggersOptions) {

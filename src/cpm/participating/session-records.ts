@@ -1,4 +1,5 @@
 import type { Clock } from '../../base/clock.js';
+import { TransientMap } from '../../base/transient-map.js';
 import { table, type Store } from '../../store/store.js';
 
 /** One end of a session. */
@@ -56,7 +57,7 @@ export class SessionRecords {
   readonly #store: Store;
   readonly #clock: Clock;
   /** Told in this turn of the event loop and not written yet. */
-  readonly #starting = new Map<string, { record: StartedSession; readonly kept: Promise<void> }>();
+  readonly #starting = new TransientMap<{ record: StartedSession; readonly kept: Promise<void> }>();
 
   constructor(store: Store, clock: Clock) {
     this.#store = store;

@@ -1,3 +1,4 @@
+import { TransientMap } from '../../base/transient-map.js';
 import type { InboundRequest, InboundResponse } from '../embedded/inbound.js';
 import type { SipRequest } from '../message/message.js';
 import { dialogKey } from './state.js';
@@ -19,7 +20,7 @@ export interface Expectation {
 
 /** All dialogs whose user agent is in this process, by their identifier (RFC 3261 §12). */
 export class DialogTable {
-  readonly #dialogs = new Map<string, DialogUser>();
+  readonly #dialogs = new TransientMap<DialogUser>();
   /** By Call-ID and local tag. */
   readonly #expectations = new Map<string, Expectation>();
   /** Call-ID, From tag and CSeq of INVITEs that a UAS here has taken (RFC 3261 §8.2.2.2). */

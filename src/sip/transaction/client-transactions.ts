@@ -1,3 +1,4 @@
+import { TransientMap } from '../../base/transient-map.js';
 import type { SipRequest, SipResponse } from '../message/message.js';
 import type { Source } from '../stack.js';
 import { InviteClient, type InviteClientOwner } from './client-invite.js';
@@ -17,7 +18,7 @@ export class ClientTransactions implements InviteClientOwner {
   readonly timers: Environment['timers'];
   readonly transports: Environment['transports'];
   readonly sent: Environment['sent'];
-  readonly #transactions = new Map<string, InviteClient | NonInviteClient>();
+  readonly #transactions = new TransientMap<InviteClient | NonInviteClient>();
   #waiting = 0;
 
   constructor({ clock, timers, transports, sent }: Environment) {

@@ -1,3 +1,4 @@
+import { TransientMap } from '../../base/transient-map.js';
 import type { SipRequest } from '../message/message.js';
 import { reasonPhrase } from '../message/reason-phrases.js';
 import { MAGIC_COOKIE, type Via } from '../message/via.js';
@@ -35,8 +36,8 @@ export class ServerTransactions implements InviteServerOwner, NonInviteServerOwn
   readonly #limits: TransactionLimits;
   readonly #stateless: StatelessServer;
   readonly #user: ServerUser;
-  readonly #invites = new Map<string, InviteServer>();
-  readonly #requests = new Map<string, NonInviteServer>();
+  readonly #invites = new TransientMap<InviteServer>();
+  readonly #requests = new TransientMap<NonInviteServer>();
   readonly #answered: AnsweredRequests;
   #sweeping = false;
 
