@@ -50,6 +50,7 @@ const registrar = new Registrar({
   matching: 'instance',
   gruu: true,
   openDomain: true,
+  trusted: new Set(),
   serviceRoute: () => ['<sip:orig@127.0.0.1:5060;lr>'],
 });
 const wire = new FakeWire();

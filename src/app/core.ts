@@ -42,6 +42,7 @@ export async function startCore(
 ): Promise<RunningCore> {
   const { clock, store, trail, stack, subscribers, profiles, shared, nodes } = parts;
   const domains = [config.domain, ...config.domains];
+  const trusted = new Set(config.sip.trusted);
   const authenticator = makeAuthenticator(config, { ...parts, nonceKey: await domainKey(store, 'nonces') });
   const gruus = await Gruus.open(store, config.registrar.gruuNameSpace);
   const registrar = new Registrar({
@@ -58,12 +59,12 @@ export async function startCore(
     matching: config.registrar.matching,
     gruu: config.registrar.gruu,
     openDomain: config.auth === 'none',
+    trusted,
     serviceRoute,
   });
   disposers.push(() => registrar.close());
   const feed = shared ? new RegistrationFeed(store, registrar, logOf('registrar')) : undefined;
   if (feed) disposers.push(() => feed.close());
-  const trusted = new Set(config.sip.trusted);
   const core = new Core({
     stack,
     clock,

@@ -22,7 +22,7 @@ export const registrarErrors = defineErrors({
   'register-barred': {
     sip: 403,
     http: 403,
-    text: 'the identity is barred',
+    text: 'the identity is barred, and no other registers with it',
     clause: '3GPP TS 23.228 §4.3.3.4',
   },
   'register-third-party': {
@@ -66,12 +66,6 @@ export const registrarErrors = defineErrors({
     http: 403,
     text: 'a contact with an instance must be a SIP URI',
     clause: 'RFC 5627 §5.1',
-  },
-  'register-path-unsupported': {
-    sip: 421,
-    http: 400,
-    text: 'Path without Supported: path',
-    clause: 'RFC 3327 §5.3',
   },
   'register-brief': { sip: 423, http: 400, text: 'Interval Too Brief', clause: 'RFC 3261 §10.3 item 7' },
   'register-out-of-order': {

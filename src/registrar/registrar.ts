@@ -17,6 +17,7 @@ import {
   type IndexesNeeded,
 } from './apply.js';
 import type { Authenticator } from './authenticator.js';
+import { answeredChargingVector } from './charging.js';
 import './errors.js';
 import type { Gruus } from './gruus.js';
 import {
@@ -25,6 +26,7 @@ import {
   type ExpiryPolicy,
   type RegisterCommand,
 } from './register-command.js';
+import { findRegistrant, type Registrant } from './registrant.js';
 import { registerResponse } from './register-response.js';
 import {
   registrations,
@@ -53,6 +55,8 @@ export interface RegistrarOptions {
   readonly gruu: boolean;
   /** Identities of the home domains that nobody provisioned may register (only with open authentication). */
   readonly openDomain: boolean;
+  /** IP addresses of edge proxies and other peers inside the trust domain. */
+  readonly trusted: ReadonlySet<string>;
   /** Service-Route values for the 200, by the listener the request came in on (RFC 3608). */
   serviceRoute(request: ServerRequest): readonly string[];
 }
@@ -71,13 +75,6 @@ export interface StandInDevice {
 function following(command: RegisterCommand, { bindings }: Registration): RegisterCommand {
   const last = bindings.find(({ callId }) => callId === command.callId);
   return last ? { ...command, cseq: last.cseq + 1 } : command;
-}
-
-/** Who is registered for a REGISTER: the identity of its To, and the set that registers with it. */
-interface Registrant {
-  readonly aor: Aor;
-  readonly privateId: string;
-  readonly set: readonly Aor[];
 }
 
 type Decode = (before: Registration, last: RegisterCommand | undefined) => RegisterCommand;
@@ -116,7 +113,7 @@ export class Registrar {
       response.send(authentication.status, { headers: authentication.headers });
       return;
     }
-    const registrant = await this.#registrant(request, authentication.privateId);
+    const registrant = await findRegistrant(request, authentication.privateId, this.#options);
     let committed: Committed;
     try {
       committed = await this.#commit(
@@ -131,7 +128,7 @@ export class Registrar {
     }
     const { command, applied } = committed;
     const { registration, changes } = applied;
-    const { clock, gruu, gruus } = this.#options;
+    const { clock, gruu, gruus, trusted, domains } = this.#options;
     const fields = registerResponse(registration, command, {
       aor: registrant.aor,
       set: registrant.set,
@@ -139,7 +136,9 @@ export class Registrar {
       gruus: gruu ? gruus : undefined,
       serviceRoute: this.#options.serviceRoute(request),
     });
-    const headers = authentication.headers ? { ...fields, ...authentication.headers } : fields;
+    let headers = authentication.headers ? { ...fields, ...authentication.headers } : fields;
+    if (trusted.has(request.source.address))
+      headers = { ...headers, 'P-Charging-Vector': answeredChargingVector(request, domains[0]!) };
     response.send(200, { headers });
     trail.record({
       code:
@@ -276,28 +275,6 @@ export class Registrar {
   close(): void {
     this.#closed = true;
     this.#sweep?.cancel();
-  }
-
-  async #registrant(request: ServerRequest, privateId: string): Promise<Registrant> {
-    const { subscribers, domains, openDomain } = this.#options;
-    const { to, from } = request;
-    if (to.uri.scheme !== 'sip' && to.uri.scheme !== 'sips' && to.uri.scheme !== 'tel') {
-      throw new ParleyError('register-unknown-identity', `scheme ${to.uri.scheme}`);
-    }
-    const aor = parseAor(to.uriText);
-    const row = await subscribers.identity(aor);
-    if (!row) {
-      if (!openDomain || !domains.includes(to.uri.host)) throw new ParleyError('register-unknown-identity');
-      return { aor, privateId, set: [aor] };
-    }
-    if (!openDomain && row.privateId !== privateId) throw new ParleyError('register-not-your-identity');
-    if (row.barred) throw new ParleyError('register-barred');
-    if (from.uriText !== to.uriText) {
-      const sender = parseAor(from.uriText);
-      if (sender !== aor && (await subscribers.identity(sender))?.privateId !== row.privateId)
-        throw new ParleyError('register-third-party');
-    }
-    return { aor, privateId: row.privateId, set: row.set };
   }
 
   /** RFC 3261 §10.3 step 7. */

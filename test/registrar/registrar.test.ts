@@ -43,6 +43,7 @@ async function open(options: Partial<RegistrarOptions> = {}): Promise<void> {
     matching: 'instance',
     gruu: true,
     openDomain: true,
+    trusted: new Set(),
     serviceRoute: () => ['<sip:orig@127.0.0.1:5060;lr>'],
     ...options,
   });
@@ -150,6 +151,53 @@ describe('a REGISTER', () => {
     expect(response.lines('Path')).toEqual(['<sip:edge.test;lr>']);
     expect(response.lines('Service-Route')).toEqual(['<sip:orig@127.0.0.1:5060;lr>']);
     expect(await registrar.setOf('tel:+15550100001')).toBe('sip:alice@ims.test');
+  });
+
+  it('of a barred identity registers the others of its set, and shows it to nobody', async () => {
+    const imsi = 'sip:001010000000001@ims.test';
+    await subscribers.add({
+      privateId: 'alice@ims.test',
+      password: 'x',
+      identities: [imsi, 'sip:alice@ims.test', 'tel:+15550100001'],
+      barred: [imsi],
+    });
+    const To = `<${imsi}>`;
+    const response = await register({ To, From: `${To};tag=1`, Contact: PHONE });
+    expect(status(response)).toBe(200);
+    expect(response.lines('P-Associated-URI')).toEqual(['<sip:alice@ims.test>, <tel:+15550100001>']);
+    expect(param(response.lines('Contact')[0]!, 'pub-gruu')).toMatch(/^sip:alice@ims\.test;gr=/);
+    const [binding] = (await registrar.lookup('sip:alice@ims.test'))!.bindings;
+    expect(binding!.aor).toBe('sip:alice@ims.test');
+    expect(await registrar.setOf(imsi)).toBeUndefined();
+    await register({ To, From: `${To};tag=1`, Contact: `${PHONE};expires=0` });
+    expect((await registrar.lookup('sip:alice@ims.test'))?.bindings ?? []).toEqual([]);
+  });
+
+  it('of a barred identity with no other in its set is refused', async () => {
+    await subscribers.add({
+      privateId: 'alice@ims.test',
+      password: 'x',
+      identities: ['sip:alice@ims.test', 'sip:other@ims.test'],
+      barred: ['sip:alice@ims.test'],
+      implicitSets: [['sip:alice@ims.test']],
+    });
+    expect(status(await register({ Contact: PHONE }))).toBe(403);
+  });
+
+  it.each([
+    ['icid-value=1;orig-ioi=visited.test', 'icid-value=1;orig-ioi=visited.test;term-ioi=ims.test'],
+    ['icid-value=1', undefined],
+    ['icid-value="open;orig-ioi=x', undefined],
+  ])('that a P-CSCF charges with %s is answered with %s', async (said, answered) => {
+    registrar.close();
+    await open({ trusted: new Set(['127.0.0.1']) });
+    const response = await register({ Contact: PHONE, 'P-Charging-Vector': said });
+    expect([status(response), response.lines('P-Charging-Vector')[0]]).toEqual([200, answered]);
+    registrar.close();
+    await open();
+    expect(
+      (await register({ Contact: PHONE, 'P-Charging-Vector': said })).lines('P-Charging-Vector'),
+    ).toEqual([]);
   });
 
   it('without Contact only asks', async () => {
