@@ -6,6 +6,7 @@ import { formatTable } from './table.js';
 
 interface AddOptions {
   readonly barred?: string[];
+  readonly wildcard?: string[];
   readonly aka?: boolean;
   readonly amf?: string;
   readonly sqn?: string;
@@ -31,7 +32,14 @@ export function subscriberCommand({ api, print, readSecret }: CommandContext): C
     )
     .argument('<private-id>', 'private identity, user@domain')
     .argument('<identity...>', 'public identities, sip: or tel: URIs; the first is the default one')
-    .option('--barred <identity...>', 'identities that may not register by themselves')
+    .option(
+      '--barred <identity...>',
+      'identities that only register the others, and neither call nor are called',
+    )
+    .option(
+      '--wildcard <identity...>',
+      'wildcarded identities, which register with the first: sip:pbx!.*!@ims.test',
+    )
     .option(
       '--aka',
       'the subscriber proves itself with a USIM; without PARLEY_SUBSCRIBER_PASSWORD with it alone',
@@ -39,7 +47,7 @@ export function subscriberCommand({ api, print, readSecret }: CommandContext): C
     .option('--amf <hex>', 'authentication management field of the USIM (default: 8000)')
     .option('--sqn <hex>', 'sequence number that the first challenge comes after (default: zeros)')
     .action(async (privateId: string, identities: string[], options: AddOptions) => {
-      const { barred, aka, amf, sqn } = options;
+      const { barred, wildcard, aka, amf, sqn } = options;
       const keys = aka ? akaKeysOf(process.env) : undefined;
       if (aka && !keys)
         throw new CommandError('--aka needs PARLEY_SUBSCRIBER_K and PARLEY_SUBSCRIBER_OP or _OPC');
@@ -49,6 +57,7 @@ export function subscriberCommand({ api, print, readSecret }: CommandContext): C
         privateId,
         identities,
         barred,
+        wildcards: wildcard,
         password,
         ...(keys ? { aka: { ...keys, amf, sqn } } : {}),
       });

@@ -57,6 +57,8 @@ const subscriber = z.strictObject({
   identities: z.array(aor).min(1),
   barred: z.array(aor).optional(),
   implicitSets: z.array(z.array(aor).min(1)).optional(),
+  /** Wildcarded identities (3GPP TS 23.003 §13.5) that register with the first identity: `sip:pbx!.*!@ims.test`. */
+  wildcards: z.array(aor).optional(),
   /** Service profile of all its identities. */
   profile: profileName.optional(),
   /** File with its user profile as an HSS gives it on Cx (3GPP TS 29.228 annex E): service profiles of its identities. */

@@ -53,7 +53,9 @@ export class Delivery {
       request.toTag === undefined ? deviceTargets(passage, destination) : dialogTargets(destination);
     // a request inside a dialog that still has a Route set takes that way, not the Path (RFC 5627 §6.1)
     const keepPath = !(request.toTag !== undefined && request.has('Route'));
-    const calledParty = destination.kind === 'gruu' ? request.uri : undefined;
+    // the device knows by itself only what it registered (3GPP TS 24.229 §5.4.3.3)
+    const isOther = destination.bindings.some(({ aor }) => aor !== destination.aor);
+    const calledParty = destination.kind === 'gruu' || isOther ? request.uri : undefined;
     const edit = (headers: Headers): void => {
       this.#editForCallee(passage, layers, headers);
       withholdFromUntrusted(headers);

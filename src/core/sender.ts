@@ -83,7 +83,8 @@ export async function userOf(aor: string, options: SenderOptions): Promise<User 
   const setKey = row?.set[0] ?? (await options.registrar.setOf(aor));
   if (setKey === undefined) return undefined;
   const registration = await options.registrar.lookup(setKey);
-  return { kind: 'user', aor, set: row?.set ?? [aor], setKey, registration, binding: undefined };
+  const set = row && row.wildcard === undefined ? row.set : [aor];
+  return { kind: 'user', aor, set, setKey, registration, binding: undefined };
 }
 
 /** The user that credentials prove; an identity that it does not own is replaced by its default one, a forged From refused. */
@@ -100,12 +101,15 @@ async function authenticatedUser(
     if (claimed) return claimed;
     throw new ParleyError('core-unknown-sender');
   }
+  const isOwn = async (aor: string): Promise<boolean> => {
+    const row = await options.subscribers.identity(aor);
+    return row?.privateId === privateId && !row.barred;
+  };
   const from = canonical(request.from.uriText);
-  if (from !== undefined && !own.includes(from) && (await options.registrar.setOf(from)) !== undefined) {
+  if (from !== undefined && !(await isOwn(from)) && (await options.registrar.setOf(from)) !== undefined) {
     throw new ParleyError('core-from-not-yours');
   }
-  const user =
-    claimed && own.some((aor) => aor === claimed.aor) ? claimed : own[0] && (await userOf(own[0], options));
+  const user = claimed && (await isOwn(claimed.aor)) ? claimed : own[0] && (await userOf(own[0], options));
   if (!user) throw new ParleyError('core-unknown-sender');
   return user;
 }

@@ -34,6 +34,12 @@ export const identityErrors = defineErrors({
     text: 'an address of record is a sip, sips or tel URI (RFC 3261 §10.3)',
     clause: 'RFC 3261 §10.3',
   },
+  'aor-wildcard': {
+    sip: 404,
+    http: 400,
+    text: 'not a wildcarded identity such as sip:pbx!.*!@ims.test',
+    clause: '3GPP TS 23.003 §13.5',
+  },
   'aor-length': { sip: 400, http: 400, text: 'an address of record is longer than 512 characters' },
   'aor-user': {
     sip: 400,

@@ -3,7 +3,7 @@ import { ParleyError } from '../base/errors.js';
 import { unescapeXml } from '../msrp/xml.js';
 import type { ContactEvent } from '../registrar/registration.js';
 import './errors.js';
-import { NS_GRUU, NS_REGINFO } from './reginfo.js';
+import { NS_GRUU, NS_REGINFO, NS_WILDCARD } from './reginfo.js';
 
 /** A reginfo document as somebody else's registrar wrote it (RFC 3680 §5, RFC 5628 §5). */
 export interface ReginfoDocument {
@@ -51,8 +51,6 @@ export const reginfoLimits = {
   /** Characters of one text or attribute. */
   text: 4_096,
 } as const;
-
-const NS_WILDCARD = 'urn:3gpp:ns:extRegExp:1.0';
 
 const parser = new XMLParser({
   preserveOrder: true,

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { parseWildcard, representativeOf } from '../identity/wildcard.js';
 import { isEmergency } from '../registrar/emergency.js';
 import type { Gruus } from '../registrar/gruus.js';
 import type {
@@ -16,6 +17,8 @@ export const REGINFO_TYPE = 'application/reginfo+xml';
 export interface ReginfoInput {
   /** Identities of the set, default first, barred ones left out. */
   readonly identities: readonly string[];
+  /** Wildcarded identities of the set; none when absent. */
+  readonly wildcards?: readonly string[] | undefined;
   readonly registration: Registration;
   /** What happened since the last document; contacts that went are told once more. */
   readonly changes: readonly BindingChange[];
@@ -36,17 +39,26 @@ export interface ReginfoInput {
  * identity of the set, with the same contacts, which siblings of the identity registered explicitly have as `created`.
  */
 export function writeReginfo(input: ReginfoInput): string {
-  const { version, state, identities } = input;
+  const { version, state, identities, wildcards = [] } = input;
+  const extension = wildcards.length > 0 ? ` xmlns:ere="${NS_WILDCARD}"` : '';
   let xml = '<?xml version="1.0" encoding="UTF-8"?>\n';
-  xml += `<reginfo xmlns="${NS_REGINFO}" xmlns:gr="${NS_GRUU}" version="${version}" state="${state}">\n`;
+  xml += `<reginfo xmlns="${NS_REGINFO}" xmlns:gr="${NS_GRUU}"${extension} version="${version}" state="${state}">\n`;
   for (const aor of identities) xml += registrationElement(aor, input);
+  for (const uri of wildcards)
+    xml += registrationElement(representativeOf(parseWildcard(uri)) ?? NO_REPRESENTATIVE, input, uri);
   return `${xml}</reginfo>\n`;
 }
 
 export const NS_REGINFO = 'urn:ietf:params:xml:ns:reginfo';
 export const NS_GRUU = 'urn:ietf:params:xml:ns:gruuinfo';
+/** 3GPP TS 24.229 §7.10.2. */
+export const NS_WILDCARD = 'urn:3gpp:ns:extRegExp:1.0';
 
-function registrationElement(aor: string, input: ReginfoInput): string {
+/** A registration of a wildcarded identity has any `aor`; this is one that nobody has. */
+const NO_REPRESENTATIVE = 'sip:wildcard@invalid';
+
+/** @param wildcard the wildcarded identity whose representative `aor` is. */
+function registrationElement(aor: string, input: ReginfoInput, wildcard?: string): string {
   const { registration, changes, state } = input;
   const contacts: { binding: Binding; event: ContactEvent; gone: boolean }[] = [];
   for (const binding of registration.bindings) {
@@ -60,8 +72,11 @@ function registrationElement(aor: string, input: ReginfoInput): string {
   }
   const active = registration.bindings.length > 0;
   const life = active ? 'active' : contacts.length > 0 ? 'terminated' : 'init';
-  let xml = `  <registration aor="${escape(aor)}" id="${nameOf(aor)}" state="${life}">\n`;
-  for (const { binding, event, gone } of contacts) xml += contactElement(aor, binding, event, gone, input);
+  const name = wildcard ?? aor;
+  let xml = `  <registration aor="${escape(aor)}" id="${nameOf(name)}" state="${life}">\n`;
+  for (const { binding, event, gone } of contacts) xml += contactElement(name, binding, event, gone, input);
+  if (wildcard !== undefined)
+    xml += `    <ere:wildcardedIdentity>${escape(wildcard)}</ere:wildcardedIdentity>\n`;
   return `${xml}  </registration>\n`;
 }
 

@@ -30,6 +30,7 @@ export type Watcher = 'user' | 'network';
 
 interface State {
   readonly identities: readonly string[];
+  readonly wildcards: readonly string[] | undefined;
   readonly changes: readonly BindingChange[];
   readonly registration: Registration;
 }
@@ -136,12 +137,13 @@ export class Subscription {
     await this.kept.notify((version) => this.#document(state, version));
   }
 
-  #document({ identities, changes, registration }: State, version: number): Notification {
+  #document({ identities, wildcards, changes, registration }: State, version: number): Notification {
     const { clock, gruus, settings } = this.#context;
     const state = this.#full ? 'full' : settings.documents;
     this.#full = false;
     const body = writeReginfo({
       identities,
+      wildcards,
       registration,
       changes,
       version,
@@ -169,7 +171,7 @@ export class Subscription {
       let pending = nothing;
       try {
         if (this.kept.exhausted) await this.kept.reserve();
-        const identities = (await subscribers.identity(this.set))?.set ?? [this.set];
+        const { set: identities, wildcards } = (await subscribers.identity(this.set)) ?? { set: [this.set] };
         // taken together, with no await in between: the changes are those of this registration, or of one before
         pending = this.#pending;
         this.#pending = nothing;
@@ -181,7 +183,7 @@ export class Subscription {
         const changes = [...pending.values()].filter(
           ({ event, binding }) => FINAL.has(event) !== living.has(binding.id),
         );
-        return { identities, changes, registration };
+        return { identities, wildcards, changes, registration };
       } catch (error) {
         if (this.kept.dialog.state === 'terminated') throw error;
         this.#pending = new Map([...pending, ...this.#pending]);

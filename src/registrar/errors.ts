@@ -25,6 +25,12 @@ export const registrarErrors = defineErrors({
     text: 'the identity is barred, and no other registers with it',
     clause: '3GPP TS 23.228 §4.3.3.4',
   },
+  'register-implicit-only': {
+    sip: 403,
+    http: 403,
+    text: 'an identity of a wildcarded one is only registered along with others',
+    clause: '3GPP TS 23.003 §13.5',
+  },
   'register-third-party': {
     sip: 403,
     http: 403,

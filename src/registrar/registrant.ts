@@ -41,6 +41,8 @@ export async function findRegistrant(
     return { aor, privateId, set: [aor] };
   }
   if (!openDomain && row.privateId !== privateId) throw new ParleyError('register-not-your-identity');
+  // a wildcarded identity is only registered along with others
+  if (row.wildcard !== undefined) throw new ParleyError('register-implicit-only');
   const identity = row.barred ? row.set[0] : aor;
   if (identity === undefined) throw new ParleyError('register-barred');
   if (from.uriText !== to.uriText) {

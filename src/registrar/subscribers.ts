@@ -1,9 +1,11 @@
 import { ParleyError } from '../base/errors.js';
 import { parseAor, type Aor } from '../identity/aor.js';
+import { parseWildcard } from '../identity/wildcard.js';
 import { digestHa1, type HashName } from '../sip/auth/algorithm.js';
 import { table, type Store } from '../store/store.js';
 import { AkaSubscriptions, akaKeySet, type AkaKeySet, type NewAkaKeys } from './aka-subscriptions.js';
 import './errors.js';
+import { Wildcards } from './wildcards.js';
 
 /** H(username:realm:password) in hex by algorithm: what a verifier needs, so that no password is stored. */
 export interface DigestCredential {
@@ -13,7 +15,7 @@ export interface DigestCredential {
 
 export interface PublicIdentity {
   readonly aor: Aor;
-  /** May not register or send, only be registered along with others (3GPP TS 23.228 §4.3.3.4). */
+  /** Registers the others of its set, and neither sends nor is reached (3GPP TS 23.228 §4.3.3.4). */
   readonly barred?: boolean;
 }
 
@@ -23,6 +25,8 @@ export interface Subscriber {
   readonly identities: readonly PublicIdentity[];
   /** Identities that register together; the first that is not barred is the default one. Each identity is in exactly one set. */
   readonly implicitSets: readonly (readonly Aor[])[];
+  /** Wildcarded identities, which register with the default identity; none when absent. */
+  readonly wildcards?: readonly string[] | undefined;
   /** Empty for one without a password. */
   readonly credentials: readonly DigestCredential[];
   /** Undefined for one without a USIM. */
@@ -35,6 +39,10 @@ export interface IdentityRow {
   readonly barred: boolean;
   /** Its implicit registration set: the default identity first, barred ones left out. */
   readonly set: readonly Aor[];
+  /** Wildcarded identities that register with the set. */
+  readonly wildcards?: readonly string[] | undefined;
+  /** The wildcarded identity that it belongs to, of an identity that is not provisioned by itself: it cannot be registered by itself. */
+  readonly wildcard?: string | undefined;
   /** Name of its service profile; the default one when absent. */
   readonly profile?: string | undefined;
 }
@@ -55,12 +63,15 @@ export interface NewSubscriber {
   readonly barred?: readonly string[] | undefined;
   /** Sets of identities that register together; one set of all when absent. */
   readonly implicitSets?: readonly (readonly string[])[] | undefined;
+  /** Wildcarded identities (3GPP TS 23.003 §13.5), which register with the first identity. */
+  readonly wildcards?: readonly string[] | undefined;
 }
 
 /** Provisioned users. Credentials are written here and read by the authenticator alone. */
 export class Subscribers {
   readonly #store: Store;
   readonly #domain: string;
+  readonly #wildcards: Wildcards;
   /** What the USIMs of subscribers share with the network. */
   readonly usims: AkaSubscriptions;
 
@@ -69,27 +80,28 @@ export class Subscribers {
     this.#store = store;
     this.#domain = domain;
     this.usims = new AkaSubscriptions(store);
+    this.#wildcards = new Wildcards(store);
   }
 
   /** @throws ParleyError `subscriber-invalid`, `subscriber-exists` when the private identity or a public one is taken. */
   async add(wanted: NewSubscriber): Promise<Subscriber> {
     const subscriber = this.#build(wanted);
-    for (const { aor } of subscriber.identities) {
-      const owner = await this.#store.get(identities, aor);
-      if (owner && owner.privateId !== subscriber.privateId) throw new ParleyError('subscriber-exists', aor);
+    const { wildcards = [] } = subscriber;
+    for (const name of [...subscriber.identities.map(({ aor }) => aor), ...wildcards]) {
+      const owner = await this.#store.get(identities, name);
+      if (owner && owner.privateId !== subscriber.privateId) throw new ParleyError('subscriber-exists', name);
     }
     await this.#store.update(subscribers, subscriber.privateId, (current) => {
       if (current) throw new ParleyError('subscriber-exists', subscriber.privateId);
       return { kind: 'put', value: subscriber, result: undefined };
     });
     if (wanted.aka) await this.usims.start(subscriber.privateId, wanted.aka.sqn);
-    for (const { aor, barred = false } of subscriber.identities) {
-      const set = subscriber.implicitSets.find((candidate) => candidate.includes(aor))!;
-      const open = set.filter(
-        (member) => !subscriber.identities.find((identity) => identity.aor === member)?.barred,
-      );
-      const row: IdentityRow = { privateId: subscriber.privateId, barred, set: open };
-      await this.#store.update(identities, aor, () => ({ kind: 'put', value: row, result: undefined }));
+    for (const { aor, barred = false } of subscriber.identities)
+      await this.#putIdentity(aor, { ...identityRow(subscriber, aor), barred });
+    for (const uri of wildcards) {
+      const row = identityRow(subscriber, subscriber.identities[0]!.aor);
+      await this.#putIdentity(uri, { ...row, wildcard: uri });
+      await this.#wildcards.add(uri);
     }
     return subscriber;
   }
@@ -100,8 +112,10 @@ export class Subscribers {
       if (!current) throw new ParleyError('subscriber-unknown', privateId);
       return { kind: 'remove', result: current };
     });
-    for (const { aor } of gone.identities) {
-      await this.#store.update(identities, aor, (row) =>
+    const { wildcards = [] } = gone;
+    for (const uri of wildcards) await this.#wildcards.remove(uri);
+    for (const name of [...gone.identities.map(({ aor }) => aor), ...wildcards]) {
+      await this.#store.update(identities, name, (row) =>
         row?.privateId === privateId
           ? { kind: 'remove', result: undefined }
           : { kind: 'keep', result: undefined },
@@ -136,8 +150,16 @@ export class Subscribers {
     });
   }
 
-  identity(aor: string): Promise<IdentityRow | undefined> {
-    return this.#store.get(identities, aor);
+  /** What is known of an identity: by itself, else by the wildcarded one that it belongs to. */
+  async identity(aor: string): Promise<IdentityRow | undefined> {
+    const row = await this.#store.get(identities, aor);
+    if (row) return row;
+    const wildcard = await this.#wildcards.find(aor);
+    return wildcard === undefined ? undefined : this.#store.get(identities, wildcard);
+  }
+
+  #putIdentity(name: string, value: IdentityRow): Promise<void> {
+    return this.#store.update(identities, name, () => ({ kind: 'put', value, result: undefined }));
   }
 
   /** In order of private identities, after `after`. */
@@ -172,6 +194,7 @@ export class Subscribers {
       );
     }
     const alone = aors.filter((aor) => !grouped.has(aor)).map((aor) => [aor]);
+    const wildcards = (wanted.wildcards ?? []).map((uri) => parseWildcard(uri).uri);
     const suffix = `@${this.#domain}`;
     const usernames = privateId.endsWith(suffix)
       ? [privateId, privateId.slice(0, -suffix.length)]
@@ -184,6 +207,7 @@ export class Subscribers {
         password === undefined
           ? []
           : usernames.map((username) => ({ username, ha1: this.#ha1(username, password) })),
+      ...(wildcards.length > 0 && { wildcards }),
       ...(aka ? { aka: akaKeySet(aka) } : {}),
     };
   }
@@ -192,4 +216,13 @@ export class Subscribers {
     const of = (name: HashName): string => digestHa1(name, username, this.#domain, password);
     return { MD5: of('MD5'), 'SHA-256': of('SHA-256'), 'SHA-512-256': of('SHA-512-256') };
   }
+}
+
+/** The row of an identity that is not barred. */
+function identityRow(subscriber: Subscriber, aor: Aor): IdentityRow {
+  const { privateId, implicitSets, wildcards } = subscriber;
+  const set = implicitSets.find((candidate) => candidate.includes(aor))!;
+  const open = set.filter((member) => !subscriber.identities.find((one) => one.aor === member)?.barred);
+  const isDefault = set.includes(subscriber.identities[0]!.aor);
+  return { privateId, barred: false, set: open, ...(wildcards && isDefault && { wildcards }) };
 }

@@ -1,5 +1,6 @@
 import { ParleyError } from '../../base/errors.js';
 import { parseAor } from '../../identity/aor.js';
+import { isWildcard, parseWildcard } from '../../identity/wildcard.js';
 import type { Subscriber, Subscribers } from '../../registrar/subscribers.js';
 import '../errors.js';
 import type { Profiles } from './profiles.js';
@@ -16,11 +17,12 @@ export async function importUserProfile(
 ): Promise<void> {
   if (privateId !== subscriber.privateId)
     throw new ParleyError('profile-invalid', 'PrivateID of somebody else');
-  const own = new Map(subscriber.identities.map(({ aor, barred = false }) => [aor, barred]));
+  const own = new Map<string, boolean>(subscriber.identities.map(({ aor, barred = false }) => [aor, barred]));
+  for (const uri of subscriber.wildcards ?? []) own.set(uri, false);
   const given = new Map<string, number>();
   serviceProfiles.forEach(({ identities }, index) => {
     for (const { uri, barred } of identities) {
-      const aor = parseAor(uri);
+      const aor = isWildcard(uri) ? parseWildcard(uri).uri : parseAor(uri);
       if (own.get(aor) !== barred)
         throw new ParleyError(
           'profile-invalid',

@@ -12,6 +12,10 @@ const subscriberSchema = {
     identities: strings,
     barred: strings,
     implicitSets: { type: 'array', items: strings },
+    wildcards: {
+      ...strings,
+      description: 'wildcarded identities, which register with the first identity: sip:pbx!.*!@ims.test',
+    },
   },
 } as const;
 
@@ -147,6 +151,7 @@ function show(subscriber: Subscriber): object {
     identities: subscriber.identities.map(({ aor }) => aor),
     barred: subscriber.identities.filter(({ barred }) => barred).map(({ aor }) => aor),
     implicitSets: subscriber.implicitSets,
+    wildcards: subscriber.wildcards ?? [],
     schemes: [...(subscriber.credentials.length > 0 ? ['digest'] : []), ...(subscriber.aka ? ['aka'] : [])],
   };
 }
