@@ -8,6 +8,8 @@ export const gatewayConfig = z.strictObject({
   enabled: z.boolean().default(true),
   /** Domains that are called otherwise on the other side; a domain that is not here is called the same. */
   domains: z.array(z.strictObject({ wv: domain, sip: domain })).default([]),
+  /** Who is believed about the IMEI of a handset, in this order: the network (`imps.imeiHeaders`), the Client-ID. Empty: UUIDs alone. */
+  imeiFrom: z.array(z.enum(['network', 'client'])).default(['network', 'client']),
   /** Seconds that the SendMessage of a phone waits for the answer of the SIP side; then it is accepted, and a failure is told later. */
   patience: z.number().min(0).max(30).default(2),
   /** Messages of phones that wait for the SIP side at once. */

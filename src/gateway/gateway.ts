@@ -111,7 +111,13 @@ export class Gateway implements Service {
       domains: config.domains.map(({ wv, sip }) => [wv, sip]),
       setOf,
     });
-    this.devices = new DeviceMap({ store, clock, trail, isLive: (client) => this.#isLive(client) });
+    this.devices = new DeviceMap({
+      store,
+      clock,
+      trail,
+      imeiFrom: config.imeiFrom,
+      isLive: (client) => this.#isLive(client),
+    });
     this.migration = new Migration({
       ...options,
       imps,

@@ -80,6 +80,15 @@ export const impsConfig = z.strictObject({
   requestTimeout: seconds.default(30),
   /** Addresses of proxies whose MSISDN headers are believed. */
   trustedProxies: z.array(z.string()).default([]),
+  /** HTTP headers by which these proxies assert the IMEI of a handset; none is established. */
+  imeiHeaders: z
+    .array(
+      z
+        .string()
+        .toLowerCase()
+        .regex(/^[a-z0-9-]{1,64}$/, 'must be a header name'),
+    )
+    .default([]),
   keepAlive: z
     .strictObject({
       min: seconds.default(60),

@@ -48,6 +48,8 @@ export interface Origin {
   readonly remoteAddress: string;
   /** Telephone number that a trusted network element asserted. */
   readonly msisdn: string | undefined;
+  /** IMEI or IMEISV that a trusted network element asserted, as it wrote it. */
+  readonly imei?: string | undefined;
   /** Telephone number that an SMS came from: where answers go, but no proof of who sent it. */
   readonly number?: string | undefined;
 }

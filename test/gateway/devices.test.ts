@@ -7,6 +7,25 @@ let world: GatewayWorld;
 afterEach(() => world.close());
 
 describe('an IMPS session as a CPM device', () => {
+  it('has the IMEI that a trusted proxy asserts in the header of the configuration, from nobody else', async () => {
+    const imps = { listen: '127.0.0.1:0', cirListen: '127.0.0.1:0', imeiHeaders: ['X-Handset'] };
+    const headers = { 'X-Handset': '490154203237518' };
+    const instances: unknown[] = [];
+    for (const trustedProxies of [[], ['127.0.0.1']]) {
+      world = await GatewayWorld.start({ imps: { ...imps, trustedProxies } });
+      await world.loggedIn('alice', { headers });
+      await world.loggedIn('alice', { headers, applicationId: 'chat' });
+      instances.push(
+        (await world.registrations('alice')).map(({ instance }) => String(instance).slice(0, 13)).sort(),
+      );
+      if (trustedProxies.length === 0) await world.close();
+    }
+    expect(instances).toEqual([
+      ['urn:uuid:', 'urn:uuid:'].map((urn) => expect.stringContaining(urn) as unknown),
+      ['urn:gsma:imei', expect.stringContaining('urn:uuid:')],
+    ]);
+  });
+
   it('is a binding with Instance ID, GRUU, services and device name from its login to its logout', async () => {
     world = await GatewayWorld.start();
     const phone = await world.loggedIn('alice', { clientId: 'wv:ZOMI2.0.*$NoWire@FLY.X95.384759' });

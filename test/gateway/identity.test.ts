@@ -34,7 +34,11 @@ function deviceMap(store = new MemoryStore()): Map {
   const trail = new MemoryTrail(() => clock.now());
   const live = new Set<string>();
   const isLive = async (one: ImpsClient): Promise<boolean> => live.has(clientUuid(one));
-  return { map: new DeviceMap({ store, clock, trail, isLive }), live, trail };
+  return {
+    map: new DeviceMap({ store, clock, trail, isLive, imeiFrom: ['network', 'client'] }),
+    live,
+    trail,
+  };
 }
 
 describe('the Instance ID of an IMPS client', () => {
@@ -87,6 +91,25 @@ describe('the Instance ID of an IMPS client', () => {
     ['zeros', `wv:A1.0$op@v.m.000000000000000`, '', undefined, undefined],
   ])('by %s', (_name, url, application, network, urn) => {
     expect(imeiOf(client(url, application), network)?.urn).toBe(urn);
+  });
+
+  it.each([
+    ['without its check digit', IMEI.slice(0, 14), true],
+    ['with the spare 0 of signalling', `${IMEI.slice(0, 14)}0`, true],
+    ['as IMEISV', `${IMEI.slice(0, 14)}42`, true],
+    ['as URN', 'urn:gsma:imei:49015420-323751-0', true],
+    ['with a wrong check digit', '490154203237519', false],
+    ['too short', '4901542032375', false],
+    ['with letters', '49015420323751X', false],
+  ])('is an IMEI that the network writes %s: %s %s', (_name, asserted, good) => {
+    expect(imeiOf(client('JiMMY'), asserted)?.urn).toBe(good ? 'urn:gsma:imei:49015420-323751-0' : undefined);
+  });
+
+  it('is by no IMEI whose source is not believed', () => {
+    const both = client(`wv:A1.0$op@v.m.${IMEI}`);
+    expect(imeiOf(both, '35824005111111', ['client'])?.urn).toBe('urn:gsma:imei:49015420-323751-0');
+    expect(imeiOf(both, '35824005111111', ['network'])?.urn).toBe('urn:gsma:imei:35824005-111111-0');
+    expect(imeiOf(both, '35824005111111', [])).toBeUndefined();
   });
 
   it('stays when the server starts again', async () => {

@@ -144,7 +144,7 @@ export class Phones implements SessionObserver {
     const identity = await this.#options.identityOf(session.user);
     const set = identity === undefined ? undefined : await registrar.setOf(identity);
     if (identity === undefined || set === undefined) return;
-    const device = await devices.of(clientOf(session));
+    const device = await devices.of(clientOf(session), session.imei);
     const seconds =
       Math.ceil((session.seenAt - clock.now()) / 1000 + session.keepAliveSeconds * 1.25) + GRACE;
     if (seconds <= 0) return;

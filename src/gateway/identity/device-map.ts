@@ -6,12 +6,21 @@ import type { ClientId, UserId } from '../../imps/index.js';
 import type { Store } from '../../store/store.js';
 import '../errors.js';
 import { gatewayDevices, instanceOwners, type DeviceRecord } from '../records.js';
-import { canonicalClientId, clientUuid, handsetOf, imeiOf, type ImpsClient } from './instance-name.js';
+import {
+  canonicalClientId,
+  clientUuid,
+  handsetOf,
+  imeiOf,
+  type ImeiSource,
+  type ImpsClient,
+} from './instance-name.js';
 
 export interface DeviceMapOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly trail: Trail;
+  /** Who is believed about IMEIs, in this order. */
+  readonly imeiFrom: readonly ImeiSource[];
   /** Whether a client of a user has a session now. */
   isLive(client: ImpsClient): Promise<boolean>;
 }
@@ -109,7 +118,7 @@ export class DeviceMap {
     const blank = this.#blank(client);
     const own: DeviceRecord = { ...blank, instance: `urn:uuid:${blank.uuid}`, source: 'uuid' };
     const former = await this.#formerOn(blank);
-    const imei = imeiOf(client, networkImei);
+    const imei = imeiOf(client, networkImei, this.#options.imeiFrom);
     const better: DeviceRecord | undefined = former
       ? {
           ...blank,

@@ -27,23 +27,46 @@ export function canonicalClientId(client: ClientId): string {
   return client.url ?? `msisdn:${(client.msisdn ?? '').replace(/\D/g, '')}`;
 }
 
+/** Who is believed about the IMEI of a handset. */
+export type ImeiSource = 'network' | 'client';
+
 /**
- * The IMEI that a client shows, as an Instance ID: 15 digits whose last one is their check digit. Fewer digits, or a wrong
- * last one, may be any number.
- * @param networkImei from a trusted network element; believed before what the client says.
+ * The IMEI of a client's handset as an Instance ID (RFC 7254 §4): what a trusted network element says before what the client says. Several
+ * applications of one handset are several instances and share its IMEI, so an application has none.
+ * @param networkImei as the network wrote it: IMEI with or without its check digit, IMEISV, or the URN.
+ * @param believed sources in the order in which they are asked
  */
-export function imeiOf({ client, applicationId }: ImpsClient, networkImei?: string): InstanceId | undefined {
-  // several applications of one handset are several instances, and share its IMEI
+export function imeiOf(
+  { client, applicationId }: ImpsClient,
+  networkImei: string | undefined,
+  believed: readonly ImeiSource[] = ['network', 'client'],
+): InstanceId | undefined {
   if (applicationId !== '') return undefined;
-  const claimed = client.url === undefined ? undefined : parseClientIdFields(client.url)?.uniqueId;
-  for (const digits of [networkImei, claimed]) {
-    if (digits === undefined || !/^\d{15}$/.test(digits)) continue;
-    const device = digits.slice(0, 14);
-    if (/^0+$/.test(device) || imeiCheckDigit(device) !== Number(digits[14])) continue;
+  for (const source of believed) {
+    const device = source === 'network' ? networkDevice(networkImei) : claimedDevice(client);
+    if (device === undefined || /^0+$/.test(device)) continue;
     return InstanceId.fromUrn(`urn:gsma:imei:${device.slice(0, 8)}-${device.slice(8)}-0`);
   }
   return undefined;
 }
+
+/** TAC and serial number of 15 digits whose last one is their check digit: fewer, or with a wrong one, they may be any number. */
+function claimedDevice({ url }: ClientId): string | undefined {
+  const claimed = url === undefined ? undefined : parseClientIdFields(url)?.uniqueId;
+  return claimed !== undefined && /^\d{15}$/.test(claimed) && isChecked(claimed)
+    ? claimed.slice(0, 14)
+    : undefined;
+}
+
+/** The network has 14 digits, 15 with a check digit or the spare 0 of signalling (3GPP TS 23.003 §6.2.1), or 16 with a software version. */
+function networkDevice(asserted: string | undefined): string | undefined {
+  const digits = asserted?.replace(/^(?:urn:gsma:)?imei[:=]/i, '').replaceAll('-', '');
+  if (digits === undefined || !/^\d{14,16}$/.test(digits)) return undefined;
+  const wrong = digits.length === 15 && digits[14] !== '0' && !isChecked(digits);
+  return wrong ? undefined : digits.slice(0, 14);
+}
+
+const isChecked = (digits: string): boolean => imeiCheckDigit(digits.slice(0, 14)) === Number(digits[14]);
 
 /** The handset that a Client-ID of the recommended structure names, whatever software runs on it. */
 export function handsetOf(client: ClientId): string | undefined {

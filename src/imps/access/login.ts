@@ -127,6 +127,7 @@ async function reestablish(
       // a number that was only claimed gives way to a newer claim
       (current.msisdn === current.client.msisdn ? request.client.msisdn : undefined) ??
       current.msisdn,
+    imei: request.origin.imei ?? current.imei,
     seenAt: context.clock.now(),
   }));
   if (!changed) throw new CspRefusal(502);
@@ -169,6 +170,7 @@ async function start(
     imPriority: 0,
     notifications: [],
     remoteAddress: request.origin.remoteAddress,
+    imei: request.origin.imei,
     msisdn:
       numberFrom(request) ??
       request.client.msisdn ??

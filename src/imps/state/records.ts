@@ -75,6 +75,8 @@ export interface SessionRecord {
   readonly remoteAddress: string;
   /** Telephone number as the network told it: before the one that the client claims in its Client-ID. */
   readonly msisdn?: string | undefined;
+  /** IMEI of the handset as the network told it; where it is from is trusted, its form is not checked. */
+  readonly imei?: string | undefined;
   /** Up to which message the mailbox was gone through for this session; undefined when nothing is left in it. */
   readonly backlog?: string | undefined;
   /** Delivery methods set for single groups. */

@@ -126,6 +126,9 @@ export class HttpTransport {
     return {
       remoteAddress: forwarded || remoteAddress,
       msisdn: asserted === undefined ? undefined : `+${asserted}`,
+      imei: this.#context.config.imeiHeaders
+        .map((header) => String(request.headers[header] ?? '').trim())
+        .find((value) => /^[\w:=-]{14,64}$/.test(value)),
     };
   }
 
