@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --max-semi-space-size=64
+#!/usr/bin/env -S node --max-semi-space-size=32
 import { pino } from 'pino';
 import { startApp } from './app.js';
 import { ParleyError } from './base/errors.js';

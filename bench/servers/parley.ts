@@ -41,7 +41,7 @@ export async function startParley(options: ParleyOptions = {}): Promise<RunningP
   // the heap that `npm start` and the command ask for
   const parley = spawnServer(
     process.execPath,
-    ['--max-semi-space-size=64', main, 'serve', '--config', config],
+    ['--max-semi-space-size=32', main, 'serve', '--config', config],
     {
       cwd: folder,
       env: {

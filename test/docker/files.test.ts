@@ -135,7 +135,7 @@ describe('the image', () => {
     expect(last('USER')).toBe('node');
     expect(last('STOPSIGNAL')).toBe('SIGTERM');
     expect(last('HEALTHCHECK')).toContain('docker/healthcheck.js');
-    expect(last('CMD')).toBe('["node", "--max-semi-space-size=64", "dist/src/main.js", "serve"]');
+    expect(last('CMD')).toBe('["node", "--max-semi-space-size=32", "dist/src/main.js", "serve"]');
   });
 
   it('leaves out of its context what it does not need', () => {
