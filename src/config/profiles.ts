@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isServer } from '../core/triggers/profile-triggers.js';
+import { isServer } from '../core/triggers/criteria.js';
 
 const text = z.string().min(1).max(512);
 

@@ -5,8 +5,7 @@ import type { Subscribers } from '../registrar/subscribers.js';
 import { parseAddress } from '../sip/message/address.js';
 import { parseUri, type SipUri } from '../sip/message/uri.js';
 import type { ServerRequest } from '../sip/stack.js';
-import { DEFAULT_PROFILE } from './triggers/criteria.js';
-import { isServer } from './triggers/profile-triggers.js';
+import { DEFAULT_PROFILE, isServer } from './triggers/criteria.js';
 import type { Profiles } from './triggers/profiles.js';
 
 export interface WatchersOptions {

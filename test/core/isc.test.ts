@@ -172,6 +172,24 @@ describe('an application server on ISC', () => {
     expect((await alice.peer.response(200)).status).toBe(200);
   });
 
+  it('that comes back by an identifier which is not ours asserts nothing and resumes nothing', async () => {
+    const as = await AppServer.open();
+    const parley = await server([criterion(as)]);
+    const { alice, bob } = await phones(parley);
+    alice.send('MESSAGE', bob.aor);
+    const request = await as.peer.request('MESSAGE');
+    as.sendBack(request, parley, ({ headers }) => {
+      const [own = ''] = headers.list('Route');
+      headers.set('Route', own.replace('odi.', 'odi.A'));
+      headers.set('P-Asserted-Identity', '<sip:carol@ims.test>');
+      headers.set('Call-ID', 'forged');
+    });
+    // it is a request like any other of its From, whose own services it passes again
+    const again = await as.peer.request('MESSAGE');
+    expect([again.callId, again.get('P-Asserted-Identity')]).toEqual(['forged', `<${alice.aor}>`]);
+    expect(codes(parley)).not.toContain('core.chain-resumed');
+  });
+
   it('stays in a dialog by Record-Route, and requests inside it pass there and are not triggered again', async () => {
     const as = await AppServer.open();
     const parley = await server([
@@ -379,6 +397,51 @@ describe('criteria', () => {
     alice.send('MESSAGE', bob.aor);
     await bob.answer('MESSAGE', 200);
     expect((await alice.peer.response(200)).status).toBe(200);
+  });
+
+  it('of every kind go in by the API and come out as they are', async () => {
+    const parley = await server([]);
+    const triggers = [
+      { method: 'REGISTER', registrationTypes: ['initial', 're-registration', 'de-registration'] },
+      { requestUri: '^sip:' },
+      { header: { name: 'X-A', content: 'b' }, negated: true },
+      { sdp: { line: 'm', content: 'MSRP' } },
+      ...[
+        'originating',
+        'terminating-registered',
+        'terminating-unregistered',
+        'originating-unregistered',
+        'originating-cdiv',
+      ].map((sessionCase) => ({ sessionCase })),
+    ];
+    const criteria = (['cnf', 'dnf'] as const).map((form, priority) => ({
+      priority,
+      server: 'sip:as.lab.test',
+      defaultHandling: 'terminated',
+      trigger: { form, groups: [triggers, triggers] },
+      profilePart: 'registered',
+      serviceInfo: 'gold',
+      includeRegisterRequest: true,
+      includeRegisterResponse: true,
+    }));
+    const url = `${parley.api}/api/v1/profiles/all`;
+    const put = (body: object): Promise<Response> =>
+      fetch(url, {
+        method: 'PUT',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      });
+    expect((await put({ criteria })).status).toBe(200);
+    expect(await (await fetch(url)).json()).toEqual({ name: 'all', criteria });
+    for (const bad of [
+      { server: 'sip:[as' },
+      { defaultHandling: 'maybe' },
+      { trigger: { groups: [] } },
+      { trigger: { groups: [[{ method: 'A', requestUri: 'b' }]] } },
+      { trigger: { groups: [[{ header: { name: 'a b' } }]] } },
+      { priority: -1 },
+    ])
+      expect((await put({ criteria: [{ ...criteria[0], ...bad }] })).status).toBe(400);
   });
 
   it('are read from the user profile that an HSS has', async () => {

@@ -117,6 +117,64 @@ describe('an initial filter criterion', () => {
     expect(holds(one(trigger), against)).toBe(expected);
   });
 
+  it.each<[string, ServicePointTrigger, TriggerSubject]>([
+    ['method', { method: 'INVITE' }, subject('INVITE')],
+    [
+      'kind of registration',
+      { method: 'REGISTER', registrationTypes: ['de-registration'] },
+      subject('REGISTER', { registrationType: 'de-registration' }),
+    ],
+    ['Request-URI', { requestUri: 'bob' }, subject('INVITE')],
+    ['header field', { header: { name: 'X-A' } }, subject('INVITE', { headers: { 'X-A': '1' } })],
+    [
+      'content of a header field',
+      { header: { name: 'X-A', content: '^1' } },
+      subject('INVITE', { headers: { 'X-A': '1' } }),
+    ],
+    ['originating', { sessionCase: 'originating' }, subject('INVITE')],
+    [
+      'terminating registered',
+      { sessionCase: 'terminating-registered' },
+      subject('INVITE', { sessionCase: 'terminating-registered' }),
+    ],
+    [
+      'terminating unregistered',
+      { sessionCase: 'terminating-unregistered' },
+      subject('INVITE', { sessionCase: 'terminating-unregistered' }),
+    ],
+    [
+      'originating unregistered',
+      { sessionCase: 'originating-unregistered' },
+      subject('INVITE', { registered: false }),
+    ],
+    [
+      'line of a session description',
+      { sdp: { line: 'a' } },
+      subject('INVITE', { headers: { 'Content-Type': 'application/sdp' }, body: sdp }),
+    ],
+    [
+      'content of a session description',
+      { sdp: { line: 'm', content: 'MSRP' } },
+      subject('INVITE', { headers: { 'Content-Type': 'application/sdp' }, body: sdp }),
+    ],
+  ])(
+    'joins a condition on the %s with others in both forms, and turns it round',
+    (_name, trigger, against) => {
+      const never: ServicePointTrigger = { method: 'NEVER' };
+      const always: ServicePointTrigger = { ...never, negated: true };
+      const turned = { ...trigger, negated: true };
+      const results = (['cnf', 'dnf'] as const).map((form) =>
+        [[[trigger, never]], [[trigger], [never]], [[turned, always]], [[turned], [always]]].map((groups) =>
+          holds({ form, groups }, against),
+        ),
+      );
+      expect(results).toEqual([
+        [true, false, true, false],
+        [false, true, false, true],
+      ]);
+    },
+  );
+
   it.each<[string, TriggerPoint]>([
     ['a pattern that is none', one({ requestUri: '(' })],
     ['a pattern too long', one({ requestUri: 'a'.repeat(513) })],
@@ -128,6 +186,11 @@ describe('an initial filter criterion', () => {
     ['too many triggers', { form: 'cnf', groups: [Array.from({ length: 257 }, () => ({ method: 'A' }))] }],
   ])('is refused with %s', (_name, trigger) => {
     expect(() => holds(trigger, subject('INVITE'))).toThrow(code('profile-invalid'));
+  });
+
+  it('is refused with a server whose URI cannot be read', () => {
+    const criterion = { priority: 1, server: 'sip:[as', defaultHandling: 'continued' } as const;
+    expect(() => compileProfile({ name: 'test', criteria: [criterion] })).toThrow(code('profile-invalid'));
   });
 
   it('is refused beside another one of the same priority', () => {

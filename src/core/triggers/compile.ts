@@ -1,9 +1,16 @@
 import { ParleyError } from '../../base/errors.js';
 import type { SipRequest } from '../../sip/message/message.js';
 import { leafParts, parseMultipart } from '../../sip/message/multipart.js';
+import { parseUri } from '../../sip/message/uri.js';
 import '../errors.js';
 import type { SessionCase } from '../service.js';
-import type { FilterCriterion, RegistrationType, ServicePointTrigger, ServiceProfile } from './criteria.js';
+import {
+  isServer,
+  type FilterCriterion,
+  type RegistrationType,
+  type ServicePointTrigger,
+  type ServiceProfile,
+} from './criteria.js';
 
 /** What a criterion is held against. */
 export interface TriggerSubject {
@@ -41,12 +48,22 @@ export function compileProfile(profile: ServiceProfile): readonly CompiledCriter
 }
 
 function compileCriterion({ trigger, profilePart, server }: FilterCriterion): Test {
-  if (server === '') throw invalid('a criterion without server');
+  checkServer(server);
   const part: Test | undefined =
     profilePart === undefined ? undefined : ({ registered }) => registered === (profilePart === 'registered');
   const point = trigger ? compilePoint(trigger.form, trigger.groups) : undefined;
   if (!part) return point ?? (() => true);
   return point ? (subject) => part(subject) && point(subject) : part;
+}
+
+function checkServer(server: string): void {
+  if (server === '') throw invalid('a criterion without server');
+  if (!isServer(server)) return;
+  try {
+    parseUri(server);
+  } catch (error) {
+    throw new ParleyError('profile-invalid', 'the URI of a server', { cause: error });
+  }
 }
 
 function compilePoint(form: 'cnf' | 'dnf', groups: readonly (readonly ServicePointTrigger[])[]): Test {

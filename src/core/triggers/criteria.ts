@@ -61,3 +61,6 @@ export interface ServiceProfile {
 
 /** The profile of users to whom none was given. */
 export const DEFAULT_PROFILE = 'default';
+
+/** Whether a criterion names an application server on ISC, and not a service of this process. */
+export const isServer = (server: string): boolean => /^sips?:/i.test(server);

@@ -2,7 +2,7 @@ import type { Subscribers } from '../../registrar/subscribers.js';
 import type { Step, Triggers } from '../chain.js';
 import type { Service, ServiceSubject } from '../service.js';
 import type { CompiledCriterion } from './compile.js';
-import { DEFAULT_PROFILE } from './criteria.js';
+import { DEFAULT_PROFILE, isServer } from './criteria.js';
 import type { Profiles } from './profiles.js';
 
 /** Places of the services that no criterion of the user names: after every priority. */
@@ -61,6 +61,3 @@ export class ProfileTriggers implements Triggers {
     return named?.criterion.priority ?? SERVICES + index;
   }
 }
-
-/** Whether a criterion names an application server on ISC, and not a service of this process. */
-export const isServer = (server: string): boolean => /^sips?:/i.test(server);
