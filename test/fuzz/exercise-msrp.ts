@@ -46,7 +46,7 @@ interface Parsed {
 }
 
 /** What a parser finds until it refuses. */
-function parse(pieces: readonly Buffer[]): { messages: Parsed[]; refused: boolean } {
+function parse(pieces: readonly Buffer[]): { messages: Parsed[]; refused: boolean; inMessage: boolean } {
   const messages: Parsed[] = [];
   const parser = new MessageParser({
     head: (head, hasBody) => messages.push({ head, body: hasBody ? '' : undefined, flag: undefined }),
@@ -61,7 +61,7 @@ function parse(pieces: readonly Buffer[]): { messages: Parsed[]; refused: boolea
     for (const piece of pieces) parser.push(piece);
     return false;
   });
-  return { messages, refused: refused ?? true };
+  return { messages, refused: refused ?? true, inMessage: parser.inMessage };
 }
 
 function cutsAlike(input: Buffer): Parsed[] {
@@ -143,7 +143,7 @@ async function atNode(input: Buffer): Promise<void> {
   await node.ready();
   const at = input.indexOf('\0\0');
   const parts = at < 0 ? [input, Buffer.alloc(0)] : [input.subarray(0, at), input.subarray(at + 2)];
-  const asked = parts.map((part) => parse([part]).messages);
+  const asked = parts.map((part) => parse([part]));
   for (const wire of node.wires) wire.written = '';
   for (const [i, wire] of node.wires.entries()) {
     const part = parts[i]!;
@@ -157,19 +157,20 @@ async function atNode(input: Buffer): Promise<void> {
   for (const [i, wire] of node.wires.entries()) {
     wire.unchoke();
     await settled();
-    for (const [, id, to, from] of wire.written.matchAll(
-      /^MSRP (\S+) SEND\r\nTo-Path: (.*)\r\nFrom-Path: (.*)\r$/gm,
-    ))
-      wire.push(answer(id!, [200, 200, 413, 481][(input.length + i) % 4]!, from!, to!));
+    // where the peer has not ended its own message, an answer would be a part of that
+    if (!asked[i]!.inMessage) {
+      for (const { head } of parse([Buffer.from(wire.written, 'latin1')]).messages)
+        if (head.method === 'SEND') wire.push(answer(head, [200, 200, 413, 481][(input.length + i) % 4]!));
+    }
     await settled();
-    isSound(wire.written, asked[i]!);
+    isSound(wire.written, asked[i]!.messages);
   }
   await node.close();
 }
 
-function answer(id: string, status: number, to: string, from: string): Buffer {
+function answer({ transactionId: id, toPath, fromPath }: MessageHead, status: number): Buffer {
   return Buffer.from(
-    `MSRP ${id} ${status} X\r\nTo-Path: ${to}\r\nFrom-Path: ${from}\r\n-------${id}$\r\n`,
+    `MSRP ${id} ${status} X\r\nTo-Path: ${fromPath}\r\nFrom-Path: ${toPath}\r\n-------${id}$\r\n`,
     'latin1',
   );
 }

@@ -8,6 +8,8 @@ export class TcpProxy {
   #target: number;
   /** Milliseconds that each octet takes in each direction. */
   delayMs = 0;
+  /** Connections that came. */
+  connections = 0;
 
   /** @param target the port to which connections go. */
   static async start(target: number): Promise<TcpProxy> {
@@ -39,6 +41,7 @@ export class TcpProxy {
   }
 
   #serve(client: Socket): void {
+    this.connections++;
     const server = connect(this.#target, '127.0.0.1');
     for (const [from, to] of [
       [client, server],
