@@ -36,6 +36,7 @@ export async function makeGateway(
     config: config.gateway,
     domains: [config.domain, ...config.domains],
     impsDomain: config.imps.domain ?? config.domain,
+    factory: config.conferenceFactory ?? `sip:conference-factory@${config.domain}`,
     pagerBytes: config.cpm.pagerBytes,
     policies: new Policies(parts.store, config.cpm.policy),
     holder: nodes.instance,

@@ -44,6 +44,7 @@ export function makeSip(
     instance: shared.instance,
     listen,
     timers,
+    ...(config.roles.includes('core') && { ownDomains: [config.domain, ...config.domains] }),
     overload: { delayMs: overloadDelay },
     ...(tls && { tls: readTls(tls) }),
     ...originsOf(config),

@@ -22,5 +22,12 @@ export const gatewayErrors = defineErrors({
   'gateway-row-invalid': { sip: 400, http: 400, text: 'a row of an import is not complete' },
   'gateway-hops': { sip: 483, http: 409, text: 'the message took too many hops', clause: 'RFC 7332 §3' },
   'gateway-loop': { sip: 482, http: 409, text: 'the message goes in a circle', clause: 'RFC 3261 §16.3' },
+  'gateway-invitation-declined': { sip: 603, http: 409, text: 'the user of the phone declines' },
+  'gateway-roster': {
+    sip: 400,
+    http: 400,
+    text: 'not a conference state that can be read',
+    clause: 'RFC 4575 §5',
+  },
   'gateway-method': { sip: 405, http: 405, text: 'the gateway has no such method for phones' },
 });

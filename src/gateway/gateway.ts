@@ -17,6 +17,10 @@ import { AddressMap } from './addresses/address-map.js';
 import type { GatewayConfig } from './config.js';
 import { Phones, type Phone } from './devices/phones.js';
 import './errors.js';
+import { GroupInvitations } from './groups/group-invitations.js';
+import { GroupLinks } from './groups/group-links.js';
+import { Groups } from './groups/groups.js';
+import { Legs } from './groups/legs.js';
 import { DeviceMap } from './identity/device-map.js';
 import type { ImpsClient } from './identity/instance-name.js';
 import { LoopGuard } from './interworking/loop-guard.js';
@@ -51,6 +55,8 @@ export interface GatewayOptions {
   readonly impsDomain: string;
   readonly pagerBytes: number;
   readonly msrp: MsrpEndpoint;
+  /** The conference factory. */
+  readonly factory: string;
   readonly policies: Policies;
   /** Names this process among those that share the store. */
   readonly holder: string;
@@ -80,7 +86,7 @@ export class Gateway implements Service {
   /** What went through, by direction and reason. */
   readonly traffic: Traffic;
   /** What the IMPS server is given. */
-  readonly ports: Pick<ImpsPorts, 'router' | 'observer'>;
+  readonly ports: Pick<ImpsPorts, 'router' | 'observer' | 'groups'>;
   readonly #options: GatewayOptions;
   /** Host of the phones' contacts. */
   readonly host: string;
@@ -92,6 +98,9 @@ export class Gateway implements Service {
   readonly #records: SessionRecords;
   readonly #admission: Admission;
   readonly #sessions: Sessions;
+  readonly #groups: Groups;
+  readonly #legs: Legs;
+  readonly #invitations: GroupInvitations;
   #sweeps = 0;
   #imps: ImpsServer | undefined;
   #timer: Timer | undefined;
@@ -151,7 +160,8 @@ export class Gateway implements Service {
     };
     this.#notifications = new Notifications({
       ...common,
-      inSession: (session, octets) => this.#sessions.sendIn(session, octets),
+      inSession: async (session, octets) =>
+        (await this.#legs.get(session)?.media.send(octets)) === 200 || this.#sessions.sendIn(session, octets),
     });
     this.#toCpm = new ToCpm({
       ...common,
@@ -174,7 +184,6 @@ export class Gateway implements Service {
     this.#admission = new Admission({ ...common, host: this.host, messageBytes: config.messageBytes });
     this.#sessions = new Sessions({
       ...common,
-      admission: this.#admission,
       records: this.#records,
       toPhone: this.#toPhone,
       messageBytes: config.messageBytes,
@@ -182,17 +191,59 @@ export class Gateway implements Service {
       perPhone: config.sessions.perPhone,
       phoneAt: (contactUser) => this.phones.at(contactUser),
     });
+    const links = new GroupLinks(store);
+    this.#groups = new Groups({
+      ...common,
+      links,
+      legs: () => this.#legs,
+      toPhone: this.#toPhone,
+      phoneOf: (user, session) => this.phones.ofSession(user, session),
+      settled: (group, wv, came) => this.#invitations.settled(group, wv, came),
+    });
+    this.#legs = new Legs(
+      {
+        ...common,
+        records: this.#records,
+        messageBytes: config.messageBytes,
+        perPhone: config.sessions.perPhone,
+      },
+      {
+        opened: (leg) => this.#groups.opened(leg),
+        message: (leg, message) => this.#groups.said(leg, message),
+        roster: (leg, document) => this.#groups.roster(leg, document),
+        ended: (leg, cause) => this.#groups.ended(leg, cause),
+      },
+    );
+    this.#invitations = new GroupInvitations({
+      ...common,
+      links,
+      legs: () => this.#legs,
+      groups: () => this.#groups,
+      home: impsDomain,
+      host: this.host,
+      replaced: (phone, contributionId, key) => this.#sessions.replaced(phone, contributionId, key),
+    });
     this.ports = {
       router: {
         route: (recipient, message, address) => this.#toCpm.route(recipient, message, address),
         report: (recipient, message, status) => this.#toPhone.report(recipient, message, status),
         knows: (user) => this.#toCpm.knows(user),
       },
+      groups: {
+        message: (group, message, target) => this.#groups.message(group, message, target),
+        joined: (group, session, screenName) => this.#groups.joined(group, session, screenName),
+        left: (group, session, why) => this.#groups.left(group, session, why),
+        dissolved: (group) => this.#groups.dissolved(group),
+        invite: (invitations, inviter) => this.#invitations.invite(invitations, inviter),
+        cancel: (invitation) => this.#invitations.cancel(invitation),
+        answered: async (invitation, _session, accepted) => this.#invitations.answered(invitation, accepted),
+      },
       observer: {
         sessionStarted: (session) => this.phones.sessionStarted(session),
         sessionChanged: (session) => this.phones.sessionChanged(session),
         sessionEnded: (session) => {
           this.#sessions.phoneEnded(session.id);
+          this.#legs.phoneEnded(session.id);
           this.phones.sessionEnded(session);
         },
       },
@@ -209,7 +260,7 @@ export class Gateway implements Service {
     this.#scheduleSweep();
     const [phones] = await Promise.all([
       this.phones.start(),
-      this.#records.endOrphans(0),
+      this.#endOrphans(0),
       this.#toCpm.resume(SWEEP_BATCH, !this.#options.shared),
     ]);
     return phones;
@@ -219,7 +270,7 @@ export class Gateway implements Service {
     this.#closed = true;
     this.#timer?.cancel();
     this.#toCpm.close();
-    await this.#sessions.close();
+    await Promise.all([this.#sessions.close(), this.#legs.close()]);
   }
 
   serves({ requestUri, ownRoute }: ServerRequest): boolean {
@@ -234,7 +285,7 @@ export class Gateway implements Service {
         await this.#message(request, response, phone);
         return;
       case 'INVITE':
-        await this.#sessions.invited(request, response, phone);
+        await this.#invited(request, response, phone);
         return;
       case 'OPTIONS':
         response.send(200, {
@@ -268,6 +319,18 @@ export class Gateway implements Service {
     await imps.notifyOffline(user);
   }
 
+  async #invited(request: ServerRequest, response: ServerResponse, phone: Phone): Promise<void> {
+    const kind = await this.#admission.admit(request, phone);
+    if (kind === 'group') await this.#invitations.invited(request, response, phone);
+    else await this.#sessions.invited(request, response, phone, kind);
+  }
+
+  /** Ends what processes that are gone have left; their phones come into their groups again. */
+  async #endOrphans(age: number): Promise<void> {
+    for (const { group, session } of await this.#records.endOrphans(age))
+      await this.#groups.comeBack(group, session);
+  }
+
   async #identityOf(user: UserId): Promise<string | undefined> {
     const aor = await this.addresses.toAor(user);
     return aor !== undefined && (await this.#options.registrar.setOf(aor)) !== undefined ? aor : undefined;
@@ -287,7 +350,7 @@ export class Gateway implements Service {
     await this.#conversations.expire(SWEEP_BATCH);
     await this.#toCpm.resume(SWEEP_BATCH);
     this.#sessions.expire();
-    if (++this.#sweeps % ORPHANS_EVERY === 0) await this.#records.endOrphans(ORPHANS_EVERY * SWEEP_MS);
+    if (++this.#sweeps % ORPHANS_EVERY === 0) await this.#endOrphans(ORPHANS_EVERY * SWEEP_MS);
   }
 
   #scheduleSweep(): void {

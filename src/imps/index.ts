@@ -4,6 +4,7 @@ export type { ImpsConnections, ImpsServer, ImpsServerOptions, IncomingMessage } 
 export { impsConfig, type ImpsConfig, type ImpsConfigInput } from './config.js';
 export type {
   ImpsPorts,
+  GroupBridge,
   MessageRouter,
   Pager,
   PresenceSource,
@@ -13,12 +14,21 @@ export type {
 } from './ports.js';
 export { clientKey, parseClientIdFields, type ClientId } from './address/client-id.js';
 export { domainOf, userPartOf } from './address/wv-address.js';
-export { formatWvAddress, parseUserId, parseWvAddress, type UserId } from './address/wv-address.js';
+export {
+  formatWvAddress,
+  parseResourceId,
+  parseUserId,
+  parseWvAddress,
+  type ResourceId,
+  type UserId,
+} from './address/wv-address.js';
 export { codeOf, CspClient, message } from './client/csp-client.js';
 export { textCoding, wbxmlCoding, xmlCoding } from './codec/coding.js';
 export { child, childrenOf, element, textOf, type Element } from './codec/element.js';
 export type { MessageRecord, SessionRecord, UserRecord } from './state/records.js';
 export { countOf } from './state/count.js';
 export { statusTitles, type StatusCode } from './status.js';
+export type { GroupView, OutsideGroups } from './services/outside-groups.js';
+export type { InvitationRecord } from './services/invitations.js';
 export type { Address } from './delivery/routing.js';
 export { takesMessages } from './delivery/courier.js';

@@ -20,5 +20,14 @@ export const localPorts = (store: Store): ImpsPorts => ({
     sessionChanged: () => undefined,
     sessionEnded: () => undefined,
   },
+  groups: {
+    message: async () => undefined,
+    joined: async () => 200,
+    left: async () => undefined,
+    dissolved: async () => undefined,
+    invite: async () => new Map(),
+    cancel: async () => false,
+    answered: async () => undefined,
+  },
   pagers: [],
 });

@@ -1,6 +1,7 @@
-import type { UserId } from './address/wv-address.js';
+import type { ResourceId, UserId } from './address/wv-address.js';
 import type { Element } from './codec/element.js';
 import type { Address } from './delivery/routing.js';
+import type { InvitationRecord } from './services/invitations.js';
 import type { MessageRecord, SessionRecord, UserRecord } from './state/records.js';
 import type { StatusCode } from './status.js';
 
@@ -70,10 +71,34 @@ export interface Pager {
   ): Promise<boolean>;
 }
 
+/** Groups that users of another system are in as well; asked of every group, it knows which those are. */
+export interface GroupBridge {
+  /**
+   * Offered each message to a group or to one screen name of it, when its sender may send it.
+   * @param target the user of the screen name
+   * @returns 200 when it is safe for all who are to get it, or why nobody gets it; undefined for a group of this server alone
+   */
+  message(group: ResourceId, message: MessageRecord, target?: UserId): Promise<StatusCode | undefined>;
+  /** A session joined. @returns 200, or why it may not: then it leaves again */
+  joined(group: ResourceId, session: SessionRecord, screenName: string): Promise<StatusCode>;
+  left(group: ResourceId, session: SessionRecord, why: 'left' | 'ended'): Promise<void>;
+  dissolved(group: ResourceId): Promise<void>;
+  /** A user here invites others at once. @returns the status for those who are not this server's to invite */
+  invite(
+    invitations: readonly InvitationRecord[],
+    inviter: SessionRecord,
+  ): Promise<ReadonlyMap<UserId, StatusCode>>;
+  /** @returns false when there was no such invitation without an answer */
+  cancel(invitation: InvitationRecord): Promise<boolean>;
+  /** A user here answered an invitation from elsewhere. */
+  answered(invitation: InvitationRecord, session: SessionRecord, accepted: boolean): Promise<void>;
+}
+
 export interface ImpsPorts {
   readonly users: UserDirectory;
   readonly router: MessageRouter;
   readonly presence: PresenceSource;
   readonly observer: SessionObserver;
+  readonly groups: GroupBridge;
   readonly pagers: readonly Pager[];
 }

@@ -11,6 +11,7 @@ import { PapPager } from './push/pap.js';
 import { Replies } from './replies.js';
 import { exportContacts, importContact, type ContactEntry } from './services/contact-import.js';
 import { replaceOwn } from './services/presence-store.js';
+import { outsideGroups, type OutsideGroups } from './services/outside-groups.js';
 import { presenceChanged } from './services/presence-subscriptions.js';
 import { sendSystemMessage, type SystemMessage } from './services/system-messages.js';
 import type { SmscState } from './sms/smsc-link.js';
@@ -42,6 +43,8 @@ export type IncomingMessage = Pick<MessageRecord, 'sender' | 'contentType' | 'co
     readonly session?: string;
     /** It is for this server's own phones of the user: the router is not asked. */
     readonly routed?: boolean;
+    /** A group, or a screen name of it, that the user gets it in. */
+    readonly recipient?: MessageRecord['recipient'];
   };
 
 /** The IMPS server as the rest of Parley sees it. */
@@ -78,6 +81,8 @@ export interface ImpsServer {
   importContact(entry: ContactEntry): Promise<boolean>;
   /** Contacts of all users in order of their addresses, after those of one user. */
   contacts(after?: UserId): AsyncIterable<ContactEntry>;
+  /** Groups in which users of another system are. */
+  readonly groups: OutsideGroups;
 }
 
 export interface ImpsConnections {
@@ -148,7 +153,7 @@ export function createImpsServer(options: ImpsServerOptions): ImpsServer {
         expiresAt: now + config.messages.defaultValidity * 1000,
         ...message,
         id: ids.next(),
-        recipient: { user },
+        recipient: message.recipient ?? { user },
         contentSize: message.contentBytes?.length ?? message.content.length,
         sessions: [],
       };
@@ -167,6 +172,7 @@ export function createImpsServer(options: ImpsServerOptions): ImpsServer {
       await presenceChanged(context, user, await replaceOwn(context, user, list));
     },
     sendSystemMessage: (user, message) => sendSystemMessage(context, user, message),
+    groups: outsideGroups(context),
     connections: () => ({ cir: cir.connections, smsc: sms?.state }),
     importContact: (entry) => importContact(context, entry),
     contacts: (after) => exportContacts(context, after),

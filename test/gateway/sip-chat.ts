@@ -1,6 +1,9 @@
 import { cpmServices } from '../../src/identity/cpm-services.js';
 import type { MsrpEndpoint } from '../../src/msrp/session/index.js';
 import { MsrpNegotiation, wholeMessages } from '../../src/msrp/session/index.js';
+import { RESOURCE_LISTS_TYPE } from '../../src/cpm/controlling/recipient-list.js';
+import { buildMultipart } from '../../src/sip/message/multipart.js';
+import { descriptionIn, FACTORY } from '../tools/group-party.js';
 import type { HeaderMap } from '../../src/sip/message/headers.js';
 import type { SipRequest, SipResponse } from '../../src/sip/message/message.js';
 import { ALICE, device, SESSION } from '../cpm/participating/session-world.js';
@@ -31,6 +34,8 @@ export const chat = (
 
 /** The end of a SIP device in a CPM session: its dialog over UDP, its MSRP over TCP. */
 export class SipChat {
+  /** What messages are answered with. */
+  status = 200;
   /** Whole messages that came, as message/cpim. */
   readonly heard: string[] = [];
   readonly #phone: Phone;
@@ -42,12 +47,13 @@ export class SipChat {
     const session = endpoint.createSession({
       receiver: wholeMessages(10_000_000, ({ octets }) => {
         this.heard.push(octets.toString());
-        return 200;
+        return this.status;
       }),
     });
     this.#media = new MsrpNegotiation(session, {
       acceptTypes: ['message/cpim'],
       acceptWrappedTypes: ['*'],
+      chatroom: ['nickname', 'private-messages'],
       behindNat: true,
     });
   }
@@ -59,6 +65,36 @@ export class SipChat {
   /** Invites somebody. @returns the final response; a 2xx is acknowledged and its description taken. */
   async invite(uri: string, headers: HeaderMap = {}): Promise<SipResponse> {
     this.#phone.send('INVITE', uri, { ...SESSION, ...headers }, this.#media.offer());
+    return this.#established();
+  }
+
+  /** Makes a group with these entries of the recipient list. */
+  async createGroup(entries: readonly string[], contribution: string): Promise<SipResponse> {
+    const list = entries.map((entry) => `<entry uri="${entry}" cp:copyControl="to"/>`).join('');
+    const { contentType, body } = buildMultipart([
+      { headers: { 'Content-Type': 'application/sdp' }, body: this.#media.offer() },
+      {
+        headers: { 'Content-Type': RESOURCE_LISTS_TYPE, 'Content-Disposition': 'recipient-list' },
+        body: `<resource-lists xmlns="urn:ietf:params:xml:ns:resource-lists" xmlns:cp="urn:ietf:params:xml:ns:copycontrol"><list>${list}</list></resource-lists>`,
+      },
+    ]);
+    this.#phone.send(
+      'INVITE',
+      FACTORY,
+      {
+        ...SESSION,
+        'P-Preferred-Service': cpmServices.groupSession,
+        Require: 'recipient-list-invite',
+        Subject: 'Trip planning',
+        'Contribution-ID': contribution,
+        'Content-Type': contentType,
+      },
+      body.toString(),
+    );
+    return this.#established();
+  }
+
+  async #established(): Promise<SipResponse> {
     const answer = await this.#phone.peer.response(200);
     if (answer.status !== 200) return answer;
     this.#inside = {
@@ -86,9 +122,18 @@ export class SipChat {
       200,
       { Contact: `<${this.#phone.contact}>`, 'Content-Type': 'application/sdp' },
       `tag-${this.#phone.user}`,
-      this.#media.answer(invite.body),
+      this.#media.answer(descriptionIn(invite)),
     );
     await this.#phone.peer.request('ACK');
+    this.#inside = {
+      uri: invite.contacts[0]!.uriText,
+      headers: {
+        Route: invite.headers.list('Record-Route'),
+        From: `${invite.get('To')};tag=tag-${this.#phone.user}`,
+        To: invite.get('From'),
+        'Call-ID': invite.callId,
+      },
+    };
     return invite;
   }
 
@@ -97,9 +142,14 @@ export class SipChat {
     return this.#media.session.send({ contentType, content: Buffer.from(cpim) }).sent;
   }
 
-  async bye(): Promise<SipResponse> {
+  async bye(reason?: string): Promise<SipResponse> {
     const { uri, headers } = this.#inside!;
-    return this.#phone.ask('BYE', uri, headers);
+    return this.#phone.ask('BYE', uri, { ...headers, Reason: reason });
+  }
+
+  /** Asks the focus for a nickname. @returns the status */
+  nickname(name: string): Promise<number> {
+    return this.#media.session.ask('NICKNAME', `Use-Nickname: "${name}"\r\n`);
   }
 
   /** The phone behind it, for what comes by SIP. */

@@ -103,6 +103,13 @@ export class Phones implements SessionObserver {
     throw new ParleyError('gateway-phone-away');
   }
 
+  /** The phone of an IMPS session. @throws ParleyError `gateway-phone-away` */
+  async ofSession(user: UserId, id: string): Promise<Phone> {
+    for await (const session of this.#options.imps().sessions(user))
+      if (session.id === id) return { session, device: await this.#options.devices.of(clientOf(session)) };
+    throw new ParleyError('gateway-phone-away');
+  }
+
   /** GRUU of the device that an IMPS session is; undefined without one. */
   async gruuOf(user: UserId, id: string): Promise<string | undefined> {
     const identity = await this.#options.identityOf(user);

@@ -1,4 +1,4 @@
-import type { UserId } from '../../imps/index.js';
+import type { ResourceId, UserId } from '../../imps/index.js';
 import { innermostCpim, type CpimHead } from '../../msrp/cpim/index.js';
 import { imdnRequestOf, type ImdnRequest } from '../../msrp/imdn.js';
 import { parseParams, unquote, type Params } from '../../sip/message/lexer.js';
@@ -24,6 +24,9 @@ export interface Envelope {
   readonly conversationId?: string | undefined;
   /** The open session that it came in: what becomes of it is told there. */
   readonly session?: string | undefined;
+  /** The group that it came in; with the screen name of the sender, and that of the phone when it is for it alone. */
+  readonly group?:
+    { readonly id: ResourceId; readonly screenName: string; readonly to?: string | undefined } | undefined;
 }
 
 /**

@@ -13,7 +13,6 @@ import {
   type StatusCode,
   type UserId,
 } from '../../imps/index.js';
-import { formatCpim, IMDN_NAMESPACE } from '../../msrp/cpim/index.js';
 import type { RegisteredDevices } from '../../reg-event/devices.js';
 import type { SipStack } from '../../sip/stack.js';
 import type { AddressMap } from '../addresses/address-map.js';
@@ -21,6 +20,7 @@ import { cspStatus } from '../status-map.js';
 import type { Traffic } from '../traffic.js';
 import { toMime } from './content.js';
 import type { Conversations } from './conversations.js';
+import { cpimOf } from './cpim.js';
 import { contributionId } from './identifiers.js';
 import { InFlight, type InFlightOptions, type Outgoing } from './in-flight.js';
 import type { LargeMessages } from '../sessions/large-messages.js';
@@ -124,16 +124,13 @@ export class ToCpm {
 
   async #compose(outgoing: Outgoing): Promise<Letter> {
     const { message, recipient, aor } = outgoing;
-    const mime = toMime(message);
     const from = await this.#sender(message);
     const id = contributionId(message.id, recipient);
-    const body = formatCpim({
-      from: { name: '', uri: from.uri },
-      to: [{ name: '', uri: aor }],
-      dateTime: new Date(message.sentAt).toISOString(),
-      namespaces: { imdn: { uri: IMDN_NAMESPACE, fields: imdnFields(id, message) } },
-      mime: [['Content-Type', mime.type]],
-      content: mime.octets,
+    const body = cpimOf(message, {
+      id,
+      from: from.uri,
+      to: aor,
+      asks: message.deliveryReport ? 'positive-delivery, negative-delivery' : undefined,
     });
     const conversation = await this.#options.conversations.of(message.sender.user!, from.uri, aor);
     return { ...outgoing, from, id, conversationId: conversation, body };
@@ -274,11 +271,4 @@ function failureNotice(message: MessageRecord, recipient: UserId, status: Status
     contentType: 'text/plain',
     content: `[Not delivered: ${statusTitles[status]} (${status}). Sent ${sentAt}]`,
   };
-}
-
-function imdnFields(id: string, message: MessageRecord): readonly [string, string][] {
-  const fields: [string, string][] = [['Message-ID', id]];
-  if (message.deliveryReport)
-    fields.push(['Disposition-Notification', 'positive-delivery, negative-delivery']);
-  return fields;
 }

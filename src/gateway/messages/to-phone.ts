@@ -131,7 +131,7 @@ export class ToPhone {
 
   /** @param phone whose capabilities decide on the content; any is taken when it is undefined */
   async #record(
-    { sender, sentAt: date, expires, conversationId, session }: Envelope,
+    { sender, sentAt: date, expires, conversationId, session, group }: Envelope,
     { content, head, asked, id }: Incoming,
     user: UserId,
     phone: SessionRecord | undefined,
@@ -153,7 +153,8 @@ export class ToPhone {
     await conversations.heard(user, sender.uri, conversationId);
     return {
       ...converted,
-      sender: { user: sender.wv },
+      sender: { user: sender.wv, ...(group ? { group: group.id, screenName: group.screenName } : {}) },
+      ...(group ? { recipient: { group: group.id, screenName: group.to } } : {}),
       deliveryReport: note.positive || note.negative,
       sentAt,
       origin: { key: originKey(sender.uri, id), note: JSON.stringify(note) },

@@ -42,15 +42,18 @@ export class Admission {
    */
   async admit(request: SipRequest, { session }: Phone): Promise<InvitationKind> {
     const kind = kindOf(request);
-    if (kind === 'group' || !takesMessages(session)) throw new ParleyError('gateway-session-refused');
+    if (!takesMessages(session)) throw new ParleyError('gateway-session-refused');
     const size = announcedSize(msrpOffer(request)) ?? 0;
     if (size > this.#options.messageBytes) throw new ParleyError('cpm-size-exceeded');
     const identity = await this.#options.identityOf(session.user);
     const set = identity === undefined ? undefined : await this.#options.setOf(identity);
     if (identity === undefined || set === undefined) throw new ParleyError('gateway-phone-away');
     const { phoneSessions } = await this.#options.policies.of(set);
-    if (kind === 'session' && phoneSessions === 'refuse') throw new ParleyError('gateway-session-refused');
-    if ((kind === 'session' && phoneSessions === 'accept') || namesDevice(request)) return kind;
+    if (kind !== 'large-message' && phoneSessions === 'refuse')
+      throw new ParleyError('gateway-session-refused');
+    // a group asks the phone, which does not take it from other devices before it has answered
+    if (kind === 'group' || namesDevice(request)) return kind;
+    if (kind === 'session' && phoneSessions === 'accept') return kind;
     const service = kind === 'session' ? cpmServices.session : cpmServices.largeMessage;
     if (await this.#hasOther(identity, service)) throw new ParleyError('gateway-session-elsewhere');
     return kind;

@@ -1,9 +1,9 @@
 import { ParleyError } from '../../base/errors.js';
 import { readParts } from '../../cpm/controlling/invitation.js';
 import type { UserId } from '../../imps/index.js';
-import type { MsrpNegotiation } from '../../msrp/session/index.js';
 import type { Dialog, ServerRequest, ServerResponse } from '../../sip/stack.js';
 import type { InvitationKind } from './admission.js';
+import type { PhoneMedia } from './phone-media.js';
 
 /** The user at the other end. */
 export interface Peer {
@@ -28,12 +28,14 @@ export class OpenSession {
   readonly dialog: Dialog;
   /** Milliseconds since the epoch of the last message, either way. */
   lastAt: number;
-  readonly #media: MsrpNegotiation;
+  /** Contribution-ID of its invitation, by which a group may take its place. */
+  readonly contributionId: string | undefined;
+  readonly #media: PhoneMedia;
 
   constructor(options: {
     readonly kind: InvitationKind;
     readonly dialog: Dialog;
-    readonly media: MsrpNegotiation;
+    readonly media: PhoneMedia;
     readonly phone: string;
     readonly peer: Peer;
     readonly now: number;
@@ -43,18 +45,17 @@ export class OpenSession {
     this.id = `${dialog.callId}\t${dialog.localTag}`;
     this.dialog = dialog;
     this.#media = media;
+    this.contributionId = dialog.request.get('Contribution-ID');
     this.phone = phone;
     this.peer = peer;
     this.lastAt = now;
-    dialog.onRequest((request, response) => this.#request(request, response));
+    dialog.onRequest((request, response) => answerInDialog(media, request, response));
   }
 
   /** Sends message/cpim. @returns the status of the peer's answer (RFC 4975 §10), 481 when the session is over */
   async send(octets: Uint8Array, now: number): Promise<number> {
-    const { session } = this.#media;
-    if (session.isClosed) return 481;
     this.lastAt = now;
-    return session.send({ contentType: 'message/cpim', content: octets }).sent;
+    return this.#media.send(octets);
   }
 
   /** Ends it from our side. @param reason value of Reason (RFC 3326) */
@@ -64,30 +65,31 @@ export class OpenSession {
 
   /** The dialog is over. */
   close(): void {
-    this.#media.session.close();
+    this.#media.close();
   }
+}
 
-  #request(request: ServerRequest, response: ServerResponse): void {
-    switch (request.method) {
-      case 'INVITE':
-      case 'UPDATE':
-        this.#renegotiate(request, response);
-        return;
-      case 'OPTIONS':
-        response.send(200, { headers: { Allow: DIALOG_METHODS } });
-        return;
-      default:
-        throw new ParleyError('gateway-method', request.method);
-    }
+/** Answers a request of the other side inside a dialog of a phone. @throws ParleyError `gateway-method`, `msrp-sdp-*` */
+export function answerInDialog(media: PhoneMedia, request: ServerRequest, response: ServerResponse): void {
+  switch (request.method) {
+    case 'INVITE':
+    case 'UPDATE':
+      renegotiate(media, request, response);
+      return;
+    case 'OPTIONS':
+      response.send(200, { headers: { Allow: DIALOG_METHODS } });
+      return;
+    default:
+      throw new ParleyError('gateway-method', request.method);
   }
+}
 
-  #renegotiate(request: ServerRequest, response: ServerResponse): void {
-    const { description } = readParts(request);
-    if (description) this.#media.answer(description);
-    const body = description || request.method === 'INVITE' ? this.#media.description : undefined;
-    response.send(200, {
-      headers: { Allow: DIALOG_METHODS, ...(body ? { 'Content-Type': 'application/sdp' } : {}) },
-      ...(body ? { body } : {}),
-    });
-  }
+function renegotiate({ negotiation }: PhoneMedia, request: ServerRequest, response: ServerResponse): void {
+  const { description } = readParts(request);
+  if (description) negotiation.answer(description);
+  const body = description || request.method === 'INVITE' ? negotiation.description : undefined;
+  response.send(200, {
+    headers: { Allow: DIALOG_METHODS, ...(body ? { 'Content-Type': 'application/sdp' } : {}) },
+    ...(body ? { body } : {}),
+  });
 }

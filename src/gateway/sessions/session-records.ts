@@ -1,3 +1,4 @@
+import type { ResourceId } from '../../imps/index.js';
 import type { Dialog, SipStack } from '../../sip/stack.js';
 import { table, type Store } from '../../store/store.js';
 
@@ -13,6 +14,15 @@ export interface DialogRecord {
   readonly routeSet: readonly string[];
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
+  /** The phone in the group whose focus is the other side; it comes back after the end. */
+  readonly member?: GroupMember | undefined;
+}
+
+/** A phone in a group. */
+export interface GroupMember {
+  readonly group: ResourceId;
+  /** Session-ID of its IMPS session. */
+  readonly session: string;
 }
 
 const dialogs = table<DialogRecord>('gateway-dialogs');
@@ -38,7 +48,7 @@ export class SessionRecords {
     this.#options = options;
   }
 
-  async started(dialog: Dialog): Promise<void> {
+  async started(dialog: Dialog, member?: GroupMember): Promise<void> {
     const { store, holder } = this.#options;
     const value: DialogRecord = {
       holder,
@@ -48,6 +58,7 @@ export class SessionRecords {
       remoteTarget: dialog.remoteTarget,
       routeSet: dialog.routeSet,
       startedAt: this.#options.now(),
+      member: member && { group: member.group, session: member.session },
     };
     await store.update(dialogs, keyOf(dialog), () => ({ kind: 'put', value, result: undefined }));
   }
@@ -59,23 +70,23 @@ export class SessionRecords {
   /**
    * Ends the sessions of processes that are gone. Several nodes that do so at once do no harm: the second BYE gets 481.
    * @param age milliseconds that a session has at least: a process that has just started may not be known yet.
-   * @returns how many there were
+   * @returns the phones that were in groups
    */
-  async endOrphans(age: number): Promise<number> {
+  async endOrphans(age: number): Promise<readonly GroupMember[]> {
     const { store, holder } = this.#options;
     const isGone = ({ holder: other, startedAt }: DialogRecord): boolean =>
       other !== holder && !this.#options.isAlive(other) && this.#options.now() - startedAt >= age;
-    let count = 0;
+    const members: GroupMember[] = [];
     const running = new Set<Promise<void>>();
     for await (const { key, value } of store.scan(dialogs)) {
       if (!isGone(value)) continue;
-      count++;
+      if (value.member) members.push(value.member);
       const one = this.#end(key, value).finally(() => running.delete(one));
       running.add(one);
       if (running.size >= AT_ONCE) await Promise.race(running);
     }
     await Promise.all(running);
-    return count;
+    return members;
   }
 
   async #end(key: string, record: DialogRecord): Promise<void> {

@@ -5,20 +5,16 @@ import type { Trail } from '../../base/trail.js';
 import { readParts } from '../../cpm/controlling/invitation.js';
 import { cpmServices } from '../../identity/cpm-services.js';
 import { ICSI_REF, referenceValue } from '../../identity/feature-tags.js';
-import {
-  MsrpNegotiation,
-  wholeMessages,
-  type MsrpEndpoint,
-  type WholeMessage,
-} from '../../msrp/session/index.js';
+import type { MsrpEndpoint, WholeMessage } from '../../msrp/session/index.js';
 import type { SipRequest } from '../../sip/message/message.js';
 import type { Dialog, ServerRequest, ServerResponse, SipStack } from '../../sip/stack.js';
 import type { Phone } from '../devices/phones.js';
 import { readIncoming, type Envelope } from '../messages/incoming.js';
 import type { ToPhone } from '../messages/to-phone.js';
 import { msrpStatus, sipStatus } from '../status-map.js';
-import type { Admission, InvitationKind } from './admission.js';
+import type { InvitationKind } from './admission.js';
 import { DIALOG_METHODS, OpenSession, type Peer } from './open-session.js';
+import { PhoneMedia } from './phone-media.js';
 import type { SessionRecords } from './session-records.js';
 
 export interface SessionsOptions {
@@ -27,7 +23,6 @@ export interface SessionsOptions {
   readonly trail: Trail;
   readonly log: Logger;
   readonly msrp: MsrpEndpoint;
-  readonly admission: Admission;
   readonly records: SessionRecords;
   readonly toPhone: ToPhone;
   /** Octets of one message. */
@@ -61,12 +56,15 @@ export class Sessions {
   }
 
   /**
-   * Answers an invitation for a phone as its user wishes.
-   * @throws ParleyError as {@link Admission.admit}; `gateway-session-anonymous`, `gateway-session-limit`, `msrp-sdp-*`, `msrp-limit`
+   * Answers an invitation that a phone takes.
+   * @throws ParleyError `gateway-session-anonymous`, `gateway-session-limit`, `msrp-sdp-*`, `msrp-limit`
    */
-  async invited(request: ServerRequest, response: ServerResponse, phone: Phone): Promise<void> {
-    const { session } = phone;
-    const kind = await this.#options.admission.admit(request, phone);
+  async invited(
+    request: ServerRequest,
+    response: ServerResponse,
+    { session }: Phone,
+    kind: InvitationKind,
+  ): Promise<void> {
     const peer = await this.#peerOf(request, kind);
     const answering = this.#answering.get(session.id) ?? 0;
     if (this.#of(session.id).length + answering >= this.#options.perPhone)
@@ -86,6 +84,11 @@ export class Sessions {
     return this.#of(phone)
       .reverse()
       .find(({ kind, peer }) => kind === 'session' && peer.key === key);
+  }
+
+  /** The session of a phone that an invitation of that user to a group names (Session-Replaces). */
+  replaced(phone: string, contributionId: string, key: string): OpenSession | undefined {
+    return this.#of(phone).find((open) => open.contributionId === contributionId && open.peer.key === key);
   }
 
   /** Sends message/cpim in an open session. @returns whether the peer has it */
@@ -136,32 +139,19 @@ export class Sessions {
   ): Promise<void> {
     const { stack, msrp, clock, messageBytes, records } = this.#options;
     const { description } = readParts(request);
-    const answered: { open?: OpenSession } = {};
-    let before: Promise<unknown> = Promise.resolve();
-    const session = msrp.createSession({
+    const media = new PhoneMedia(msrp, {
       subject: request.uri,
-      receiver: wholeMessages(messageBytes, (message) => {
-        // one after the other, in the order in which they came
-        const taken = before.then(() => (answered.open ? this.#take(answered.open, request, message) : 481));
-        before = taken.catch(() => undefined);
-        return taken;
-      }),
-      events: {
-        lost: () => {
-          if (answered.open)
-            this.#end(answered.open, 'media-lost', 'SIP;cause=480;text="No MSRP connection"');
-        },
+      messageBytes,
+      profile: {
+        acceptTypes: ['message/cpim', 'text/plain', 'application/im-iscomposing+xml'],
+        acceptWrappedTypes: ['*'],
+        ...(about.kind === 'large-message' ? { direction: 'recvonly' as const } : {}),
       },
-    });
-    const media = new MsrpNegotiation(session, {
-      acceptTypes: ['message/cpim', 'text/plain', 'application/im-iscomposing+xml'],
-      acceptWrappedTypes: ['*'],
-      maxSize: messageBytes,
-      ...(about.kind === 'large-message' ? { direction: 'recvonly' as const } : {}),
     });
     let dialog: Dialog;
     try {
-      const body = description ? media.answer(description) : media.offer();
+      const { negotiation } = media;
+      const body = description ? negotiation.answer(description) : negotiation.offer();
       dialog = await stack.createUAS(request, response, {
         headers: {
           Contact: `<${request.uri}>;${ICSI_REF}="${referenceValue([serviceOf(about.kind)])}"`,
@@ -171,11 +161,14 @@ export class Sessions {
         body,
       });
     } catch (error) {
-      session.close();
+      media.close();
       throw error;
     }
     const open = new OpenSession({ ...about, dialog, media, now: clock.now() });
-    answered.open = open;
+    media.listen({
+      message: (message) => this.#take(open, request, message),
+      lost: () => this.#end(open, 'media-lost', 'SIP;cause=480;text="No MSRP connection"'),
+    });
     if (!description) this.#awaitAnswer(open, media);
     this.#adopt(open);
     await records.started(dialog);
@@ -184,10 +177,10 @@ export class Sessions {
   }
 
   /** Our offer went out in the 2xx; the ACK has the answer (RFC 3261 §13.2.1). */
-  #awaitAnswer(open: OpenSession, media: MsrpNegotiation): void {
+  #awaitAnswer(open: OpenSession, { negotiation }: PhoneMedia): void {
     open.dialog.onAck((ack) => {
       try {
-        media.accept(ack.body);
+        negotiation.accept(ack.body);
       } catch (error) {
         if (!(error instanceof ParleyError)) throw error;
         this.#end(open, error.code, 'SIP;cause=488;text="Not Acceptable Here"');

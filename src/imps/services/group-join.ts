@@ -80,7 +80,7 @@ function admit(context: ImpsContext, group: GroupRecord, user: UserId, age: numb
 }
 
 /** A wanted name that another has is refused; without a wish the user part is taken, numbered if it must be. */
-function pickScreenName(group: GroupRecord, user: UserId, wanted: string | undefined): string {
+export function pickScreenName(group: GroupRecord, user: UserId, wanted: string | undefined): string {
   const taken = new Set(
     joinedOf(group).flatMap(([other, { screenName }]) => (other === user ? [] : [screenName])),
   );
@@ -99,6 +99,11 @@ export const joinGroup: Handler = async (context, { session, version, primitive 
   const own = readOwnProperties(child(primitive, 'OwnProperties'));
   const notices = flagOf(primitive, 'SubscribeNotification') ?? false;
   const { group, joined } = await join(context, session, id, screenNameOf(primitive), notices, own);
+  const outside = await context.ports.groups.joined(id, session, joined.screenName);
+  if (outside !== 200) {
+    await leave(context, session.id, session.user, id);
+    throw new CspRefusal(outside);
+  }
   const wantsList = flagOf(primitive, 'JoinedRequest') ?? false;
   return element(
     'JoinGroup-Response',
@@ -132,6 +137,7 @@ async function leave(context: ImpsContext, session: string, user: UserId, id: Re
 export const leaveGroup: Handler = async (context, { session, primitive }) => {
   const id = groupId(context, primitive);
   if (!(await leave(context, session.id, session.user, id))) throw new CspRefusal(808);
+  await context.ports.groups.left(id, session, 'left');
   return element('LeaveGroup-Response', element('GroupID', id), result(200));
 };
 
@@ -175,6 +181,7 @@ export async function leaveAllGroups(context: ImpsContext, session: SessionRecor
   for await (const { value } of context.store.scan(joinedGroups, { prefix: keyOf(session.id, '') })) {
     try {
       await leave(context, session.id, session.user, value.group);
+      await context.ports.groups.left(value.group, session, 'ended');
     } catch (error) {
       if (!(error instanceof CspRefusal)) throw error; // 800: the group went before
     }

@@ -36,7 +36,7 @@ export async function groupAudience(
   return { sender, members };
 }
 
-/** Who gets a private message to a screen name of a group. */
+/** Who gets a private message to a screen name of a group; one who is elsewhere, or away, has no sessions. */
 export async function whisperTarget(
   context: ImpsContext,
   id: ResourceId,
@@ -55,5 +55,5 @@ export async function whisperTarget(
   const sender: Party = { user: from, group: id, screenName: own.screenName };
   if (!(await allows(context, user, sender))) return 532;
   const sessions = await living(context, joined);
-  return sessions.length > 0 ? { sender, user, sessions } : 533;
+  return { sender, user, sessions };
 }

@@ -76,6 +76,7 @@ export const deleteGroup: Handler = async (context, { session, primitive }) => {
     return { value: undefined, result: group };
   });
   await dissolve(context, gone, session.id);
+  await context.ports.groups.dissolved(gone.id);
   return status(200);
 };
 

@@ -1,5 +1,5 @@
 import { table } from '../../store/store.js';
-import { parseUserId, type UserId } from '../address/wv-address.js';
+import { parseResourceId, parseUserId, type UserId } from '../address/wv-address.js';
 import { child, childrenOf, element, flagOf, numberOf, textOf, type Element } from '../codec/element.js';
 import type { Handler, ImpsContext } from '../context.js';
 import { keepForUser } from '../delivery/courier.js';
@@ -12,12 +12,14 @@ import { notifyTypes } from './general-notifications.js';
 import { acceptInvitation } from './group-invitations.js';
 
 /** An invitation without an answer. By invitee, Invite-ID and inviter, since the inviter makes the ID. */
-interface InvitationRecord {
+export interface InvitationRecord {
   readonly inviter: UserId;
   readonly invitee: UserId;
   readonly id: string;
   readonly type: string;
   readonly group?: string | undefined;
+  /** From somebody elsewhere, who is told of the answer there. */
+  readonly outside?: boolean | undefined;
 }
 
 export const invitations = table<InvitationRecord>('imps-invitations');
@@ -87,21 +89,23 @@ export const inviteRequest: Handler = async (context, { session, version, primit
   const id = inviteId(primitive);
   const type = checkType(primitive, version);
   const failures = new Failures();
-  let done = 0;
+  const wanted: InvitationRecord[] = [];
   for (const invitee of recipientsOf(context, primitive, failures)) {
     if (!(await exists(context, invitee))) failures.add(531, element('UserID', invitee));
     else if (!(await allows(context, invitee, { user: session.user })))
       failures.add(532, element('UserID', invitee));
     else {
-      await invite(context, session, primitive, {
-        inviter: session.user,
-        invitee,
-        id,
-        type,
-        group: textOf(primitive, 'GroupID'),
-      });
-      done++;
+      const group = parseResourceId(textOf(primitive, 'GroupID'), context.config.domain);
+      wanted.push({ inviter: session.user, invitee, id, type, group });
     }
+  }
+  const outside = await context.ports.groups.invite(wanted, session);
+  let done = 0;
+  for (const record of wanted) {
+    const code = outside.get(record.invitee);
+    if (code === undefined) await invite(context, session, primitive, record);
+    if (code === undefined || code === 200) done++;
+    else failures.add(code, element('UserID', record.invitee));
   }
   const details = failures.details();
   return status(codeFor(done, details), details);
@@ -120,17 +124,75 @@ async function invite(
     deadline: context.clock.now() + validity * 1000,
     result: undefined,
   }));
-  await toUser(context, record.invitee, (version) =>
+  await sendInvitation(context, record, (version) => passing(primitive, version));
+}
+
+const sendInvitation = (
+  context: ImpsContext,
+  { id, type, inviter, invitee }: InvitationRecord,
+  more: (version: CspVersion) => readonly Element[],
+): Promise<void> =>
+  toUser(context, invitee, (version) =>
     element(
       'InviteUser-Request',
-      element('InviteID', record.id),
-      element('InviteType', record.type),
-      userElement('Sender', session.user),
-      version === '1.3' ? userElement('Recipient', record.invitee) : undefined,
-      passing(primitive, version),
+      element('InviteID', id),
+      element('InviteType', type),
+      userElement('Sender', inviter),
+      version === '1.3' ? userElement('Recipient', invitee) : undefined,
+      [...more(version)],
+    ),
+  );
+
+/** Invites a user of this server for somebody elsewhere. */
+export async function inviteFor(
+  context: ImpsContext,
+  invitation: InvitationRecord,
+  more: readonly Element[],
+): Promise<void> {
+  const value = { ...invitation, outside: true };
+  await context.store.update(invitations, keyOf(value.invitee, value.id, value.inviter), () => ({
+    kind: 'put',
+    value,
+    deadline: context.clock.now() + DEFAULT_VALIDITY * 1000,
+    result: undefined,
+  }));
+  await sendInvitation(context, value, () => more);
+}
+
+/** Takes an invitation from elsewhere back; one that was answered is no more. */
+export async function cancelFor(
+  context: ImpsContext,
+  { id, inviter, invitee }: InvitationRecord,
+): Promise<void> {
+  const had = await context.store.update(invitations, keyOf(invitee, id, inviter), (current) =>
+    current ? { kind: 'remove', result: true } : { kind: 'keep', result: false },
+  );
+  if (!had) return;
+  await toUser(context, invitee, (version) =>
+    element(
+      'CancelInviteUser-Request',
+      element('InviteID', id),
+      userElement('Sender', inviter),
+      version === '1.3' ? userElement('Recipient', invitee) : undefined,
     ),
   );
 }
+
+/** Tells who invited a user elsewhere what that one answered. */
+export const tellInviter = (
+  context: ImpsContext,
+  { id, inviter, invitee }: InvitationRecord,
+  accepted: boolean,
+): Promise<void> =>
+  toUser(context, inviter, (version) =>
+    element(
+      'Invite-Response',
+      element('InviteID', id),
+      element('Acceptance', accepted),
+      userElement('Sender', invitee),
+      version === '1.3' ? userElement('Recipient', inviter) : undefined,
+    ),
+  );
 
 /** What a recipient of that version knows of the elements that are passed on. */
 const passing = (primitive: Element, version: CspVersion): Element[] =>
@@ -166,6 +228,10 @@ export const inviteUserResponse: Handler = async (context, { session, primitive 
   );
   if (accepted) await acceptInvitation(context, value.group, value.type, session.user);
   await context.store.update(invitations, key, () => ({ kind: 'remove', result: undefined }));
+  if (value.outside) {
+    await context.ports.groups.answered(value, session, accepted);
+    return status(200);
+  }
   const note = textOf(primitive, 'ResponseNote');
   await toUser(context, value.inviter, (version) =>
     element(
@@ -193,6 +259,10 @@ export const cancelInvite: Handler = async (context, { session, primitive }) => 
     const had = await context.store.update(invitations, keyOf(invitee, id, session.user), (current) =>
       current ? { kind: 'remove', result: true } : { kind: 'keep', result: false },
     );
+    if (!had && (await context.ports.groups.cancel({ inviter: session.user, invitee, id, type: 'GR' }))) {
+      done++;
+      continue;
+    }
     if (!had) {
       failures.add(423, element('UserID', invitee));
       continue;

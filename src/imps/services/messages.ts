@@ -81,6 +81,8 @@ async function sendToOne(
         recipient: { group: resource },
         deliveryReport: false,
       };
+      const outside = await context.ports.groups.message(resource, message);
+      if (outside !== undefined) return outside;
       for (const { user: member, sessions } of audience.members)
         await deliver(context, member, message, sessions);
       return 200;
@@ -91,6 +93,9 @@ async function sendToOne(
       if (typeof target === 'number') return target;
       const recipient = { group: resource, screenName: to.screenName };
       const message = { ...draft, sender: target.sender, recipient };
+      const outside = await context.ports.groups.message(resource, message, target.user);
+      if (outside !== undefined) return outside;
+      if (target.sessions.length === 0) return 533;
       await deliver(context, target.user, message, target.sessions);
       return 200;
     }

@@ -158,6 +158,19 @@ export class MsrpSession implements ConnectionUser {
     if (source) this.#connection.holdWhileCrowded(source);
   }
 
+  /**
+   * Sends a request of another method without content, as NICKNAME (RFC 7701 §7), once the peer is connected.
+   * @param fields whole lines, each with CRLF.
+   * @returns the status of its answer, 408 without one, 481 when the peer is not connected
+   */
+  ask(method: string, fields: string): Promise<number> {
+    const [connection, to] = [this.#connection, this.#peerPath];
+    if (!connection || to === undefined) return Promise.resolve(481);
+    return new Promise((resolve) =>
+      connection.request(method, to, this.uri.text, fields, { answered: resolve }),
+    );
+  }
+
   /** Hands all traffic to somebody else from now on; what was under way in our own hands ends. */
   handOver(traffic: SessionTraffic): void {
     this.#traffic.close();

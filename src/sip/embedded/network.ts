@@ -25,6 +25,8 @@ export interface NetworkOptions extends Omit<TransactionLayerOptions, 'transport
   readonly advertise?: string;
   /** Named by the flows of this process; random when absent. */
   readonly instance?: string;
+  /** Domains that this server answers for: what goes there stays here, whatever the name servers say (RFC 3261 §16.5). */
+  readonly ownDomains?: readonly string[];
   /** The system's name servers when absent. */
   readonly dns?: Dns;
 }
@@ -42,6 +44,7 @@ export class Network implements Wire {
   onFlowClosed: (flow: string) => void = () => {};
   readonly #transports: Transports;
   readonly #resolver: Resolver;
+  readonly #ownDomains: ReadonlySet<string>;
 
   constructor(options: NetworkOptions) {
     const { listen, clock, dns = new DnsResolver(DNS_PATIENCE) } = options;
@@ -49,6 +52,7 @@ export class Network implements Wire {
     this.transactions = createTransactionLayer({ ...options, transports: this.#transports });
     this.#transports.onFlowClosed((flow) => this.onFlowClosed(flow));
     const canSend: Transports['canSend'] = (protocol, family) => this.#transports.canSend(protocol, family);
+    this.#ownDomains = new Set(options.ownDomains);
     this.#resolver = new Resolver({ dns, clock, canSend });
   }
 
@@ -70,7 +74,19 @@ export class Network implements Wire {
   }
 
   resolve(uri: SipUri, secure = false): readonly NextHop[] | Promise<readonly NextHop[]> {
-    return this.#resolver.resolve(uri, secure);
+    const own = secure ? undefined : this.#ownHop(uri);
+    return own ? [own] : this.#resolver.resolve(uri, secure);
+  }
+
+  #ownHop(uri: SipUri): NextHop | undefined {
+    if (uri.port !== undefined || !this.#ownDomains.has(uri.host)) return undefined;
+    const wanted = uri.param('transport')?.toLowerCase();
+    const listener = this.listeners.find(({ protocol }) =>
+      wanted ? protocol === wanted : protocol === 'udp' || protocol === 'tcp',
+    );
+    if (!listener) return undefined;
+    const { protocol, address, port } = listener;
+    return { protocol, address: loopbackOf[address] ?? address, port };
   }
 
   hopOfFlow(flow: string): NextHop | undefined {
@@ -87,3 +103,6 @@ export class Network implements Wire {
     return this.#transports.trouble;
   }
 }
+
+/** Where a listener on all addresses is reached from here. */
+const loopbackOf: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };

@@ -1,0 +1,250 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { child, element, textOf, type Element } from '../../src/imps/codec/element.js';
+import { codeOf, detailsOf, type Phone } from '../imps/tools/phone.js';
+import { chat, cpmDevice, SipChat } from './sip-chat.js';
+import { GatewayWorld, until } from './world.js';
+
+let world: GatewayWorld;
+afterEach(() => world.close());
+
+const start = async (): Promise<void> => {
+  world = await GatewayWorld.start({ sip: { overloadDelay: 60_000 } });
+};
+const device = (number: number): string => cpmDevice.replace('111111', String(number).repeat(6));
+const sip = async (user: string, number: number): Promise<SipChat> =>
+  SipChat.of(await world.sip(user, device(number)));
+
+/** The next primitive of a name, with a text in it, that the server sends to a phone; all are acknowledged. */
+const next = (phone: Phone, name: string, text = ''): Promise<Element> =>
+  until(async () =>
+    (await phone.drain()).find(
+      (primitive) => primitive.name === name && JSON.stringify(primitive).includes(text),
+    ),
+  );
+
+const join = (group: string, screenName: string): Element =>
+  element(
+    'JoinGroup-Request',
+    element('GroupID', group),
+    element('ScreenName', element('SName', screenName), element('GroupID', group)),
+    element('JoinedRequest', true),
+    element('SubscribeNotification', true),
+  );
+const toGroup = (text: string, recipient: Element): Element =>
+  element(
+    'SendMessage-Request',
+    element('DeliveryReport', false),
+    element(
+      'MessageInfo',
+      element('ContentType', 'text/plain'),
+      element('ContentSize', text.length),
+      element('Recipient', recipient),
+    ),
+    element('ContentData', text),
+  );
+const everybody = (group: string): Element => element('Group', element('GroupID', group));
+const privately = (group: string, name: string): Element =>
+  element('Group', element('ScreenName', element('SName', name), element('GroupID', group)));
+const sname = (primitive: Element): string | undefined => {
+  const group = child(child(child(primitive, 'MessageInfo'), 'Sender'), 'Group');
+  return textOf(child(group, 'ScreenName'), 'SName');
+};
+
+describe('a phone whose session a CPM user extends to a group', () => {
+  it('follows into the group, and is in it with both others', async () => {
+    await start();
+    const bob = await sip('bob', 1);
+    const carol = await sip('carol', 2);
+    const alice = await world.loggedIn('alice');
+    expect((await bob.invite('sip:alice@ims.test', { 'Contribution-ID': 'one-to-one' })).status).toBe(200);
+    expect(await bob.say(chat('m-1', 'hello', { asks: '' }))).toBe(200);
+    expect(await alice.messages()).toEqual(['hello']);
+
+    const group = await sip('bob', 3);
+    const created = group.createGroup(
+      ['sip:alice@ims.test;method=INVITE?Session-Replaces=one-to-one', 'sip:carol@ims.test'],
+      'group-1',
+    );
+    const [invitation, , bye] = await Promise.all([
+      next(alice, 'InviteUser-Request'),
+      carol.answer(),
+      bob.phone.answer('BYE', 200),
+      created,
+    ]);
+    expect(bye.get('Reason')).toContain('Session replaced');
+    const id = textOf(invitation, 'GroupID')!;
+    expect(textOf(child(child(invitation, 'Sender'), 'User'), 'UserID')).toBe('wv:bob@ims.test');
+    expect((await alice.request(join(id, 'Alice'))).name).toBe('JoinGroup-Response');
+
+    expect(await group.say(chat('g-1', 'all together', { asks: '' }))).toBe(200);
+    const heard = await next(alice, 'NewMessage');
+    expect([textOf(heard, 'ContentData'), sname(heard)]).toEqual(['all together', 'bob']);
+    expect(codeOf(await alice.request(toGroup('here', everybody(id))))).toBe(200);
+    await until(
+      () => [group, carol].every(({ heard: all }) => all.some((text) => text.endsWith('here'))) || undefined,
+    );
+
+    expect(await carol.nickname('Caz')).toBe(200);
+    await until(async () => {
+      const members = await alice.request(element('GetJoinedUsers-Request', element('GroupID', id)));
+      return JSON.stringify(members).includes('Caz') || undefined;
+    });
+    expect(codeOf(await alice.request(toGroup('psst', privately(id, 'Caz'))))).toBe(200);
+    await until(() => carol.heard.some((text) => text.endsWith('psst')) || undefined);
+    expect(group.heard.some((text) => text.endsWith('psst'))).toBe(false);
+
+    expect((await carol.bye('SIP;cause=200;text="Call completed"')).status).toBe(200);
+    await next(alice, 'GroupChangeNotice', '"Left"');
+    await alice.request(element('LeaveGroup-Request', element('GroupID', id)));
+    expect(detailsOf(await alice.request(toGroup('gone', everybody(id))))).toEqual([`808 ${id}`]);
+    expect(await group.say(chat('g-2', 'who is there', { asks: '' }))).toBe(200);
+    expect(await alice.messages()).toEqual([]);
+  });
+});
+
+describe('a phone that a CPM user invites to a group', () => {
+  it('is asked, and hears when the invitation is taken back', async () => {
+    await start();
+    const bob = await sip('bob', 1);
+    const carol = await sip('carol', 2);
+    const alice = await world.loggedIn('alice');
+    const created = bob.createGroup(['sip:alice@ims.test', 'sip:carol@ims.test'], 'group-1');
+    const invitation = await next(alice, 'InviteUser-Request');
+    expect(textOf(invitation, 'InviteNote')).toBe('Trip planning');
+    await carol.answer();
+    const { contacts } = await created;
+    await bob.phone.ask('REFER', contacts[0]!.uriText, {
+      'Refer-To': '<sip:alice@ims.test;method=BYE>',
+      'Refer-Sub': 'false',
+    });
+    const cancelled = await next(alice, 'CancelInviteUser-Request');
+    expect(textOf(cancelled, 'InviteID')).toBe(textOf(invitation, 'InviteID'));
+  });
+
+  it('declines, or accepts and joins', async () => {
+    await start();
+    const bob = await sip('bob', 1);
+    const alice = await world.loggedIn('alice');
+    const answer = (invitation: Element, accepted: boolean): Element =>
+      element(
+        'InviteUser-Response',
+        element('InviteID', textOf(invitation, 'InviteID')),
+        element('Acceptance', accepted),
+      );
+    const [declined] = await Promise.all([
+      bob.createGroup(['sip:alice@ims.test'], 'group-1'),
+      next(alice, 'InviteUser-Request').then((invitation) => alice.request(answer(invitation, false))),
+    ]);
+    expect(declined.status).toBe(603);
+    const again = await sip('bob', 3);
+    const [accepted, group] = await Promise.all([
+      again.createGroup(['sip:alice@ims.test'], 'group-2'),
+      next(alice, 'InviteUser-Request').then(async (invitation) => {
+        await alice.request(answer(invitation, true));
+        return textOf(invitation, 'GroupID')!;
+      }),
+    ]);
+    expect(accepted.status).toBe(200);
+    expect((await alice.request(join(group, 'Alice'))).name).toBe('JoinGroup-Response');
+    expect(codeOf(await alice.request(toGroup('here', everybody(group))))).toBe(200);
+    await until(() => again.heard.some((text) => text.endsWith('here')) || undefined);
+  });
+});
+
+describe('a group of phones', () => {
+  const create = (group: string): Element =>
+    element(
+      'CreateGroup-Request',
+      element('GroupID', group),
+      element('GroupProperties', element('Property', element('Name', 'Name'), element('Value', 'Picnic'))),
+      element('JoinGroup', true),
+      element('ScreenName', element('SName', 'Alice'), element('GroupID', group)),
+      element('SubscribeNotification', true),
+    );
+  const invite = (group: string, id: string, ...users: readonly string[]): Element =>
+    element(
+      'Invite-Request',
+      element('InviteID', id),
+      element('InviteType', 'GR'),
+      element(
+        'Recipient',
+        users.map((user) => element('User', element('UserID', user))),
+      ),
+      element('GroupID', group),
+    );
+
+  it('becomes a CPM group session with the first CPM user who is invited, and takes every phone along', async () => {
+    await start();
+    const bob = await sip('bob', 1);
+    const alice = await world.loggedIn('alice');
+    const carol = await world.loggedIn('carol');
+    const id = 'wv:alice/picnic@ims.test';
+    expect(codeOf(await alice.request(create(id)))).toBe(200);
+    expect((await carol.request(join(id, 'Carol'))).name).toBe('JoinGroup-Response');
+    const sent = alice.request(invite(id, 'i-1', 'wv:bob@ims.test'));
+    const invitation = await bob.answer();
+    expect(codeOf(await sent)).toBe(200);
+    expect(invitation.get('Subject')).toBe('Picnic');
+    expect(invitation.get('Referred-By')).toContain('sip:alice@ims.test');
+    const response = await next(alice, 'Invite-Response');
+    expect(textOf(response, 'Acceptance')).toBe('T');
+
+    expect(codeOf(await alice.request(toGroup('sandwiches', everybody(id))))).toBe(200);
+    const heard = await next(carol, 'NewMessage');
+    expect([textOf(heard, 'ContentData'), sname(heard)]).toEqual(['sandwiches', 'Alice']);
+    await until(() => bob.heard.some((text) => text.endsWith('sandwiches')) || undefined);
+    expect(await bob.say(chat('g-1', 'lemonade', { asks: '' }))).toBe(200);
+    expect(textOf(await next(carol, 'NewMessage'), 'ContentData')).toBe('lemonade');
+    expect(textOf(await next(alice, 'NewMessage'), 'ContentData')).toBe('lemonade');
+  });
+
+  it('of both kinds tells the sender when one of them does not get a message, and none gets half', async () => {
+    await start();
+    const bob = await sip('bob', 1);
+    const alice = await world.loggedIn('alice');
+    const carol = await world.loggedIn('carol');
+    const id = 'wv:alice/picnic@ims.test';
+    await alice.request(create(id));
+    await carol.request(join(id, 'Carol'));
+    await Promise.all([bob.answer(), alice.request(invite(id, 'i-1', 'wv:bob@ims.test'))]);
+    await next(alice, 'Invite-Response');
+    bob.status = 403;
+    expect(codeOf(await alice.request(toGroup('half', everybody(id))))).toBe(200);
+    expect(textOf(await next(carol, 'NewMessage'), 'ContentData')).toBe('half');
+    const report = await next(alice, 'DeliveryReport-Request');
+    expect(codeOf(report)).toBe(410);
+    const recipient = child(child(report, 'MessageInfo'), 'Recipient');
+    expect(textOf(child(recipient, 'Group'), 'GroupID')).toBe(id);
+    // the focus ends: what cannot reach everybody reaches nobody
+    const groups = (await (await fetch(`${world.parley.api}/api/v1/groups`)).json()) as {
+      groups: { id: string }[];
+    };
+    await fetch(`${world.parley.api}/api/v1/groups/${groups.groups[0]!.id}`, { method: 'DELETE' });
+    await next(carol, 'LeaveGroup-Response');
+    await next(alice, 'LeaveGroup-Response');
+    const refused = await alice.request(toGroup('lost', everybody(id)));
+    expect(detailsOf(refused)).toEqual([`808 ${id}`]);
+    expect(await carol.messages()).toEqual([]);
+  });
+
+  it('invites for nothing whom nobody answers, and cancels', async () => {
+    await start();
+    const bob = await sip('bob', 1);
+    const alice = await world.loggedIn('alice');
+    const id = 'wv:alice/picnic@ims.test';
+    await alice.request(create(id));
+    expect(codeOf(await alice.request(invite(id, 'i-1', 'wv:bob@ims.test')))).toBe(200);
+    await bob.phone.answer('INVITE', 603);
+    expect(textOf(await next(alice, 'Invite-Response'), 'Acceptance')).toBe('F');
+    expect(codeOf(await alice.request(invite(id, 'i-2', 'wv:bob@ims.test')))).toBe(200);
+    const ringing = await bob.phone.peer.request('INVITE');
+    bob.phone.peer.answer(ringing, 180, { Contact: `<${bob.phone.contact}>` }, 'ring');
+    const cancel = element(
+      'CancelInvite-Request',
+      element('InviteID', 'i-2'),
+      element('Recipient', element('User', element('UserID', 'wv:bob@ims.test'))),
+    );
+    expect(codeOf(await alice.request(cancel))).toBe(200);
+    await bob.phone.peer.request('CANCEL');
+  });
+});
