@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { SystemClock } from '../../../src/base/clock.js';
@@ -82,6 +85,33 @@ describe.skipIf(noDaemon)('a real drachtio-server', () => {
     const peer = await node();
     const answer = await peer.stack.request(`sip:127.0.0.1:${server.sip}`, { method: 'MESSAGE' });
     expect([answer.status, seen]).toEqual([202, 1]);
+  }, 20_000);
+
+  it('with a request router chooses the application by its tag', async () => {
+    const router = createServer((_request, response) => {
+      response.setHeader('Content-Type', 'application/json');
+      response.end(JSON.stringify({ action: 'route', data: { tag: 'green' } }));
+    }).listen(0, '127.0.0.1');
+    await once(router, 'listening');
+    afterThisTest(() => void router.close());
+    const { port } = router.address() as AddressInfo;
+    const server = await Daemon.start({
+      handlers: `<request-handlers><request-handler sip-method="MESSAGE" http-method="GET">http://127.0.0.1:${port}</request-handler></request-handlers>`,
+    });
+    const seen: string[] = [];
+    for (const tag of ['blue', 'green']) {
+      const stack = await stackOn(`${server.url}?tags=${tag}`);
+      stack.on('MESSAGE', (_request, response) => {
+        seen.push(tag);
+        response.send(202);
+      });
+    }
+    const peer = await node();
+    for (let i = 0; i < 4; i++)
+      expect((await peer.stack.request(`sip:127.0.0.1:${server.sip}`, { method: 'MESSAGE' })).status).toBe(
+        202,
+      );
+    expect(seen).toEqual(['green', 'green', 'green', 'green']);
   }, 20_000);
 
   it('is spoken to over TLS, whose certificate it must prove, also after it was killed', async () => {
