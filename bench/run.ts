@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { measureBindings } from './bindings.js';
 import { measureGroups } from './groups/measure.js';
+import { measureRegEvents } from './reg-event.js';
 import { alternate, table, type Contender, type Work } from './load-runs.js';
 import { describeMachine } from './machine.js';
 import { startBareNode } from './servers/bare-node.js';
@@ -11,12 +12,13 @@ import { startParleyOnDrachtio, startParleyOnRedis, startTwoParleys } from './se
 const USAGE = `npm run bench -- [part ...] [options]
 
 parts: register, digest, invite, bindings (all when none is named),
-       groups (group sessions), setups (LMDB, Redis, drachtio-server side by side), nodes (one and two on one Redis)
+       groups (group sessions), reg-event (NOTIFYs of registrations), setups (LMDB, Redis, drachtio-server side by side), nodes (one and two on one Redis)
   --rounds N     runs of each server, one after the other (5)
   --calls N      calls of a run at saturation (100000; invite takes a fifth)
-  --rate N       calls a second of the run below saturation (4000; invite takes a quarter)
+  --rate N       calls a second of the run below saturation (4000; invite takes a quarter, reg-event half)
   --users N      users, one device each (10000)
   --bindings N   for the part of that name (1000000)
+  --watchers N   subscriptions whose memory is measured in the part reg-event (100000)
   --idle N       idle groups of ten in the part groups (10000)
   --without NAME leaves out kamailio, parley, bare or drachtio; may be repeated
 `;
@@ -30,6 +32,7 @@ const { values, positionals } = parseArgs({
     users: { type: 'string', default: '10000' },
     bindings: { type: 'string', default: '1000000' },
     idle: { type: 'string', default: '10000' },
+    watchers: { type: 'string', default: '100000' },
     without: { type: 'string', multiple: true, default: [] },
     help: { type: 'boolean', default: false },
   },
@@ -112,6 +115,10 @@ const parts: Record<string, () => Promise<void>> = {
       rate / 4,
       contenders(false, false),
     ),
+  'reg-event': async () => {
+    const work = { users, rate: rate / 2, subscriptions: Number(values.watchers) };
+    print(`### Registration events\n\n${await measureRegEvents(work, told)}`);
+  },
   groups: async () => {
     print(`### Group sessions\n\n${await measureGroups({ idle: Number(values.idle), made: 500 }, told)}`);
   },

@@ -1,0 +1,210 @@
+import { createSocket, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import { markdown } from './load-runs.js';
+import { cpuSeconds, memory } from './measure.js';
+import { startParley, type RunningParley } from './servers/parley.js';
+
+export interface RegEventWork {
+  /** Users with one device and one subscription each, which re-register at the rate. */
+  readonly users: number;
+  /** REGISTERs a second. */
+  readonly rate: number;
+  /** For the memory of one. */
+  readonly subscriptions: number;
+}
+
+type Method = 'REGISTER' | 'SUBSCRIBE';
+
+/** Times that every user re-registers and is measured. */
+const PASSES = 3;
+/** Requests without an answer at once while users are made. */
+const AT_ONCE = 64;
+const SOCKET_BUFFER = 8 << 20;
+
+/** What a NOTIFY after a REGISTER takes, in time, CPU and memory. */
+export async function measureRegEvents(work: RegEventWork, told: (line: string) => void): Promise<string> {
+  const { users, rate, subscriptions } = work;
+  const rows: string[][] = [];
+  await withUsers(async (parley, phones) => {
+    await phones.all('REGISTER', users);
+    const register = await reRegister(parley, phones, users, rate);
+    told(`${users} users re-registered at ${rate} a second without watchers`);
+    await phones.all('SUBSCRIBE', users);
+    const both = await reRegister(parley, phones, users, rate);
+    rows.push(
+      ['CPU a REGISTER that nobody watches', `${(register * 1e6).toFixed(0)} µs`],
+      ['CPU a NOTIFY with its 200, beside the REGISTER', `${((both - register) * 1e6).toFixed(0)} µs`],
+      ['REGISTER sent to its 200', percentiles(phones.answered)],
+      ['REGISTER sent to NOTIFY received', percentiles(phones.notified)],
+      ['NOTIFYs of the REGISTERs', `${phones.notified.length} of ${users * PASSES}`],
+    );
+  });
+  await withUsers(async (parley, phones) => {
+    await phones.all('REGISTER', subscriptions);
+    await settle();
+    const before = memory(parley.processes());
+    await phones.all('SUBSCRIBE', subscriptions);
+    await settle();
+    const after = memory(parley.processes());
+    const bytes = (after.total - after.file - before.total + before.file) / subscriptions;
+    rows.push([`memory a subscription, of ${subscriptions}`, `${bytes.toFixed(0)} B`]);
+  });
+  return markdown([`${users} users, ${rate} REGISTERs a second`, ''], rows);
+}
+
+async function withUsers(work: (parley: RunningParley, phones: Phones) => Promise<void>): Promise<void> {
+  const parley = await startParley();
+  const phones = await Phones.open(parley.port);
+  try {
+    await work(parley, phones);
+  } finally {
+    phones.close();
+    await parley.stop();
+  }
+}
+
+/** All users re-register some times, after once for warmth. @returns CPU seconds a REGISTER. */
+async function reRegister(
+  parley: RunningParley,
+  phones: Phones,
+  users: number,
+  rate: number,
+): Promise<number> {
+  await phones.paced(users, rate, 1);
+  phones.forget();
+  const before = cpuSeconds(parley.processes());
+  await phones.paced(users, rate, PASSES);
+  return (cpuSeconds(parley.processes()) - before) / (users * PASSES);
+}
+
+/** Node.js gives back what it can when it is idle. */
+const settle = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 20_000));
+
+function percentiles(times: readonly number[]): string {
+  const sorted = [...times].sort((a, b) => a - b);
+  const at = (part: number): string =>
+    `${(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? NaN).toFixed(1)} ms`;
+  return `p50 ${at(0.5)}, p99 ${at(0.99)}, at most ${at(1)}`;
+}
+
+/** Devices of `user0` and following on one socket, which read as little of a message as they can. */
+class Phones {
+  readonly #socket: Socket;
+  readonly #server: number;
+  readonly #sentAt = new Map<number, number>();
+  readonly #waiting = new Map<string, () => void>();
+  #cseq = 0;
+  /** Milliseconds from each REGISTER to its 200. */
+  answered: number[] = [];
+  /** Milliseconds from each REGISTER to its NOTIFY. */
+  notified: number[] = [];
+
+  private constructor(socket: Socket, server: number) {
+    this.#socket = socket;
+    this.#server = server;
+    socket.on('message', (data) => this.#take(data.toString('latin1')));
+  }
+
+  static async open(server: number): Promise<Phones> {
+    const buffers = { recvBufferSize: SOCKET_BUFFER, sendBufferSize: SOCKET_BUFFER };
+    const socket = createSocket({ type: 'udp4', ...buffers });
+    socket.bind(0, '127.0.0.1');
+    await once(socket, 'listening');
+    return new Phones(socket, server);
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+
+  forget(): void {
+    this.answered = [];
+    this.notified = [];
+  }
+
+  /** One request of each user, sent anew until it is accepted. */
+  async all(method: Method, users: number): Promise<void> {
+    let next = 0;
+    const worker = async (): Promise<void> => {
+      while (next < users) await this.#accepted(method, next++);
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  }
+
+  /** All users re-register, so many times, at a rate; ends a second after the last one. */
+  async paced(users: number, rate: number, times: number): Promise<void> {
+    const startedAt = performance.now();
+    for (let sent = 0; sent < users * times;) {
+      const due = Math.min(users * times, Math.ceil(((performance.now() - startedAt) / 1000) * rate));
+      for (; sent < due; sent++) this.#send('REGISTER', sent % users, ++this.#cseq);
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+  }
+
+  async #accepted(method: Method, user: number): Promise<void> {
+    for (;;) {
+      const cseq = ++this.#cseq;
+      const accepted = new Promise<boolean>((resolve) => {
+        const timer = setTimeout(() => resolve(false), 1_000);
+        this.#waiting.set(`${cseq} ${method}`, () => {
+          clearTimeout(timer);
+          resolve(true);
+        });
+      });
+      this.#send(method, user, cseq);
+      if (await accepted) return;
+    }
+  }
+
+  #send(method: Method, user: number, cseq: number): void {
+    const { port } = this.#socket.address();
+    const aor = `sip:user${user}@ims.test`;
+    const uuid = `00000000-0000-4000-8000-${String(user).padStart(12, '0')}`;
+    const contact = `<sip:user${user}@127.0.0.1:${port}>`;
+    const lines =
+      method === 'REGISTER'
+        ? [
+            `Contact: ${contact};+sip.instance="<urn:uuid:${uuid}>";+g.oma.sip-im;expires=3600`,
+            'Supported: gruu',
+          ]
+        : [`Contact: ${contact}`, 'Event: reg', 'Accept: application/reginfo+xml', 'Expires: 600000'];
+    this.#sentAt.set(user, performance.now());
+    this.#reply([
+      `${method} ${method === 'REGISTER' ? 'sip:ims.test' : aor} SIP/2.0`,
+      `Via: SIP/2.0/UDP 127.0.0.1:${port};branch=z9hG4bK${user}-${cseq}`,
+      'Max-Forwards: 70',
+      `From: <${aor}>;tag=${user}`,
+      `To: <${aor}>`,
+      `Call-ID: ${method}-${user}-${method === 'SUBSCRIBE' ? cseq : 0}`,
+      `CSeq: ${cseq} ${method}`,
+      ...lines,
+    ]);
+  }
+
+  #reply(lines: readonly string[]): void {
+    const text = [...lines, 'Content-Length: 0\r\n\r\n'].join('\r\n');
+    this.#socket.send(text, this.#server, '127.0.0.1');
+  }
+
+  #take(text: string): void {
+    const field = (name: string): string => {
+      const at = text.indexOf(`\r\n${name}: `) + name.length + 4;
+      return text.slice(at, text.indexOf('\r\n', at));
+    };
+    if (text.startsWith('NOTIFY ')) {
+      const user = Number(/^NOTIFY sip:user(\d+)@/.exec(text)![1]);
+      this.notified.push(performance.now() - this.#sentAt.get(user)!);
+      const copied = ['Via', 'From', 'To', 'Call-ID', 'CSeq'].map((name) => `${name}: ${field(name)}`);
+      this.#reply(['SIP/2.0 200 OK', ...copied]);
+      return;
+    }
+    if (!text.startsWith('SIP/2.0 200')) return; // a 503 of a server that sheds load: asked again
+    const cseq = field('CSeq');
+    this.#waiting.get(cseq)?.();
+    this.#waiting.delete(cseq);
+    if (!cseq.endsWith('REGISTER')) return;
+    const user = Number(field('Call-ID').split('-')[1]);
+    this.answered.push(performance.now() - this.#sentAt.get(user)!);
+  }
+}
