@@ -36,7 +36,10 @@ export async function measureRegEvents(work: RegEventWork, told: (line: string) 
       ['CPU a NOTIFY with its 200, beside the REGISTER', `${((both - register) * 1e6).toFixed(0)} µs`],
       ['REGISTER sent to its 200', percentiles(phones.answered)],
       ['REGISTER sent to NOTIFY received', percentiles(phones.notified)],
-      ['NOTIFYs of the REGISTERs', `${phones.notified.length} of ${users * PASSES}`],
+      [
+        'REGISTERs answered with 200, and NOTIFYs',
+        `${phones.answered.length} and ${phones.notified.length} of ${users * PASSES}`,
+      ],
     );
   });
   await withUsers(async (parley, phones) => {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { buildMultipart, type NewPart } from '../../src/sip/message/multipart.js';
+import { reginfoLimits } from '../../src/reg-event/reginfo-reader.js';
 import { useCleanups } from '../tools/cleanups.js';
 import { ForeignCore, reginfoFixture, reginfoOf } from '../tools/foreign-core.js';
 
@@ -201,6 +202,24 @@ describe('the devices of another core', () => {
     expect(await scscf.contacts()).toEqual([one, two]);
   });
 
+  it('are those of a full document, however far its version has jumped', async () => {
+    const scscf = await core();
+    const subscribe = await scscf.subscribed();
+    await scscf.notify(subscribe, reginfoOf(0, 'full', 1));
+    await scscf.notify(subscribe, reginfoOf(4_000_000_000, 'full', 1, 2));
+    expect(await scscf.contacts()).toEqual([one, two]);
+    await scscf.notify(subscribe, reginfoOf(4_000_000_001, 'partial', -1));
+    expect(await scscf.contacts()).toEqual([two]);
+    expect(scscf.unread).toEqual([]);
+  });
+
+  it('with one identifier twice, or with none, are told apart by their contacts', async () => {
+    const scscf = await core();
+    const subscribe = await scscf.subscribed();
+    await scscf.notify(subscribe, reginfoFixture('identifiers'));
+    expect((await scscf.contacts()).toSorted()).toEqual([one, two, 'sip:alice@127.0.0.1:3']);
+  });
+
   it('are not taken from a document that is older than the last', async () => {
     const scscf = await core();
     const subscribe = await scscf.subscribed();
@@ -215,6 +234,15 @@ describe('the devices of another core', () => {
     await scscf.notify(subscribe, reginfoOf(0, 'full', 1));
     expect(await scscf.notify(subscribe, reginfoFixture('malformed'))).toBe(400);
     expect(await scscf.notify(subscribe, reginfoFixture('entities'))).toBe(400);
+    const recursive = reginfoOf(1, 'full', 3).replace(
+      '<uri>',
+      `${'<a>'.repeat(99)}${'</a>'.repeat(99)}<uri>`,
+    );
+    expect(await scscf.notify(subscribe, recursive)).toBe(400);
+    const ports = Array.from({ length: reginfoLimits.contacts + 1 }, (_, i) => i + 1);
+    const contact = (port: number): string => `<contact><uri>sip:a@b:${port}</uri></contact>`;
+    const huge = reginfoOf(1, 'full').replace('</registration>', `${ports.map(contact).join('')}$&`);
+    expect(await scscf.notify(subscribe, huge)).toBe(413);
     expect(await scscf.notify(subscribe, reginfoOf(1, 'full', 1, 2))).toBe(200);
     expect(await scscf.contacts()).toEqual([one, two]);
   });
