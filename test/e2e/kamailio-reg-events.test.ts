@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { answered, freePort, spawnServer } from '../../bench/servers/server.js';
+import { cpmServices } from '../../src/identity/cpm-services.js';
 import { KAMAILIO_REG_EVENTS, missing } from '../tools/install.js';
 import { startParley, type RunningParley } from '../tools/parley.js';
 import { Phone } from '../tools/phone.js';
@@ -11,6 +12,21 @@ const lacking = missing('kamailio') ?? missing(KAMAILIO_REG_EVENTS);
 const template = new URL('../fixtures/kamailio/reg-events.cfg', import.meta.url);
 /** Empty tables, as the package brings them. */
 const TABLES = '/usr/share/kamailio/dbtext/kamailio';
+
+const CPM = ';+g.3gpp.icsi-ref="urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm.msg"';
+
+const cpim = (text: string): string =>
+  [
+    'From: <sip:anonymous@anonymous.invalid>',
+    'To: <sip:anonymous@anonymous.invalid>',
+    'DateTime: 2026-11-26T10:00:00Z',
+    'NS: imdn <urn:ietf:params:imdn>',
+    `imdn.Message-ID: ${text}`,
+    '',
+    'Content-Type: text/plain',
+    '',
+    text,
+  ].join('\r\n');
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
@@ -86,5 +102,28 @@ describe.skipIf(lacking)('Kamailio as the core', () => {
         ].toSorted(),
       );
     }, 10_000);
+  });
+
+  it('leads messages through the services of caller and callee, which keep what nobody takes', async () => {
+    const { parley, port } = await start();
+    const alice = await Phone.registered('alice', port, CPM);
+    cleanups.push(() => alice.close());
+    const bob = await Phone.registered('bob', port, CPM);
+    cleanups.push(() => bob.close());
+    await vi.waitFor(async () => expect(await contacts(parley)).toHaveLength(2), 10_000);
+    const send = async (text: string): Promise<number> => {
+      const headers = { 'P-Preferred-Service': cpmServices.message, 'Content-Type': 'message/cpim' };
+      return (await alice.ask('MESSAGE', 'sip:bob@ims.test', headers, cpim(text))).status;
+    };
+    const [answered, got] = [send('now'), bob.answer('MESSAGE', 200)];
+    expect([await answered, Buffer.from((await got).body).toString()]).toEqual([200, cpim('now')]);
+    const served = parley.app.trail.recent({ code: 'core.given-back' }).map(({ subject }) => subject);
+    expect(served.toSorted()).toEqual(['sip:alice@ims.test', 'sip:bob@ims.test']);
+
+    await bob.register(CPM, { Expires: '0' });
+    await vi.waitFor(async () => expect(await contacts(parley)).toHaveLength(1), 10_000);
+    expect(await send('later')).toBe(202);
+    await bob.register(CPM);
+    expect(Buffer.from((await bob.answer('MESSAGE', 200)).body).toString()).toContain('later');
   });
 });
