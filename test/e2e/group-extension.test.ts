@@ -249,6 +249,51 @@ describe('the extension of a 1-1 session to a group (Figure 9)', () => {
     await endOneToOne(party, session);
   });
 
+  it.each([
+    ["alice's side", ['alice']],
+    ["bob's side", ['bob']],
+    ['both sides', ['alice', 'bob']],
+  ])('finds the session through a function that is in the media path of %s', async (_where, users) => {
+    const parley = await server();
+    const party = await cast(parley.port, cleanups);
+    for (const user of users) await setPolicy(parley, `sip:${user}@ims.test`, { mediaPath: true });
+    const session = await oneToOne(party);
+    expect(session.invite.callId).not.toBe(session.answer.callId);
+    await expect.poll(async () => (await privately(parley)).length).toBeGreaterThan(0);
+    // by Contribution-ID, then by the identifiers that alice's own leg has
+    const [to, from] = [session.answer.toTag, session.answer.fromTag];
+    const dialog = encodeURIComponent(`${session.answer.callId};to-tag=${to};from-tag=${from}`);
+    for (const [entry, contribution] of [
+      [bobEntry('sip:bob@ims.test'), 'g77'],
+      [bobEntry('sip:bob@ims.test', `Replaces=${dialog}`), 'g78'],
+    ] as const) {
+      createGroup(party.alice, entry, contribution);
+      const toBob = await party.bob.peer.request('INVITE');
+      expect(toBob.get('Session-Replaces')).toBe(ONE_TO_ONE);
+      expect(toBob.has('Replaces')).toBe(false);
+      await accept(party.bob, toBob);
+      await created(party.alice);
+    }
+    const bye = await endOneToOne(party, session);
+    expect(bye.callId).toBe(session.answer.callId);
+    expect(requestsAt(party.bobsOther)).toEqual([]);
+  });
+
+  it('names the dialog itself (RFC 3891) where it has the same identifiers at both ends', async () => {
+    const parley = await server();
+    const party = await cast(parley.port, cleanups);
+    const session = await oneToOne(party);
+    const replaces = `${session.answer.callId};to-tag=${session.answer.toTag};from-tag=${session.answer.fromTag}`;
+    await expect.poll(() => privately(parley)).toEqual([ONE_TO_ONE]);
+    createGroup(party.alice, bobEntry('sip:bob@ims.test', `Replaces=${encodeURIComponent(replaces)}`));
+    const toBob = await party.bob.peer.request('INVITE');
+    expect(toBob.get('Replaces')).toBe(replaces);
+    expect(toBob.headers.hasToken('Require', 'replaces')).toBe(true);
+    await accept(party.bob, toBob);
+    await created(party.alice);
+    expect(requestsAt(party.bobsOther)).toEqual([]);
+  });
+
   it('goes on after the function was killed between steps 8 and 9', { timeout: 120_000 }, async () => {
     const config = JSON.stringify({ sip: patient });
     const first = new Program(['serve'], { config, env: { PARLEY_AUTH: 'none' } });

@@ -94,9 +94,10 @@ export async function establish(
     uri: invite.contacts[0]!.uriText,
     headers: {
       Route: invite.headers.list('Record-Route'),
-      From: answer.get('To'),
-      To: answer.get('From'),
-      'Call-ID': answer.callId,
+      // its own, since a server in the media path gives each leg identifiers of its own
+      From: `${invite.get('To')};tag=tag-${callee.user}`,
+      To: invite.get('From'),
+      'Call-ID': invite.callId,
     },
   };
   caller.send('ACK', fromCaller.uri, { ...fromCaller.headers, CSeq: `${answer.cseq.number} ACK` });
