@@ -4,7 +4,7 @@ import { reasonPhrase } from '../../sip/message/reason-phrases.js';
 import type { Dialog, ServerRequest, ServerResponse } from '../../sip/stack.js';
 import { groupError } from './errors.js';
 import type { Focus } from './focus.js';
-import { checkRight } from './group.js';
+import { checkRight, findMember, type Group } from './group.js';
 import { focusContact, readParts } from './invitation.js';
 import { parseRecipient, type Recipient } from './recipient.js';
 import { parseRecipientList } from './recipient-list.js';
@@ -27,6 +27,10 @@ export async function refer(
   const { group } = focus;
   for (const { identity, method } of recipients)
     checkRight(group, by, method === 'BYE' ? 'remove' : 'add', identity);
+  const [only] = recipients;
+  // of several, the others are not held up by one who is not there
+  if (recipients.length === 1 && only!.method === 'BYE' && !isMeant(group, only!.identity))
+    throw groupError('group-member-unknown', only!.identity);
   const quiet = dialog === undefined || request.get('Refer-Sub')?.trim().toLowerCase() === 'false';
   const invited = await focus.invite(
     recipients.filter(({ method }) => method === 'INVITE'),
@@ -45,6 +49,9 @@ export async function refer(
   const outcomes = [...invited, ...removed].map((outcome) => outcome.catch(statusOf));
   if (!quiet) await report(dialog, outcomes);
 }
+
+const isMeant = (group: Group, identity: string): boolean =>
+  identity === group.uri || findMember(group, identity) !== undefined;
 
 function statusOf(error: unknown): number {
   if (error instanceof ParleyError) return error.sip;
