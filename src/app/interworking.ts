@@ -22,7 +22,7 @@ export function startInterworking(
     const route = /;lr(?:[;=]|$)/i.test(uri) ? uri : `${uri};lr`;
     registry.add({ ...entry, capabilities: new Set(capabilities), target: { route } });
   }
-  const selection = new InterworkingSelection({ trail, registry, serviceHeader });
+  const selection = new InterworkingSelection({ stack, trail, registry, serviceHeader });
   core.use(selection);
   const access = new CpmAccess({
     stack,

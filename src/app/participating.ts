@@ -12,7 +12,7 @@ import type { RegisteredDevices } from '../reg-event/devices.js';
 import { DialogLegs } from '../cpm/participating/dialog-legs.js';
 import { DialogMapping } from '../cpm/participating/dialog-mapping.js';
 import { MsrpMediaRelay } from '../cpm/participating/msrp-media-relay.js';
-import { SessionRecords } from '../cpm/participating/session-records.js';
+import { SessionRecords, type SessionRecord } from '../cpm/participating/session-records.js';
 import { SessionRelease } from '../cpm/participating/session-release.js';
 import { SessionService } from '../cpm/participating/session-service.js';
 import { Policies } from '../cpm/policy/policies.js';
@@ -23,6 +23,8 @@ import type { Gruus } from '../registrar/gruus.js';
 import type { Registrar } from '../registrar/registrar.js';
 import type { ServiceParts, ServiceSide } from './parts.js';
 
+type Passed = Pick<SessionRecord, 'bytes' | 'messages'>;
+
 export interface Participating {
   readonly deferral: Deferral;
   readonly deferred: DeferredStore;
@@ -31,6 +33,8 @@ export interface Participating {
   readonly policies: Policies;
   /** Key of the registration set of a user here. */
   readonly setOf: ServiceSide['setOf'];
+  /** What passed a session of this node so far, where the server is in its media path. */
+  passed(session: string): Passed | undefined;
   close(): void;
 }
 
@@ -85,6 +89,7 @@ export function makeParticipating(
   const ofMessages = { ...others, policies, deferral, notifications, agent: config.domain };
   const messages: MessageService = new MessageService({
     ...ofMessages,
+    interworking: interworking.selection,
     policy: new MessagePolicy(clock),
     pagerBytes,
   });
@@ -141,5 +146,6 @@ export function makeParticipating(
     deferral.close();
     sessions.close();
   };
-  return { deferral, deferred, sessions, records, policies, setOf, close };
+  const passed = (session: string): Passed | undefined => relay.passed(session);
+  return { deferral, deferred, sessions, records, policies, setOf, passed, close };
 }

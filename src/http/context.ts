@@ -60,6 +60,8 @@ export interface ParticipatingContext {
   readonly deferral: Deferral;
   readonly records: SessionRecords;
   readonly policies: Policies;
+  /** What passed a session of this node so far, where the server is in its media path. */
+  passed(session: string): { readonly bytes: number; readonly messages: number } | undefined;
   /** Key of the registration set of a user here. */
   readonly setOf: (aor: string) => Promise<string | undefined>;
 }

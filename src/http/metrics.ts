@@ -3,12 +3,13 @@ import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 import type { RunningGroups } from '../cpm/controlling/running-groups.js';
 import type { Gateway } from '../gateway/gateway.js';
 import type { ImpsServer } from '../imps/index.js';
-import type { HttpContext, MsrpContext } from './context.js';
+import type { Clock } from '../base/clock.js';
+import type { HttpContext, MsrpContext, ParticipatingContext } from './context.js';
 
 /** `/metrics`: every decision of the trail by its code, readiness, and what Node.js knows of the process. */
 export function metricsRoutes(
   server: FastifyInstance,
-  { trail, stack, store, controlling, imps, gateway, msrp }: HttpContext,
+  { trail, stack, store, clock, participating, controlling, imps, gateway, msrp }: HttpContext,
 ): void {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
@@ -52,6 +53,7 @@ export function metricsRoutes(
     });
   };
   msrpMetrics(gauge, counter, msrp);
+  if (participating) participatingMetrics(registry, participating, clock);
   if (controlling) groupMetrics(gauge, controlling);
   if (imps) impsMetrics(gauge, imps);
   if (gateway) gatewayMetrics(registry, gateway);
@@ -62,6 +64,46 @@ export function metricsRoutes(
 }
 
 type AddMetric = (name: string, help: string, value: () => number) => void;
+
+/** What is counted in the store is counted anew no more often than this. */
+const COUNT_MS = 15_000;
+
+/** Sessions and deferred messages in the store, which all its nodes have in common. */
+function participatingMetrics(
+  registry: Registry,
+  { records, deferred }: ParticipatingContext,
+  clock: Clock,
+): void {
+  const count = recently(clock, async () => ({
+    sessions: await records.total(),
+    ...(await deferred.total()),
+  }));
+  const gauge = (name: string, help: string, of: keyof Awaited<ReturnType<typeof count>>): void => {
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      async collect() {
+        this.set((await count())[of]);
+      },
+    });
+  };
+  gauge('parley_sessions_open', 'CPM sessions that have not ended, of all nodes on the store', 'sessions');
+  gauge('parley_deferred_messages', 'Messages that wait for a device, of all nodes on the store', 'messages');
+  gauge('parley_deferred_octets', 'Octets of the messages that wait', 'octets');
+}
+
+/** Asks again only when the last answer is old. */
+function recently<T>(clock: Clock, ask: () => Promise<T>): () => Promise<T> {
+  let last: { readonly at: number; readonly answer: Promise<T> } | undefined;
+  return () => {
+    if (last && clock.now() - last.at < COUNT_MS) return last.answer;
+    const answer = ask();
+    last = { at: clock.now(), answer };
+    answer.catch(() => (last = undefined));
+    return answer;
+  };
+}
 
 /** What runs of groups at this node. */
 function groupMetrics(gauge: AddMetric, { controlling }: RunningGroups): void {

@@ -5,12 +5,13 @@ import type { Next, Service, ServiceCall } from '../../core/service.js';
 import { cpmServices } from '../../identity/cpm-services.js';
 import type { RegisteredDevice } from '../../reg-event/devices.js';
 import type { SipRequest } from '../../sip/message/message.js';
-import type { ServerRequest } from '../../sip/stack.js';
+import type { ServerRequest, SipStack } from '../../sip/stack.js';
 import './errors.js';
 import type { Capability, InterworkingFunction, Interworked } from './function.js';
 import type { InterworkingRegistry } from './registry.js';
 
 export interface SelectionOptions {
+  readonly stack: SipStack;
   readonly trail: Trail;
   readonly registry: InterworkingRegistry;
   /** Header field that carries the Non-CPM Communication Service Identifier to and from SIP interworking functions. */
@@ -18,6 +19,9 @@ export interface SelectionOptions {
 }
 
 const CLAUSE = 'OMA CPM interworking selection';
+
+/** What a device, or its domain, answers that does not know the service or the content (OMA CPM; `sessions.md` §9). */
+const unserved: ReadonlySet<number> = new Set([404, 405, 415, 488, 606]);
 
 /**
  * The Interworking Selection Function: requests to principals outside CPM go to the interworking function of their address form,
@@ -53,6 +57,38 @@ export class InterworkingSelection implements Service {
     if (selected === undefined) return false;
     await this.#hand(selected, call, next);
     return true;
+  }
+
+  /** Whether there is any function at all. */
+  get hasFunctions(): boolean {
+    return this.#options.registry.list().length > 0;
+  }
+
+  /**
+   * The function that may take a request which came back refused, because its recipient does not know the service.
+   * @param devices of the recipient; none when it is no user here.
+   */
+  async afterRefusal(
+    { request }: Pick<ServiceCall, 'request'>,
+    status: number,
+    devices: readonly RegisteredDevice[],
+  ): Promise<InterworkingFunction | undefined> {
+    const { registry } = this.#options;
+    if (!unserved.has(status) || !this.hasFunctions) return undefined;
+    const capability = capabilityOf(request);
+    const byDevices = registry.selectByDevices(devices, capability);
+    if (byDevices) return byDevices;
+    const byAddress = await registry.select(request.uri, capability);
+    return byAddress === 'unable' ? undefined : byAddress;
+  }
+
+  /** Hands a request that came back refused to a function; for a SIP one it is forwarded once more. */
+  async retry(selected: InterworkingFunction, call: ServiceCall): Promise<void> {
+    const { stack } = this.#options;
+    const { request, response } = call;
+    await this.#hand(selected, call, () =>
+      stack.proxyRequest(request, response, { groups: [[{ uri: request.uri }]], recordRoute: true }),
+    );
   }
 
   async #hand(selected: InterworkingFunction, call: ServiceCall, next: Next): Promise<void> {

@@ -116,6 +116,11 @@ export class DeferredStore {
     return this.#counts.of(set);
   }
 
+  /** What waits for all users, of all nodes on the store together. */
+  total(): Promise<{ readonly messages: number; readonly octets: number }> {
+    return this.#counts.total();
+  }
+
   /** Users for whom messages wait, without reading the messages. */
   users(): AsyncGenerator<string> {
     return this.#counts.users();

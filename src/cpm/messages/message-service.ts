@@ -8,6 +8,8 @@ import type { RegisteredDevices } from '../../reg-event/devices.js';
 import { splitList } from '../../sip/message/lexer.js';
 import type { SipRequest } from '../../sip/message/message.js';
 import type { ProxyResult } from '../../sip/stack.js';
+import type { InterworkingFunction } from '../interworking/function.js';
+import type { InterworkingSelection } from '../interworking/selection.js';
 import { nameContribution } from '../participating/identifiers.js';
 import { refuse } from '../participating/refusal.js';
 import { aimAtChosenDevice } from '../policy/chosen-device.js';
@@ -27,6 +29,7 @@ export interface MessageServiceOptions {
   readonly policy: MessagePolicy;
   readonly deferral: Deferral;
   readonly notifications: NotificationRouting;
+  readonly interworking: InterworkingSelection;
   /** The domain, which warns. */
   readonly agent: string;
   /** Largest body of a pager mode message, in octets (RFC 3428 §8). */
@@ -106,19 +109,24 @@ export class MessageService implements Service {
     notification: RoutedNotification | undefined,
   ): Promise<void> {
     const { request, response, sessionCase, servedUser, set } = call;
-    const { devices, deferral, notifications, pagerBytes } = this.#options;
+    const { devices, deferral, interworking, notifications, pagerBytes } = this.#options;
     const here = await devices.of(set);
     // a message does not overtake those that wait
     const waits = await deferral.waits(set);
     const converts = modeFor(request.body.length, 'pager', here, pagerBytes) === 'large';
     let mustDefer =
       sessionCase === 'terminating-unregistered' || waits || isQuiet || deferral.perDevice || converts;
+    let instead: InterworkingFunction | undefined;
     if (!mustDefer) {
       const { status } = await next({
-        takesOver: ({ status }: ProxyResult) => (mustDefer = away.has(status)),
+        takesOver: async ({ status }: ProxyResult) => {
+          instead = await interworking.afterRefusal(call, status, here);
+          return instead !== undefined || (mustDefer = away.has(status));
+        },
       });
       if (!mustDefer && notification && status >= 300) await notifications.failed(set, notification);
     }
+    if (instead) await interworking.retry(instead, call);
     if (!mustDefer) return;
     await deferral.keep(request, {
       recipient: servedUser,

@@ -42,6 +42,16 @@ export class WaitingCounts {
     for await (const { key } of this.#store.scan(counts)) yield key;
   }
 
+  /** Of all users together. */
+  async total(): Promise<{ readonly messages: number; readonly octets: number }> {
+    const total = { messages: 0, octets: 0 };
+    for await (const { value } of this.#store.scan(counts)) {
+      total.messages += value.waiting;
+      total.octets += value.octets ?? 0;
+    }
+    return total;
+  }
+
   /** Counts one more of so many octets. @returns false when that is more than the limits let. */
   take(set: string, octets: number, limits: MailboxLimits): Promise<boolean> {
     return this.#store.update(counts, set, (current) => {

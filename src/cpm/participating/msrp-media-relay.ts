@@ -27,10 +27,18 @@ export interface MsrpMediaRelayOptions {
 export class MsrpMediaRelay implements MediaRelay {
   readonly #options: MsrpMediaRelayOptions;
   /** By their key in the session records. */
-  readonly #running = new Map<string, { readonly uas: Dialog; readonly uac: Dialog }>();
+  readonly #running = new Map<
+    string,
+    { readonly uas: Dialog; readonly uac: Dialog; readonly path: MediaPath }
+  >();
 
   constructor(options: MsrpMediaRelayOptions) {
     this.#options = options;
+  }
+
+  /** What passed a session of this node so far; undefined for others. */
+  passed(session: string): { bytes: number; messages: number } | undefined {
+    return this.#running.get(session)?.path.passed;
   }
 
   /** Ends a session of which one end is gone, the other end first. @returns whether it is one of this node. */
@@ -79,7 +87,7 @@ export class MsrpMediaRelay implements MediaRelay {
         },
       });
       legs.push(uas, uac);
-      this.#running.set(session, { uas, uac });
+      this.#running.set(session, { uas, uac, path });
       const forget = dialogs.add(uas, uac);
       uas.onEnd(() => {
         this.#running.delete(session);

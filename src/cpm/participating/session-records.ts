@@ -181,6 +181,13 @@ export class SessionRecords {
     }
   }
 
+  /** How many there are, those of all nodes on the store together. */
+  async total(): Promise<number> {
+    let count = 0;
+    for await (const { key } of this.#store.scan(sessions)) if (key.length > 0) count++;
+    return count;
+  }
+
   /** Sessions whose time is over, at most `limit`. */
   due(limit: number): Promise<string[]> {
     return this.#store.due(sessions, this.#clock.now(), limit);

@@ -11,6 +11,7 @@ import type { RegisteredDevices } from '../../reg-event/devices.js';
 import { unquote } from '../../sip/message/lexer.js';
 import type { SipRequest } from '../../sip/message/message.js';
 import type { ProxyResult, ServerRequest } from '../../sip/stack.js';
+import type { InterworkingFunction } from '../interworking/function.js';
 import type { InterworkingSelection } from '../interworking/selection.js';
 import '../messages/errors.js';
 import { aimAtChosenDevice } from '../policy/chosen-device.js';
@@ -105,11 +106,34 @@ export class SessionService implements Service {
     if (replaced) aimAtDeviceOf(replaced, call.request, call.set);
     if (originating) this.#name(call);
     else if (await this.#interwork(call, policy, next)) return;
+    await this.#goOn(call, policy, offer, next);
+  }
+
+  /** Towards the devices, or where those do not know the service, to an interworking function. */
+  async #goOn(
+    call: ServiceCall,
+    policy: UserPolicy,
+    offer: ReturnType<typeof msrpOffer>,
+    next: Next,
+  ): Promise<void> {
+    const { interworking, devices } = this.#options;
     const inPath = policy.mediaPath && offer !== undefined && this.#relay !== undefined;
     this.#continued(call, inPath);
     const observed = this.#observed(call, inPath);
     if (inPath) await this.#relay!.join(call, observed, sessionId(call.request));
-    else await next(observed);
+    else if (!interworking.hasFunctions) await next(observed);
+    else {
+      let instead: InterworkingFunction | undefined;
+      await next({
+        ...observed,
+        takesOver: async ({ status }) => {
+          const here = call.sessionCase === 'originating' ? [] : await devices.of(call.set);
+          instead = await interworking.afterRefusal(call, status, here);
+          return instead !== undefined;
+        },
+      });
+      if (instead) await interworking.retry(instead, call);
+    }
   }
 
   /** A session that the media relay carried is over. */

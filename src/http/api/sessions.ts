@@ -33,6 +33,11 @@ const sessionSchema = {
 export function sessionRoutes(api: FastifyInstance, { participating, clock }: HttpContext): void {
   if (!participating) return;
   const { records } = participating;
+  // what passes a session that runs is added to its record at its end
+  const withPassed = (record: SessionRecord): SessionRecord => {
+    const { bytes = 0, messages = 0 } = participating.passed(record.id) ?? {};
+    return { ...record, bytes: record.bytes + bytes, messages: record.messages + messages };
+  };
   const setOf = async (aor: string): Promise<string> => {
     const set = await participating.setOf(parseAor(aor.includes(':') ? aor : `sip:${aor}`));
     if (set === undefined) throw new ParleyError('policy-user-unknown');
@@ -59,7 +64,7 @@ export function sessionRoutes(api: FastifyInstance, { participating, clock }: Ht
       const { aor, limit } = request.query;
       const sessions: object[] = [];
       for await (const record of records.list(aor === undefined ? undefined : await setOf(aor)))
-        if (sessions.push(show(record, clock.now())) === limit) break;
+        if (sessions.push(show(withPassed(record), clock.now())) === limit) break;
       return { sessions };
     },
   );

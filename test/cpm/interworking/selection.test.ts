@@ -52,7 +52,8 @@ const inProcess = (
 });
 
 async function server(cpm: object = {}): Promise<RunningParley> {
-  const parley = await startParley({ auth: 'none', cpm, gateway: { enabled: false } });
+  const sip = { overloadDelay: 60_000, timers: { t1: 10_000, t2: 10_000 } };
+  const parley = await startParley({ auth: 'none', cpm, sip, gateway: { enabled: false } });
   cleanups.push(() => parley.stop());
   return parley;
 }
@@ -165,6 +166,51 @@ describe('a request to a principal outside CPM', () => {
     expect(message.get('Non-CPM-Service')).toBe('smtp');
     expect(message.get('Contribution-ID')).toBe('contribution-1');
     expect((await alice.peer.response(200)).status).toBe(202);
+  });
+});
+
+describe("a request that the recipient's devices do not know", () => {
+  const SIMPLE = { features: ['+g.oma.sip-im'], addresses: [] as string[] };
+
+  it('goes to the function that serves their features, as an invitation by SIP', async () => {
+    const iwf = await SipPeer.open();
+    cleanups.push(() => iwf.close());
+    const target = `sip:127.0.0.1:${iwf.port}`;
+    const functions = [
+      { name: 'im', service: 'simple-im', uri: target, capabilities: ['session'], ...SIMPLE },
+    ];
+    const parley = await server({ interworking: { functions } });
+    const bob = await opened('bob', parley);
+    await bob.register(
+      `;+g.oma.sip-im;+g.3gpp.icsi-ref="urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm.session"`,
+    );
+    const alice = await opened('alice', parley);
+    alice.send('INVITE', bob.aor, {
+      'P-Preferred-Service': cpmServices.session,
+      'Conversation-ID': 'conversation-3',
+    });
+    await bob.answer('INVITE', 488);
+    const invite = await iwf.request('INVITE');
+    expect(invite.get('Non-CPM-Service')).toBe('simple-im');
+    expect(invite.get('Conversation-ID')).toBe('conversation-3');
+    iwf.answer(invite, 200, { Contact: `<sip:im@127.0.0.1:${iwf.port}>` });
+    expect((await alice.peer.response(200)).status).toBe(200);
+  });
+
+  it('goes to a function of this process as a message, and without one its refusal goes back', async () => {
+    const parley = await server();
+    const imps = new KeepingFunction();
+    const bob = await opened('bob', parley);
+    await bob.register(';+g.oma.sip-im');
+    const alice = await opened('alice', parley);
+    alice.send('MESSAGE', bob.aor, PAGER, 'hello');
+    await bob.answer('MESSAGE', 415, { Contact: [] });
+    expect((await alice.peer.response(200)).status).toBe(415);
+    parley.app.interworking.registry.add(inProcess(imps, SIMPLE));
+    alice.send('MESSAGE', bob.aor, PAGER, 'hello again');
+    await bob.answer('MESSAGE', 415, { Contact: [] });
+    expect((await alice.peer.response(200)).status).toBe(202);
+    expect(imps.messages).toMatchObject([{ recipient: bob.aor, contributionId: 'contribution-1' }]);
   });
 });
 

@@ -10,7 +10,7 @@ import {
 import { anything, eventually, octets, startEndpoint } from '../../msrp/tools/endpoints.js';
 import { startParley, type RunningParley } from '../../tools/parley.js';
 import { Phone } from '../../tools/phone.js';
-import { ALICE, BOB, device, SESSION, setPolicy } from './session-world.js';
+import { ALICE, BOB, device, SESSION, sessionsOf, setPolicy } from './session-world.js';
 
 function ears(): { heard: string[]; options: SessionOptions } {
   const heard: string[] = [];
@@ -143,6 +143,11 @@ describe('a server in the media path', () => {
     expect(await near.session.send(hello).sent).toBe(200);
     expect(heard).toEqual(['hello']);
     expect(parley.app.msrp.figures.sessions).toBe(2);
+    const [shown] = await sessionsOf(parley, '?aor=sip:alice@ims.test');
+    expect(shown).toMatchObject({ mediaPath: true, bytes: 5, messages: 1, ageInSeconds: expect.any(Number) });
+    const metrics = await (await fetch(`${parley.api}/metrics`)).text();
+    expect(metrics).toMatch(/^parley_sessions_open [12]$/m);
+    expect(metrics).toMatch(/^parley_deferred_messages 0$/m);
     alice.send('BYE', target, dialog);
     await bob.answer('BYE', 200);
     await eventually(() => parley.app.msrp.figures.sessions === 0);
