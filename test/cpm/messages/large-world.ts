@@ -30,6 +30,7 @@ export interface DeviceOptions {
 /** A device of a user with a SIP stack and an MSRP endpoint of its own, which takes every message. */
 export class MessagingDevice {
   readonly got: Got[] = [];
+  readonly #known = new Set<string>();
   readonly #user: string;
   readonly #stack: SipStack;
   readonly #contact: string;
@@ -51,6 +52,13 @@ export class MessagingDevice {
     this.#route = [`<sip:127.0.0.1:${parts.server};lr>`];
     this.#contact = `<sip:${user}@127.0.0.1:${parts.port}>`;
     this.#stack.on('MESSAGE', (request, response) => {
+      // one that it has already, as RFC 3261 §8.2.2.2 says
+      const name = [request.callId, request.fromTag, request.cseq.number].join(' ');
+      if (this.#known.has(name)) {
+        response.send(482);
+        return;
+      }
+      this.#known.add(name);
       this.got.push({
         mode: 'pager',
         request,

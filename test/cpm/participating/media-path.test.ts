@@ -144,7 +144,8 @@ describe('a server in the media path', () => {
     expect(heard).toEqual(['hello']);
     expect(parley.app.msrp.figures.sessions).toBe(2);
     const [shown] = await sessionsOf(parley, '?aor=sip:alice@ims.test');
-    expect(shown).toMatchObject({ mediaPath: true, bytes: 5, messages: 1, ageInSeconds: expect.any(Number) });
+    expect(shown).toMatchObject({ mediaPath: true, bytes: 5, messages: 1 });
+    expect(shown!['ageInSeconds']).toBeLessThan(60);
     const metrics = await (await fetch(`${parley.api}/metrics`)).text();
     expect(metrics).toMatch(/^parley_sessions_open [12]$/m);
     expect(metrics).toMatch(/^parley_deferred_messages 0$/m);
