@@ -3,8 +3,10 @@ import { describe, expect, it } from 'vitest';
 import type { SipRequest } from '../../src/sip/message/message.js';
 import { leafParts, parseMultipart } from '../../src/sip/message/multipart.js';
 import { useCleanups } from '../tools/cleanups.js';
+import { missing } from '../tools/install.js';
 import { startParley, type RunningParley } from '../tools/parley.js';
 import { Phone } from '../tools/phone.js';
+import { RedisServer } from '../tools/redis.js';
 import { SipPeer } from '../tools/sip-peer.js';
 
 const cleanups = useCleanups();
@@ -301,6 +303,30 @@ describe('an application server that is told of a registration', () => {
     expect((await told(as)).get('Expires')).toBe('0');
     await alice.register();
     expect((await told(as)).get('Expires')).not.toBe('0');
+    expect(as.unread).toEqual([]);
+  });
+});
+
+describe.skipIf(missing('redis-server'))('several nodes on one store', () => {
+  it('tell a server once that a user is gone, whichever finds it out', async () => {
+    const redis = await RedisServer.start();
+    cleanups.push(() => redis.dispose());
+    const as = await opened();
+    const settings = {
+      store: redis.url,
+      registrar: { expires: { minimum: 1 } },
+    };
+    const one = await server([onRegister(as)], settings);
+    await server([onRegister(as)], settings);
+    const alice = await phone(one);
+    await alice.register(';expires=1');
+    await told(as);
+    const gone = await told(as);
+    expect([gone.to.uriText, gone.get('Expires')]).toEqual([ALICE, '0']);
+    // both nodes look for what has expired every second, and have done so again when this one goes
+    const bob = await phone(one, 'bob');
+    await bob.register(';expires=2');
+    expect([(await told(as)).to.uriText, (await told(as)).to.uriText]).toEqual([bob.aor, bob.aor]);
     expect(as.unread).toEqual([]);
   });
 });

@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { parseReginfo } from '../../src/reg-event/reginfo-reader.js';
 import { useCleanups } from '../tools/cleanups.js';
+import { missing } from '../tools/install.js';
 import { startParley, type RunningParley } from '../tools/parley.js';
 import { Phone } from '../tools/phone.js';
+import { RedisServer } from '../tools/redis.js';
 import { SipPeer } from '../tools/sip-peer.js';
 
 const cleanups = useCleanups();
@@ -105,4 +107,27 @@ describe('a wildcarded identity', () => {
     await fetch(`${parley.api}/api/v1/subscribers/pbx@ims.test`, { method: 'DELETE' });
     expect(await parley.app.registrar!.setOf('sip:ext17@ims.test')).toBeUndefined();
   });
+
+  it.skipIf(missing('redis-server'))(
+    'is known at every node as soon as it is there, and no longer',
+    async () => {
+      const redis = await RedisServer.start();
+      cleanups.push(() => redis.dispose());
+      const nodes = await Promise.all([1, 2].map(() => server({ store: redis.url, subscribers: [] })));
+      const setOf = (): Promise<string | undefined>[] =>
+        nodes.map(async ({ app }) => (await app.subscribers.identity('sip:ext17@ims.test'))?.set[0]);
+      const all = async (): Promise<unknown> => Promise.all(setOf());
+      expect(await all()).toEqual([undefined, undefined]);
+      const { subscribers } = nodes[0]!.app;
+      await subscribers.add({
+        privateId: 'pbx@ims.test',
+        password: 'x',
+        identities: ['sip:pbx@ims.test'],
+        wildcards: [WILDCARD],
+      });
+      await expect.poll(all, { timeout: 20_000 }).toEqual(['sip:pbx@ims.test', 'sip:pbx@ims.test']);
+      await subscribers.remove('pbx@ims.test');
+      await expect.poll(all, { timeout: 20_000 }).toEqual([undefined, undefined]);
+    },
+  );
 });
