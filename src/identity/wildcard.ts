@@ -9,11 +9,15 @@ import './errors.js';
 export interface Wildcard {
   /** As provisioned, the host in lower case: `sip:pbx!.*!@ims.test`. */
   readonly uri: string;
+  /** No groups and two repetitions at most: to match costs little whatever the identity. */
+  readonly isSimple: boolean;
   /** @param aor canonical. */
   readonly matches: (aor: string) => boolean;
 }
 
 const FORM = /^(sip:|tel:)([^!@]*)!([^!@]{1,128})!([^!@]*)(@[^@]+)?$/i;
+
+const SIMPLE = /^(?:[^()*+{]*[*+{]){0,2}[^()*+{]*$/;
 
 /** Whether a URI is meant as a wildcarded identity. */
 export const isWildcard = (uri: string): boolean => FORM.test(uri);
@@ -26,11 +30,13 @@ export function parseWildcard(uri: string): Wildcard {
   if (!found || isSip !== (at !== '')) throw new ParleyError('aor-wildcard', uri);
   const host = at.toLowerCase();
   try {
+    const plain = decodeURIComponent(expression);
     const pattern = new RegExp(
-      `^${scheme.toLowerCase()}${escape(before)}(?:${decodeURIComponent(expression)})${escape(behind + host)}$`,
+      `^${scheme.toLowerCase()}${escape(before)}(?:${plain})${escape(behind + host)}$`,
     );
     return {
       uri: `${scheme.toLowerCase()}${before}!${expression}!${behind}${host}`,
+      isSimple: SIMPLE.test(plain),
       matches: (aor) => pattern.test(aor),
     };
   } catch (error) {

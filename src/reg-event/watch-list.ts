@@ -1,5 +1,6 @@
 import type { Logger } from '../base/log.js';
 import type { Change, Store } from '../store/store.js';
+import { IdentityKeys } from './identity-keys.js';
 import { Watch } from './watch.js';
 import { watchedUsers, type WatchedUser } from './watched-user.js';
 
@@ -28,8 +29,7 @@ const ALONE = '';
 export class WatchList {
   readonly #options: WatchListOptions;
   readonly #watches = new Map<string, Watch>();
-  /** From every identity of a watched user to its key. */
-  readonly #keys = new Map<string, string>();
+  readonly #keys = new IdentityKeys();
   #unlisten: (() => void) | undefined;
 
   private constructor(options: WatchListOptions) {
@@ -68,7 +68,7 @@ export class WatchList {
   }
 
   keyOf(aor: string): string | undefined {
-    return this.#keys.get(aor);
+    return this.#keys.of(aor);
   }
 
   /** Whether this node is the one that is told. */
@@ -174,11 +174,11 @@ export class WatchList {
   }
 
   #index({ key, user }: Watch): void {
-    for (const identity of user.identities) this.#keys.set(identity, key);
+    this.#keys.add(key, user);
   }
 
   #unindex({ key, user }: Watch): void {
-    for (const identity of user.identities) if (this.#keys.get(identity) === key) this.#keys.delete(identity);
+    this.#keys.remove(key, user);
   }
 
   #tell(key: string): void {

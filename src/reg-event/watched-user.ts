@@ -2,6 +2,7 @@ import { ParleyError } from '../base/errors.js';
 import { parseAor } from '../identity/aor.js';
 import { parseGruu } from '../identity/gruu.js';
 import { InstanceId } from '../identity/instance-id.js';
+import { parseWildcard } from '../identity/wildcard.js';
 import type { ContactEvent } from '../registrar/registration.js';
 import { unquote } from '../sip/message/lexer.js';
 import { parseUri } from '../sip/message/uri.js';
@@ -13,6 +14,8 @@ import type { ReadContact, ReginfoDocument } from './reginfo-reader.js';
 export interface WatchedUser {
   /** The identities of the implicit set, canonical; the one subscribed to is among them. */
   readonly identities: readonly string[];
+  /** Wildcarded identities of the set (3GPP TS 24.229 §7.10.2). */
+  readonly wildcards?: readonly string[] | undefined;
   readonly devices: readonly WatchedDevice[];
   /** Of the last document of this subscription; undefined before the first. */
   readonly version: number | undefined;
@@ -76,11 +79,19 @@ export function readDocument(known: WatchedUser, document: ReginfoDocument, now:
   }
   if (state === 'full')
     for (const device of known.devices) if (!met.has(device)) changes.push({ event: 'unregistered', device });
-  const told = document.registrations.flatMap(({ aor }) => canonical(aor) ?? []);
+  const own = document.registrations.filter(({ wildcard }) => wildcard === undefined);
+  const told = own.flatMap(({ aor }) => canonical(aor) ?? []);
+  const wildcards = document.registrations.flatMap(({ wildcard }) => wildcardOf(wildcard) ?? []);
   const identities = state === 'full' ? [known.identities[0]!, ...told] : [...known.identities, ...told];
   return {
     kind: 'applied',
-    user: { ...known, identities: [...new Set(identities)], devices: [...after.values()], version },
+    user: {
+      ...known,
+      identities: [...new Set(identities)],
+      wildcards: [...new Set([...(state === 'full' ? [] : (known.wildcards ?? [])), ...wildcards])],
+      devices: [...after.values()],
+      version,
+    },
     changes,
   };
 }
@@ -168,6 +179,12 @@ function instanceOf(text: string | undefined): InstanceId | undefined {
   if (text === undefined) return undefined;
   const value = unquote(text.trim());
   return orNone(() => InstanceId.parse(value.startsWith('<') ? value : `<${value}>`));
+}
+
+/** Of another core only an expression that costs little, since it is held against every identity that is not known. */
+function wildcardOf(uri: string | undefined): string | undefined {
+  const wildcard = uri === undefined ? undefined : orNone(() => parseWildcard(uri));
+  return wildcard?.isSimple === true ? wildcard.uri : undefined;
 }
 
 const canonical = (aor: string): string | undefined => orNone(() => parseAor(aor));

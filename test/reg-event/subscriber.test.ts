@@ -181,6 +181,29 @@ describe('the devices of another core', () => {
     expect(bindings[0]).toMatchObject(expected);
   });
 
+  it('are those of all identities that a wildcarded one of the set stands for, unless that would cost much to tell', async () => {
+    const scscf = await core();
+    const subscribe = await scscf.subscribed();
+    const withWildcard = (version: number, expression: string): string =>
+      reginfoOf(version, 'full', 1).replace(
+        '</reginfo>',
+        '<registration aor="sip:ext1@ims.test" id="w" state="active">' +
+          `<contact id="w1" state="active" event="created"><uri>${one}</uri></contact>` +
+          `<ere:wildcardedIdentity xmlns:ere="urn:3gpp:ns:extRegExp:1.0">sip:ext!${expression}!@ims.test</ere:wildcardedIdentity>` +
+          '</registration></reginfo>',
+      );
+    const { devices } = scscf.parley.app;
+    await scscf.notify(subscribe, withWildcard(0, '.*'));
+    expect(await devices.of('sip:ext17@ims.test')).toMatchObject([
+      { contact: one, aor: 'sip:alice@ims.test' },
+    ]);
+    expect(await devices.of('sip:other@ims.test')).toEqual([]);
+    for (const [version, expression] of ['(.*)*', '(', '.*.*.*'].entries()) {
+      expect(await scscf.notify(subscribe, withWildcard(version + 1, expression))).toBe(200);
+      expect(await devices.of('sip:ext17@ims.test')).toEqual([]);
+    }
+  });
+
   it('follow partial documents', async () => {
     const scscf = await core();
     const subscribe = await scscf.subscribed();
