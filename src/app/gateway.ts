@@ -44,6 +44,7 @@ export async function makeGateway(
     isAlive: (holder) => nodes.endOf(holder) !== undefined,
   });
   parts.core.use(gateway);
+  parts.core.use(gateway.presence);
   interworking.registry.add(
     {
       name: gateway.name,

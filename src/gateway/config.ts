@@ -16,6 +16,15 @@ export const gatewayConfig = z.strictObject({
   inFlight: z.int().min(1).max(1_000_000).default(10_000),
   /** Octets of one message over MSRP, to a phone and from it; it must fit a record of the store. */
   messageBytes: z.int().min(1_024).max(4_194_304).default(1_048_576),
+  presence: z
+    .strictObject({
+      /** Seconds between two NOTIFYs of a subscription at least. */
+      interval: z.number().min(0).max(3_600).default(5),
+      /** Subscriptions to one user, and altogether. */
+      perUser: z.int().min(0).default(500),
+      total: z.int().min(0).default(100_000),
+    })
+    .prefault({}),
   sessions: z
     .strictObject({
       /** Seconds without a message after which the gateway ends a session. */

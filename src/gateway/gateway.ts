@@ -34,6 +34,8 @@ import { ToPhone } from './messages/to-phone.js';
 import { Migration } from './migration/migration.js';
 import { Admission } from './sessions/admission.js';
 import { LargeMessages } from './sessions/large-messages.js';
+import { Presence } from './presence/presence.js';
+import { Publications } from './presence/publications.js';
 import { SessionRecords } from './sessions/session-records.js';
 import { Sessions } from './sessions/sessions.js';
 import { Traffic } from './traffic.js';
@@ -86,7 +88,7 @@ export class Gateway implements Service {
   /** What went through, by direction and reason. */
   readonly traffic: Traffic;
   /** What the IMPS server is given. */
-  readonly ports: Pick<ImpsPorts, 'router' | 'observer' | 'groups'>;
+  readonly ports: Pick<ImpsPorts, 'router' | 'observer' | 'groups' | 'presence'>;
   readonly #options: GatewayOptions;
   /** Host of the phones' contacts. */
   readonly host: string;
@@ -97,6 +99,8 @@ export class Gateway implements Service {
   readonly #toCpm: ToCpm;
   readonly #records: SessionRecords;
   readonly #admission: Admission;
+  /** Also a service of its own. */
+  readonly presence: Presence;
   readonly #sessions: Sessions;
   readonly #groups: Groups;
   readonly #legs: Legs;
@@ -191,6 +195,14 @@ export class Gateway implements Service {
       perPhone: config.sessions.perPhone,
       phoneAt: (contactUser) => this.phones.at(contactUser),
     });
+    this.presence = new Presence({
+      ...common,
+      publications: new Publications(store, () => clock.now()),
+      host: this.host,
+      intervalMs: config.presence.interval * 1000,
+      perUser: config.presence.perUser,
+      total: config.presence.total,
+    });
     const links = new GroupLinks(store);
     this.#groups = new Groups({
       ...common,
@@ -228,6 +240,12 @@ export class Gateway implements Service {
         route: (recipient, message, address) => this.#toCpm.route(recipient, message, address),
         report: (recipient, message, status) => this.#toPhone.report(recipient, message, status),
         knows: (user) => this.#toCpm.knows(user),
+      },
+      presence: {
+        fetch: (user) => this.presence.fetch(user),
+        watch: (user) => this.presence.watched(user),
+        unwatch: async () => undefined,
+        changed: (user) => this.presence.changed(user),
       },
       groups: {
         message: (group, message, target) => this.#groups.message(group, message, target),
@@ -270,6 +288,7 @@ export class Gateway implements Service {
     this.#closed = true;
     this.#timer?.cancel();
     this.#toCpm.close();
+    this.presence.close();
     await Promise.all([this.#sessions.close(), this.#legs.close()]);
   }
 
@@ -350,6 +369,7 @@ export class Gateway implements Service {
     await this.#conversations.expire(SWEEP_BATCH);
     await this.#toCpm.resume(SWEEP_BATCH);
     this.#sessions.expire();
+    await this.presence.expire(SWEEP_BATCH);
     if (++this.#sweeps % ORPHANS_EVERY === 0) await this.#endOrphans(ORPHANS_EVERY * SWEEP_MS);
   }
 

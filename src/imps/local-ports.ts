@@ -14,6 +14,7 @@ export const localPorts = (store: Store): ImpsPorts => ({
     fetch: async () => undefined,
     watch: async () => undefined,
     unwatch: async () => undefined,
+    changed: async () => undefined,
   },
   observer: {
     sessionStarted: () => undefined,

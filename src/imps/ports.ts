@@ -49,6 +49,8 @@ export interface PresenceSource {
   /** Somebody here watches the user: changes are to be given to `ImpsServer.publishPresence`. */
   watch(user: UserId, watcher: UserId): Promise<void>;
   unwatch(user: UserId, watcher: UserId): Promise<void>;
+  /** Presence of a user, or who may see it, changed; users outside are told of too. */
+  changed(user: UserId): Promise<void>;
 }
 
 /** Who wants to know of sessions: a gateway keeps one registration for each. */

@@ -11,6 +11,7 @@ import { PapPager } from './push/pap.js';
 import { Replies } from './replies.js';
 import { exportContacts, importContact, type ContactEntry } from './services/contact-import.js';
 import { replaceOwn } from './services/presence-store.js';
+import { outsidePresence, type OutsidePresence } from './services/outside-presence.js';
 import { outsideGroups, type OutsideGroups } from './services/outside-groups.js';
 import { presenceChanged } from './services/presence-subscriptions.js';
 import { sendSystemMessage, type SystemMessage } from './services/system-messages.js';
@@ -83,6 +84,8 @@ export interface ImpsServer {
   contacts(after?: UserId): AsyncIterable<ContactEntry>;
   /** Groups in which users of another system are. */
   readonly groups: OutsideGroups;
+  /** Presence of users, for watchers of another system. */
+  readonly presence: OutsidePresence;
 }
 
 export interface ImpsConnections {
@@ -173,6 +176,7 @@ export function createImpsServer(options: ImpsServerOptions): ImpsServer {
     },
     sendSystemMessage: (user, message) => sendSystemMessage(context, user, message),
     groups: outsideGroups(context),
+    presence: outsidePresence(context),
     connections: () => ({ cir: cir.connections, smsc: sms?.state }),
     importContact: (entry) => importContact(context, entry),
     contacts: (after) => exportContacts(context, after),

@@ -128,10 +128,15 @@ export async function replaceOwn(context: ImpsContext, user: UserId, list: Eleme
     for (const attribute of list.children) {
       if (!presenceAttribute.has(attribute.name)) continue;
       if (JSON.stringify(own[attribute.name]) === JSON.stringify(attribute)) continue;
+      if (removes(attribute)) {
+        if (own[attribute.name] === undefined) continue;
+        delete own[attribute.name];
+      } else own[attribute.name] = attribute;
       names.push(attribute.name);
-      own[attribute.name] = attribute;
     }
-    return { kind: 'put', value: { own, clients: current.clients }, result: names };
+    return names.length === 0
+      ? { kind: 'keep', result: names }
+      : { kind: 'put', value: { own, clients: current.clients }, result: names };
   });
 }
 

@@ -135,6 +135,7 @@ export async function presenceChanged(
   changed: readonly string[],
 ): Promise<void> {
   if (changed.length === 0) return;
+  await context.ports.presence.changed(watched);
   const names = new Set(changed);
   for await (const { value } of context.store.scan(subscriptions, { prefix: keyOf(watched, '') })) {
     const session = await context.sessions.find(value.session);
@@ -146,6 +147,7 @@ export async function presenceChanged(
 
 /** The owner decided about a watcher: he hears what he may see from now on. */
 export async function grantedNow(context: ImpsContext, watched: UserId, watcher: UserId): Promise<void> {
+  await context.ports.presence.changed(watched);
   const allowed = await granted(context, watched, watcher);
   if (allowed === undefined) return;
   for await (const { value } of context.store.scan(subscriptions, { prefix: keyOf(watched, watcher, '') })) {

@@ -213,6 +213,7 @@ describe('presence', () => {
           fetch: async (user) => (user === outside ? list : undefined),
           watch: async (user) => void (user === outside && watched.push('watch')),
           unwatch: async (user) => void (user === outside && watched.push('unwatch')),
+          changed: async () => undefined,
         },
       },
     );
