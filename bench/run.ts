@@ -2,6 +2,9 @@ import { parseArgs } from 'node:util';
 import { measureBindings } from './bindings.js';
 import { measureGroups } from './groups/measure.js';
 import { measureRegEvents } from './reg-event.js';
+import { measureCir } from './imps/cir.js';
+import { measureCodec } from './imps/codec.js';
+import { measureTransactions } from './imps/transactions.js';
 import { alternate, table, type Contender, type Work } from './load-runs.js';
 import { describeMachine } from './machine.js';
 import { startBareNode } from './servers/bare-node.js';
@@ -12,11 +15,14 @@ import { startParleyOnDrachtio, startParleyOnRedis, startTwoParleys } from './se
 const USAGE = `npm run bench -- [part ...] [options]
 
 parts: register, digest, invite, bindings (all when none is named),
-       groups (group sessions), reg-event (NOTIFYs of registrations), setups (LMDB, Redis, drachtio-server side by side), nodes (one and two on one Redis)
+       groups (group sessions), reg-event (NOTIFYs of registrations), setups (LMDB, Redis, drachtio-server side by side), nodes (one and two on one Redis),
+       imps (logins, messages, codec beside libwbxml, CIR over TCP)
   --rounds N     runs of each server, one after the other (5)
   --calls N      calls of a run at saturation (100000; invite takes a fifth)
   --rate N       calls a second of the run below saturation (4000; invite takes a quarter, reg-event half)
   --users N      users, one device each (10000)
+  --sessions N   with CIR over TCP, for imps (100000)
+  --share N      part of the transactions and codec runs of imps, for a short try (1)
   --bindings N   for the part of that name (1000000)
   --watchers N   subscriptions whose memory is measured in the part reg-event (100000)
   --idle N       idle groups of ten in the part groups (10000)
@@ -33,6 +39,8 @@ const { values, positionals } = parseArgs({
     bindings: { type: 'string', default: '1000000' },
     idle: { type: 'string', default: '10000' },
     watchers: { type: 'string', default: '100000' },
+    sessions: { type: 'string', default: '100000' },
+    share: { type: 'string', default: '1' },
     without: { type: 'string', multiple: true, default: [] },
     help: { type: 'boolean', default: false },
   },
@@ -121,6 +129,14 @@ const parts: Record<string, () => Promise<void>> = {
   },
   groups: async () => {
     print(`### Group sessions\n\n${await measureGroups({ idle: Number(values.idle), made: 500 }, told)}`);
+  },
+  imps: async () => {
+    const share = Number(values.share);
+    const sessions = Number(values.sessions);
+    print(`### IMPS: CPU of a transaction\n\n${await measureTransactions(rounds, share, told)}`);
+    print(`### IMPS: WBXML beside libwbxml\n\n${measureCodec(rounds, Math.ceil(20_000 * share), told)}`);
+    const atOnce = Math.min(10_000, sessions);
+    print(`### IMPS: CIR over TCP\n\n${await measureCir(sessions, atOnce, told)}`);
   },
   bindings: async () => {
     print(`### Memory and start\n\n${await measureBindings(Number(values.bindings), told)}`);

@@ -6,7 +6,7 @@ import type { UserId } from '../../src/imps/address/wv-address.js';
 import { createImpsServer } from '../../src/imps/server.js';
 import { LmdbStore } from '../../src/store/lmdb/lmdb-store.js';
 
-/* An IMPS server on LMDB with as many users as asked: `node imps.js FOLDER USERS`. Says `url http://…`. */
+/* An IMPS server on LMDB with as many users as asked: `node imps.js FOLDER USERS`. Says `imps http://… CIR-PORT`. */
 const clock = new SystemClock((error) => {
   throw error;
 });
@@ -17,8 +17,14 @@ const server = createImpsServer({
   log: silentLogger,
   config: { listen: '127.0.0.1:0', cirListen: '127.0.0.1:0' },
 });
-for (let number = 0; number < Number(process.argv[3]); number++) {
-  const user = `wv:user${number}@ims.test` as UserId;
-  await server.users.create({ user, password: 'secret', state: 'active', createdAt: 0 });
+const count = Number(process.argv[3]);
+for (let from = 0; from < count; from += 1000) {
+  await Promise.all(
+    Array.from({ length: Math.min(1000, count - from) }, (_, index) => {
+      const user = `wv:user${from + index}@ims.test` as UserId;
+      return server.users.create({ user, password: 'secret', state: 'active', createdAt: 0 });
+    }),
+  );
 }
-writeSync(1, `url ${(await server.start()).http}\n`);
+const { http, cirPort } = await server.start();
+writeSync(1, `imps ${http} ${cirPort}\n`);
