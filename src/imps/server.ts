@@ -98,9 +98,10 @@ export interface ImpsConnections {
 /** Builds the server; nothing listens before `start`. */
 export function createImpsServer(options: ImpsServerOptions): ImpsServer {
   let draining = false;
+  let counting: Promise<void> | undefined;
   const pagers: Pager[] = [...(options.ports?.pagers ?? [])];
   const context = createContext(options, pagers, () => draining);
-  const { store, clock, config, endpoints, ids } = context;
+  const { store, clock, config, endpoints, ids, log } = context;
   const cir = new Cir(context);
   const conversation = new Conversation(context, new Replies());
   const { smpp, pushProxy } = config;
@@ -127,11 +128,15 @@ export function createImpsServer(options: ImpsServerOptions): ImpsServer {
       await cir.start();
       sms?.start();
       sweeper.start();
+      counting = context.mailbox
+        .countAll()
+        .catch((error: unknown) => log.error({ err: error }, 'waiting messages could not be counted'));
       return endpoints;
     },
     async close() {
       draining = true;
       await sweeper.close();
+      await counting;
       await http.close();
       await sms?.close();
       conversation.close();

@@ -4,13 +4,20 @@ import type { UserId } from '../address/wv-address.js';
 import { countOf } from '../state/count.js';
 import { keyOf, lastPart, mailbox, type MessageRecord } from '../state/records.js';
 
+/** A user whose mailbox is full is not counted again for so long. */
+const COUNT_AGAIN_MS = 10_000;
+
+const userOf = (key: string): UserId => key.slice(0, key.indexOf('\t')) as UserId;
+
 /** Messages on their way, by recipient and in order of arrival. What is in here survives a crash. */
 export class Mailbox {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #limit: number;
-  /** How many messages wait for a user, of those users who had any put or removed here. */
+  /** How many messages wait for a user, as far as this node knows: others may have put and removed some. */
   readonly #counts = new Map<UserId, number>();
+  /** When a user's messages were last counted in the store, milliseconds since the epoch. */
+  readonly #countedAt = new Map<UserId, number>();
 
   /** @param limit messages that may wait for one user */
   constructor(store: Store, clock: Clock, limit: number) {
@@ -30,7 +37,7 @@ export class Mailbox {
         ? { kind: 'keep', result: false }
         : { kind: 'put', value: message, deadline: message.expiresAt, result: true },
     );
-    if (isNew) this.#counts.set(user, (this.#counts.get(user) ?? 0) + 1);
+    if (isNew) this.#oneMore(user);
   }
 
   /** Commits a message for one session of its recipient; other sessions may have it too. */
@@ -45,7 +52,7 @@ export class Mailbox {
         result: !current,
       };
     });
-    if (isNew) this.#counts.set(user, (this.#counts.get(user) ?? 0) + 1);
+    if (isNew) this.#oneMore(user);
   }
 
   /** @returns the message as it is then; undefined when it is gone or `fn` took it away by giving undefined */
@@ -70,6 +77,7 @@ export class Mailbox {
     );
     const count = this.#counts.get(user);
     if (removed && count !== undefined) {
+      // what is left out counts as none
       if (count > 1) this.#counts.set(user, count - 1);
       else this.#counts.delete(user);
     }
@@ -83,19 +91,36 @@ export class Mailbox {
     for await (const { value } of this.#store.scan(mailbox, range)) yield value;
   }
 
-  /** Whether no more may wait. Counts once a user, and keeps count then. */
-  async full(user: UserId): Promise<boolean> {
-    let count = this.#counts.get(user);
-    if (count === undefined) {
-      count = await countOf(this.#store.scan(mailbox, { prefix: keyOf(user, ''), limit: this.#limit }));
-      if (count > 0) this.#counts.set(user, count);
+  #oneMore(user: UserId): void {
+    this.#counts.set(user, (this.#counts.get(user) ?? 0) + 1);
+  }
+
+  /** Counts what waits since before this process began; until it is done, more may be let in than the limit says. */
+  async countAll(): Promise<void> {
+    const before = new Map<UserId, number>();
+    for await (const { key } of this.#store.scan(mailbox)) {
+      const user = userOf(key);
+      before.set(user, (before.get(user) ?? 0) + 1);
     }
-    return count >= this.#limit;
+    for (const [user, count] of before) this.#counts.set(user, Math.max(count, this.#counts.get(user) ?? 0));
+  }
+
+  /** Whether no more may wait. Only where it seems so is it counted in the store, and then not again for a while. */
+  async full(user: UserId): Promise<boolean> {
+    if ((this.#counts.get(user) ?? 0) < this.#limit) return false;
+    const now = this.#clock.now();
+    if (now - (this.#countedAt.get(user) ?? -Infinity) < COUNT_AGAIN_MS) return true;
+    this.#countedAt.set(user, now);
+    const count = await countOf(this.#store.scan(mailbox, { prefix: keyOf(user, ''), limit: this.#limit }));
+    this.#counts.set(user, count);
+    if (count >= this.#limit) return true;
+    this.#countedAt.delete(user);
+    return false;
   }
 
   /** Recipients and IDs of messages whose validity is over, at most `limit`. */
   async expired(limit: number): Promise<{ readonly user: UserId; readonly id: string }[]> {
     const keys = await this.#store.due(mailbox, this.#clock.now(), limit);
-    return keys.map((key) => ({ user: key.slice(0, key.indexOf('\t')) as UserId, id: lastPart(key) }));
+    return keys.map((key) => ({ user: userOf(key), id: lastPart(key) }));
   }
 }

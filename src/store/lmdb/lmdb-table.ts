@@ -85,10 +85,17 @@ export class LmdbTable {
     return this.peek(key)?.deadline ?? this.files.readDeadline(key) ?? Infinity;
   }
 
-  /** Keys that are in memory, in no order; one may come twice. */
-  *keysInMemory(): Generator<string> {
-    yield* this.#frozen.keys();
-    yield* this.#slots.keys();
+  /** Keys in memory that a scan wants, in no order; one may come twice. */
+  keysInMemory(wanted: (key: string) => boolean): string[] {
+    const found: string[] = [];
+    // every scan looks at every key in memory, and a generator would cost several times as much
+    this.#frozen.forEach((_slot, key) => {
+      if (wanted(key)) found.push(key);
+    });
+    this.#slots.forEach((_slot, key) => {
+      if (wanted(key)) found.push(key);
+    });
+    return found;
   }
 
   /** Makes a version the committed one; `encoded` is its value in the batch that the journal has. */

@@ -1,0 +1,46 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { element } from '../../../src/imps/codec/element.js';
+import { keyOf, mailbox } from '../../../src/imps/state/records.js';
+import { detailsOf, message, type Phone } from '../tools/phone.js';
+import { userId, world, type World } from '../tools/world.js';
+
+const LIMIT = 3;
+let here: World;
+let alice: Phone;
+beforeEach(async () => {
+  here = await world({ messages: { waitingLimit: LIMIT } });
+  alice = await here.phone('alice').start();
+});
+afterEach(async () => {
+  expect(here.errors).toEqual([]);
+  await here.close();
+});
+
+const full = ['507 wv:bob@ims.test'];
+/** Sends one more to Bob. @returns why he does not get it */
+const more = async (): Promise<string[]> => detailsOf(await alice.request(message('x', [userId('bob')])));
+
+describe('a mailbox', () => {
+  it('takes no more than the operator lets wait: 507, until some have gone', async () => {
+    for (let count = 0; count < LIMIT; count++) expect(await more()).toEqual([]);
+    expect(await more()).toEqual(full);
+    const bob = await here.phone('bob').start();
+    expect(await bob.messages()).toHaveLength(LIMIT);
+    expect(await more()).toEqual([]);
+  });
+
+  it('is full after a restart as before', async () => {
+    for (let count = 0; count < LIMIT; count++) await more();
+    here = await here.restart();
+    alice = await here.phone('alice', { clientId: 'wv:again' }).start();
+    expect(await more()).toEqual(full);
+  });
+
+  it('is counted again where another node took messages away', async () => {
+    for (let count = 0; count < LIMIT; count++) await more();
+    for await (const { key } of here.store.scan(mailbox, { prefix: keyOf(userId('bob'), '') }))
+      await here.store.update(mailbox, key, () => ({ kind: 'remove', result: undefined }));
+    expect(await more()).toEqual([]);
+    await alice.request(element('Logout-Request'));
+  });
+});
