@@ -59,14 +59,13 @@ const ATTRIBUTES = ':@';
 const TEXT = '#text';
 const CDATA = '#cdata';
 
-class XmlReader {
-  readonly #limits: CodecLimits;
-  readonly #parser: XMLParser;
-  #elements = 0;
+/** A parser keeps nothing between documents, and building one costs as much as reading a short one. */
+const parsers = new Map<number, XMLParser>();
 
-  constructor(limits: CodecLimits) {
-    this.#limits = limits;
-    this.#parser = new XMLParser({
+function parserFor({ depth }: CodecLimits): XMLParser {
+  let parser = parsers.get(depth);
+  if (!parser) {
+    parser = new XMLParser({
       preserveOrder: true,
       ignoreAttributes: false,
       attributeNamePrefix: '',
@@ -78,8 +77,21 @@ class XmlReader {
       cdataPropName: CDATA,
       ignoreDeclaration: true,
       ignorePiTags: true,
-      maxNestedTags: limits.depth + 1,
+      maxNestedTags: depth + 1,
     });
+    parsers.set(depth, parser);
+  }
+  return parser;
+}
+
+class XmlReader {
+  readonly #limits: CodecLimits;
+  readonly #parser: XMLParser;
+  #elements = 0;
+
+  constructor(limits: CodecLimits) {
+    this.#limits = limits;
+    this.#parser = parserFor(limits);
   }
 
   document(text: string): Element {
