@@ -12,6 +12,8 @@ import { addresseesOf, draftOf, messageIds, senderOf, type Addressee } from './m
 
 /** Longest list of waiting messages that is given at once. */
 const LIST = 100;
+/** Recipients of a message that are served at the same time. */
+const AT_ONCE = 32;
 
 /** Sends one message to everybody it is addressed to; what is answered with 200 or 201 is committed. */
 export const sendMessage: Handler = async (context, request) => {
@@ -37,12 +39,22 @@ async function sendToAll(
 ): Promise<{ readonly failures: Failures; readonly done: number }> {
   const failures = new Failures();
   let done = 0;
-  for (const recipient of recipients) {
-    const code = await sendToOne(context, request, draft, recipient, failures);
+  const codes = await toEach(recipients, (recipient) =>
+    sendToOne(context, request, draft, recipient, failures),
+  );
+  codes.forEach((code, index) => {
     if (code === 200) done++;
-    else if (code !== undefined) failures.add(code, recipient.written);
-  }
+    else if (code !== undefined) failures.add(code, recipients[index]!.written);
+  });
   return { failures, done };
+}
+
+/** Some recipients at a time, since each waits for the store. @returns results in order */
+async function toEach<T, R>(recipients: readonly T[], work: (recipient: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  for (let at = 0; at < recipients.length; at += AT_ONCE)
+    results.push(...(await Promise.all(recipients.slice(at, at + AT_ONCE).map(work))));
+  return results;
 }
 
 /** @returns undefined when the failures were named one by one and nothing of it was done */
@@ -64,11 +76,13 @@ async function sendToOne(
       const members = resource && (await listMembers(context, session.user, resource));
       if (!members) return 700;
       let done = 0;
-      for (const member of members) {
-        const code = await send(context, member.user, { ...draft, recipient: { user: member.user } });
+      const codes = await toEach(members, ({ user: member }) =>
+        send(context, member, { ...draft, recipient: { user: member } }),
+      );
+      codes.forEach((code, index) => {
         if (code === 200) done++;
-        else failures.add(code, element('UserID', member.user));
-      }
+        else failures.add(code, element('UserID', members[index]!.user));
+      });
       return done > 0 || members.length === 0 ? 200 : undefined;
     }
     case 'group': {
@@ -83,8 +97,9 @@ async function sendToOne(
       };
       const outside = await context.ports.groups.message(resource, message);
       if (outside !== undefined) return outside;
-      for (const { user: member, sessions } of audience.members)
-        await deliver(context, member, message, sessions);
+      await toEach(audience.members, ({ user: member, sessions }) =>
+        deliver(context, member, message, sessions),
+      );
       return 200;
     }
     case 'screen-name': {
