@@ -12,6 +12,7 @@ import { openProfiles } from './app/profiles.js';
 import { startMsrpRelay } from './app/msrp-relay.js';
 import { startMsrp } from './app/msrp.js';
 import { Nodes } from './app/nodes.js';
+import { openRecordings } from './app/recordings.js';
 import type { Disposers, Parts, ServiceSide } from './app/parts.js';
 import { makeSip } from './app/sip.js';
 import { logTrail } from './app/trail-log.js';
@@ -131,6 +132,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
             disposers,
           )
         : undefined;
+    const recordings = await openRecordings(config, parts('recording'), disposers);
     const participating = config.roles.includes('participating')
       ? makeParticipating(config, {
           ...parts('cpm'),
@@ -144,6 +146,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
           setOf: side.setOf,
           onDeferred: (set) => gateway?.deferred(set),
           msrp,
+          recordings,
         })
       : undefined;
     if (participating) disposers.push(() => participating.close());
@@ -195,6 +198,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       participating,
       controlling,
       msrp: { endpoint: msrp, relay },
+      recordings,
       trail,
       log: log.child({ part: 'http' }),
     });

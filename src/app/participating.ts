@@ -16,6 +16,7 @@ import { SessionRecords, type SessionRecord } from '../cpm/participating/session
 import { SessionRelease } from '../cpm/participating/session-release.js';
 import { SessionService } from '../cpm/participating/session-service.js';
 import { Policies } from '../cpm/policy/policies.js';
+import type { Recordings } from '../cpm/recording/recordings.js';
 import type { MsrpEndpoint } from '../msrp/session/index.js';
 import type { Interworking } from './interworking.js';
 import { stateOf } from '../reg-event/reginfo.js';
@@ -54,9 +55,10 @@ export function makeParticipating(
     setOf: ServiceSide['setOf'];
     onDeferred(set: string): Promise<void> | undefined;
     msrp: MsrpEndpoint;
+    recordings: Recordings | undefined;
   },
 ): Participating {
-  const { core, store, shared, interworking, gruus, registrar, setOf, msrp, ...others } = parts;
+  const { core, store, shared, interworking, gruus, registrar, setOf, msrp, recordings, ...others } = parts;
   const { clock } = parts;
   const { pagerBytes, largeBytes, deferral: waiting, policy, sessionExpires, lostDeviceSeconds } = config.cpm;
   const policies = new Policies(store, policy);
@@ -127,6 +129,7 @@ export function makeParticipating(
     ...others,
     endpoint: msrp,
     dialogs,
+    recordings,
     async ended(session, passed) {
       await records.counted(session, passed);
       await sessions.ended(session);

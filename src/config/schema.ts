@@ -173,6 +173,19 @@ export const configSchema = z.strictObject({
   /** Converged IP messaging. */
   cpm: z
     .strictObject({
+      /** Messages of sessions whose users' policy says `record`. Without a folder nothing is recorded. */
+      recording: z
+        .strictObject({
+          folder: z.string().min(1).optional(),
+          /** Octets of one message that are kept. */
+          messageBytes: z.int().min(0).max(100_000_000).default(1_000_000),
+          /** Octets of all recordings; above, messages pass unrecorded. */
+          totalBytes: z.int().min(0).default(10_000_000_000),
+          /** Octets in memory of messages that pass or are being written. */
+          heldBytes: z.int().min(0).default(64_000_000),
+          keepDays: z.int().min(1).max(36_500).default(30),
+        })
+        .prefault({}),
       /** Largest body of a pager mode message, in octets (RFC 3428 §8). */
       pagerBytes: z.int().min(200).max(65_000).default(1_300),
       /** Largest message in large message mode, in octets. */

@@ -7,6 +7,7 @@ import type { Gruus } from '../registrar/gruus.js';
 import type { DeferredStore } from '../cpm/messages/deferred-store.js';
 import type { Deferral } from '../cpm/messages/deferral.js';
 import type { SessionRecords } from '../cpm/participating/session-records.js';
+import type { Recordings } from '../cpm/recording/recordings.js';
 import type { Policies } from '../cpm/policy/policies.js';
 import type { RunningGroups } from '../cpm/controlling/running-groups.js';
 import type { Gateway } from '../gateway/gateway.js';
@@ -40,6 +41,8 @@ export interface HttpContext {
   /** Undefined without the role `controlling`. */
   readonly controlling: RunningGroups | undefined;
   readonly msrp: MsrpContext;
+  /** Undefined without a folder. */
+  readonly recordings: Recordings | undefined;
   readonly trail: MemoryTrail;
   readonly log: Logger;
 }

@@ -8,6 +8,7 @@ import { impsRoutes } from './api/imps.js';
 import { messageRoutes } from './api/messages.js';
 import { policyRoutes } from './api/policies.js';
 import { profileRoutes } from './api/profiles.js';
+import { recordingRoutes } from './api/recordings.js';
 import { registrationRoutes } from './api/registrations.js';
 import { sessionRoutes } from './api/sessions.js';
 import { subscriberRoutes } from './api/subscribers.js';
@@ -67,6 +68,7 @@ export async function startHttp(context: HttpContext): Promise<HttpServer> {
       messageRoutes(api, context);
       sessionRoutes(api, context);
       policyRoutes(api, context);
+      recordingRoutes(api, context);
       groupRoutes(api, context);
       impsRoutes(api, context);
       gatewayRoutes(api, context);

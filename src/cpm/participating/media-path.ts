@@ -9,8 +9,10 @@ import {
 } from '../../msrp/sdp/index.js';
 import {
   splice,
+  type MessageObserver,
   type MsrpEndpoint,
   type MsrpSession,
+  type PassingMessage,
   type Splice,
   type SpliceOptions,
 } from '../../msrp/session/index.js';
@@ -19,6 +21,13 @@ import {
 export type End = 'uas' | 'uac';
 
 const other = (end: End): End => (end === 'uas' ? 'uac' : 'uas');
+
+export interface MediaPathOptions extends Pick<SpliceOptions, 'messageOctets'> {
+  readonly subject: string;
+  /** Asked when a message of an end begins: who is to see it pass. */
+  readonly observe?: ((message: PassingMessage, from: End) => MessageObserver | undefined) | undefined;
+  readonly lost: (error: ParleyError) => void;
+}
 
 interface Offer {
   readonly from: End;
@@ -40,10 +49,7 @@ export class MediaPath {
    * @param lost an end cannot be reached: the session should end.
    * @throws ParleyError `msrp-limit`.
    */
-  constructor(
-    endpoint: MsrpEndpoint,
-    options: SpliceOptions & { readonly subject: string; readonly lost: (error: ParleyError) => void },
-  ) {
+  constructor(endpoint: MsrpEndpoint, options: MediaPathOptions) {
     const { subject, lost } = options;
     const uas = endpoint.createSession({ subject, events: { lost } });
     try {
@@ -52,7 +58,11 @@ export class MediaPath {
       uas.close();
       throw error;
     }
-    this.#splice = splice(this.#sessions.uas, this.#sessions.uac, options);
+    const { observe, messageOctets } = options;
+    this.#splice = splice(uas, this.#sessions.uac, {
+      messageOctets,
+      observe: observe && ((message) => observe(message, message.from === uas ? 'uas' : 'uac')),
+    });
   }
 
   /** What passed, both directions together. */

@@ -6,6 +6,7 @@ export interface MediaRelay {
    * Sets the session up over `call.onward` and relays its messages until it ends.
    * @param observed sees the responses on their way to the caller.
    * @param session its key in the session records, for what passes.
+   * @param recorded whether its messages are recorded.
    */
-  join(call: ServiceCall, observed: NextOptions, session: string): Promise<void>;
+  join(call: ServiceCall, observed: NextOptions, session: string, recorded: boolean): Promise<void>;
 }

@@ -1,14 +1,15 @@
 import type { Logger } from '../../base/log.js';
 import type { Trail } from '../../base/trail.js';
 import type { NextOptions, ServiceCall } from '../../core/service.js';
-import type { MsrpEndpoint, SpliceOptions } from '../../msrp/session/index.js';
+import type { MsrpEndpoint } from '../../msrp/session/index.js';
 import { FinalResponseError } from '../../sip/final-response-error.js';
 import { parseMediaType } from '../../sip/message/content.js';
 import { SipRequest, SipResponse } from '../../sip/message/message.js';
 import type { Dialog, SipStack } from '../../sip/stack.js';
 import type { DialogLegs } from './dialog-legs.js';
-import { MediaPath, type End } from './media-path.js';
+import { MediaPath, type End, type MediaPathOptions } from './media-path.js';
 import type { MediaRelay } from './media-relay.js';
+import type { Recordings } from '../recording/recordings.js';
 
 export interface MsrpMediaRelayOptions {
   readonly stack: SipStack;
@@ -17,8 +18,8 @@ export interface MsrpMediaRelayOptions {
   readonly dialogs: DialogLegs;
   readonly trail: Trail;
   readonly log: Logger;
-  /** Octets of one message, and who sees messages pass, for records. */
-  readonly splice?: SpliceOptions | undefined;
+  /** Where messages are recorded, if anywhere. */
+  readonly recordings?: Recordings | undefined;
   /** A session has ended, and this has passed. */
   ended(session: string, passed: { bytes: number; messages: number }): Promise<void>;
 }
@@ -53,11 +54,11 @@ export class MsrpMediaRelay implements MediaRelay {
   }
 
   /** @throws ParleyError `msrp-limit`, `msrp-sdp-*`: the call is refused with its status. */
-  async join(call: ServiceCall, observed: NextOptions, session: string): Promise<void> {
+  async join(call: ServiceCall, observed: NextOptions, session: string, recorded: boolean): Promise<void> {
     const { stack, endpoint, trail, log, dialogs } = this.#options;
     const legs: Dialog[] = [];
     const path = new MediaPath(endpoint, {
-      ...this.#options.splice,
+      observe: recorded ? this.#observer(call) : undefined,
       subject: call.servedUser,
       lost: (error) => {
         trail.record({
@@ -102,6 +103,30 @@ export class MsrpMediaRelay implements MediaRelay {
       // the caller has got the callee's answer
       if (!(error instanceof FinalResponseError)) throw error;
     }
+  }
+
+  #observer({ request, servedUser }: ServiceCall): MediaPathOptions['observe'] {
+    const { recordings, trail } = this.#options;
+    if (!recordings) {
+      trail.record({
+        code: 'cpm.recording-refused',
+        outcome: 'refused',
+        clause: 'OMA CPM §5.2.3',
+        subject: servedUser,
+        trace: request.callId,
+        detail: 'no folder is configured',
+      });
+      return undefined;
+    }
+    const caller = (request.addresses('P-Asserted-Identity')[0] ?? request.from).uriText;
+    const callee = request.to.uriText;
+    const about = { session: request.callId, conversationId: request.headers.get('Conversation-ID') };
+    return (message, from) =>
+      recordings.observe(
+        about,
+        message,
+        from === 'uas' ? { from: caller, to: callee } : { from: callee, to: caller },
+      );
   }
 }
 

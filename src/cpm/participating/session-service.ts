@@ -117,10 +117,10 @@ export class SessionService implements Service {
     next: Next,
   ): Promise<void> {
     const { interworking, devices } = this.#options;
-    const inPath = policy.mediaPath && offer !== undefined && this.#relay !== undefined;
+    const inPath = (policy.mediaPath || policy.record) && offer !== undefined && this.#relay !== undefined;
     this.#continued(call, inPath);
     const observed = this.#observed(call, inPath);
-    if (inPath) await this.#relay!.join(call, observed, sessionId(call.request));
+    if (inPath) await this.#relay!.join(call, observed, sessionId(call.request), policy.record);
     else if (!interworking.hasFunctions) await next(observed);
     else {
       let instead: InterworkingFunction | undefined;

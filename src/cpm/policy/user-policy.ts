@@ -17,6 +17,8 @@ const shape = {
   doNotDisturb: z.boolean(),
   /** Whether the media of the user's sessions pass this server. */
   mediaPath: z.boolean(),
+  /** Whether the messages of the user's sessions are recorded, where a folder for that is configured; puts them into the media path. */
+  record: z.boolean(),
   /**
    * What the user's IMPS phones answer to session invitations: `accept` at once; `alone` does so only for the phone that an invitation
    * names, or while no other device of the user could take it; `refuse`, and messages come one by one.
@@ -42,6 +44,7 @@ export const standardPolicy = z
     deliverTo: shape.deliverTo.optional(),
     doNotDisturb: shape.doNotDisturb.default(false),
     mediaPath: shape.mediaPath.default(false),
+    record: shape.record.default(false),
     phoneSessions: shape.phoneSessions.default('alone'),
     maxSessions: shape.maxSessions.optional(),
     messagesPerMinute: shape.messagesPerMinute.optional(),

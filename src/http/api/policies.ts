@@ -15,6 +15,7 @@ const properties = {
   deliverTo: { type: 'string', description: 'Instance ID of the only device that gets requests' },
   doNotDisturb: boolean,
   mediaPath: { ...boolean, description: 'media of the sessions pass this server' },
+  record: { ...boolean, description: 'messages of the sessions are recorded' },
   maxSessions: integer,
   messagesPerMinute: integer,
   maxBytes: integer,

@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MediaPath } from '../../../src/cpm/participating/media-path.js';
 import {
@@ -103,14 +106,20 @@ describe('a media path', () => {
 
 describe('a server in the media path', () => {
   let parley: RunningParley;
+  let folder: string;
 
   beforeAll(async () => {
-    parley = await startParley({ auth: 'none', sip: { overloadDelay: 60_000 } });
-    expect(await setPolicy(parley, 'sip:alice@ims.test', { mediaPath: true })).toBeLessThan(300);
+    folder = await mkdtemp(join(tmpdir(), 'parley-recordings-'));
+    const cpm = { recording: { folder } };
+    parley = await startParley({ auth: 'none', sip: { overloadDelay: 60_000 }, cpm });
+    expect(await setPolicy(parley, 'sip:alice@ims.test', { record: true })).toBeLessThan(300);
   });
-  afterAll(() => parley.stop());
+  afterAll(async () => {
+    await parley.stop();
+    await rm(folder, { recursive: true, force: true });
+  });
 
-  it('carries the messages of a session from its INVITE to its BYE, and counts them', async () => {
+  it('carries the messages of a session from its INVITE to its BYE, counts and records them', async () => {
     const [one, other] = [(await startEndpoint()).endpoint, (await startEndpoint()).endpoint];
     const { heard, options } = ears();
     const near = new MsrpNegotiation(one.createSession(), anything);
@@ -154,5 +163,18 @@ describe('a server in the media path', () => {
     await eventually(() => parley.app.msrp.figures.sessions === 0);
     await eventually(() => parley.app.trail.recent({ code: 'cpm.session-ended' }).length > 0);
     for (const phone of [alice, bob]) phone.close();
+    type Listed = { recordings: { id: string }[] };
+    const url = `${parley.api}/api/v1/recordings`;
+    const recorded = await eventually(async () => {
+      const { recordings } = (await (await fetch(url)).json()) as Listed;
+      return recordings.length > 0 && recordings;
+    });
+    expect(recorded).toMatchObject([
+      { from: 'sip:alice@ims.test', to: 'sip:bob@ims.test', session: ok.callId, bytes: 5, complete: true },
+    ]);
+    const single = `${url}/${recorded[0]!.id}`;
+    expect(await (await fetch(single)).text()).toMatch(/\r\nContent-Type: text\/plain\r\n[^]*\r\n\r\nhello$/);
+    expect((await fetch(single, { method: 'DELETE' })).status).toBe(204);
+    expect((await fetch(single)).status).toBe(404);
   });
 });

@@ -67,9 +67,11 @@ export function join(
 }
 
 /** Polls until `check` gives something, for at most twenty seconds. */
-export async function eventually<T>(check: () => T | undefined | false): Promise<T> {
+export async function eventually<T>(
+  check: () => T | undefined | false | Promise<T | undefined | false>,
+): Promise<T> {
   for (const end = Date.now() + 20_000; Date.now() < end;) {
-    const found = check();
+    const found = await check();
     if (found !== undefined && found !== false) return found;
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
