@@ -52,7 +52,8 @@ export interface RegSubscribe {
 
 /** All subscriptions to one registration set. */
 interface Watched {
-  readonly subscriptions: Set<Subscription>;
+  /** Few, and nearly always one: an array takes less than a set. */
+  subscriptions: readonly Subscription[];
   /** Ends the listening to other nodes. */
   readonly end: (() => void) | undefined;
 }
@@ -117,7 +118,7 @@ export class RegEventNotifier {
     if (!accepts(request)) throw this.#refused('reg-event-not-acceptable', 'RFC 3680 §4.5', request, set);
     const expires = this.#grant(request, response);
     if (expires === undefined) return;
-    if ((this.#bySet.get(set)?.subscriptions.size ?? 0) >= settings.perSet || this.#count >= settings.total)
+    if ((this.#bySet.get(set)?.subscriptions.length ?? 0) >= settings.perSet || this.#count >= settings.total)
       throw this.#refused('reg-event-too-many', 'RFC 6665 §4.2.1.1', request, set);
     const kept = await keeper.accept({ request, response, resource: set, watcher, expires });
     trail.record({
@@ -176,9 +177,9 @@ export class RegEventNotifier {
     let watched = this.#bySet.get(set);
     if (!watched) {
       const end = this.#options.feed?.watch(set, (changes) => this.#changed(set, changes, undefined));
-      this.#bySet.set(set, (watched = { subscriptions: new Set(), end }));
+      this.#bySet.set(set, (watched = { subscriptions: [], end }));
     }
-    watched.subscriptions.add(subscription);
+    watched.subscriptions = [...watched.subscriptions, subscription];
     this.#count++;
     kept.dialog.onRequest((again, answer) => this.#inDialog(subscription, again, answer));
     kept.dialog.onEnd(() => this.#remove(subscription));
@@ -188,9 +189,10 @@ export class RegEventNotifier {
   #remove(subscription: Subscription): void {
     subscription.close();
     const watched = this.#bySet.get(subscription.set);
-    if (!watched?.subscriptions.delete(subscription)) return;
+    if (!watched?.subscriptions.includes(subscription)) return;
+    watched.subscriptions = watched.subscriptions.filter((one) => one !== subscription);
     this.#count--;
-    if (watched.subscriptions.size > 0) return;
+    if (watched.subscriptions.length > 0) return;
     this.#bySet.delete(subscription.set);
     watched.end?.();
   }

@@ -190,7 +190,7 @@ export interface Dialog {
   /** Who made it. */
   readonly role: 'uac' | 'uas';
   readonly state: 'early' | 'confirmed' | 'terminated';
-  /** The request and response that made it; a notifier's dialog keeps the identifying fields of its SUBSCRIBE alone. */
+  /** The request and response that made it; a notifier's dialog keeps the Event of its SUBSCRIBE alone. */
   readonly request: SipRequest;
   readonly response: SipResponse | undefined;
   /** Of a notifier's dialog, as it is now; of others undefined. */

@@ -11,12 +11,6 @@ export interface Notification {
   readonly body: string;
 }
 
-/** Where a subscription stands in the store; undefined for one that is not kept there. */
-export interface Kept {
-  readonly rows: Rows;
-  readonly key: string;
-}
-
 /**
  * One subscription on the notifier's side, which lives on when the process dies: what its dialog consists of is in the store, with
  * numbers for CSeq and document version that are reserved many at a time, so that a NOTIFY costs no commit. Who goes on
@@ -28,20 +22,29 @@ export class KeptSubscription {
   /** What the event package wants to know of the watcher. */
   readonly watcher: string;
   readonly dialog: Dialog;
-  readonly #kept: Kept | undefined;
+  readonly #rows: Rows;
+  /** Undefined for one that is not kept in the store. */
+  readonly #key: string | undefined;
   #version: number;
   #left: number;
 
-  /** @param version of its next document. */
-  constructor(resource: string, watcher: string, dialog: Dialog, version: number, kept: Kept | undefined) {
+  /** @param version of its next document. @param key in the store; undefined for one that is not kept there. */
+  constructor(
+    { resource, watcher }: { readonly resource: string; readonly watcher: string },
+    dialog: Dialog,
+    version: number,
+    rows: Rows,
+    key: string | undefined,
+  ) {
     this.resource = resource;
     this.watcher = watcher;
     this.dialog = dialog;
     this.#version = version;
-    this.#kept = kept;
-    this.#left = kept ? LEASE : Infinity;
+    this.#rows = rows;
+    this.#key = key;
+    this.#left = key === undefined ? Infinity : LEASE;
     dialog.onEnd((cause) => {
-      if (cause !== LEFT && cause !== STACK_CLOSED) kept?.rows.remove(kept.key);
+      if (key !== undefined && cause !== LEFT && cause !== STACK_CLOSED) rows.remove(key);
     });
   }
 
@@ -55,9 +58,8 @@ export class KeptSubscription {
    * @throws ParleyError `store-unavailable`
    */
   async reserve(): Promise<void> {
-    if (!this.#kept) return;
-    const { rows, key } = this.#kept;
-    if (await rows.reserve(key)) this.#left = LEASE;
+    if (this.#key === undefined) return;
+    if (await this.#rows.reserve(this.#key)) this.#left = LEASE;
     else this.dialog.leave();
   }
 
@@ -79,10 +81,9 @@ export class KeptSubscription {
    */
   async refresh(request: ServerRequest, response: ServerResponse, seconds: number): Promise<void> {
     const saved = this.dialog.saved;
-    if (this.#kept && saved && seconds > 0) {
-      const { rows, key } = this.#kept;
+    if (this.#key !== undefined && saved && seconds > 0) {
       const remoteTarget = request.contacts[0]?.uriText ?? saved.remoteTarget;
-      if (!(await rows.refresh(key, { ...saved, remoteTarget }, seconds))) {
+      if (!(await this.#rows.refresh(this.#key, { ...saved, remoteTarget }, seconds))) {
         this.dialog.leave();
         response.send(481);
         return;

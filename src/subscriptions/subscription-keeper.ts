@@ -55,8 +55,7 @@ export class SubscriptionKeeper {
       headers: { ...headers, Expires: expires },
       beforeAnswer,
     });
-    const kept = key === undefined ? undefined : { rows: this.#rows, key };
-    return new KeptSubscription(resource, watcher, dialog, 0, kept);
+    return new KeptSubscription({ resource, watcher }, dialog, 0, this.#rows, key);
   }
 
   /** Those that nobody goes on with, taken over by this process. @param resource only those to it. */
@@ -90,9 +89,7 @@ export class SubscriptionKeeper {
     );
     return taken.flatMap(({ key, row }) => {
       if (!row) return [];
-      const { resource, watcher, dialog, version } = row;
-      const kept = { rows, key };
-      return [new KeptSubscription(resource, watcher, stack.resumeSubscription(dialog), version, kept)];
+      return [new KeptSubscription(row, stack.resumeSubscription(row.dialog), row.version, rows, key)];
     });
   }
 

@@ -49,7 +49,7 @@ export abstract class BaseDialog implements Dialog, DialogUser {
   auth: Credentials | undefined;
   protected readonly environment: DialogEnvironment;
   protected handler: Handler | undefined;
-  readonly #ackListeners: ((ack: SipRequest) => void)[] = [];
+  #ackListeners: ((ack: SipRequest) => void)[] | undefined;
   readonly #endListeners: ((cause: SipRequest | string) => void)[] = [];
   #cause: SipRequest | string | undefined;
 
@@ -112,7 +112,7 @@ export abstract class BaseDialog implements Dialog, DialogUser {
   }
 
   onAck(listener: (ack: SipRequest) => void): void {
-    this.#ackListeners.push(listener);
+    (this.#ackListeners ??= []).push(listener);
   }
 
   onEnd(listener: (cause: SipRequest | string) => void): void {
@@ -134,7 +134,7 @@ export abstract class BaseDialog implements Dialog, DialogUser {
   }
 
   receiveAck(ack: SipRequest): void {
-    for (const listener of this.#ackListeners) this.#tell(listener, ack);
+    for (const listener of this.#ackListeners ?? []) this.#tell(listener, ack);
   }
 
   leave(): void {

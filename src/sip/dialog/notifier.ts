@@ -135,9 +135,11 @@ export async function acceptSubscribe(
   const built = response.build(options.status ?? 200, sendOptions(options));
   if (!built.has('Expires')) built.headers.append('Expires', asked);
   const dialog = new NotifierDialog(environment, {
-    values: DialogState.ofServer(request, built, needsFlow(request) ? request.source.flow : undefined),
+    values: detachedState(
+      DialogState.ofServer(request, built, needsFlow(request) ? request.source.flow : undefined),
+    ),
     role: 'uas',
-    request: identified(request.uri, request.get('Event') ?? ''),
+    request: ofPackage(detached(request.get('Event') ?? '')),
     response: undefined,
     contact: built.get('Contact'),
   });
@@ -153,16 +155,32 @@ export async function acceptSubscribe(
   return dialog;
 }
 
+function detachedState(values: DialogState): DialogState {
+  const { callId, local, remote, localTag, remoteTag, routeSet, remoteTarget, flow } = values;
+  return new DialogState({
+    callId: detached(callId),
+    local: detached(local),
+    remote: detached(remote),
+    localTag: detached(localTag),
+    remoteTag: detached(remoteTag),
+    routeSet: routeSet.map(detached),
+    remoteTarget: detached(remoteTarget),
+    localSequence: values.localSequence,
+    remoteSequence: values.remoteSequence,
+    flow: flow && detached(flow),
+  });
+}
+
 /** Goes on with a dialog of another process. */
 export function resumeSubscription(environment: DialogEnvironment, saved: SavedSubscription): NotifierDialog {
-  const { local, remote, remoteTarget, contact, event, expiresAt } = saved;
+  const { local, remote, contact, event, expiresAt } = saved;
   const values = new DialogState({
     ...saved,
     localTag: parseAddress(local, 'From').params.get('tag') ?? '',
     remoteTag: parseAddress(remote, 'To').params.get('tag') ?? '',
     flow: saved.flow,
   });
-  const request = identified(remoteTarget, event);
+  const request = ofPackage(event);
   const dialog = new NotifierDialog(environment, {
     values,
     role: 'uas',
@@ -175,9 +193,19 @@ export function resumeSubscription(environment: DialogEnvironment, saved: SavedS
   return dialog;
 }
 
-/** What a dialog keeps of its SUBSCRIBE: 100,000 of them may live for days. */
-function identified(uri: string, event: string): SipRequest {
+/** Dialogs of the same package share what they keep of their SUBSCRIBE: 100,000 of them may live for days. */
+const shared = new Map<string, SipRequest>();
+const MAX_SHARED = 64;
+
+function ofPackage(event: string): SipRequest {
+  const known = shared.get(event);
+  if (known) return known;
   const headers = new Headers();
   headers.append('Event', event);
-  return new SipRequest('SUBSCRIBE', uri, headers);
+  const request = new SipRequest('SUBSCRIBE', '', headers);
+  if (shared.size < MAX_SHARED) shared.set(event, request);
+  return request;
 }
+
+/** A copy that does not keep the message alive which the text is a part of. */
+const detached = (text: string): string => Buffer.from(text).toString();
