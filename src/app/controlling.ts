@@ -9,6 +9,7 @@ import type { RunningGroups } from '../cpm/controlling/running-groups.js';
 import { Receipts } from '../cpm/controlling/receipts.js';
 import type { KnownSession, OneToOneSessions } from '../cpm/controlling/replacements.js';
 import type { MsrpEndpoint } from '../msrp/session/index.js';
+import { SubscriptionKeeper } from '../subscriptions/subscription-keeper.js';
 import type { Nodes } from './nodes.js';
 import type { Disposers, ServiceParts, ServiceSide } from './parts.js';
 
@@ -48,12 +49,20 @@ export function startControlling(
     isAlive: (holder) => nodes.endOf(holder) !== undefined,
     keepMs: settings.keep * 1000,
   });
+  const keeper = new SubscriptionKeeper({
+    ...{ stack, store, clock, log },
+    event: 'conference',
+    node: nodes.instance,
+    isAlive: (node) => nodes.endOf(node) !== undefined,
+  });
+  disposers.push(() => keeper.close());
   const controlling: ControllingFunction = new ControllingFunction({
     clock,
     log,
     trail,
     stack,
     groups,
+    keeper,
     media: new MsrpGroupMedia(msrp, settings.messageBytes),
     store,
     keepMs: settings.missed.seconds * 1000,

@@ -305,6 +305,8 @@ describe('the extension of a 1-1 session to a group (Figure 9)', () => {
     const { toBob } = await extend(party);
     await accept(bob, toBob);
     const { focus } = await created(alice);
+    const watching = alice.send('SUBSCRIBE', focus, { Event: 'conference', Expires: '3600' });
+    alice.peer.answer(await alice.peer.request('NOTIFY'), 200);
     first.child.kill('SIGKILL');
     await first.exit();
 
@@ -334,6 +336,10 @@ describe('the extension of a 1-1 session to a group (Figure 9)', () => {
     for (const talker of talkers) await talker.until(/MSRP open0001 200/);
     talkers[0]!.say('say00001', 'sip:alice@ims.test', EVERYBODY, 'Still three');
     for (const listener of talkers.slice(1)) await listener.until(/Still three/);
+    // and alice watches on, in the dialog that she had
+    const isWhole = (text: string): boolean =>
+      text.startsWith('NOTIFY ') && text.includes(watching) && /state="full" version="[1-9]/.test(text);
+    await expect.poll(() => alice.peer.datagrams.map(String).some(isWhole), { timeout: 20_000 }).toBe(true);
     expect(requestsAt(bobsOther)).toEqual([]);
   });
 });

@@ -254,10 +254,7 @@ export class ControllingFunction implements Service {
     if (request.get('Event')?.split(';')[0]?.trim().toLowerCase() !== 'conference')
       throw groupError('group-event-unknown', request.get('Event'));
     const focus = this.#running(group, sender);
-    const dialog = await this.#options.stack.createUAS(request, response, {
-      headers: { Contact: `<${group.uri};gr>;isfocus` },
-    });
-    focus.subscribe(dialog, sender);
+    await focus.subscribe(request, response, sender);
   }
 
   /** Only who is in may watch and refer (RFC 4575 §3.5). @throws ParleyError `group-not-a-member` */

@@ -9,28 +9,22 @@ import { newAlias, newId } from './identifiers.js';
 import { groupHeaders, readParts } from './invitation.js';
 import { bestRefusal, firstAccepted, Invitations, type InvitationsOptions } from './invitations.js';
 import { answerInDialog, endOf, GONE, leftForGood, type Leg, type ReferHandler } from './leg.js';
-import { LiveGroup } from './live-group.js';
+import { LiveGroup, type EndOfSession } from './live-group.js';
 import type { MediaSession } from './media.js';
 import { refusalOf, type DisconnectionMethod, type Endpoint } from './member.js';
 import type { StoredMessage } from './message-log.js';
 import { tellProgress } from './progress.js';
 import type { Recipient } from './recipient.js';
 import { checkReplacements, type OneToOneSessions } from './replacements.js';
-import { Subscriptions } from './subscriptions.js';
+import { Subscriptions, type SubscriptionsOptions } from './subscriptions.js';
 import { Switch, type SwitchOptions } from './switch.js';
 
-export interface FocusOptions extends InvitationsOptions, SwitchOptions {
+export interface FocusOptions extends InvitationsOptions, SwitchOptions, SubscriptionsOptions {
   readonly groups: Groups;
   /** Milliseconds without a message after which the session ends; members may restart it. */
   readonly inactivity: number;
   readonly sessions: OneToOneSessions;
 }
-
-/**
- * Why the sessions of a group end. Members may start it again after `inactive`, `minimum` and `cancelled`; a group that never came
- * about and one that was closed are removed.
- */
-export type EndOfSession = 'inactive' | 'minimum' | 'cancelled' | 'never' | 'closed' | 'moved';
 
 /** The focus of one group while it has sessions (RFC 4353 §3): a dialog with each device of each member. */
 export class Focus {
@@ -57,10 +51,11 @@ export class Focus {
     this.#onEnd = (focus) => hooks.onEnd(focus);
     this.#onRefer = hooks.onRefer(this);
     this.#live = new LiveGroup(group, options.groups, (changed) => this.#subscriptions.changed(changed));
-    this.#subscriptions = new Subscriptions(options.clock, options.log, () => this.group);
+    this.#subscriptions = new Subscriptions(options, () => this.group);
     this.#switch = new Switch(() => this.group, options);
     this.#invitations = new Invitations(options);
     this.#lastMessage = options.clock.now();
+    this.#background(this.#subscriptions.resume());
     this.#watchInactivity();
   }
 
@@ -166,8 +161,9 @@ export class Focus {
     await this.#endIfTooFew();
   }
 
-  subscribe(dialog: Dialog, identity: string): void {
-    this.#subscriptions.add(dialog, identity);
+  /** Answers a SUBSCRIBE of a participant. @throws ParleyError `store-unavailable` */
+  subscribe(request: ServerRequest, response: ServerResponse, identity: string): Promise<void> {
+    return this.#subscriptions.accept(request, response, identity);
   }
 
   /** A message waited too long for a member. */
@@ -180,20 +176,16 @@ export class Focus {
     if (this.#live.over) return;
     this.#note('group.session-ended', 'RFC 4353 §5.2', why);
     // at once, so that who comes now finds the group as it is stored then, and not this focus
-    const stored = this.#store(why);
+    const stored = this.#live.end(why);
     this.#inactivity?.cancel();
     this.#onEnd(this);
     this.#invitations.cancelAll('SIP;cause=487;text="The group ended"');
-    this.#subscriptions.end();
+    if (why === 'moved') this.#subscriptions.leave();
+    else this.#subscriptions.end();
     const reason = why === 'closed' ? GONE : { Reason: `SIP;cause=200;text="${why}"` };
     for (const leg of [...this.#legs]) this.#hangUp(leg, reason);
     this.#switch.close();
     await stored;
-  }
-
-  #store(why: EndOfSession): Promise<void> {
-    if (why === 'moved') return Promise.resolve(this.#live.abandon());
-    return why === 'closed' || why === 'never' ? this.#live.remove() : this.#live.release();
   }
 
   #mediaFor(request: ServerRequest): MediaSession {

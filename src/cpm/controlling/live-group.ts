@@ -1,6 +1,12 @@
 import { changeMember, settled, type Group, type MemberChange } from './group.js';
 import type { Groups } from './groups.js';
 
+/**
+ * Why the sessions of a group end. Members may start it again after `inactive`, `minimum` and `cancelled`; a group that never came
+ * about and one that was closed are removed; one that has `moved` is another process's.
+ */
+export type EndOfSession = 'inactive' | 'minimum' | 'cancelled' | 'never' | 'closed' | 'moved';
+
 /** A group that this process runs. Every change is stored, and told once it is; after the end nothing is stored any more. */
 export class LiveGroup {
   readonly #groups: Groups;
@@ -39,21 +45,11 @@ export class LiveGroup {
     this.#onChange(identities);
   }
 
-  /** The sessions have ended: any node may run it next. */
-  async release(): Promise<void> {
-    if (!this.#end()) return;
-    await this.#groups.release(this.#current);
-  }
-
-  /** The group has ended for good. */
-  async remove(): Promise<void> {
-    if (!this.#end()) return;
-    await this.#groups.remove(this.#current);
-  }
-
-  /** Another process has it. */
-  abandon(): void {
-    this.#end();
+  /** The sessions have ended: any node may run the group next, or it is no more, or another process has it already. */
+  async end(why: EndOfSession): Promise<void> {
+    if (!this.#end() || why === 'moved') return;
+    if (why === 'closed' || why === 'never') await this.#groups.remove(this.#current);
+    else await this.#groups.release(this.#current);
   }
 
   #end(): boolean {

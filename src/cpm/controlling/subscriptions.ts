@@ -1,88 +1,126 @@
 import type { Clock, Timer } from '../../base/clock.js';
 import type { Logger } from '../../base/log.js';
-import type { Dialog } from '../../sip/stack.js';
+import type { ServerRequest, ServerResponse } from '../../sip/stack.js';
+import type { KeptSubscription } from '../../subscriptions/kept-subscription.js';
+import type { SubscriptionKeeper } from '../../subscriptions/subscription-keeper.js';
 import { CONFERENCE_INFO_TYPE, formatFullInfo, formatPartialInfo } from './conference-info.js';
 import { focusContact } from './invitation.js';
-import type { Group } from './group.js';
+import { findMember, type Group } from './group.js';
+import { holdsMembership } from './member.js';
 
 /** Between two NOTIFYs of one subscription, milliseconds (RFC 4575 §3.10 asks for one second or more). */
 const THROTTLE_MS = 1_000;
+/** Seconds of a SUBSCRIBE that asks for none (RFC 4575 §3.4), and at most. */
+const EXPIRES = { standard: 3_600, maximum: 86_400 };
 
 interface Subscription {
-  readonly dialog: Dialog;
+  readonly kept: KeptSubscription;
   readonly identity: string;
-  version: number;
   /** Whose change is not yet told. */
   readonly changed: Set<string>;
   lastAt: number;
   timer: Timer | undefined;
 }
 
+export interface SubscriptionsOptions {
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Where subscriptions outlive the process: what is watched is the id of the group. */
+  readonly keeper: SubscriptionKeeper;
+}
+
 /** Who watches one group (RFC 4575 §3): the whole state first, then what changed, at most once a second. */
 export class Subscriptions {
-  readonly #clock: Clock;
-  readonly #log: Logger;
+  readonly #options: SubscriptionsOptions;
   readonly #group: () => Group;
   readonly #all = new Set<Subscription>();
+  #over = false;
 
-  constructor(clock: Clock, log: Logger, group: () => Group) {
-    this.#clock = clock;
-    this.#log = log;
+  constructor(options: SubscriptionsOptions, group: () => Group) {
+    this.#options = options;
     this.#group = group;
   }
 
-  add(dialog: Dialog, identity: string): void {
-    const subscription: Subscription = {
-      dialog,
-      identity,
-      version: 0,
-      changed: new Set(),
-      lastAt: this.#clock.now(),
-      timer: undefined,
-    };
-    this.#all.add(subscription);
-    dialog.onEnd(() => {
-      subscription.timer?.cancel();
-      this.#all.delete(subscription);
-    });
-    dialog.onRequest((request, response) => {
-      if (request.method !== 'SUBSCRIBE') response.send(405, { headers: { Allow: 'SUBSCRIBE' } });
-      else {
-        response.send(200);
-        this.#notifyFull(subscription);
-      }
-    });
-    this.#notifyFull(subscription);
+  /** Answers a SUBSCRIBE of a participant. @throws ParleyError `store-unavailable`, `sip-*` */
+  async accept(request: ServerRequest, response: ServerResponse, identity: string): Promise<void> {
+    const group = this.#group();
+    this.#add(
+      await this.#options.keeper.accept({
+        request,
+        response,
+        resource: group.id,
+        watcher: identity,
+        expires: granted(request),
+        headers: { Contact: focusContact(group) },
+      }),
+    );
+  }
+
+  /** Goes on with the subscriptions that a process had which is no more. @throws ParleyError `store-unavailable` */
+  async resume(): Promise<void> {
+    for await (const kept of this.#options.keeper.orphans(this.#group().id)) this.#add(kept);
   }
 
   changed(identities: Iterable<string>): void {
     for (const subscription of this.#all) {
       for (const identity of identities) subscription.changed.add(identity);
       if (subscription.timer) continue;
-      const wait = subscription.lastAt + THROTTLE_MS - this.#clock.now();
+      const { clock } = this.#options;
+      const wait = subscription.lastAt + THROTTLE_MS - clock.now();
       if (wait <= 0) this.#notifyPartial(subscription);
-      else subscription.timer = this.#clock.after(wait, () => this.#notifyPartial(subscription));
+      else subscription.timer = clock.after(wait, () => this.#notifyPartial(subscription));
     }
   }
 
   /** The group has gone, or its sessions have: all end (RFC 6665 §4.1.3: `noresource`). */
   end(): void {
-    for (const { dialog } of [...this.#all]) this.#terminate(dialog, 'noresource');
+    this.#over = true;
+    for (const { kept } of [...this.#all]) this.#terminate(kept, 'noresource');
+  }
+
+  /** Another process has the group, and goes on with them. */
+  leave(): void {
+    this.#over = true;
+    for (const { kept } of [...this.#all]) kept.dialog.leave();
   }
 
   /** A user has lost the right to watch the group (`rejected`). */
   endOf(identity: string): void {
-    for (const { dialog, identity: own } of [...this.#all])
-      if (identity === own) this.#terminate(dialog, 'rejected');
+    for (const { kept, identity: own } of [...this.#all])
+      if (identity === own) this.#terminate(kept, 'rejected');
   }
 
-  #terminate(dialog: Dialog, reason: string): void {
+  #add(kept: KeptSubscription): void {
+    const { dialog, watcher: identity } = kept;
+    const member = findMember(this.#group(), identity);
+    if (this.#over || !member || !holdsMembership(member)) {
+      this.#terminate(kept, this.#over ? 'noresource' : 'rejected');
+      return;
+    }
+    const lastAt = this.#options.clock.now();
+    const subscription: Subscription = { kept, identity, changed: new Set(), lastAt, timer: undefined };
+    this.#all.add(subscription);
+    dialog.onEnd(() => {
+      subscription.timer?.cancel();
+      this.#all.delete(subscription);
+    });
+    dialog.onRequest(async (request, response) => {
+      if (request.method !== 'SUBSCRIBE') response.send(405, { headers: { Allow: 'SUBSCRIBE' } });
+      else {
+        await kept.refresh(request, response, granted(request));
+        if (dialog.state !== 'terminated') this.#notifyFull(subscription);
+      }
+    });
+    this.#notifyFull(subscription);
+  }
+
+  #terminate({ dialog }: KeptSubscription, reason: string): void {
     this.#send(dialog.destroy({ 'Subscription-State': `terminated;reason=${reason}` }));
   }
 
   #notifyFull(subscription: Subscription): void {
     subscription.changed.clear();
-    this.#notify(subscription, formatFullInfo(this.#group(), subscription.version, subscription.identity));
+    this.#notify(subscription, (version) => formatFullInfo(this.#group(), version, subscription.identity));
   }
 
   #notifyPartial(subscription: Subscription): void {
@@ -91,20 +129,23 @@ export class Subscriptions {
     const members = group.members.filter((member) => subscription.changed.has(member.identity));
     subscription.changed.clear();
     if (members.length > 0)
-      this.#notify(
-        subscription,
-        formatPartialInfo(group, members, subscription.version, subscription.identity),
+      this.#notify(subscription, (version) =>
+        formatPartialInfo(group, members, version, subscription.identity),
       );
   }
 
-  #notify(subscription: Subscription, body: string): void {
-    subscription.version++;
-    subscription.lastAt = this.#clock.now();
+  #notify(subscription: Subscription, body: (version: number) => string): void {
+    subscription.lastAt = this.#options.clock.now();
     const headers = { 'Content-Type': CONFERENCE_INFO_TYPE, Contact: focusContact(this.#group()) };
-    this.#send(subscription.dialog.send({ method: 'NOTIFY', headers, body }));
+    this.#send(subscription.kept.notify((version) => ({ headers, body: body(version) })));
   }
 
   #send(work: Promise<unknown>): void {
-    work.catch((error: unknown) => this.#log.info({ err: error }, 'a NOTIFY of a group could not be sent'));
+    work.catch((error: unknown) =>
+      this.#options.log.info({ err: error }, 'a NOTIFY of a group could not be sent'),
+    );
   }
 }
+
+const granted = (request: ServerRequest): number =>
+  Math.min(request.number('Expires') ?? EXPIRES.standard, EXPIRES.maximum);

@@ -78,6 +78,7 @@ describe('the sessions of a group', () => {
     await room.during(room.controlling.close(room.focus.group.id));
     await room.clock.advanceAsync(2 * MINUTE, 1_000);
     for (const user of [alice, bob, carol]) expect(user.ends).toContain('SIP;cause=410;text="Gone"');
+    room.keeper.close();
     expect(room.network.running).toBe(0);
     expect(room.clock.pending).toBe(0);
   });

@@ -98,13 +98,13 @@ describe('a group that runs', () => {
     const live = new LiveGroup(group(), one, (changed) => told.push(...changed));
     await live.change({ identity: 'sip:alice@ims.test', event: 'drop' });
     expect(told).toEqual(['sip:alice@ims.test']);
-    const released = live.release();
+    const released = live.end('inactive');
     const claimed = two.claim('gs-1');
     await live.change({ identity: 'sip:alice@ims.test', event: 'leave' });
     await released;
     expect(await claimed).toMatchObject({ group: { holder: 'two', members: [{ state: 'away' }] } });
     expect(statesOf(await two.get('gs-1'))).toEqual(['two', 'away']);
-    await live.remove();
+    await live.end('closed');
     expect(await two.get('gs-1')).toBeDefined();
   });
 });

@@ -11,6 +11,7 @@ import { formatCpim } from '../../../src/msrp/cpim/index.js';
 import type { HeaderMap } from '../../../src/sip/message/headers.js';
 import type { SipRequest } from '../../../src/sip/message/message.js';
 import type { Dialog, SipStack } from '../../../src/sip/stack.js';
+import { SubscriptionKeeper } from '../../../src/subscriptions/subscription-keeper.js';
 import { MemoryStore } from '../../tools/memory-store.js';
 import { VirtualNetwork } from '../../tools/virtual-network.js';
 
@@ -137,6 +138,7 @@ export class VirtualRoom {
     [...this.users.values()].some(({ name, dead }) => dead && [from, to].includes(`${name}.test`)),
   );
   controlling!: ControllingFunction;
+  keeper!: SubscriptionKeeper;
 
   static async open(settings: { inactivity?: number; minimum?: number } = {}): Promise<VirtualRoom> {
     const room = new VirtualRoom();
@@ -147,11 +149,18 @@ export class VirtualRoom {
       sessions.push(media);
       return media;
     };
+    room.keeper = new SubscriptionKeeper({
+      ...{ stack, store, clock, log: silentLogger },
+      event: 'conference',
+      node: 'here',
+      isAlive: () => false,
+    });
     room.controlling = new ControllingFunction({
       stack,
       clock,
       store,
       trail,
+      keeper: room.keeper,
       log: silentLogger,
       groups: new Groups(store, clock, { holder: 'here', isAlive: () => false, keepMs: 7 * 86_400_000 }),
       media: {
