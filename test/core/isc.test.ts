@@ -494,9 +494,16 @@ describe('a request of a trusted peer with the mark of originating services', ()
     const parley = await server([criterion(as)], trusting);
     const peer = await Phone.open('peer', parley.port);
     cleanups.push(() => peer.close());
-    peer.send('MESSAGE', 'sip:bob@ims.test', headers(parley));
+    const network = {
+      'P-Charging-Vector': 'icid-value=1;orig-ioi=visited.test',
+      'P-Visited-Network-ID': '"visited.test"',
+      'P-Access-Network-Info': '3GPP-E-UTRAN-FDD;utran-cell-id-3gpp=1;network-provided',
+    };
+    peer.send('MESSAGE', 'sip:bob@ims.test', { ...headers(parley), ...network });
     const request = await as.peer.request('MESSAGE');
     expect(request.get('P-Served-User')).toBe('<sip:alice@ims.test>;sescase=orig;regstate=unreg');
+    for (const [name, value] of Object.entries(network))
+      expect([name, request.get(name)]).toEqual([name, value]);
     as.peer.answer(request, 202);
     expect((await peer.peer.response(200)).status).toBe(202);
   });

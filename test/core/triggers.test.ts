@@ -188,6 +188,32 @@ describe('an initial filter criterion', () => {
     expect(() => holds(trigger, subject('INVITE'))).toThrow(code('profile-invalid'));
   });
 
+  it.each<[string, TriggerPoint | undefined, boolean]>([
+    ['without trigger point', undefined, true],
+    ['on REGISTER', one({ method: 'REGISTER' }), true],
+    ['on another method', one({ method: 'INVITE' }), false],
+    ['on all but another method', one({ method: 'INVITE', negated: true }), true],
+    ['on a header field', one({ header: { name: 'X-A' } }), true],
+    ['of a callee', one({ sessionCase: 'terminating-registered' }), false],
+    [
+      'in conjunctive form with a method of several',
+      {
+        form: 'cnf',
+        groups: [[{ method: 'INVITE' }, { method: 'REGISTER' }], [{ sessionCase: 'originating' }]],
+      },
+      true,
+    ],
+    [
+      'in disjunctive form with methods of others',
+      { form: 'dnf', groups: [[{ method: 'INVITE' }, { requestUri: 'a' }], [{ method: 'MESSAGE' }]] },
+      false,
+    ],
+  ])('%s is known to tell of registrations, or not', (_name, trigger, expected) => {
+    const criterion = { priority: 1, server: 'sip:as.test', defaultHandling: 'continued', trigger } as const;
+    const [compiled] = compileProfile({ name: 'test', criteria: [criterion] });
+    expect(compiled!.tellsOfRegistrations).toBe(expected);
+  });
+
   it('is refused with a server whose URI cannot be read', () => {
     const criterion = { priority: 1, server: 'sip:[as', defaultHandling: 'continued' } as const;
     expect(() => compileProfile({ name: 'test', criteria: [criterion] })).toThrow(code('profile-invalid'));

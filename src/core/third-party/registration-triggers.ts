@@ -10,7 +10,7 @@ import { SipRequest } from '../../sip/message/message.js';
 import type { SipStack } from '../../sip/stack.js';
 import { ownPlace } from '../own-place.js';
 import type { TriggerSubject } from '../triggers/compile.js';
-import { DEFAULT_PROFILE, isServer, type RegistrationType } from '../triggers/criteria.js';
+import { DEFAULT_PROFILE, type RegistrationType } from '../triggers/criteria.js';
 import type { Profiles } from '../triggers/profiles.js';
 import { thirdPartyRegister, type ThirdPartyRegister } from './register-request.js';
 import { ServerQueue } from './server-queue.js';
@@ -60,7 +60,7 @@ export class RegistrationTriggers {
 
   #changed(event: RegistrationEvent): void {
     const { profiles, clock, log } = this.#options;
-    if (!profiles.any) return;
+    if (!profiles.anyOnRegister) return;
     const type = typeOf(event);
     if (!type) return;
     const { set } = event;
@@ -90,8 +90,8 @@ export class RegistrationTriggers {
         registered: true,
         registrationType,
       };
-      for (const { criterion, holds } of profiles.criteria(profile))
-        if (isServer(criterion.server) && holds(subject))
+      for (const { criterion, holds, tellsOfRegistrations } of profiles.criteria(profile))
+        if (tellsOfRegistrations && holds(subject))
           this.#add({ criterion, identity, seconds, register, believed, set, at });
     }
   }

@@ -26,6 +26,8 @@ export interface TriggerSubject {
 export interface CompiledCriterion {
   readonly criterion: FilterCriterion;
   readonly holds: (subject: TriggerSubject) => boolean;
+  /** Whether it names a server and can hold for a REGISTER. */
+  readonly tellsOfRegistrations: boolean;
 }
 
 type Test = (subject: TriggerSubject) => boolean;
@@ -43,7 +45,11 @@ export function compileProfile(profile: ServiceProfile): readonly CompiledCriter
   if (new Set(criteria.map(({ priority }) => priority)).size !== criteria.length)
     throw invalid('two criteria with one priority');
   return criteria
-    .map((criterion) => ({ criterion, holds: compileCriterion(criterion) }))
+    .map((criterion) => ({
+      criterion,
+      holds: compileCriterion(criterion),
+      tellsOfRegistrations: isServer(criterion.server) && canHoldForRegister(criterion),
+    }))
     .sort((a, b) => a.criterion.priority - b.criterion.priority);
 }
 
@@ -54,6 +60,18 @@ function compileCriterion({ trigger, profilePart, server }: FilterCriterion): Te
   const point = trigger ? compilePoint(trigger.form, trigger.groups) : undefined;
   if (!part) return point ?? (() => true);
   return point ? (subject) => part(subject) && point(subject) : part;
+}
+
+/** False where other methods or session cases are asked for, as nearly all criteria do. */
+function canHoldForRegister({ trigger }: FilterCriterion): boolean {
+  if (!trigger) return true;
+  const can = ({ method, sessionCase, negated = false }: ServicePointTrigger): boolean =>
+    method !== undefined
+      ? (method.toUpperCase() === 'REGISTER') !== negated
+      : sessionCase === undefined || (sessionCase === 'originating') !== negated;
+  return trigger.form === 'cnf'
+    ? trigger.groups.every((group) => group.some(can))
+    : trigger.groups.some((group) => group.every(can));
 }
 
 function checkServer(server: string): void {

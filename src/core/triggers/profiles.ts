@@ -34,6 +34,13 @@ export class Profiles {
     return this.#compiled.size > 0;
   }
 
+  /** Whether some profile has a server hear of registrations. */
+  get anyOnRegister(): boolean {
+    for (const criteria of this.#compiled.values())
+      if (criteria.some(({ tellsOfRegistrations }) => tellsOfRegistrations)) return true;
+    return false;
+  }
+
   /** Criteria in order of priority; none for a name that does not exist. */
   criteria(name: string): readonly CompiledCriterion[] {
     return this.#compiled.get(name) ?? none;
