@@ -115,14 +115,15 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     const { host, devices } = side;
     const interworking = startInterworking(config, { stack, trail, core: host, setOf: side.setOf });
     const gateway =
-      config.gateway.enabled && config.roles.includes('imps') && core
+      config.gateway.enabled &&
+      config.roles.includes('imps') &&
+      (core || config.foreignCore.uri !== undefined)
         ? await makeGateway(
             config,
             {
               ...parts('gateway'),
               stack,
-              core: core.host,
-              registrar: core.registrar,
+              place: { host, core, keyOf: (aor) => behind?.devices.keyOf(aor) },
               subscribers,
               devices,
               msrp,

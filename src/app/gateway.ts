@@ -1,6 +1,10 @@
 import type { Config } from '../config/schema.js';
 import type { Core } from '../core/core.js';
 import { Policies } from '../cpm/policy/policies.js';
+import { ownPlace } from '../core/own-place.js';
+import type { ServiceHost } from '../core/service.js';
+import { CoreRegistrations } from '../gateway/devices/core-registrations.js';
+import { OwnRegistrations, type Registrations } from '../gateway/devices/registrations.js';
 import { Gateway } from '../gateway/gateway.js';
 import type { MsrpEndpoint } from '../msrp/session/index.js';
 import type { RegisteredDevices } from '../reg-event/devices.js';
@@ -9,6 +13,15 @@ import type { Interworking } from './interworking.js';
 import type { Nodes } from './nodes.js';
 import type { Subscribers } from '../registrar/subscribers.js';
 import type { Disposers, ServiceParts } from './parts.js';
+
+/** Where the gateway's phones are registered. */
+export interface GatewayPlace {
+  readonly host: ServiceHost;
+  /** Undefined behind another core. */
+  readonly core: { readonly host: Core; readonly registrar: Registrar } | undefined;
+  /** Key of the registration set of a user whom the core told of. */
+  keyOf(aor: string): string | undefined;
+}
 
 /**
  * The gateway between IMPS phones and CPM, with the addresses that the configuration lays down. It comes before the other services:
@@ -19,10 +32,10 @@ export async function makeGateway(
   {
     nodes,
     interworking,
+    place,
     ...parts
   }: Omit<ServiceParts, 'core'> & {
-    core: Core;
-    registrar: Registrar;
+    place: GatewayPlace;
     subscribers: Subscribers;
     devices: RegisteredDevices;
     msrp: MsrpEndpoint;
@@ -31,10 +44,23 @@ export async function makeGateway(
   },
   disposers: Disposers,
 ): Promise<Gateway> {
-  const gateway = new Gateway({
+  const domains = [config.domain, ...config.domains];
+  const registrations: Registrations = place.core
+    ? new OwnRegistrations(place.core.registrar, (user) => place.core!.host.standIn(gateway, user))
+    : new CoreRegistrations({
+        ...parts,
+        core: config.foreignCore.uri!,
+        domains,
+        place: () => ownPlace(parts.stack.listeners),
+        keyOf: (aor) => place.keyOf(aor),
+        credentialsOf: (identity) => gateway.credentialsOf(identity, privateIdOf(config, identity)),
+      });
+  const gateway: Gateway = new Gateway({
     ...parts,
+    core: place.host,
+    registrations,
     config: config.gateway,
-    domains: [config.domain, ...config.domains],
+    domains,
     impsDomain: config.imps.domain ?? config.domain,
     factory: config.conferenceFactory ?? `sip:conference-factory@${config.domain}`,
     pagerBytes: config.cpm.pagerBytes,
@@ -43,8 +69,8 @@ export async function makeGateway(
     shared: !config.store.startsWith('lmdb:'),
     isAlive: (holder) => nodes.endOf(holder) !== undefined,
   });
-  parts.core.use(gateway);
-  parts.core.use(gateway.presence);
+  place.host.use(gateway);
+  place.host.use(gateway.presence);
   interworking.registry.add(
     {
       name: gateway.name,
@@ -59,4 +85,10 @@ export async function makeGateway(
   for (const { imps, identities } of config.subscribers)
     if (imps !== undefined) await gateway.addresses.provision(imps, identities[0]!);
   return gateway;
+}
+
+/** That of the configuration, else the identity without its scheme (3GPP TS 23.003 §13.4A). */
+function privateIdOf({ subscribers }: Config, identity: string): string {
+  const known = subscribers.find(({ identities }) => identities.includes(identity));
+  return known?.privateId ?? identity.replace(/^[a-z]+:/, '');
 }

@@ -2,19 +2,18 @@ import type { Clock, Timer } from '../base/clock.js';
 import { ParleyError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import type { Trail } from '../base/trail.js';
-import type { Core } from '../core/core.js';
 import type { Policies } from '../cpm/policy/policies.js';
-import type { Next, Service, ServiceCall } from '../core/service.js';
+import type { Next, Service, ServiceCall, ServiceHost } from '../core/service.js';
 import { clientKey, type ImpsPorts, type ImpsServer, type UserId } from '../imps/index.js';
 import type { MsrpEndpoint } from '../msrp/session/index.js';
 import type { RegisteredDevices } from '../reg-event/devices.js';
-import type { Registrar } from '../registrar/registrar.js';
 import type { Subscribers } from '../registrar/subscribers.js';
 import { shortReason } from '../sip/message/reason-phrases.js';
-import type { ServerRequest, ServerResponse, SipStack } from '../sip/stack.js';
+import type { Credentials, ServerRequest, ServerResponse, SipStack } from '../sip/stack.js';
 import type { Store } from '../store/store.js';
 import { AddressMap } from './addresses/address-map.js';
 import type { GatewayConfig } from './config.js';
+import type { Registrations } from './devices/registrations.js';
 import { Phones, type Phone } from './devices/phones.js';
 import './errors.js';
 import { GroupInvitations } from './groups/group-invitations.js';
@@ -47,8 +46,8 @@ export interface GatewayOptions {
   readonly clock: Clock;
   readonly trail: Trail;
   readonly log: Logger;
-  readonly core: Core;
-  readonly registrar: Registrar;
+  readonly core: ServiceHost;
+  readonly registrations: Registrations;
   readonly subscribers: Subscribers;
   readonly devices: RegisteredDevices;
   /** SIP domains of this server, the first one its name. */
@@ -90,7 +89,7 @@ export class Gateway implements Service {
   /** What the IMPS server is given. */
   readonly ports: Pick<ImpsPorts, 'router' | 'observer' | 'groups' | 'presence'>;
   readonly #options: GatewayOptions;
-  /** Host of the phones' contacts. */
+  /** Host of the phones' contacts: a name that is never resolved, since the Path leads to them. */
   readonly host: string;
   readonly #reports: Reports;
   readonly #conversations: Conversations;
@@ -111,11 +110,11 @@ export class Gateway implements Service {
   #closed = false;
 
   constructor(options: GatewayOptions) {
-    const { config, store, clock, trail, registrar, core, domains, impsDomain } = options;
+    const { config, store, clock, trail, registrations, core, domains, impsDomain } = options;
     this.#options = options;
     this.host = `imps-gateway.${domains[0]!}`;
     const imps = (): ImpsServer => this.#imps!;
-    const setOf = (aor: string): Promise<string | undefined> => registrar.setOf(aor);
+    const setOf = (aor: string): Promise<string | undefined> => registrations.setOf(aor);
     const identityOf = (user: UserId): Promise<string | undefined> => this.#identityOf(user);
     this.addresses = new AddressMap({
       store,
@@ -146,7 +145,6 @@ export class Gateway implements Service {
       host: this.host,
       sessions: (set) => this.#admission.offersSessions(set),
       identityOf,
-      path: (user) => core.standIn(this, user),
     });
     this.traffic = new Traffic(trail);
     this.#reports = new Reports(store, clock, imps);
@@ -288,6 +286,7 @@ export class Gateway implements Service {
     this.#closed = true;
     this.#timer?.cancel();
     this.#toCpm.close();
+    this.#options.registrations.close();
     this.presence.close();
     await Promise.all([this.#sessions.close(), this.#legs.close()]);
   }
@@ -350,9 +349,17 @@ export class Gateway implements Service {
       await this.#groups.comeBack(group, session);
   }
 
+  /** What an identity proves itself with at another core: the password that its user's phones have here. */
+  async credentialsOf(identity: string, username: string): Promise<Credentials | undefined> {
+    const user = await this.#imps!.users.find(await this.addresses.toWv(identity));
+    return user && { username, password: user.password };
+  }
+
   async #identityOf(user: UserId): Promise<string | undefined> {
     const aor = await this.addresses.toAor(user);
-    return aor !== undefined && (await this.#options.registrar.setOf(aor)) !== undefined ? aor : undefined;
+    return aor !== undefined && (await this.#options.registrations.setOf(aor)) !== undefined
+      ? aor
+      : undefined;
   }
 
   async #isLive({ user, client, applicationId }: ImpsClient): Promise<boolean> {

@@ -5,15 +5,15 @@ import type { Trail } from '../../base/trail.js';
 import { InstanceId } from '../../identity/instance-id.js';
 import type { ImpsServer, SessionObserver, SessionRecord, UserId } from '../../imps/index.js';
 import type { RegisteredDevices } from '../../reg-event/devices.js';
-import type { Registrar } from '../../registrar/registrar.js';
 import { clientOf, type DeviceMap } from '../identity/device-map.js';
 import { clientUuid } from '../identity/instance-name.js';
 import type { DeviceRecord } from '../records.js';
+import type { PhoneRegistration, Registrations } from './registrations.js';
 import { contactParams, contactUri, deviceName, proofOf, readContactUser, userAgent } from './contact.js';
 
 export interface PhonesOptions {
   readonly imps: () => ImpsServer;
-  readonly registrar: Registrar;
+  readonly registrations: Registrations;
   readonly devices: DeviceMap;
   /** All devices of users, phones among them. */
   readonly registered: RegisteredDevices;
@@ -26,8 +26,6 @@ export interface PhonesOptions {
   sessions(set: string): Promise<boolean>;
   /** The identity that a phone's user registers; undefined when the user is none of the domain. */
   identityOf(user: UserId): Promise<string | undefined>;
-  /** Route values that lead to the gateway. */
-  path(user: { servedUser: string; set: string }): readonly string[];
 }
 
 /** Seconds by which a binding outlives what is left of its session: the session's end removes it. */
@@ -147,38 +145,58 @@ export class Phones implements SessionObserver {
   }
 
   async #register(session: SessionRecord): Promise<void> {
-    const { registrar, devices, host, clock } = this.#options;
-    const identity = await this.#options.identityOf(session.user);
-    const set = identity === undefined ? undefined : await registrar.setOf(identity);
-    if (identity === undefined || set === undefined) return;
-    const device = await devices.of(clientOf(session), session.imei);
+    const { clock, registrations } = this.#options;
     const seconds =
       Math.ceil((session.seenAt - clock.now()) / 1000 + session.keepAliveSeconds * 1.25) + GRACE;
     if (seconds <= 0) return;
-    const sessions = await this.#options.sessions(set);
-    await registrar.registerFor(identity, {
+    const device = await this.#options.devices.of(clientOf(session), session.imei);
+    const registration = await this.#registration(session, device, seconds);
+    if (registration) await registrations.register(registration, () => this.#again(session));
+  }
+
+  async #remove(session: SessionRecord): Promise<void> {
+    const { devices, registrations } = this.#options;
+    const device = await devices.find(session.user, clientUuid(clientOf(session)));
+    const registration = device && (await this.#registration(session, device, 0));
+    if (registration) await registrations.remove(registration);
+  }
+
+  /** A registration ends before the session does, or failed. */
+  #again({ id, user }: SessionRecord): void {
+    const now = async (): Promise<void> => {
+      for await (const session of this.#options.imps().sessions(user))
+        if (session.id === id) this.sessionChanged(session);
+    };
+    now().catch((error: unknown) =>
+      this.#options.log.error({ err: error, user }, 'a phone is not registered'),
+    );
+  }
+
+  /** Undefined when the user has no identity that registers. */
+  async #registration(
+    session: SessionRecord,
+    device: DeviceRecord,
+    expires: number,
+  ): Promise<PhoneRegistration | undefined> {
+    const { registrations, host } = this.#options;
+    const identity = await this.#options.identityOf(session.user);
+    const set = identity === undefined ? undefined : await registrations.setOf(identity);
+    if (identity === undefined || set === undefined) return undefined;
+    return {
+      identity,
+      set,
       contact: {
         uri: contactUri(device, session, host),
-        params: contactParams(device, session, sessions),
+        params: contactParams(device, session, await this.#options.sessions(set)),
         deviceName: deviceName(session),
         instance: InstanceId.fromUrn(device.instance),
         regId: undefined,
         q: 1,
-        expires: seconds,
+        expires,
       },
       callId: callIdOf(session),
-      path: this.#options.path({ servedUser: identity, set }),
       userAgent: userAgent(session),
-    });
-  }
-
-  async #remove(session: SessionRecord): Promise<void> {
-    const { registrar } = this.#options;
-    const identity = await this.#options.identityOf(session.user);
-    const set = identity === undefined ? undefined : await registrar.setOf(identity);
-    if (set === undefined) return;
-    // by Call-ID: a session that took over the Instance ID stays
-    await registrar.deregister(set, 'unregistered', ({ callId }) => callId === callIdOf(session));
+    };
   }
 }
 
