@@ -2,7 +2,7 @@ import type { Timer } from '../base/clock.js';
 import type { Table } from '../store/store.js';
 import { endedSessions } from './access/session-keeper.js';
 import type { ImpsContext } from './context.js';
-import { expireMessages } from './delivery/courier.js';
+import { expireMessage } from './delivery/courier.js';
 import { endSession } from './lifecycle.js';
 import { deleteEmptyGroups } from './services/groups.js';
 import { invitations } from './services/invitations.js';
@@ -11,8 +11,10 @@ import { concatenated, lettered } from './sms/parts.js';
 import { attempts, challenges, replies, taken, userOutbox } from './state/records.js';
 
 const EVERY_MS = 1000;
-/** Records of each kind that one round takes. */
+/** Records of each kind that are looked up at a time, those worked on at a time, and lookups of one round. */
 const BATCH = 500;
+const AT_ONCE = 50;
+const LOOKUPS = 20;
 
 /** Tables whose records simply go when they are due. */
 const passing: readonly Table<unknown>[] = [
@@ -54,13 +56,41 @@ export class Sweeper {
   /** One round. */
   async sweep(): Promise<void> {
     const context = this.#context;
-    for (const session of await context.sessions.expired(BATCH)) await endSession(context, session, 600);
-    await expireMessages(context, BATCH);
+    const { store, clock } = context;
+    await this.#serve(
+      (limit) => context.sessions.expired(limit),
+      (session) => endSession(context, session, 600),
+    );
+    await this.#serve(
+      (limit) => context.mailbox.expired(limit),
+      ({ user, id }) => expireMessage(context, user, id),
+    );
     await deleteEmptyGroups(context, BATCH);
     for (const table of passing) {
-      for (const key of await context.store.due(table, context.clock.now(), BATCH)) {
-        await context.store.update(table, key, () => ({ kind: 'remove', result: undefined }));
+      await this.#serve(
+        (limit) => store.due(table, clock.now(), limit),
+        (key) => store.update(table, key, () => ({ kind: 'remove', result: undefined })),
+      );
+    }
+  }
+
+  /** Works on what is due until nothing is left. What fails is logged and holds up nothing but the rest of its kind. */
+  async #serve<T>(
+    due: (limit: number) => Promise<readonly T[]>,
+    work: (item: T) => Promise<void>,
+  ): Promise<void> {
+    for (let lookup = 0; lookup < LOOKUPS && !this.#closed; lookup++) {
+      const found = await due(BATCH);
+      let failed = false;
+      for (let at = 0; at < found.length; at += AT_ONCE) {
+        const outcomes = await Promise.allSettled(found.slice(at, at + AT_ONCE).map(work));
+        for (const outcome of outcomes) {
+          if (outcome.status === 'fulfilled') continue;
+          failed = true;
+          this.#context.log.error({ err: outcome.reason as unknown }, 'an IMPS deadline could not be served');
+        }
       }
+      if (failed || found.length < BATCH) return;
     }
   }
 

@@ -315,10 +315,8 @@ export async function returnMessages(context: ImpsContext, session: SessionRecor
   }
 }
 
-/** Messages whose validity is over: the sender hears 542. */
-export async function expireMessages(context: ImpsContext, limit: number): Promise<void> {
-  for (const { user, id } of await context.mailbox.expired(limit)) {
-    const message = await context.mailbox.get(user, id);
-    if (message) await discard(context, user, message, 542);
-  }
+/** The validity of a message is over: its sender hears 542. */
+export async function expireMessage(context: ImpsContext, user: UserId, id: string): Promise<void> {
+  const message = await context.mailbox.get(user, id);
+  if (message) await discard(context, user, message, 542);
 }
