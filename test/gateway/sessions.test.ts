@@ -61,6 +61,7 @@ describe('the setting of a user for sessions of phones', () => {
     // one that was registered before the setting changed
     await setPolicy(world.parley, 'sip:alice@ims.test', { phoneSessions: 'accept' });
     await alice.request(element('Logout-Request'));
+    await expect.poll(() => world.registrations('alice')).toEqual([]);
     const again = await world.loggedIn('alice');
     await setPolicy(world.parley, 'sip:alice@ims.test', { phoneSessions: 'refuse' });
     expect((await bob.invite(await gruuOf('alice'))).status).toBe(488);
