@@ -42,8 +42,12 @@ export class SipChat {
   readonly #media: MsrpNegotiation;
   #inside: { readonly uri: string; readonly headers: HeaderMap } | undefined;
 
+  /** Its MSRP port. */
+  readonly port: number;
+
   private constructor(phone: Phone, endpoint: MsrpEndpoint) {
     this.#phone = phone;
+    this.port = endpoint.listeners[0]!.port;
     const session = endpoint.createSession({
       receiver: wholeMessages(10_000_000, ({ octets }) => {
         this.heard.push(octets.toString());

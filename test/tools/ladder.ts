@@ -143,8 +143,13 @@ class Numbers {
       if (port !== undefined) {
         result = result
           .replaceAll(`127.0.0.1:${port}`, `${name}.test`)
+          .replaceAll(`m=message ${port} `, `m=message <port of ${name}> `)
           .replaceAll(new RegExp(`received=127.0.0.1;rport=${port}|rport=${port}`, 'g'), `rport=${name}`);
       }
+    // the number of our descriptions is not always as long
+    if (/^o=- \d{9,}/m.test(result)) result = result.replace(/^(Content-Length: )\d+/m, '$1<octets>');
+    // what is left of a week when the message goes out
+    result = result.replace(/(<Validity>)60479\d(?=<)/g, (_whole, before: string) => `${before}604800`);
     for (const [kind, pattern] of volatile)
       result = result.replace(
         pattern,
@@ -192,5 +197,7 @@ const volatile: readonly (readonly [string, RegExp])[] = [
   ['port', /(<(?:TCPPort|UDPPort)>)(\d+)/g],
   // message identifiers of Parley, and its Transaction-IDs, which are the same where a message is pushed
   ['message', /(<(?:MessageID|TransactionID)>)([a-z0-9]{17})(?=<)/g],
+  ['msrp', /(a=path:msrps?:\/\/[^/\s]+\/)([\w-]{22})/g],
+  ['sdp', /(^o=- )(\d{9,})/gm],
   ['time', /((?:DateTime|Date):\s*)([^\r\n]+)/gi],
 ];
