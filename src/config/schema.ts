@@ -37,6 +37,8 @@ export const roles = ['core', 'participating', 'controlling', 'imps'] as const;
 
 const hex = (octets: number) =>
   z.string().regex(new RegExp(`^[0-9a-fA-F]{${2 * octets}}$`), `must be ${octets} octets in hex, in quotes`);
+/** Of Milenage, or twice as long of TUAK. */
+const akaKey = z.string().regex(/^(?:[0-9a-fA-F]{32}){1,2}$/, 'must be 16 or 32 octets in hex, in quotes');
 const akaAlgorithms = ['AKAv1-MD5', 'AKAv2-MD5', 'AKAv2-SHA-256'] as const;
 
 const subscriber = z.strictObject({
@@ -46,13 +48,17 @@ const subscriber = z.strictObject({
   /** What the subscriber's USIM holds. */
   aka: z
     .strictObject({
-      k: hex(16),
-      op: hex(16).optional(),
-      opc: hex(16).optional(),
+      k: akaKey,
+      op: akaKey.optional(),
+      opc: akaKey.optional(),
       amf: hex(2).default('8000'),
       sqn: hex(6).default('000000000000'),
     })
     .refine(({ op, opc }) => (op === undefined) !== (opc === undefined), 'needs one of op and opc')
+    .refine(
+      ({ k, op, opc }) => k.length === 32 || (op ?? opc)?.length === 64,
+      'a key of 32 octets needs TOP or TOPc of 32 octets',
+    )
     .optional(),
   identities: z.array(aor).min(1),
   barred: z.array(aor).optional(),

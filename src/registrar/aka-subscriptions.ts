@@ -2,6 +2,7 @@ import { ParleyError } from '../base/errors.js';
 import type { AkaSecret } from '../sip/auth/aka.js';
 import { Milenage } from '../sip/auth/milenage.js';
 import type { OpenChallenge } from '../sip/auth/aka-server.js';
+import { Tuak, TOPC_OCTETS } from '../sip/auth/tuak.js';
 import { nextSqn, sqnOctets, sqnOf } from '../sip/auth/sqn.js';
 import { table, type Store } from '../store/store.js';
 import './errors.js';
@@ -9,8 +10,9 @@ import type { Subscriber } from './subscribers.js';
 
 /** What an operator gives for a USIM, in hex; one of `op` and `opc`. */
 export interface NewAkaKeys {
-  /** 16 octets. */
+  /** 16 octets; with TUAK also 32. */
   readonly k: string;
+  /** 16 octets; 32 are TOP, and TOPc, of TUAK (3GPP TS 35.231). */
   readonly op?: string | undefined;
   readonly opc?: string | undefined;
   /** 2 octets; `8000`, the separation bit of 3GPP access (TS 33.102 annex H), when absent. */
@@ -19,7 +21,7 @@ export interface NewAkaKeys {
   readonly sqn?: string | undefined;
 }
 
-/** As kept, in hex. OP is not kept: OPc is all that Milenage needs, and OP is the operator's secret. */
+/** As kept, in hex. OP is not kept: OPc, or TOPc, is all that is needed, and OP is the operator's secret. */
 export interface AkaKeySet {
   readonly k: string;
   readonly opc: string;
@@ -40,16 +42,20 @@ const DEFAULT_AMF = '8000';
 /** @throws ParleyError `subscriber-invalid`, naming what is wrong and never its value. */
 export function akaKeySet(wanted: NewAkaKeys): AkaKeySet {
   const { k, op, opc, amf = DEFAULT_AMF, sqn = '000000000000' } = wanted;
-  check('K', k, 16);
+  const tuak = (op ?? opc)?.length === 2 * TOPC_OCTETS;
+  const length = tuak ? TOPC_OCTETS : 16;
+  check('K', k, tuak && k.length === 64 ? 32 : 16);
   check('AMF', amf, 2);
   check('SQN', sqn, 6);
   if ((op === undefined) === (opc === undefined))
     throw new ParleyError('subscriber-invalid', 'one of OP and OPc');
-  if (opc !== undefined) check('OPc', opc, 16);
-  if (op !== undefined) check('OP', op, 16);
+  if (opc !== undefined) check('OPc', opc, length);
+  if (op !== undefined) check('OP', op, length);
+  const derived = (): Buffer =>
+    tuak ? Tuak.topcOf(octets(k), octets(op!)) : Milenage.opcOf(octets(k), octets(op!));
   return {
     k: k.toLowerCase(),
-    opc: opc?.toLowerCase() ?? Milenage.opcOf(octets(k), octets(op!)).toString('hex'),
+    opc: opc?.toLowerCase() ?? derived().toString('hex'),
     amf: amf.toLowerCase(),
   };
 }

@@ -71,6 +71,14 @@ describe('a subscriber with a USIM', () => {
     expect((await register(usim.answer(challenge))).status).toBe(200);
   });
 
+  it.each([16, 32])('registers with TUAK and a key of %i octets', async (length) => {
+    const tuak = { k: '5a'.repeat(length), opc: 'c3'.repeat(32), amf: '8000' };
+    const aka = { privateId: 'alice@ims.test', identities: ['sip:alice@ims.test'], aka: tuak };
+    const register = await phone(await server({ subscribers: [aka] }));
+    const usim = new Usim('alice@ims.test', 'ims.test', tuak);
+    expect((await register(usim.answer(await register(usim.hello())))).status).toBe(200);
+  });
+
   it('gets the first algorithm that is allowed when it asks for another', async () => {
     const usim = new Usim('alice@ims.test', 'ims.test');
     const register = await phone(await server({ aka: { algorithms: ['AKAv2-MD5'] } }));

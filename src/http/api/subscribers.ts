@@ -34,15 +34,19 @@ const shownSchema = {
 const hex = (octets: number, description: string) =>
   ({ type: 'string', pattern: `^[0-9a-fA-F]{${2 * octets}}$`, description }) as const;
 
+const akaKey = (description: string) =>
+  ({ type: 'string', pattern: '^([0-9a-fA-F]{32}){1,2}$', description }) as const;
+
 const akaSchema = {
   type: 'object',
   additionalProperties: false,
   required: ['k'],
-  description: 'what the USIM of the subscriber holds, in hex; OP or OPc',
+  description:
+    'what the USIM of the subscriber holds, in hex; OP or OPc of Milenage (16 octets) or TOP or TOPc of TUAK (32)',
   properties: {
-    k: hex(16, 'key'),
-    op: hex(16, 'operator variant, of which only OPc is kept'),
-    opc: hex(16, 'OPc'),
+    k: akaKey('key; 32 octets only with TUAK'),
+    op: akaKey('operator variant, of which only OPc is kept'),
+    opc: akaKey('OPc, or TOPc'),
     amf: hex(2, 'authentication management field; 8000 when absent'),
     sqn: hex(6, 'sequence number that the first challenge comes after; zeros when absent'),
   },

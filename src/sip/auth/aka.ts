@@ -3,10 +3,12 @@ import { ParleyError } from '../../base/errors.js';
 import { digestHa1, type DigestAlgorithm } from './algorithm.js';
 import { Milenage, xor, type AkaKeys } from './milenage.js';
 import { sqnOctets, sqnOf } from './sqn.js';
+import { Tuak, TOPC_OCTETS } from './tuak.js';
 
 /** What home network and USIM share, as octets. */
 export interface AkaSecret {
   readonly k: Uint8Array;
+  /** OPc of Milenage, 16 octets, or TOPc of TUAK, 32. */
   readonly opc: Uint8Array;
   /** Authentication management field, 2 octets. */
   readonly amf: Uint8Array;
@@ -26,16 +28,21 @@ const RAND = 16;
 const AUTN = 16;
 const AUTS = 14;
 
+/** The functions f1 to f5* that home network and USIM have agreed on. */
+function functionsOf({ k, opc }: AkaSecret): Milenage | Tuak {
+  return opc.length === TOPC_OCTETS ? new Tuak(k, opc) : new Milenage(k, opc);
+}
+
 /**
  * Makes the vector of a challenge.
  * @param sqn fresh sequence number, below 2^48.
  * @param rand 16 random octets.
  */
 export function akaVector(secret: AkaSecret, sqn: number, rand: Uint8Array): AkaVector {
-  const milenage = new Milenage(secret.k, secret.opc);
+  const functions = functionsOf(secret);
   const sequence = sqnOctets(sqn);
-  const keys = milenage.f2345(rand);
-  const { macA } = milenage.f1(rand, sequence, secret.amf);
+  const keys = functions.f2345(rand);
+  const { macA } = functions.f1(rand, sequence, secret.amf);
   const autn = Buffer.concat([xor(sequence, keys.ak), secret.amf, macA]);
   return { ...keys, rand: Buffer.from(rand), autn, nonce: Buffer.concat([rand, autn]).toString('base64') };
 }
@@ -46,8 +53,8 @@ export function randOf(nonce: string): Buffer {
 }
 
 /** What a USIM makes of a RAND: the answer that is expected, and the keys that go with it. */
-export function akaKeys({ k, opc }: AkaSecret, rand: Uint8Array): AkaKeys {
-  return new Milenage(k, opc).f2345(rand);
+export function akaKeys(secret: AkaSecret, rand: Uint8Array): AkaKeys {
+  return functionsOf(secret).f2345(rand);
 }
 
 /**
@@ -74,9 +81,9 @@ export function akaHa1(algorithm: DigestAlgorithm, username: string, realm: stri
 export function resynchronised(secret: AkaSecret, rand: Uint8Array, auts: string): number | undefined {
   const octets = Buffer.from(auts, 'base64');
   if (octets.length !== AUTS) return undefined;
-  const milenage = new Milenage(secret.k, secret.opc);
-  const sequence = xor(octets.subarray(0, 6), milenage.f5Star(rand));
-  const { macS } = milenage.f1(rand, sequence, RESYNC_AMF);
+  const functions = functionsOf(secret);
+  const sequence = xor(octets.subarray(0, 6), functions.f5Star(rand));
+  const { macS } = functions.f1(rand, sequence, RESYNC_AMF);
   return timingSafeEqual(macS, octets.subarray(6)) ? sqnOf(sequence) : undefined;
 }
 
@@ -105,16 +112,16 @@ export function usimAnswer(
   if (octets.length < RAND + AUTN) throw new ParleyError('aka-nonce');
   const rand = octets.subarray(0, RAND);
   const autn = octets.subarray(RAND, RAND + AUTN);
-  const milenage = new Milenage(secret.k, secret.opc);
-  const keys = milenage.f2345(rand);
+  const functions = functionsOf(secret);
+  const keys = functions.f2345(rand);
   const sequence = xor(autn.subarray(0, 6), keys.ak);
-  const { macA } = milenage.f1(rand, sequence, autn.subarray(6, 8));
+  const { macA } = functions.f1(rand, sequence, autn.subarray(6, 8));
   if (!timingSafeEqual(macA, autn.subarray(8))) return { kind: 'mac-failure' };
   const sqn = sqnOf(sequence);
   if (accept(sqn)) return { kind: 'answered', keys, sqn };
   const reported = sqnOctets(highest);
-  const { macS } = milenage.f1(rand, reported, RESYNC_AMF);
-  const auts = Buffer.concat([xor(reported, milenage.f5Star(rand)), macS]);
+  const { macS } = functions.f1(rand, reported, RESYNC_AMF);
+  const auts = Buffer.concat([xor(reported, functions.f5Star(rand)), macS]);
   return { kind: 'synchronisation-failure', auts: auts.toString('base64') };
 }
 
