@@ -30,9 +30,14 @@ export class Ladder {
     for (const port of ports.length > 0 ? ports : [undefined]) this.#columns.push({ name, port });
   }
 
+  /** A column for a peer whose messages are drawn one by one. */
+  column(name: string, peer: SipPeer): void {
+    this.#columns.push({ name, port: peer.port });
+  }
+
   /** A column for a peer, and a tap on its traffic. */
   peer(name: string, peer: SipPeer): void {
-    this.#columns.push({ name, port: peer.port });
+    this.column(name, peer);
     peer.tap((direction, port, octets) => {
       const other = this.#nameOf(port);
       const text = Buffer.from(octets).toString();
@@ -183,6 +188,7 @@ const volatile: readonly (readonly [string, RegExp])[] = [
   ['odi', /(sips?:odi\.)([\w.-]+)/g],
   ['gruu', /(sips?:tgruu\.)([^@]+)/g],
   ['uuid', /(urn:uuid:)([0-9a-f-]{36})/gi],
+  ['group', /(sip:gs-)([0-9a-f]+)/g],
   ['boundary', /(boundary="?)([\w.-]+)/g],
   ['boundary', /(^--)([\w.]{16,}?)(?=(?:--)?\r?$)/gm],
   ['icid', /(icid-value="?)([^;"\s]+)/g],
