@@ -10,12 +10,15 @@ import { describeMachine } from './machine.js';
 import { startBareNode } from './servers/bare-node.js';
 import { startKamailio } from './servers/kamailio.js';
 import { startParley } from './servers/parley.js';
+import type { RunningServer } from './servers/server.js';
+import { measureSessions } from './sessions.js';
 import { startParleyOnDrachtio, startParleyOnRedis, startTwoParleys } from './servers/setups.js';
 
 const USAGE = `npm run bench -- [part ...] [options]
 
 parts: register, digest, invite, bindings (all when none is named),
        groups (group sessions), reg-event (NOTIFYs of registrations), setups (LMDB, Redis, drachtio-server side by side), nodes (one and two on one Redis),
+       sessions (1-1 sessions as proxy and B2BUA, open ones, deferred messages),
        imps (logins, messages, codec beside libwbxml, CIR over TCP)
   --rounds N     runs of each server, one after the other (5)
   --calls N      calls of a run at saturation (100000; invite takes a fifth)
@@ -26,6 +29,8 @@ parts: register, digest, invite, bindings (all when none is named),
   --bindings N   for the part of that name (1000000)
   --watchers N   subscriptions whose memory is measured in the part reg-event (100000)
   --idle N       idle groups of ten in the part groups (10000)
+  --open N       sessions open at once in the part sessions (10000)
+  --messages N   deferred messages of the part sessions (1000000), for the users of --users
   --without NAME leaves out kamailio, parley, bare or drachtio; may be repeated
 `;
 
@@ -37,6 +42,8 @@ const { values, positionals } = parseArgs({
     rate: { type: 'string', default: '4000' },
     users: { type: 'string', default: '10000' },
     bindings: { type: 'string', default: '1000000' },
+    open: { type: 'string', default: '10000' },
+    messages: { type: 'string', default: '1000000' },
     idle: { type: 'string', default: '10000' },
     watchers: { type: 'string', default: '100000' },
     sessions: { type: 'string', default: '100000' },
@@ -123,6 +130,15 @@ const parts: Record<string, () => Promise<void>> = {
       rate / 4,
       contenders(false, false),
     ),
+  sessions: async () => {
+    const inPath = { cpm: { policy: { mediaPath: true } } };
+    const b2bua = (): Promise<RunningServer> => startParley({ name: 'Parley as B2BUA', settings: inPath });
+    const who = [...contenders(false, false), { name: 'Parley as B2BUA', start: b2bua }];
+    const work = { scenario: 'invite-aor', users: 100, calls: calls / 5, warmUp: calls / 20 } as const;
+    await compare('1-1 sessions, INVITE to BYE', work, rate / 4, who);
+    const open = { sessions: Number(values.open), messages: Number(values.messages), users };
+    print(`### Open sessions and deferred messages\n\n${await measureSessions(open, told)}`);
+  },
   'reg-event': async () => {
     const work = { users, rate: rate / 2, subscriptions: Number(values.watchers) };
     print(`### Registration events\n\n${await measureRegEvents(work, told)}`);

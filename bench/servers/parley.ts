@@ -9,6 +9,8 @@ export interface ParleyOptions {
   readonly subscribers?: number;
   /** Keeps the store over stop and start; by default each start has a new one. */
   readonly folder?: string;
+  /** Further parts of its configuration. */
+  readonly settings?: object;
   /** Name in the tables. */
   readonly name?: string;
   /** `redis://...` in place of LMDB. */
@@ -35,7 +37,7 @@ export interface RunningParley extends RunningServer {
 export async function startParley(options: ParleyOptions = {}): Promise<RunningParley> {
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'parley-bench-')));
   const config = join(folder, 'parley.yaml');
-  await writeFile(config, configuration(options.digest ? (options.subscribers ?? 0) : 0));
+  await writeFile(config, configuration(options.digest ? (options.subscribers ?? 0) : 0, options.settings));
   const startedAt = performance.now();
   const main = join(packageFolder(), 'dist/src/main.js');
   // the heap that `npm start` and the command ask for
@@ -85,9 +87,10 @@ async function ready(url: string): Promise<void> {
   }
 }
 
-function configuration(subscribers: number): string {
+function configuration(subscribers: number, settings: object = {}): string {
   // SIPp 3.6 knows MD5 only, and ends when another algorithm is offered before it
   const lines = ['domain: ims.test', 'digest: { algorithms: [MD5] }'];
+  for (const [name, value] of Object.entries(settings)) lines.push(`${name}: ${JSON.stringify(value)}`);
   if (subscribers > 0) lines.push('subscribers:');
   for (let user = 1; user <= subscribers; user++) {
     lines.push(

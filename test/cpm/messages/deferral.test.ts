@@ -149,6 +149,29 @@ describe('a pager mode message', () => {
     expect(await waiting(parley)).toEqual([]);
   });
 
+  it('that is a strange message/cpim is refused, or goes on octet for octet', async () => {
+    const parley = await server();
+    const alice = await opened('alice', parley.port);
+    const nested = (depth: number): string =>
+      depth === 0 ? 'hello' : `From: <sip:a@b>\r\n\r\nContent-Type: message/cpim\r\n\r\n${nested(depth - 1)}`;
+    const mixed = 'From: <sip:a@b>\r\n\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--y\r\n\r\nhello';
+    const refused = [
+      '',
+      'hello',
+      '\r\nhello',
+      'From <sip:a@b>\r\n\r\nContent-Type: text/plain\r\n\r\nx',
+      nested(6),
+    ];
+    for (const body of refused)
+      expect([body, await send(alice, 'sip:bob@ims.test', body)]).toEqual([body, 400]);
+    expect(await waiting(parley)).toEqual([]);
+    const strange = [mixed];
+    for (const body of strange) expect(await send(alice, 'sip:bob@ims.test', body)).toBe(202);
+    const bob = await opened('bob', parley.port);
+    await bob.register(DEVICE);
+    for (const body of strange) expect(Buffer.from((await received(bob)).body).toString()).toBe(body);
+  });
+
   it('beyond the limit of a user is refused with 480', async () => {
     const parley = await server({ cpm: { deferral: { perUser: 1 } } });
     const alice = await opened('alice', parley.port);
