@@ -117,7 +117,7 @@ describe('a subscription to registration events', () => {
     await watcher.subscribe(0);
     const last = await watcher.told();
     expect(last.notify.get('Subscription-State')).toMatch(/^terminated/);
-  }, 90_000);
+  }, 240_000);
 
   it.skipIf(missing('redis-server'))(
     'goes on at another node when its own is dead',
@@ -142,6 +142,6 @@ describe('a subscription to registration events', () => {
       await watcher.subscribe();
       expect(await watcher.told()).toMatchObject({ version: 1, contacts: 2 });
     },
-    90_000,
+    240_000,
   );
 });
