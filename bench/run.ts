@@ -7,6 +7,7 @@ import { measureCodec } from './imps/codec.js';
 import { measureTransactions } from './imps/transactions.js';
 import { alternate, table, type Contender, type Work } from './load-runs.js';
 import { describeMachine } from './machine.js';
+import { measureMsrp } from './msrp/run.js';
 import { startBareNode } from './servers/bare-node.js';
 import { startKamailio } from './servers/kamailio.js';
 import { startParley } from './servers/parley.js';
@@ -153,6 +154,9 @@ const parts: Record<string, () => Promise<void>> = {
     print(`### IMPS: WBXML beside libwbxml\n\n${measureCodec(rounds, Math.ceil(20_000 * share), told)}`);
     const atOnce = Math.min(10_000, sessions);
     print(`### IMPS: CIR over TCP\n\n${await measureCir(sessions, atOnce, told)}`);
+  },
+  msrp: async () => {
+    print(`### MSRP through a relay\n\n${await measureMsrp(calls, rounds, without, told)}`);
   },
   bindings: async () => {
     print(`### Memory and start\n\n${await measureBindings(Number(values.bindings), told)}`);

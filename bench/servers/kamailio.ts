@@ -29,7 +29,7 @@ export async function startKamailio(options: KamailioOptions = {}): Promise<Runn
   };
 }
 
-function childrenOf(parent: number): number[] {
+export function childrenOf(parent: number): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map(Number)

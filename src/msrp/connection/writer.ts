@@ -168,8 +168,9 @@ export class Writer implements LaneCarrier {
         this.#turnOctets = 0;
         continue;
       }
-      if (this.#turnOctets < this.#limits.quantumOctets || this.#ready.size === 1) return lane;
+      if (this.#turnOctets < this.#limits.quantumOctets) return lane;
       this.#turnOctets = 0;
+      if (this.#ready.size === 1) return lane;
       this.#ready.delete(lane);
       this.#ready.add(lane);
     }
