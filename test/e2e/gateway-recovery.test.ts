@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { element, textOf } from '../../src/imps/codec/element.js';
 import { chat, cpmDevice, SipChat } from '../gateway/sip-chat.js';
 import { Phone as ImpsPhone } from '../imps/tools/phone.js';
 import { useCleanups } from '../tools/cleanups.js';
@@ -30,6 +31,13 @@ async function storeAt(kind: 'LMDB' | 'Redis'): Promise<string> {
   return `lmdb:${join(folder, 'data')}`;
 }
 
+const serveWith = (env: Readonly<Record<string, string>>) => async (): Promise<Program> => {
+  const program = new Program(['serve'], { config, env });
+  cleanups.push(() => program.dispose());
+  await program.ready();
+  return program;
+};
+
 describe('a session of a phone when the process is killed', () => {
   it.each(['LMDB', 'Redis'] as const)(
     'is ended at the next start, and what was acknowledged in it is delivered: %s',
@@ -42,12 +50,7 @@ describe('a session of a phone when the process is killed', () => {
         PARLEY_SIP_LISTEN: `udp:127.0.0.1:${sip}`,
         PARLEY_IMPS_LISTEN: `127.0.0.1:${imps}`,
       };
-      const serve = async (): Promise<Program> => {
-        const program = new Program(['serve'], { config, env });
-        cleanups.push(() => program.dispose());
-        await program.ready();
-        return program;
-      };
+      const serve = serveWith(env);
       const first = await serve();
       const phone = await Phone.registered('bob', sip, cpmDevice);
       cleanups.push(() => phone.close());
@@ -67,4 +70,49 @@ describe('a session of a phone when the process is killed', () => {
       expect(await alice.messages()).toEqual(['acknowledged']);
     },
   );
+});
+
+describe('a phone in a group when the process is killed', () => {
+  it('comes in again by itself, and gets what is said then', { timeout: 90_000 }, async () => {
+    const [sip, imps] = [await freePort(), await freePort()];
+    const serve = serveWith({
+      PARLEY_STORE: await storeAt('LMDB'),
+      PARLEY_SIP_LISTEN: `udp:127.0.0.1:${sip}`,
+      PARLEY_IMPS_LISTEN: `127.0.0.1:${imps}`,
+    });
+    const first = await serve();
+    const phone = await Phone.registered('bob', sip, cpmDevice);
+    cleanups.push(() => phone.close());
+    const url = `http://127.0.0.1:${imps}`;
+    const alice = await new ImpsPhone({ url, user: 'wv:alice@ims.test', password: 'alice-secret' }).start();
+    const { api } = await first.ready();
+    const registrations = `${api}/api/v1/registrations/${encodeURIComponent('sip:alice@ims.test')}`;
+    await expect
+      .poll(async () => await (await fetch(registrations)).text(), { timeout: 20_000 })
+      .toContain('imps-gateway');
+    const invitation = async (): Promise<string> => {
+      for (;;)
+        for (const primitive of await alice.drain())
+          if (primitive.name === 'InviteUser-Request') {
+            const answer = [element('InviteID', textOf(primitive, 'InviteID')), element('Acceptance', true)];
+            await alice.request(element('InviteUser-Response', answer));
+            return textOf(primitive, 'GroupID')!;
+          }
+    };
+    const [created, group] = await Promise.all([
+      (await SipChat.of(phone)).createGroup(['sip:alice@ims.test'], 'group-1'),
+      invitation(),
+    ]);
+    const focus = created.contacts[0]!.uriText;
+    const joined = await alice.request(element('JoinGroup-Request', element('GroupID', group)));
+    expect(joined.name).toBe('JoinGroup-Response');
+    first.child.kill('SIGKILL');
+    await first.exit();
+
+    await serve();
+    const bob = await SipChat.of(phone);
+    expect((await bob.invite(focus, { 'Contribution-ID': 'group-1' })).status).toBe(200);
+    expect(await bob.say(chat('g-1', 'back again', { asks: '' }))).toBe(200);
+    await expect.poll(() => alice.messages(), { timeout: 40_000 }).toEqual(['back again']);
+  });
 });
