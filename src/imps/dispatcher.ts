@@ -50,6 +50,7 @@ import { searchRequest, stopSearch } from './services/search.js';
 import { systemMessageUser } from './services/system-messages.js';
 import { verifyId } from './services/verify-id.js';
 import type { SessionRecord } from './state/records.js';
+import type { StatusCode } from './status.js';
 
 interface Route {
   readonly handler: Handler;
@@ -57,10 +58,17 @@ interface Route {
   readonly code: string | undefined;
   /** Whether it changes anything, so that a repeat must not do it again. */
   readonly changes: boolean;
+  /** The refusal that means success when a crash kept the answer of the time that did the work. */
+  readonly doneBefore?: StatusCode | undefined;
 }
 
 const read = (handler: Handler, code?: string): Route => ({ handler, code, changes: false });
-const write = (handler: Handler, code?: string): Route => ({ handler, code, changes: true });
+const write = (handler: Handler, code?: string, doneBefore?: StatusCode): Route => ({
+  handler,
+  code,
+  changes: true,
+  doneBefore,
+});
 
 /** Which handler serves which request of a session; any other primitive is answered 506. */
 export const routes: Readonly<Record<string, Route>> = {
@@ -82,15 +90,15 @@ export const routes: Readonly<Record<string, Route>> = {
   'GetPublicProfile-Request': read(getPublicProfile),
   'UpdatePublicProfile-Request': write(updatePublicProfile),
   'Search-Request': read(searchRequest, 'SRCH'),
-  'StopSearch-Request': write(stopSearch, 'STSRC'),
+  'StopSearch-Request': write(stopSearch, 'STSRC', 424),
   'Invite-Request': write(inviteRequest, 'INVIT'),
-  'InviteUser-Response': write(inviteUserResponse, 'INVIT'),
-  'CancelInvite-Request': write(cancelInvite, 'CAINV'),
+  'InviteUser-Response': write(inviteUserResponse, 'INVIT', 423),
+  'CancelInvite-Request': write(cancelInvite, 'CAINV', 423),
   'VerifyID-Request': read(verifyId),
   'GetMap-Request': read(getMap, 'GETMAP'),
   'GetList-Request': read(getListRequest, 'GCLI'),
-  'CreateList-Request': write(createListRequest, 'CCLI'),
-  'DeleteList-Request': write(deleteListRequest, 'DCLI'),
+  'CreateList-Request': write(createListRequest, 'CCLI', 701),
+  'DeleteList-Request': write(deleteListRequest, 'DCLI', 700),
   'ListManage-Request': write(listManageRequest, 'MCLS'),
   'CreateAttributeList-Request': write(createAttributeList),
   'DeleteAttributeList-Request': write(deleteAttributeList),
@@ -112,8 +120,8 @@ export const routes: Readonly<Record<string, Route>> = {
   'ForwardMessage-Request': write(forwardMessage, 'FWMSG'),
   'GetBlockedList-Request': read(getBlockedListRequest, 'GLBLU'),
   'BlockEntity-Request': write(blockEntityRequest, 'BLENT'),
-  'CreateGroup-Request': write(createGroup, 'CREAG'),
-  'DeleteGroup-Request': write(deleteGroup, 'DELGR'),
+  'CreateGroup-Request': write(createGroup, 'CREAG', 801),
+  'DeleteGroup-Request': write(deleteGroup, 'DELGR', 800),
   'JoinGroup-Request': write(joinGroup),
   'LeaveGroup-Request': write(leaveGroup),
   'GetGroupMembers-Request': read(getGroupMembers, 'GETGM'),

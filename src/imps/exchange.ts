@@ -132,18 +132,19 @@ async function one(work: Work, transaction: Transaction): Promise<void> {
     });
     return answer(work, id, status(506));
   }
+  const { version } = message;
+  const { origin } = work;
+  const request = { session, version, transactionId: id, primitive, origin };
   const reply = await guarded(context, () =>
-    work.replies.once(context, session.id, id, primitive, route.changes, (seed) =>
-      refusing(context, session, primitive.name, () =>
-        route.handler(context, {
-          session,
-          version: message.version,
-          transactionId: id,
-          primitive,
-          origin: work.origin,
-          seed,
-        }),
-      ),
+    work.replies.once(context, session.id, id, primitive, route.changes, (seed, again) =>
+      refusing(context, session, primitive.name, async () => {
+        try {
+          return await route.handler(context, { ...request, seed });
+        } catch (error) {
+          if (again && error instanceof CspRefusal && error.status === route.doneBefore) return status(200);
+          throw error;
+        }
+      }),
     ),
   );
   // a second transaction of the message must see what this one changed

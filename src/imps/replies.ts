@@ -32,7 +32,7 @@ export class Replies {
   readonly #logins = new Map<string, KnownLogin>();
 
   /**
-   * @param work does the request; gets the seed for what it makes
+   * @param work does the request; gets the seed for what it makes, and whether an earlier time may have done it already
    * @returns the answer, of this or of the earlier time
    */
   async once(
@@ -41,9 +41,9 @@ export class Replies {
     transactionId: string,
     request: Element,
     changes: boolean,
-    work: (seed: string) => Promise<Element>,
+    work: (seed: string, again: boolean) => Promise<Element>,
   ): Promise<Element> {
-    if (transactionId === '') return work(context.ids.next());
+    if (transactionId === '') return work(context.ids.next(), false);
     const key = keyOf(session, transactionId);
     const fingerprint = fingerprintOf(request);
     const known = this.#recent.get(key);
@@ -53,7 +53,7 @@ export class Replies {
     }
     const answer = changes
       ? this.#committed(context, key, fingerprint, work, transactionId, session)
-      : work(context.ids.next());
+      : work(context.ids.next(), false);
     this.#recent.set(key, { fingerprint, answer });
     if (this.#recent.size > IN_MEMORY) this.#recent.delete(this.#recent.keys().next().value!);
     answer.catch(() => {
@@ -98,7 +98,7 @@ export class Replies {
     context: ImpsContext,
     key: string,
     fingerprint: string,
-    work: (seed: string) => Promise<Element>,
+    work: (seed: string, again: boolean) => Promise<Element>,
     transactionId: string,
     session: string,
   ): Promise<Element> {
@@ -113,7 +113,7 @@ export class Replies {
       note(context, session, transactionId);
       return claim.reply;
     }
-    const reply = await work(claim.seed);
+    const reply = await work(claim.seed, claim.seed !== fresh);
     await context.store.update(replies, key, () => ({
       kind: 'put',
       value: { request: fingerprint, seed: claim.seed, reply },

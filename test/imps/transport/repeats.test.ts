@@ -49,17 +49,34 @@ describe('a transaction that is repeated', () => {
     expect(here.trail.counts().get('imps.transaction-repeated')).toBe(1);
   });
 
-  it('after a crash between the work and its answer makes the same message', async () => {
-    const request = message('once', [userId('bob')]);
-    const first = await alice.request(request, '78');
-    // as a crash leaves it: the work is done, and its answer was not committed
-    await here.store.update(replies, keyOf(alice.sessionId!, '78'), (current) => {
+  /** As a crash leaves it: the work is done, and its answer was not committed. */
+  const loseAnswer = (id: string): Promise<void> =>
+    here.store.update(replies, keyOf(alice.sessionId!, id), (current) => {
       const { request: known, seed } = current!;
       return { kind: 'put', value: { request: known, seed }, result: undefined };
     });
+
+  it('after a crash between the work and its answer makes the same message', async () => {
+    const request = message('once', [userId('bob')]);
+    const first = await alice.request(request, '78');
+    await loseAnswer('78');
     await afterRestart();
     expect(textOf(await alice.request(request, '78'), 'MessageID')).toBe(textOf(first, 'MessageID'));
     expect(await (await here.phone('bob').start()).messages()).toEqual(['once']);
+  });
+
+  it('after such a crash finds what it made, and another transaction is refused', async () => {
+    for (const [id, request, refusal] of [
+      ['81', createGroup, 801],
+      ['82', createList, 701],
+      ['83', element('DeleteGroup-Request', element('GroupID', group)), 800],
+    ] as const) {
+      await alice.request(request, id);
+      await loseAnswer(id);
+      await afterRestart();
+      expect(codeOf(await alice.request(request, id))).toBe(200);
+      expect(codeOf(await alice.request(request, `${id}0`))).toBe(refusal);
+    }
   });
 
   it('while the first is worked on waits for its answer', async () => {
