@@ -33,7 +33,7 @@ describe('the sessions of a group', () => {
     expect(states(room)).toEqual(['alice connected', 'bob connected', 'carol away']);
   });
 
-  it('are not kept alive by who is composing or changes its name alone', async () => {
+  it('are not kept alive by somebody who changes its name alone', async () => {
     const { room, alice } = await meeting({ inactivity: 60 });
     await room.clock.advanceAsync(50_000, 1_000);
     const media = room.sessions.findLast(({ whose, listener }) => whose === 'alice' && listener)!;
