@@ -26,8 +26,13 @@ async function server(
     sip: { overloadDelay: 60_000, timers: { t1: 30_000 }, ...(sip as object | undefined) },
     ...others,
   });
-  cleanups.push(() => parley.stop());
-  return parley;
+  let running = true;
+  const stop = async (): Promise<void> => {
+    if (running) await parley.stop();
+    running = false;
+  };
+  cleanups.push(stop);
+  return { ...parley, stop };
 }
 
 async function opened(): Promise<SipPeer> {
@@ -328,6 +333,22 @@ describe.skipIf(missing('redis-server'))('several nodes on one store', () => {
     await bob.register(';expires=2');
     expect([(await told(as)).to.uriText, (await told(as)).to.uriText]).toEqual([bob.aor, bob.aor]);
     expect(as.unread).toEqual([]);
+  });
+
+  it('keep a user whose server had not answered when one of them stopped', async () => {
+    const redis = await RedisServer.start();
+    cleanups.push(() => redis.dispose());
+    const as = await opened();
+    const criteria = [onRegister(as, { defaultHandling: 'terminated' })];
+    const [one, other] = [
+      await server(criteria, { store: redis.url }),
+      await server(criteria, { store: redis.url }),
+    ];
+    const alice = await phone(one);
+    await alice.register();
+    await as.request('REGISTER');
+    await one.stop();
+    expect(await registered(other)).toBe(true);
   });
 });
 

@@ -48,13 +48,16 @@ export class RegistrationTriggers {
   /** What each registration set waits for, so that its events keep their order. */
   readonly #turns = new TransientMap<Promise<void>>();
   readonly #unlisten: () => void;
+  #closed = false;
 
   constructor(options: RegistrationTriggersOptions) {
     this.#options = options;
     this.#unlisten = options.registrar.onChange((event) => this.#changed(event));
   }
 
+  /** What is on its way then fails for want of a stack, which is not the servers' failure. */
   close(): void {
+    this.#closed = true;
     this.#unlisten();
   }
 
@@ -130,8 +133,10 @@ export class RegistrationTriggers {
   }
 
   async #tell(told: Told, superseded: () => boolean): Promise<void> {
+    if (this.#closed) return;
     const { criterion, seconds, set, at } = told;
     const status = await this.#send(told);
+    if (this.#closed) return;
     if (status < 300) {
       this.#note(told, 'core.server-told', String(status));
       return;
