@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -141,6 +141,20 @@ describe('the map of the gateway by API and command', () => {
     const exported = await parley('map', 'export', 'contacts');
     expect(exported).toContain('wv:erin@ims.test,wv:erin/friends@ims.test,friends,true,wv:bob@ims.test,Bob');
     expect(await parley('map', 'export', 'users')).not.toContain('secret');
+  });
+
+  it('takes the files of the migration guide as they stand', async () => {
+    await world.close();
+    world = await GatewayWorld.start({ domain: 'example.net', subscribers: [] });
+    const guide = readFileSync(join(import.meta.dirname, '../../docs/gateway-migration.md'), 'utf8');
+    const files = [...guide.matchAll(/^`(users|addresses|devices|contacts)\.csv`[^]*?\n\n((?: {4}.+\n)+)/gm)];
+    expect(files.map(([, kind]) => kind)).toEqual(['users', 'addresses', 'devices', 'contacts']);
+    for (const [, kind, rows] of files) {
+      const path = file(`${kind}.csv`, rows!.replace(/^ {4}/gm, ''));
+      expect(await parley('map', 'import', kind!, path)).toBe('1 added, 0 there already, 0 refused');
+    }
+    expect(await parley('resolve', 'wv:ann@example.net')).toContain('sip:ann@example.net  provisioned');
+    expect(await parley('map', 'list', 'wv:ann@example.net')).toContain('urn:gsma:imei:49015420-323751-0');
   });
 
   it('is counted by direction and reason', async () => {
