@@ -13,6 +13,7 @@ import {
   type MsrpEndpoint,
   type MsrpSession,
   type PassingMessage,
+  type SessionPlace,
   type Splice,
   type SpliceOptions,
 } from '../../msrp/session/index.js';
@@ -24,6 +25,8 @@ const other = (end: End): End => (end === 'uas' ? 'uac' : 'uas');
 
 export interface MediaPathOptions extends Pick<SpliceOptions, 'messageOctets'> {
   readonly subject: string;
+  /** Of the caller: the listener that its transport needs is the one it is sent to. */
+  readonly offer?: MsrpMedia | undefined;
   /** Asked when a message of an end begins: who is to see it pass. */
   readonly observe?: ((message: PassingMessage, from: End) => MessageObserver | undefined) | undefined;
   readonly lost: (error: ParleyError) => void;
@@ -41,6 +44,7 @@ interface Offer {
 export class MediaPath {
   readonly #sessions: Readonly<Record<End, MsrpSession>>;
   readonly #splice: Splice;
+  readonly #fingerprint: string | undefined;
   #offer: Offer | undefined;
   /** The last answer, since a final response repeats that of a provisional one. */
   #answered: { readonly from: End; readonly text: string; readonly result: Uint8Array } | undefined;
@@ -50,8 +54,9 @@ export class MediaPath {
    * @throws ParleyError `msrp-limit`.
    */
   constructor(endpoint: MsrpEndpoint, options: MediaPathOptions) {
-    const { subject, lost } = options;
-    const uas = endpoint.createSession({ subject, events: { lost } });
+    const { subject, lost, offer } = options;
+    this.#fingerprint = endpoint.fingerprint;
+    const uas = endpoint.createSession({ subject, events: { lost } }, placeFor(endpoint, offer));
     try {
       this.#sessions = { uas, uac: endpoint.createSession({ subject, events: { lost } }) };
     } catch (error) {
@@ -109,7 +114,20 @@ export class MediaPath {
   }
 
   #rewrite(description: Uint8Array, toward: End, setup: Setup): Uint8Array {
-    const own = { path: [this.#sessions[toward].uri], setup, cema: true };
+    const { uri } = this.#sessions[toward];
+    const fingerprint = uri.secure ? this.#fingerprint : undefined;
+    const own = { path: [uri], setup, cema: true, fingerprint };
     return Buffer.from(rewriteMsrpMedia(description, own));
   }
+}
+
+/** A browser reaches us by WebSocket alone, and who offers TLS wants TLS, if we listen so. */
+function placeFor({ listeners }: MsrpEndpoint, offer: MsrpMedia | undefined): SessionPlace {
+  const next = offer?.path[0];
+  if (!next) return {};
+  const place = { transport: next.transport === 'ws' ? 'ws' : 'tcp', secure: next.secure } as const;
+  const listens = listeners.some(
+    ({ kind }) => kind.transport === place.transport && kind.secure === place.secure,
+  );
+  return listens ? place : {};
 }

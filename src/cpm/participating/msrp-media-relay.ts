@@ -9,6 +9,7 @@ import type { Dialog, SipStack } from '../../sip/stack.js';
 import type { DialogLegs } from './dialog-legs.js';
 import { MediaPath, type End, type MediaPathOptions } from './media-path.js';
 import type { MediaRelay } from './media-relay.js';
+import { msrpOffer } from './offer.js';
 import type { Recordings } from '../recording/recordings.js';
 
 export interface MsrpMediaRelayOptions {
@@ -60,6 +61,7 @@ export class MsrpMediaRelay implements MediaRelay {
     const path = new MediaPath(endpoint, {
       observe: recorded ? this.#observer(call) : undefined,
       subject: call.servedUser,
+      offer: msrpOffer(call.request),
       lost: (error) => {
         trail.record({
           code: 'session.media-lost',

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import type { Clock } from '../../base/clock.js';
 import type { Logger } from '../../base/log.js';
 import type { Trail } from '../../base/trail.js';
@@ -97,6 +98,12 @@ export class MsrpEndpoint {
 
   get limits(): MsrpLimits {
     return this.#host.limits;
+  }
+
+  /** Value of `a=fingerprint` for our descriptions (RFC 8122 §5); undefined without a certificate. */
+  get fingerprint(): string | undefined {
+    const cert = this.#options.tls?.cert;
+    return cert && `SHA-256 ${new X509Certificate(cert).fingerprint256}`;
   }
 
   /** For a relay, which shares the connections. */

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { MediaPath } from '../../../src/cpm/participating/media-path.js';
 import { MsrpNegotiation, wholeMessages, type EndpointOptions } from '../../../src/msrp/session/index.js';
+import { parseMsrpMedia } from '../../../src/msrp/sdp/index.js';
+import { tls } from '../../sip/transport/bench.js';
 import { anything, startEndpoint } from '../../msrp/tools/endpoints.js';
 import { Line, lineOffer } from '../../msrp/tools/line.js';
 import { TcpProxy } from '../../tools/tcp-proxy.js';
@@ -66,6 +68,29 @@ describe('a media path between clients', () => {
     } finally {
       await box.close();
     }
+    path.close();
+  });
+
+  it.each([
+    [
+      'msrps://10.0.0.1:7/c;tcp',
+      /^m=message \d+ TCP\/TLS\/MSRP \*\r$[^]*^a=path:msrps:\/\/\S+;tcp\r$[^]*^a=fingerprint:SHA-256 /m,
+    ],
+    ['msrp://x.invalid:7/c;ws', /^m=message \d+ TCP\/MSRP \*\r$[^]*^a=path:msrp:\/\/\S+;ws\r$/m],
+    ['msrps://x.invalid:7/c;ws', /^a=path:msrp:\/\/\S+;tcp\r$/m],
+  ])('sends a caller at %s to the listener of its kind, if there is one', async (caller, expected) => {
+    const { endpoint } = await startEndpoint({ tls });
+    await endpoint.listen({ transport: 'tcp', secure: true, host: '127.0.0.1', port: 0 });
+    await endpoint.listen({ transport: 'ws', secure: false, host: '127.0.0.1', port: 0 });
+    const { client } = await between();
+    const offer = bytes(lineOffer(caller));
+    const path = new MediaPath(endpoint, {
+      subject: 'sip:alice@ims.test',
+      offer: parseMsrpMedia(offer),
+      lost: () => {},
+    });
+    const answer = client(false).answer(text(path.offer(offer, 'uas')));
+    expect(text(path.answer(bytes(answer), 'uac'))).toMatch(expected);
     path.close();
   });
 
