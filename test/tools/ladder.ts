@@ -17,7 +17,7 @@ export class Ladder {
   readonly #title: string;
   readonly #about: string;
   readonly #columns: { readonly name: string; readonly port: number | undefined }[] = [];
-  readonly #steps: { readonly from: string; readonly to: string; readonly text: string }[] = [];
+  readonly #steps: Step[] = [];
   #recording = true;
 
   constructor(title: string, about: string) {
@@ -67,7 +67,7 @@ export class Ladder {
   /** The page: the picture in a code block, then each message under its number. */
   markdown(): string {
     const names = new Numbers(this.#columns);
-    const steps = this.#steps.map((step) => ({ ...step, text: names.apply(step.text) }));
+    const steps = settled(this.#steps).map((step) => ({ ...step, text: names.apply(step.text) }));
     const details = steps.map(
       ({ from, to, text }, i) =>
         `### ${i + 1}. ${from} → ${to}\n\n\`\`\`\n${text.replaceAll('\r\n', '\n').trimEnd()}\n\`\`\`\n`,
@@ -89,7 +89,7 @@ export class Ladder {
     return this.#columns.find((column) => column.port === port)?.name ?? `port ${port}`;
   }
 
-  #picture(steps: readonly { from: string; to: string; text: string }[]): string {
+  #picture(steps: readonly Step[]): string {
     const names = [...new Set(this.#columns.map((column) => column.name))];
     const captions = steps.map(({ text }, i) => `${i + 1} ${caption(text)}`);
     const width = Math.max(
@@ -121,6 +121,29 @@ export class Ladder {
     }
     return lines.join('\n');
   }
+}
+
+interface Step {
+  readonly from: string;
+  readonly to: string;
+  readonly text: string;
+}
+
+/** Each 100 right behind its request: whether the next hop's socket is read before it is chance. */
+function settled(steps: readonly Step[]): Step[] {
+  const isTrying = ({ text }: Step): boolean => text.startsWith('SIP/2.0 100 ');
+  const transaction = ({ text }: Step): string =>
+    ['Via', 'Call-ID', 'CSeq'].map((name) => new RegExp(`^${name}:.*$`, 'im').exec(text)?.[0]).join('\n');
+  const waiting = steps.filter(isTrying);
+  const placed = steps
+    .filter((step) => !isTrying(step))
+    .flatMap((step) => {
+      const at = waiting.findIndex(
+        (trying) => trying.to === step.from && transaction(trying) === transaction(step),
+      );
+      return at < 0 ? [step] : [step, ...waiting.splice(at, 1)];
+    });
+  return [...placed, ...waiting];
 }
 
 /** `INVITE sip:bob@ims.test` or `200 OK (INVITE)`. */
