@@ -52,6 +52,7 @@ export class Legs {
   readonly #events: LegEvents;
   readonly #legs = new Map<string, GroupLeg>();
   readonly #bySession = new Map<string, Set<GroupLeg>>();
+  readonly #byGroup = new Map<ResourceId, Set<GroupLeg>>();
   readonly #awaited = new Map<string, (leg: GroupLeg) => void>();
 
   constructor(options: LegsOptions, events: LegEvents) {
@@ -68,7 +69,7 @@ export class Legs {
   }
 
   ofGroup(group: ResourceId): readonly GroupLeg[] {
-    return [...this.#legs.values()].filter(({ link }) => link.group === group);
+    return [...(this.#byGroup.get(group) ?? [])];
   }
 
   /** Whether a phone waits to be invited into a group that it joins. */
@@ -229,8 +230,8 @@ export class Legs {
   async #adopt(leg: GroupLeg): Promise<GroupLeg> {
     const { dialog, media, phone, link } = leg;
     this.#legs.set(leg.id, leg);
-    const others = this.#bySession.get(phone.session) ?? new Set();
-    this.#bySession.set(phone.session, others.add(leg));
+    addTo(this.#bySession, phone.session, leg);
+    addTo(this.#byGroup, link.group, leg);
     media.listen({
       message: (message) => this.#events.message(leg, message),
       lost: () => this.#background(leg.end('SIP;cause=480;text="No MSRP connection"')),
@@ -246,11 +247,10 @@ export class Legs {
   }
 
   async #ended(leg: GroupLeg, cause: SipRequest | string): Promise<void> {
-    const { phone, dialog } = leg;
+    const { phone, dialog, link } = leg;
     this.#legs.delete(leg.id);
-    const others = this.#bySession.get(phone.session);
-    others?.delete(leg);
-    if (others?.size === 0) this.#bySession.delete(phone.session);
+    removeFrom(this.#bySession, phone.session, leg);
+    removeFrom(this.#byGroup, link.group, leg);
     leg.close();
     this.#note('gateway.group-left', leg, typeof cause === 'string' ? cause : cause.method);
     if (leg.subscription && leg.subscription.state !== 'terminated')
@@ -303,3 +303,14 @@ export class Legs {
 }
 
 const keyOf = (group: ResourceId, session: string): string => `${group}\t${session}`;
+
+function addTo<K>(map: Map<K, Set<GroupLeg>>, key: K, leg: GroupLeg): void {
+  const all = map.get(key) ?? new Set();
+  map.set(key, all.add(leg));
+}
+
+function removeFrom<K>(map: Map<K, Set<GroupLeg>>, key: K, leg: GroupLeg): void {
+  const all = map.get(key);
+  all?.delete(leg);
+  if (all?.size === 0) map.delete(key);
+}
