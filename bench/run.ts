@@ -13,7 +13,12 @@ import { startKamailio } from './servers/kamailio.js';
 import { startParley } from './servers/parley.js';
 import type { RunningServer } from './servers/server.js';
 import { measureSessions } from './sessions.js';
-import { startParleyOnDrachtio, startParleyOnRedis, startTwoParleys } from './servers/setups.js';
+import {
+  startDrachtioB2bua,
+  startParleyOnDrachtio,
+  startParleyOnRedis,
+  startTwoParleys,
+} from './servers/setups.js';
 
 const USAGE = `npm run bench -- [part ...] [options]
 
@@ -135,6 +140,7 @@ const parts: Record<string, () => Promise<void>> = {
     const inPath = { cpm: { policy: { mediaPath: true } } };
     const b2bua = (): Promise<RunningServer> => startParley({ name: 'Parley as B2BUA', settings: inPath });
     const who = [...contenders(false, false), { name: 'Parley as B2BUA', start: b2bua }];
+    if (!without.has('drachtio')) who.push({ name: 'drachtio-srf createB2BUA', start: startDrachtioB2bua });
     const work = { scenario: 'invite-aor', users: 100, calls: calls / 5, warmUp: calls / 20 } as const;
     await compare('1-1 sessions, INVITE to BYE', work, rate / 4, who);
     const open = { sessions: Number(values.open), messages: Number(values.messages), users };

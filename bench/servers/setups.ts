@@ -1,7 +1,9 @@
+import { once } from 'node:events';
 import { mkdtemp, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePort, spawnServer, type RunningServer } from './server.js';
+import { freePort, packageFolder, spawnServer, type RunningServer, type Spawned } from './server.js';
 import { startParley } from './parley.js';
 
 /** Parley on a Redis of its own that writes nothing to disk. */
@@ -34,6 +36,43 @@ export async function startTwoParleys(): Promise<RunningServer> {
 
 /** Parley on a drachtio-server of its own; `drachtio` must be in the PATH (docs/drachtio.md). */
 export async function startParleyOnDrachtio(): Promise<RunningServer> {
+  const { server, admin, sip } = await startDrachtio();
+  const drachtio = { url: `drachtio://:bench@127.0.0.1:${admin}`, port: sip };
+  return startParley({ name: 'Parley on drachtio-server', drachtio, beside: [server] });
+}
+
+/** drachtio-srf's createB2BUA on a drachtio-server of its own, nothing else. */
+export async function startDrachtioB2bua(): Promise<RunningServer> {
+  const { server, admin, sip } = await startDrachtio();
+  const main = join(packageFolder(), 'dist/bench/servers/drachtio-b2bua-app.js');
+  await server.until(listens(admin));
+  const app = spawnServer(process.execPath, [main, String(admin), 'bench']);
+  await app.until(app.says(/connected/));
+  return {
+    name: 'drachtio-srf createB2BUA',
+    port: sip,
+    processes: () => [server.pid, app.pid],
+    async stop() {
+      await app.stop();
+      await server.stop();
+    },
+  };
+}
+
+async function listens(port: number): Promise<void> {
+  for (;;) {
+    const socket = connect(port, '127.0.0.1');
+    const connected = await Promise.race([
+      once(socket, 'connect').then(() => true),
+      once(socket, 'error').then(() => false),
+    ]).catch(() => false);
+    socket.destroy();
+    if (connected) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+async function startDrachtio(): Promise<{ server: Spawned; admin: number; sip: number }> {
   const [admin, sip] = [await freePort(), await freePort()];
   const config = join(await mkdtemp(join(tmpdir(), 'parley-bench-')), 'drachtio.conf.xml');
   await writeFile(
@@ -45,7 +84,5 @@ export async function startParleyOnDrachtio(): Promise<RunningServer> {
 </drachtio>
 `,
   );
-  const server = spawnServer('drachtio', ['-f', config]);
-  const drachtio = { url: `drachtio://:bench@127.0.0.1:${admin}`, port: sip };
-  return startParley({ name: 'Parley on drachtio-server', drachtio, beside: [server] });
+  return { server: spawnServer('drachtio', ['-f', config]), admin, sip };
 }
