@@ -36,5 +36,8 @@ export class Descriptions {
 
 function descriptionOf(message: SipMessage): Description | undefined {
   const type = message.get('Content-Type');
-  return message.body.length > 0 && type !== undefined ? { body: message.body, type } : undefined;
+  // a copy: what arrived may be a small part of a large buffer, which would live as long as the dialog
+  return message.body.length > 0 && type !== undefined
+    ? { body: Uint8Array.from(message.body), type }
+    : undefined;
 }
