@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { measureBindings } from './bindings.js';
+import { measureGateway } from './gateway/measure.js';
 import { measureGroups } from './groups/measure.js';
 import { measureRegEvents } from './reg-event.js';
 import { measureCir } from './imps/cir.js';
@@ -23,7 +24,7 @@ import {
 const USAGE = `npm run bench -- [part ...] [options]
 
 parts: register, digest, invite, bindings (all when none is named),
-       groups (group sessions), reg-event (NOTIFYs of registrations), setups (LMDB, Redis, drachtio-server side by side), nodes (one and two on one Redis),
+       gateway (IMPS phones and SIP devices), groups (group sessions), reg-event (NOTIFYs of registrations), setups (LMDB, Redis, drachtio-server side by side), nodes (one and two on one Redis),
        sessions (1-1 sessions as proxy and B2BUA, open ones, deferred messages),
        imps (logins, messages, codec beside libwbxml, CIR over TCP)
   --rounds N     runs of each server, one after the other (5)
@@ -34,6 +35,7 @@ parts: register, digest, invite, bindings (all when none is named),
   --share N      part of the transactions and codec runs of imps, for a short try (1)
   --bindings N   for the part of that name (1000000)
   --watchers N   subscriptions whose memory is measured in the part reg-event (100000)
+  --phones N     phones that are logged in in the part gateway (100000), which sends 2000 messages each way or --calls, if fewer
   --idle N       idle groups of ten in the part groups (10000)
   --open N       sessions open at once in the part sessions (10000)
   --messages N   deferred messages of the part sessions (1000000), for the users of --users
@@ -51,6 +53,7 @@ const { values, positionals } = parseArgs({
     open: { type: 'string', default: '10000' },
     messages: { type: 'string', default: '1000000' },
     idle: { type: 'string', default: '10000' },
+    phones: { type: 'string', default: '100000' },
     watchers: { type: 'string', default: '100000' },
     sessions: { type: 'string', default: '100000' },
     share: { type: 'string', default: '1' },
@@ -163,6 +166,10 @@ const parts: Record<string, () => Promise<void>> = {
   },
   msrp: async () => {
     print(`### MSRP through a relay\n\n${await measureMsrp(calls, rounds, without, told)}`);
+  },
+  gateway: async () => {
+    const work = { pairs: 16, messages: Math.min(2_000, calls), phones: Number(values.phones) };
+    print(`### The gateway\n\n${await measureGateway(work, told)}`);
   },
   bindings: async () => {
     print(`### Memory and start\n\n${await measureBindings(Number(values.bindings), told)}`);

@@ -90,6 +90,22 @@ export class Client {
     if (textOf(child(answer, 'Result'), 'Code') !== '200') throw new Error('not sent');
   }
 
+  /** Asks for a delivery report. */
+  async sendForReport(to: string): Promise<void> {
+    const info = element('MessageInfo', element('Recipient', element('User', element('UserID', to))));
+    const answer = await this.request(
+      element('SendMessage-Request', element('DeliveryReport', true), info, element('ContentData', 'Hello')),
+    );
+    if (textOf(child(answer, 'Result'), 'Code') !== '200') throw new Error('not sent');
+  }
+
+  /** Polls a delivery report and confirms it. */
+  async receiveReport(): Promise<void> {
+    const [waiting] = (await this.#post('Request', '', element('Polling-Request')))?.transactions ?? [];
+    if (waiting?.primitive?.name !== 'DeliveryReport-Request') throw new Error('no report waits');
+    await this.#post('Response', waiting.id, element('Status', element('Result', element('Code', 200))));
+  }
+
   /** Polls one message and confirms it. */
   async receive(): Promise<void> {
     const answer = await this.#post('Request', '', element('Polling-Request'));

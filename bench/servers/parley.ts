@@ -13,6 +13,8 @@ export interface ParleyOptions {
   readonly settings?: object;
   /** Name in the tables. */
   readonly name?: string;
+  /** Ports of loopback for CSP over HTTP and for CIR; free ones unless given. */
+  readonly imps?: { readonly csp: number; readonly cir: number };
   /** `redis://...` in place of LMDB. */
   readonly store?: string;
   /** `drachtio://...` in place of the embedded stack, and the SIP port of that server. */
@@ -31,6 +33,10 @@ export interface RunningParley extends RunningServer {
   readonly folder: string;
   /** Milliseconds from starting the process to `/readyz` 200. */
   readonly readyAfter: number;
+  /** URL of the admin API. */
+  readonly api: string;
+  /** Waits for a text in its log. */
+  says(pattern: RegExp): Promise<unknown>;
 }
 
 /** Starts the built Parley (`dist/src/main.js`) with an LMDB store; settles when `/readyz` is 200. */
@@ -51,8 +57,8 @@ export async function startParley(options: ParleyOptions = {}): Promise<RunningP
         PARLEY_AUTH: options.digest ? 'digest' : 'none',
         PARLEY_SIP_LISTEN: 'udp:127.0.0.1:0',
         PARLEY_HTTP_LISTEN: '127.0.0.1:0',
-        PARLEY_IMPS_LISTEN: '127.0.0.1:0',
-        PARLEY_CIR_LISTEN: '127.0.0.1:0',
+        PARLEY_IMPS_LISTEN: `127.0.0.1:${options.imps?.csp ?? 0}`,
+        PARLEY_CIR_LISTEN: `127.0.0.1:${options.imps?.cir ?? 0}`,
         PARLEY_MSRP_LISTEN: '127.0.0.1:0',
         PARLEY_STORE: options.store ?? `lmdb:${join(folder, 'data')}`,
         ...(options.drachtio && { PARLEY_SIP_STACK: options.drachtio.url }),
@@ -69,6 +75,8 @@ export async function startParley(options: ParleyOptions = {}): Promise<RunningP
     port: Number(port),
     folder,
     readyAfter: performance.now() - startedAt,
+    api: `${http}/api/v1`,
+    says: (pattern) => parley.until(parley.says(pattern)),
     processes: () => [parley.pid, ...(options.beside ?? []).map(({ pid }) => pid)],
     async stop() {
       await parley.stop();
