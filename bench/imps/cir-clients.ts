@@ -7,14 +7,14 @@ import { element } from '../../src/imps/codec/element.js';
 import { Client } from './client.js';
 
 /*
- * Phones with CIR over TCP: `node cir-clients.js URL CIR-PORT COUNT`. It does one step for each line of standard input
- * and then prints a line: `login`, `connect`, `send N` (prints the milliseconds after which each of N phones had its CIR).
+ * Phones with CIR over TCP: `node cir-clients.js URL CIR-PORT COUNT NETWORK`, from 127.NETWORK.0.0/16 of their own. It does one step for each
+ * line of standard input and then prints a line: `login`, `connect`, `send N` (prints the milliseconds after which each of N phones had its CIR).
  */
-const [url = '', cirPort = '', total = ''] = process.argv.slice(2);
+const [url = '', cirPort = '', total = '', network = ''] = process.argv.slice(2);
 const count = Number(total);
 /** Logins, and connections without HELO, at the same time. */
 const AT_ONCE = 64;
-/** Sockets from one address to one port are limited by the number of ports. */
+/** Sockets from one address are limited by the number of ports. */
 const A_SOURCE = 20_000;
 /** Recipients that one message may have. */
 const RECIPIENTS = 200;
@@ -43,7 +43,7 @@ const capabilities = element(
 );
 
 async function open(number: number): Promise<void> {
-  const source = `127.0.${1 + Math.floor(number / A_SOURCE)}.1`;
+  const source = `127.${network}.${1 + Math.floor(number / A_SOURCE)}.1`;
   const socket = connect({ port: Number(cirPort), host: '127.0.0.1', localAddress: source });
   sockets[number] = socket;
   await once(socket, 'connect');

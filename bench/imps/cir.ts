@@ -37,7 +37,13 @@ export async function measureCir(
   for (let index = 0; index < servers; index++) {
     const share = Math.floor(sessions / servers) + (index < sessions % servers ? 1 : 0);
     const server = await startImpsServer(share + 1);
-    const clients = startScript('./cir-clients.js', server.url, String(server.cirPort), String(share));
+    const clients = startScript(
+      './cir-clients.js',
+      server.url,
+      String(server.cirPort),
+      String(share),
+      String(index + 1),
+    );
     pairs.push({ sessions: share, server, clients });
   }
   told(`${sessions} sessions with CIR over TCP on ${servers} server(s): logins`);

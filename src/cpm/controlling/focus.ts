@@ -143,7 +143,10 @@ export class Focus {
       group,
       invited.map(({ identity }) => identity),
     );
-    return invited.map((recipient) => this.#ring(recipient, inviter, recipients));
+    const rings = invited.map((recipient) => this.#ring(recipient, inviter, recipients));
+    // not every caller waits for them
+    for (const ring of rings) this.#background(ring);
+    return rings;
   }
 
   /** Puts a member out, whether it is in or rings. @throws ParleyError `group-member-unknown` */

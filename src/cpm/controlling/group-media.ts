@@ -1,3 +1,4 @@
+import { ParleyError } from '../../base/errors.js';
 import type { MessageHead } from '../../msrp/message/index.js';
 import { utf8 } from '../../msrp/message/index.js';
 import { accepts, parseMsrpMedia, type MsrpMedia } from '../../msrp/sdp/index.js';
@@ -97,7 +98,13 @@ class GroupSession implements MediaSession {
 
   async send({ contentType, octets }: GroupMessage): Promise<number> {
     if (this.#session.isClosed) return 481;
-    return this.#session.send({ contentType, content: octets }).sent;
+    try {
+      return await this.#session.send({ contentType, content: octets }).sent;
+    } catch (error) {
+      // more wait for this peer than a session holds
+      if (error instanceof ParleyError) return 408;
+      throw error;
+    }
   }
 
   listen(listener: MediaListener): void {

@@ -4,6 +4,8 @@ import type { LogEntry, MessageLog } from './message-log.js';
 /** Octets, and messages, that may be under way to one session. */
 const WINDOW_OCTETS = 256 * 1024;
 const WINDOW_MESSAGES = 32;
+/** Of what is only of use now, at a time: a member that does not answer gets no more of it. */
+const MOST_PASSING = 8;
 
 /**
  * What goes to one session, in order. A session that takes nothing holds up nobody: what waits is in the log, and only what is under way
@@ -43,6 +45,9 @@ export class Outbox {
     media.onConnected(() => this.resume());
   }
 
+  /** Messages under way that nobody waits for. */
+  #passing = 0;
+
   /** Messages that are not answered for. */
   get length(): number {
     return this.#queue.length;
@@ -55,7 +60,10 @@ export class Outbox {
 
   /** What is only of use now: not sent to who is behind, and not kept. */
   transient(message: GroupMessage): void {
-    if (!this.#stalled && !this.#closed && this.#queue.length <= this.#sent) void this.media.send(message);
+    if (this.#stalled || this.#closed || this.#queue.length > this.#sent || this.#passing >= MOST_PASSING)
+      return;
+    this.#passing++;
+    void this.media.send(message).finally(() => this.#passing--);
   }
 
   /** The peer is there again. */

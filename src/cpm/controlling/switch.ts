@@ -107,11 +107,12 @@ export class Switch {
     }
     const self = findMember(this.#group(), from);
     if (!self || (claimed !== undefined && ![from, shownAs(self), EVERYBODY].includes(claimed))) return 403;
-    const audience = this.#audience(self, to);
+    const report = isImdn(head);
+    const audience = this.#audience(self, to, report);
     if (typeof audience === 'number') return audience;
     const shown = shownAs(self);
     const text = claimed === shown ? message : { ...message, octets: signed(head, content, shown) };
-    if (isImdn(head)) return this.#notification(self, audience, head, content, text);
+    if (report) return this.#notification(self, audience, head, content, text);
     if (head.mediaType === IS_COMPOSING_TYPE) {
       for (const outbox of this.#outboxes.values())
         if (outbox.endpoint !== endpoint && audience.identities.includes(outbox.identity))
@@ -182,7 +183,8 @@ export class Switch {
         if (!entry.waiting.has(identity)) this.lost(stored, identity, 'full');
   }
 
-  #audience(self: Member, to: readonly string[]): Audience | number {
+  /** @param report a notification, which every session of who sent the message takes: it is no private message. */
+  #audience(self: Member, to: readonly string[], report: boolean): Audience | number {
     if (to.length !== 1) return 403;
     const group = this.#group();
     if (to[0] === group.uri || to[0] === EVERYBODY) {
@@ -192,13 +194,18 @@ export class Switch {
     const member = group.members.find((one) => shownAs(one) === to[0]);
     if (!member || !holdsMembership(member)) return 404;
     const sessions = [...this.#outboxes.values()].filter(({ identity }) => identity === member.identity);
-    if (sessions.length > 0 && !sessions.some(({ media }) => media.privateMessages)) return 428;
+    if (!report && sessions.length > 0 && !sessions.some(({ media }) => media.privateMessages)) return 428;
     return { identities: [member.identity], copies: true };
   }
 
   async #refused(entry: LogEntry, identity: string, status: number): Promise<void> {
-    const message = entry.message ?? (await this.#log.read(entry));
-    if (message) this.lost({ ...entry, ...message }, identity, String(status));
+    try {
+      const message = entry.message ?? (await this.#log.read(entry));
+      if (message) this.lost({ ...entry, ...message }, identity, String(status));
+    } catch (error) {
+      const { log } = this.#options;
+      log.warn({ err: error, group: this.#group().id }, 'a sender could not be told of a refused message');
+    }
   }
 
   /** A message will not reach a member: who sent it hears so, if it asked (RFC 5438 §7.2.1.2). */

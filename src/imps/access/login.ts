@@ -1,7 +1,7 @@
 import { clientIdElement, clientKey } from '../address/client-id.js';
 import { element, type Element } from '../codec/element.js';
 import type { ImpsContext } from '../context.js';
-import { endSession, sessionStarted } from '../lifecycle.js';
+import { afterServices, endSession, sessionStarted } from '../lifecycle.js';
 import { unguessable } from '../state/ids.js';
 import type { SessionRecord, UserRecord } from '../state/records.js';
 import { CspRefusal, result, type StatusCode } from '../status.js';
@@ -182,6 +182,7 @@ async function start(
   await noticeBacklog(context, session);
   const agreed = request.capabilities && (await agree(context, session, request.capabilities));
   await sessionStarted(context, agreed?.session ?? session);
+  if (services) await afterServices(context, session.id);
   const shortLogin = [
     ...(services && services.refused.size > 0
       ? [element('Functions', functionsTree(services.refused, request.version))]

@@ -192,7 +192,11 @@ export async function leaveAllGroups(context: ImpsContext, session: SessionRecor
 export async function autoJoin(context: ImpsContext, session: SessionRecord): Promise<void> {
   for (const { id } of await autoJoinGroups(context, session.user)) {
     try {
-      await join(context, session, id, undefined, true, {});
+      const { joined } = await join(context, session, id, undefined, true, {});
+      const outside = await context.ports.groups.joined(id, session, joined.screenName);
+      if (outside === 200) continue;
+      await leave(context, session.id, session.user, id);
+      throw new CspRefusal(outside);
     } catch (error) {
       if (!(error instanceof CspRefusal)) throw error;
       context.trail.record({

@@ -308,6 +308,19 @@ describe('the switch of a group', () => {
     await settle();
     expect([bob.got.length, store.commits]).toEqual([1, 0]);
   });
+
+  it('keeps little under way of who is composing to a member that does not answer', async () => {
+    const { room: at } = room();
+    const bob = await joined(at, BOB);
+    bob.auto = undefined;
+    const message = cpim(ALICE, GROUP, '<isComposing/>', undefined, IS_COMPOSING_TYPE);
+    for (let i = 0; i < 50; i++) expect(await at.deliver(ALICE, ALICE, message)).toBe(200);
+    expect(bob.got).toHaveLength(8);
+    bob.open[0]!(200);
+    await settle();
+    await at.deliver(ALICE, ALICE, message);
+    expect(bob.got).toHaveLength(9);
+  });
 });
 
 const imdn = (by: string): GroupMessage =>
@@ -337,6 +350,15 @@ describe('disposition notifications in a group', () => {
       CAROL,
     ]);
     expect([bob.got, carol.got]).toEqual([[], []]);
+  });
+
+  it('reach who sent the message also where no private messages are taken', async () => {
+    const { room: at } = room();
+    const alice = await joined(at, ALICE);
+    alice.privateMessages = false;
+    expect(await at.deliver(BOB, BOB, imdn(BOB))).toBe(200);
+    await settle();
+    expect(alice.got).toHaveLength(1);
   });
 
   it('name an anonymous participant by its alias', async () => {
