@@ -1,5 +1,5 @@
 import { clientKey } from '../address/client-id.js';
-import { userPartOf, type UserId } from '../address/wv-address.js';
+import type { UserId } from '../address/wv-address.js';
 import type { ImpsContext } from '../context.js';
 import { challenges, keyOf, type UserRecord } from '../state/records.js';
 import { unguessable } from '../state/ids.js';
@@ -109,7 +109,3 @@ function tooMany(context: ImpsContext, user: UserId, request: LoginRequest): Csp
   });
   return new CspRefusal(503, 'too many failed logins');
 }
-
-/** A user's telephone number when the User-ID is one. */
-export const msisdnOf = (user: UserId): string | undefined =>
-  userPartOf(user).startsWith('+') ? userPartOf(user) : undefined;

@@ -61,3 +61,7 @@ export function bracketed(address: string): string {
 export function writeListener(listener: Listener): string {
   return `${listener.protocol}:${hostPort(listener.address, listener.port)}`;
 }
+
+/** An address by which this machine reaches a listener: of one on all addresses, loopback. */
+export const reachable = (address: string): string =>
+  address === '0.0.0.0' ? '127.0.0.1' : address === '::' ? '::1' : address;

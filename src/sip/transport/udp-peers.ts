@@ -3,7 +3,7 @@ import type { Clock } from '../../base/clock.js';
 import { ParleyError } from '../../base/errors.js';
 import type { Listener } from '../stack.js';
 import './errors.js';
-import { hostPort } from './listener-spec.js';
+import { hostPort, reachable } from './listener-spec.js';
 import { createUdpSocket } from './udp-socket.js';
 import type { SendDone } from './way.js';
 
@@ -154,13 +154,11 @@ class UdpPeer {
    * @param done nothing new can come; what came before may still have to be read.
    */
   turnAway(done: () => void): void {
-    const { address } = this.#listener;
-    const own = address === '0.0.0.0' ? '127.0.0.1' : address === '::' ? '::1' : address;
     this.#socket.once('error', done);
     // one that is not connected yet is closed as it is: nobody knows of it
     if (this.#waiting) return done();
     this.#socket.disconnect();
-    this.#socket.connect(DISCARD_PORT, own, done);
+    this.#socket.connect(DISCARD_PORT, reachable(this.#listener.address), done);
   }
 
   close(): void {

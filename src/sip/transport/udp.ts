@@ -6,7 +6,7 @@ import type { Via } from '../message/via.js';
 import type { Listener, Protocol } from '../stack.js';
 import type { TransportLimits } from './limits.js';
 import { HeardPeers } from './heard-peers.js';
-import { defaultPort, hostPort } from './listener-spec.js';
+import { defaultPort, hostPort, reachable } from './listener-spec.js';
 import { answerStun, isStun } from './stun.js';
 import { PROBE_BYTES, type QueueMeter } from './queue-meter.js';
 import { UdpPeers } from './udp-peers.js';
@@ -143,8 +143,7 @@ export class UdpTransport {
 
   #sendToSelf(octets: Buffer): void {
     const { address, port } = this.listener;
-    const loopback = address === '0.0.0.0' ? '127.0.0.1' : address === '::' ? '::1' : address;
-    this.send(octets, loopback, port, ignore);
+    this.send(octets, reachable(address), port, ignore);
   }
 
   #onStun(data: Buffer, remote: RemoteInfo): void {
