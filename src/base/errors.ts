@@ -58,3 +58,13 @@ export class ParleyError extends Error {
     this.retryAfter = entry.retryAfter;
   }
 }
+
+/** What `read` gives; undefined when it fails with a {@link ParleyError}, because what it reads is no such thing. */
+export function orNone<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof ParleyError) return undefined;
+    throw error;
+  }
+}

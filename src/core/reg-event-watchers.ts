@@ -1,4 +1,4 @@
-import { ParleyError } from '../base/errors.js';
+import { orNone } from '../base/errors.js';
 import { aorDomain, isTelAor, parseAor, type Aor } from '../identity/aor.js';
 import type { Registrar } from '../registrar/registrar.js';
 import type { Subscribers } from '../registrar/subscribers.js';
@@ -36,12 +36,19 @@ export class Watchers {
     const { registrar, trusted } = this.#options;
     const asserted = request.addresses('P-Asserted-Identity');
     for (const { uriText } of asserted) {
-      const aor = canonical(uriText);
+      const aor = orNone(() => parseAor(uriText));
       if (aor !== undefined && (await registrar.setOf(aor)) === set) return 'user';
     }
     if (!trusted.has(request.source.address)) return 'stranger';
     for (const { uri, uriText } of asserted)
-      if (!(await this.#isNode(uri, canonical(uriText), set))) return 'stranger';
+      if (
+        !(await this.#isNode(
+          uri,
+          orNone(() => parseAor(uriText)),
+          set,
+        ))
+      )
+        return 'stranger';
     return 'network';
   }
 
@@ -72,15 +79,5 @@ export class Watchers {
       }
     }
     return false;
-  }
-}
-
-/** An address of record; undefined for what cannot be one, such as the URI of a server. */
-function canonical(uri: string): Aor | undefined {
-  try {
-    return parseAor(uri);
-  } catch (error) {
-    if (error instanceof ParleyError) return undefined;
-    throw error;
   }
 }

@@ -1,4 +1,4 @@
-import { ParleyError } from '../base/errors.js';
+import { orNone, ParleyError } from '../base/errors.js';
 import { parseAor, type Aor } from '../identity/aor.js';
 import type { Authenticator } from '../registrar/authenticator.js';
 import type { Registrar } from '../registrar/registrar.js';
@@ -63,17 +63,7 @@ export async function identifySender(request: ServerRequest, options: SenderOpti
 /** The identity that a request wants asserted: P-Preferred-Identity (RFC 3325 §6), else its From. */
 function preferredIdentity(request: ServerRequest): Aor | undefined {
   const address = request.addresses('P-Preferred-Identity')[0] ?? request.from;
-  return canonical(address.uriText);
-}
-
-/** An address of record, or undefined for URIs that cannot be one (`anonymous` uses such). */
-function canonical(uri: string): Aor | undefined {
-  try {
-    return parseAor(uri);
-  } catch (error) {
-    if (error instanceof ParleyError) return undefined;
-    throw error;
-  }
+  return orNone(() => parseAor(address.uriText));
 }
 
 /** A user by one of its identities, undefined for strangers. */
@@ -105,7 +95,7 @@ async function authenticatedUser(
     const row = await options.subscribers.identity(aor);
     return row?.privateId === privateId && !row.barred;
   };
-  const from = canonical(request.from.uriText);
+  const from = orNone(() => parseAor(request.from.uriText));
   if (from !== undefined && !(await isOwn(from)) && (await options.registrar.setOf(from)) !== undefined) {
     throw new ParleyError('core-from-not-yours');
   }
@@ -133,7 +123,7 @@ export function assertedUser(request: ServerRequest, options: SenderOptions): Pr
 }
 
 async function namedUser(address: Address | undefined, options: SenderOptions): Promise<User | undefined> {
-  const aor = address && canonical(address.uriText);
+  const aor = address && orNone(() => parseAor(address.uriText));
   return aor === undefined ? undefined : userOf(aor, options);
 }
 

@@ -1,4 +1,4 @@
-import { ParleyError } from '../base/errors.js';
+import { orNone } from '../base/errors.js';
 import { parseAor } from '../identity/aor.js';
 import { parseGruu } from '../identity/gruu.js';
 import { InstanceId } from '../identity/instance-id.js';
@@ -80,7 +80,7 @@ export function readDocument(known: WatchedUser, document: ReginfoDocument, now:
   if (state === 'full')
     for (const device of known.devices) if (!met.has(device)) changes.push({ event: 'unregistered', device });
   const own = document.registrations.filter(({ wildcard }) => wildcard === undefined);
-  const told = own.flatMap(({ aor }) => canonical(aor) ?? []);
+  const told = own.flatMap(({ aor }) => orNone(() => parseAor(aor)) ?? []);
   const wildcards = document.registrations.flatMap(({ wildcard }) => wildcardOf(wildcard) ?? []);
   const identities = state === 'full' ? [known.identities[0]!, ...told] : [...known.identities, ...told];
   return {
@@ -108,7 +108,7 @@ function sameContact(
 function merged({ registrations }: ReginfoDocument): readonly { aor: string; contact: ReadContact }[] {
   const found = new Map<string, { aor: string; contact: ReadContact }>();
   for (const { aor: written, contacts, state } of registrations) {
-    const aor = canonical(written);
+    const aor = orNone(() => parseAor(written));
     if (aor === undefined) continue;
     for (const contact of contacts) {
       if (!isUri(contact.uri)) continue;
@@ -187,15 +187,5 @@ function wildcardOf(uri: string | undefined): string | undefined {
   return wildcard?.isSimple === true ? wildcard.uri : undefined;
 }
 
-const canonical = (aor: string): string | undefined => orNone(() => parseAor(aor));
 const isUri = (uri: string): boolean => orNone(() => parseUri(uri)) !== undefined;
 const isPublicGruu = (uri: string): boolean => orNone(() => parseGruu(uri))?.kind === 'public';
-
-function orNone<T>(read: () => T): T | undefined {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof ParleyError) return undefined;
-    throw error;
-  }
-}

@@ -1,4 +1,4 @@
-import { ParleyError } from '../../base/errors.js';
+import { orNone } from '../../base/errors.js';
 import { parseAor } from '../../identity/aor.js';
 import type { ReadContact } from '../../reg-event/reginfo-reader.js';
 import type { ToldContacts } from '../../reg-event/told-contacts.js';
@@ -128,13 +128,4 @@ function contactOf(
 function quality(text: string | undefined): number {
   const value = text === undefined ? 1 : Number(text);
   return value >= 0 && value <= 1 ? value : 1;
-}
-
-function orNone<T>(read: () => T): T | undefined {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof ParleyError) return undefined;
-    throw error;
-  }
 }

@@ -1,4 +1,4 @@
-import { ParleyError } from '../../base/errors.js';
+import { orNone } from '../../base/errors.js';
 import { aorDomain, aorUser, isTelAor, parseAor, type Aor } from '../../identity/aor.js';
 import { domainOf, parseUserId, userPartOf, type UserId } from '../../imps/index.js';
 
@@ -15,13 +15,13 @@ const plain = /[a-z0-9\-_.!~*'()&=$,;?]/;
  */
 export function aorByRule(wv: UserId, domains: DomainPairs): Aor | undefined {
   const user = userPartOf(wv);
-  if (user.startsWith('+')) return canonical(`tel:${user}`);
+  if (user.startsWith('+')) return orNone(() => parseAor(`tel:${user}`));
   const domain = domainOf(wv);
   const sipDomain = domains.find(([from]) => from === domain)?.[1] ?? domain;
   let written = '';
   for (const character of user)
     written += plain.test(character) ? character : `%${hex(character.charCodeAt(0))}`;
-  return canonical(`sip:${written}@${sipDomain}`);
+  return orNone(() => parseAor(`sip:${written}@${sipDomain}`));
 }
 
 /**
@@ -45,15 +45,6 @@ function decoded(user: string): string | undefined {
     return decodeURIComponent(user);
   } catch (error) {
     if (error instanceof URIError) return undefined;
-    throw error;
-  }
-}
-
-function canonical(uri: string): Aor | undefined {
-  try {
-    return parseAor(uri);
-  } catch (error) {
-    if (error instanceof ParleyError) return undefined;
     throw error;
   }
 }
