@@ -1,4 +1,4 @@
-import { ParleyError } from '../../base/errors.js';
+import { orNone } from '../../base/errors.js';
 import { parseAor } from '../../identity/aor.js';
 import type { SipRequest } from '../../sip/message/message.js';
 import { parseUri } from '../../sip/message/uri.js';
@@ -32,11 +32,4 @@ export function aimAtDeviceOf({ caller, callee }: SessionRecord, request: SipReq
   if (gr) aimAtChosenDevice(request, { deliverTo: gr });
 }
 
-function canonical(uri: string): string | undefined {
-  try {
-    return parseAor(uri);
-  } catch (error) {
-    if (error instanceof ParleyError) return undefined;
-    throw error;
-  }
-}
+const canonical = (uri: string): string | undefined => orNone(() => parseAor(uri));
