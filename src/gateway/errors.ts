@@ -21,6 +21,12 @@ export const gatewayErrors = defineErrors({
   'gateway-session-over': { sip: 481, http: 409, text: 'the session is over' },
   'gateway-row-invalid': { sip: 400, http: 400, text: 'a row of an import is not complete' },
   'gateway-core-refused': { sip: 403, http: 409, text: 'the core refuses to register the phone' },
+  'gateway-report-forged': {
+    sip: 403,
+    http: 403,
+    text: 'only who got the message tells what became of it',
+    clause: 'RFC 5438 §14.1',
+  },
   'gateway-hops': { sip: 483, http: 409, text: 'the message took too many hops', clause: 'RFC 7332 §3' },
   'gateway-loop': { sip: 482, http: 409, text: 'the message goes in a circle', clause: 'RFC 3261 §16.3' },
   'gateway-invitation-declined': { sip: 603, http: 409, text: 'the user of the phone declines' },

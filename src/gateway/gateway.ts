@@ -148,7 +148,7 @@ export class Gateway implements Service {
     });
     this.traffic = new Traffic(trail);
     this.#reports = new Reports(store, clock, imps);
-    this.#conversations = new Conversations({ store, clock, setOf });
+    this.#conversations = new Conversations({ store, clock, addresses: this.addresses });
     const common = {
       ...options,
       imps,

@@ -4,6 +4,7 @@ import { CLIENT_NAME_SPACE } from '../../src/gateway/identity/instance-name.js';
 import { child, element, textOf } from '../../src/imps/codec/element.js';
 import type { SipRequest } from '../../src/sip/message/message.js';
 import { codeOf, detailsOf, message } from '../imps/tools/phone.js';
+import { cpmDevice, SipChat } from './sip-chat.js';
 import { GatewayWorld, until } from './world.js';
 
 let world: GatewayWorld;
@@ -56,6 +57,34 @@ describe('a message of an IMPS phone to a CPM user', () => {
       'wv:bob@ims.test',
     );
   });
+
+  it.each(['MESSAGE', 'a session'])(
+    'has no delivery report of somebody who did not get it: by %s',
+    async (way) => {
+      world = await GatewayWorld.start();
+      const bob = await world.sip('bob', icsi);
+      const alice = await world.loggedIn('alice');
+      const sent = alice.request(message('x', ['wv:bob@ims.test'], element('DeliveryReport', true)));
+      const request = await bob.answer('MESSAGE', 200);
+      expect(codeOf(await sent)).toBe(200);
+      const told = imdn(request.get('Contribution-ID')!, 'delivered');
+      const carol = await world.sip('carol', cpmDevice);
+      if (way === 'MESSAGE')
+        expect((await carol.ask('MESSAGE', 'sip:alice@ims.test', headers, told)).status).toBe(403);
+      else {
+        const session = await SipChat.of(carol);
+        expect((await session.invite('sip:alice@ims.test')).status).toBe(200);
+        expect(await session.say(told)).toBe(403);
+      }
+      expect(await alice.drain()).toEqual([]);
+      const traffic = await (await fetch(`${world.parley.api}/api/v1/gateway`)).text();
+      expect(traffic).toContain('gateway-report-forged');
+      // of the user by another identity it counts
+      const tel = { ...headers, 'P-Preferred-Identity': '<tel:+15550100002>' };
+      expect((await bob.ask('MESSAGE', 'sip:alice@ims.test', tel, told)).status).toBe(200);
+      expect((await alice.drain()).map(({ name }) => name)).toEqual(['DeliveryReport-Request']);
+    },
+  );
 
   it('to nobody is refused with 531', async () => {
     world = await GatewayWorld.start({ auth: 'digest' });

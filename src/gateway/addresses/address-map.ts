@@ -37,6 +37,12 @@ export class AddressMap {
     return owner === undefined || owner.wv === wv ? ruled : undefined;
   }
 
+  /** What all addresses of a user have in common: the key of its registration set; of a stranger, the address itself. */
+  async keyOf(uri: string): Promise<string> {
+    const address = addressOf(uri);
+    return (await this.#options.setOf(address)) ?? address;
+  }
+
   /**
    * How a SIP user is shown to IMPS phones, so that an answer to it comes back: every identity of a home user as its one
    * `wv:` address. A user whose address no rule can turn gets one made, for ever.
@@ -149,5 +155,15 @@ export class AddressMap {
       detail: wv,
     });
     return wv;
+  }
+}
+
+/** Canonical where it is an address of record; any other, as a `wv:` one, as it is. */
+function addressOf(uri: string): string {
+  try {
+    return parseAor(uri);
+  } catch (error) {
+    if (error instanceof ParleyError) return uri;
+    throw error;
   }
 }

@@ -227,7 +227,7 @@ export class GroupInvitations {
     const named = request.addresses('Referred-By')[0] ?? request.addresses('P-Asserted-Identity')[0];
     const { uriText } = named ?? request.from;
     const wv = await this.#options.addresses.toWv(uriText);
-    return { wv, key: (await this.#options.setOf(uriText)) ?? uriText };
+    return { wv, key: await this.#options.addresses.keyOf(uriText) };
   }
 
   /** The group that the invitation is to; one that is not known yet is made, for these members. */

@@ -75,7 +75,7 @@ export class Groups {
     if (to === undefined) return this.#said(group, message, 531, 'nobody');
     const id = contributionId(message.id, target ?? sender);
     // that somebody did not get it after all is always asked for
-    await this.#options.reports.expect(id, message, sender);
+    await this.#options.reports.expect(id, message, sender, link.focus);
     const octets = cpimOf(message, { id, from: leg.phone.identity, to, asks: 'negative-delivery' });
     const status = await leg.media.send(octets);
     if (status === 200) return this.#said(group, message, 200, 'group');
@@ -138,7 +138,7 @@ export class Groups {
     try {
       const there = await this.#options.phoneOf(phone.user, phone.session);
       const incoming = readIncoming(contentType, octets, `${id}\t${messageId}`);
-      const control = await toPhone.control(incoming, phone.user);
+      const control = await toPhone.control(incoming, phone.user, async () => [link.focus]);
       if (control !== undefined) return msrpStatus(control);
       const { head } = parseCpim(octets);
       const from = head.from?.uri ?? link.focus;

@@ -62,14 +62,15 @@ export class WvUsers implements InProcessFunction {
     return (await this.#target(address)) !== undefined;
   }
 
-  /** @throws ParleyError `gateway-content`, `gateway-charset`, `cpim-malformed`, `gateway-hops`, `gateway-loop` */
+  /** @throws ParleyError `gateway-content`, `gateway-charset`, `gateway-report-forged`, `cpim-malformed`, `gateway-hops`, `gateway-loop` */
   async message(message: InterworkedMessage): Promise<number> {
     const { request, sender, recipient, contentType, body, contributionId } = message;
     const target = await this.#known(recipient);
     const incoming = readIncoming(contentType, body, contributionId ?? request.callId);
     if (target.kind === 'imps') {
-      const control = await this.#options.toPhone.control(incoming, target.user);
-      return control ?? sipStatus(await this.#options.toPhone.toUser(request, incoming, target.user));
+      const { toPhone } = this.#options;
+      const control = await toPhone.control(incoming, target.user, () => toPhone.tellers(request));
+      return control ?? sipStatus(await toPhone.toUser(request, incoming, target.user));
     }
     const hops = this.#options.guard.pass(request, incoming.id, target.aor);
     return this.#onward(request, sender, target, hops);

@@ -1,5 +1,6 @@
 import type { Clock } from '../../base/clock.js';
 import type { UserId } from '../../imps/index.js';
+import type { AddressMap } from '../addresses/address-map.js';
 import { table, type Store } from '../../store/store.js';
 import { conversationId } from './identifiers.js';
 
@@ -15,7 +16,7 @@ export const conversations = table<ConversationRecord>('gateway-conversations');
 export interface ConversationsOptions {
   readonly store: Store;
   readonly clock: Clock;
-  setOf(aor: string): Promise<string | undefined>;
+  readonly addresses: Pick<AddressMap, 'keyOf'>;
 }
 
 const DAY_MS = 86_400_000;
@@ -54,7 +55,7 @@ export class Conversations {
   /** @param from identity of the user, as the SIP side knows it */
   async of(user: UserId, from: string, peer: string): Promise<string> {
     const known = await this.#options.store.get(conversations, await this.#keyOf(user, peer));
-    return known?.id ?? conversationId(from, (await this.#options.setOf(peer)) ?? peer);
+    return known?.id ?? conversationId(from, await this.#options.addresses.keyOf(peer));
   }
 
   async expire(limit: number): Promise<void> {
@@ -65,6 +66,6 @@ export class Conversations {
 
   /** All identities of a user here are one. */
   async #keyOf(user: UserId, peer: string): Promise<string> {
-    return `${user}\t${(await this.#options.setOf(peer)) ?? peer}`.slice(0, 500);
+    return `${user}\t${await this.#options.addresses.keyOf(peer)}`.slice(0, 500);
   }
 }

@@ -1,13 +1,17 @@
 import type { Clock } from '../../base/clock.js';
+import { ParleyError } from '../../base/errors.js';
 import type { ImpsServer, MessageRecord, StatusCode, UserId } from '../../imps/index.js';
 import type { Imdn } from '../../msrp/imdn.js';
 import { table, type Store } from '../../store/store.js';
+import '../errors.js';
 
 /** A message of a phone whose delivery report is due. */
 interface ReportRecord {
   /** Without its content. */
   readonly message: MessageRecord;
   readonly recipient: UserId;
+  /** Who may tell of it: key of the recipient's registration set, else its address; the focus of a group. */
+  readonly teller: string;
 }
 
 export const awaitedReports = table<ReportRecord>('gateway-reports');
@@ -32,11 +36,11 @@ export class Reports {
     this.#imps = imps;
   }
 
-  /** Committed before the message is sent. */
-  expect(id: string, message: MessageRecord, recipient: UserId): Promise<void> {
+  /** Committed before the message is sent. @param teller who may tell of it, as in {@link arrived} */
+  expect(id: string, message: MessageRecord, recipient: UserId, teller: string): Promise<void> {
     return this.#store.update(awaitedReports, id, () => ({
       kind: 'put',
-      value: { message: { ...message, content: '', contentBytes: undefined }, recipient },
+      value: { message: { ...message, content: '', contentBytes: undefined }, recipient, teller },
       deadline: message.expiresAt,
       result: undefined,
     }));
@@ -47,11 +51,21 @@ export class Reports {
     return this.#store.update(awaitedReports, id, () => ({ kind: 'remove', result: undefined }));
   }
 
-  /** A notification came for a message of a user. @returns whether the phone heard of it now */
-  async arrived(user: UserId, { messageId, kind, status }: Imdn): Promise<boolean> {
+  /**
+   * A notification came for a message of a user.
+   * @param tellers who it is from: keys of registration sets, addresses of others, or the focus of a group.
+   * @returns whether the phone heard of it now
+   * @throws ParleyError `gateway-report-forged` when none of them got the message
+   */
+  async arrived(
+    user: UserId,
+    { messageId, kind, status }: Imdn,
+    tellers: readonly string[],
+  ): Promise<boolean> {
     const code = statuses[kind][status];
     const awaited = await this.#store.get(awaitedReports, messageId);
     if (code === undefined || awaited?.message.sender.user !== user) return false;
+    if (!tellers.includes(awaited.teller)) throw new ParleyError('gateway-report-forged');
     // the notification reaches every phone of the user at once
     if (this.#telling.has(messageId)) return false;
     this.#telling.add(messageId);

@@ -110,10 +110,11 @@ export class ToCpm {
   /** One attempt. @returns what the phone hears of it */
   async #send(outgoing: Outgoing): Promise<StatusCode> {
     const { message, recipient } = outgoing;
-    const { reports, clock } = this.#options;
+    const { addresses, reports, clock } = this.#options;
     if (message.expiresAt <= clock.now()) return this.#done(outgoing, 542, 'expired');
     const letter = await this.#compose(outgoing);
-    if (message.deliveryReport) await reports.expect(letter.id, message, recipient);
+    if (message.deliveryReport)
+      await reports.expect(letter.id, message, recipient, await addresses.keyOf(outgoing.aor));
     const status = await this.#deliver(letter);
     if (status !== undefined && status !== 200 && message.deliveryReport) await reports.forget(letter.id);
     if (status !== undefined) return status;
@@ -209,7 +210,7 @@ export class ToCpm {
 
   async #session({ senderSession }: MessageRecord, aor: Aor): Promise<OpenSession | undefined> {
     if (senderSession === undefined) return undefined;
-    return this.#options.session(senderSession, (await this.#options.setOf(aor)) ?? aor);
+    return this.#options.session(senderSession, await this.#options.addresses.keyOf(aor));
   }
 
   /** True for a user that only the SIP side knows. */

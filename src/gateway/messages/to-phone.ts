@@ -34,7 +34,6 @@ export interface ToPhoneOptions {
   readonly imps: () => ImpsServer;
   /** Domain of the IMPS users. */
   readonly home: string;
-  setOf(aor: string): Promise<string | undefined>;
   identityOf(user: UserId): Promise<string | undefined>;
 }
 
@@ -65,18 +64,27 @@ export class ToPhone {
   /**
    * A pager mode message for a phone.
    * @returns the SIP status: 200 when it is committed for the phone.
-   * @throws ParleyError `cpim-malformed`, `gateway-content`, `gateway-charset`
+   * @throws ParleyError `cpim-malformed`, `gateway-content`, `gateway-charset`, `gateway-report-forged`
    */
   async message(request: SipRequest, phone: Phone): Promise<number> {
     const id = request.get('Contribution-ID') ?? request.callId;
     const incoming = readIncoming(request.get('Content-Type') ?? 'text/plain', request.body, id);
-    const control = await this.control(incoming, phone.session.user);
+    const control = await this.control(incoming, phone.session.user, () => this.tellers(request));
     return control ?? sipStatus(await this.deliver(await this.#envelope(request), incoming, phone));
   }
 
-  /** What is no message to people: a notification, that somebody writes, or nothing. @returns its status, undefined for a message */
-  async control({ content, head }: Incoming, user: UserId): Promise<number | undefined> {
-    if (head && isImdn(head)) return this.#notification(content.octets, user);
+  /**
+   * What is no message to people: a notification, that somebody writes, or nothing.
+   * @param tellers who it is from, as {@link Reports.arrived} wants it
+   * @returns its status, undefined for a message
+   * @throws ParleyError `gateway-report-forged`
+   */
+  async control(
+    { content, head }: Incoming,
+    user: UserId,
+    tellers: () => Promise<readonly string[]>,
+  ): Promise<number | undefined> {
+    if (head && isImdn(head)) return this.#notification(content.octets, user, await tellers());
     return content.type === IS_COMPOSING_TYPE || content.octets.length === 0 ? 200 : undefined;
   }
 
@@ -169,7 +177,7 @@ export class ToPhone {
     const delivered = status === 200;
     if (!(delivered ? note.positive : note.negative)) return;
     const identity = (await this.#options.identityOf(recipient)) ?? recipient;
-    const set = (await this.#options.setOf(identity)) ?? identity;
+    const set = await this.#options.addresses.keyOf(identity);
     await this.#options.notifications.send({
       from: identity,
       set,
@@ -183,19 +191,25 @@ export class ToPhone {
     });
   }
 
-  async #notification(octets: Uint8Array, user: UserId): Promise<number> {
-    const { reports, traffic } = this.#options;
+  async #notification(octets: Uint8Array, user: UserId, tellers: readonly string[]): Promise<number> {
     const imdn = parseImdn(octets);
-    const told = await reports.arrived(user, imdn);
-    traffic.note({
-      direction: 'report-to-phone',
-      outcome: told ? 'accepted' : 'noted',
-      clause: 'RFC 5438 §9',
-      subject: user,
-      trace: imdn.messageId,
-      reason: `${imdn.kind} ${imdn.status}`,
-    });
-    return 200;
+    const note = (outcome: Outcome, reason: string): void =>
+      this.#options.traffic.note({
+        direction: 'report-to-phone',
+        outcome,
+        clause: 'RFC 5438 §9',
+        subject: user,
+        trace: imdn.messageId,
+        reason,
+      });
+    try {
+      const told = await this.#options.reports.arrived(user, imdn, tellers);
+      note(told ? 'accepted' : 'noted', `${imdn.kind} ${imdn.status}`);
+      return 200;
+    } catch (error) {
+      if (error instanceof ParleyError) note('refused', error.code);
+      throw error;
+    }
   }
 
   async #envelope(request: SipRequest): Promise<Envelope> {
@@ -206,6 +220,12 @@ export class ToPhone {
       trace: request.callId,
       conversationId: request.get('Conversation-ID'),
     };
+  }
+
+  /** Who the network says sent a notification: keys of registration sets, else addresses; nobody without asserted identity. */
+  tellers(request: SipRequest): Promise<readonly string[]> {
+    const asserted = request.addresses('P-Asserted-Identity').map(({ uriText }) => uriText);
+    return Promise.all(asserted.map((uri) => this.#options.addresses.keyOf(uri)));
   }
 
   /** Who the network says the sender is (RFC 3325); one who asked for privacy has an address that leads nowhere. */

@@ -8,6 +8,7 @@ import { ICSI_REF, referenceValue } from '../../identity/feature-tags.js';
 import type { MsrpEndpoint, WholeMessage } from '../../msrp/session/index.js';
 import type { SipRequest } from '../../sip/message/message.js';
 import type { Dialog, ServerRequest, ServerResponse, SipStack } from '../../sip/stack.js';
+import type { AddressMap } from '../addresses/address-map.js';
 import type { Phone } from '../devices/phones.js';
 import { readIncoming, type Envelope } from '../messages/incoming.js';
 import type { ToPhone } from '../messages/to-phone.js';
@@ -32,7 +33,7 @@ export interface SessionsOptions {
   readonly perPhone: number;
   /** The phone that a contact stands for. @throws ParleyError `gateway-phone-away` */
   phoneAt(contactUser: string | undefined): Promise<Phone>;
-  setOf(aor: string): Promise<string | undefined>;
+  readonly addresses: AddressMap;
 }
 
 const CLAUSE = 'OMA CPM §5.2.3.1.1';
@@ -129,7 +130,7 @@ export class Sessions {
     if (kind === 'session' && !request.has('P-Asserted-Identity'))
       throw new ParleyError('gateway-session-anonymous');
     const { uri, wv } = await this.#options.toPhone.sender(request);
-    return { uri, wv, key: (await this.#options.setOf(uri)) ?? uri };
+    return { uri, wv, key: await this.#options.addresses.keyOf(uri) };
   }
 
   async #answer(
@@ -216,7 +217,7 @@ export class Sessions {
         // a large message is one way: what became of it goes by itself
         session: open.kind === 'session' ? open.id : undefined,
       };
-      const control = await toPhone.control(incoming, phone.session.user);
+      const control = await toPhone.control(incoming, phone.session.user, async () => [open.peer.key]);
       return msrpStatus(control ?? sipStatus(await toPhone.deliver(envelope, incoming, phone)));
     } catch (error) {
       if (error instanceof ParleyError) return msrpStatus(error.sip);
