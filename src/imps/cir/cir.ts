@@ -1,3 +1,4 @@
+import { numberOfUser } from '../access/telephone.js';
 import type { ImpsContext } from '../context.js';
 import type { SessionRecord } from '../state/records.js';
 import { splitEndpoint } from '../transport/endpoint.js';
@@ -36,7 +37,8 @@ export class Cir {
       config.publicCir === undefined ? [host, bound] : splitEndpoint(config.publicCir);
     endpoints.cirHost = publicHost;
     endpoints.cirPort = publicPort;
-    endpoints.cirMethods = ['STCP', 'SUDP', 'SHTTP', ...ports.pagers.flatMap(({ methods }) => methods)];
+    const polled = endpoints.cirHttp === undefined ? [] : ['SHTTP'];
+    endpoints.cirMethods = ['STCP', 'SUDP', ...polled, ...ports.pagers.flatMap(({ methods }) => methods)];
     endpoints.cirWorks = (session) => (this.#tcp.lost(session.id) ? false : undefined);
     this.#subscriptions = [
       this.#context.outbox.onWaiting((session, own) => this.#waits(session, own)),
@@ -105,13 +107,10 @@ export class Cir {
     const pager = own
       ? this.#context.ports.pagers.find(({ methods }) => methods.includes(method))
       : undefined;
-    return (
-      (await pager?.page(
-        method,
-        { msisdn: session.msisdn ?? session.client.msisdn, ip: session.remoteAddress },
-        text,
-      )) ?? false
-    );
+    if (!pager) return false;
+    const told = session.msisdn ?? session.client.msisdn;
+    const msisdn = told ?? (await numberOfUser(this.#context, session.user));
+    return pager.page(method, { msisdn, ip: session.remoteAddress }, text);
   }
 
   #note(session: SessionRecord, method: string): void {

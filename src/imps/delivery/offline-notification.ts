@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { numberOfUser } from '../access/telephone.js';
 import type { UserId } from '../address/wv-address.js';
 import type { ImpsContext } from '../context.js';
 import { clients, keyOf, type ClientRecord } from '../state/records.js';
@@ -27,7 +28,8 @@ export async function notifyOffline(context: ImpsContext, user: UserId): Promise
 }
 
 async function page(context: ImpsContext, user: UserId, client: ClientRecord): Promise<boolean> {
-  const { msisdn, remoteAddress: ip } = client;
+  const { remoteAddress: ip } = client;
+  const msisdn = client.msisdn ?? (await numberOfUser(context, user));
   for (const bearer of client.offlineBearers) {
     const pager = context.ports.pagers.find(({ methods }) => methods.includes(bearer));
     const reachable = bearer === 'WAPUDP' ? isIP(ip ?? '') !== 0 : msisdn !== undefined;

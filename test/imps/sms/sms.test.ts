@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { UserId } from '../../../src/imps/address/wv-address.js';
 import { readMessage, textCoding, writeMessage } from '../../../src/imps/codec/coding.js';
 import { child, element, textOf, type Element } from '../../../src/imps/codec/element.js';
 import type { Transaction } from '../../../src/imps/codec/envelope.js';
@@ -222,6 +223,28 @@ describe('CIR by standalone SMS', () => {
     expect(await again.messages()).toEqual(['while away']);
     await bob.request(message('online again', [userId('alice')]));
     expect((await smsc.until(3))[2]?.text).toBe('WVCI 1.3 cookie-1');
+  });
+
+  it.each([
+    ['the user is provisioned with', 'wv:dora@ims.test'],
+    ['is the address of the user', `wv:${NUMBER}@ims.test`],
+  ])('goes to the number that %s, when no client told one', async (_title, address) => {
+    const user = address as UserId;
+    const msisdn = address.includes('+') ? undefined : NUMBER;
+    await here.server.users.create({ user, password: 'x', msisdn, state: 'active', createdAt: 0 });
+    const phone = await here
+      .phone('dora', { user, password: 'x' })
+      .start(element('SupportedCIRMethod', 'SSMS'), element('SupportedOfflineBearer', 'SSMS'));
+    const bob = await here.phone('bob').start();
+    await bob.request(message('hello', [user]));
+    expect((await smsc.until(1))[0]).toMatchObject({ text: 'WVCI 1.3 cookie-1', to: NUMBER.slice(1) });
+    await phone.drain();
+    await phone.request(element('Logout-Request'));
+    await bob.request(message('while away', [user]));
+    expect((await smsc.until(2))[1]).toMatchObject({
+      text: 'WVON 1.3 Offline-Message-Notification',
+      to: NUMBER.slice(1),
+    });
   });
 
   it('without a push proxy carries WAP push itself: the PDU of a connectionless push to port 2948', async () => {
