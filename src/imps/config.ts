@@ -43,7 +43,7 @@ const pushProxyConfig = z.strictObject({
 export const impsConfig = z.strictObject({
   /** CSP over HTTP (`/csp`) and CIR polls (`/cir`). */
   listen: endpoint.default('127.0.0.1:8090'),
-  /** PEM files that turn the HTTP listener into HTTPS; CIR polls then need a listener of their own in front. */
+  /** PEM files that turn the HTTP listener into HTTPS; CIR polls then need `cirHttpListen`. */
   tls: z.strictObject({ key: z.string(), cert: z.string() }).optional(),
   /** CSP and CIR over SMS, and WAP push where there is no push proxy: a short message service centre (SMPP 3.4). */
   smpp: smppConfig.optional(),
@@ -51,9 +51,16 @@ export const impsConfig = z.strictObject({
   pushProxy: pushProxyConfig.optional(),
   /** CIR over TCP and UDP. */
   cirListen: endpoint.default('127.0.0.1:8091'),
+  /** A listener for CIR polls alone, which always are HTTP without TLS; without it the one of `listen` takes them. */
+  cirHttpListen: endpoint.optional(),
   /** What clients are told instead of the listening addresses, behind a NAT. */
   publicHttp: z.string().url().optional(),
   publicCir: endpoint.optional(),
+  /** Where CIR polls reach Parley, without path; `publicHttp` is taken where it is not https. */
+  publicCirHttp: z
+    .string()
+    .regex(/^http:\/\/[^/?#]+\/?$/, 'http://host:port')
+    .optional(),
   /** Domain of the users of this server. */
   domain: z.string().toLowerCase().default('ims.test'),
   serviceProvider: z

@@ -35,6 +35,8 @@ export interface ImpsContext {
 export interface Endpoints {
   /** URL of the HTTP listener without path: `http://host:port`. */
   http: string;
+  /** The same for CIR polls, which are never HTTPS; undefined when nothing takes them. */
+  cirHttp: string | undefined;
   cirHost: string;
   cirPort: number;
   /** CIR methods that have a listener or a pager. */

@@ -47,7 +47,14 @@ export function createContext(
     guesses: new Guesses(store, clock, config.login),
     outbox: new Outbox(store, clock, ids, { repeatAfter: repeatAfter * 1000, inFlight }),
     mailbox: new Mailbox(store, clock, config.messages.waitingLimit),
-    endpoints: { http: '', cirHost: '', cirPort: 0, cirMethods: [], cirWorks: () => undefined },
+    endpoints: {
+      http: '',
+      cirHttp: undefined,
+      cirHost: '',
+      cirPort: 0,
+      cirMethods: [],
+      cirWorks: () => undefined,
+    },
     draining,
   };
 }

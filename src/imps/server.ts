@@ -1,6 +1,7 @@
 import type { UserId } from './address/wv-address.js';
 import { Cir } from './cir/cir.js';
 import type { Element } from './codec/element.js';
+import type { ImpsConfig } from './config.js';
 import type { Endpoints } from './context.js';
 import { createContext, type ContextOptions } from './create-context.js';
 import { deliverTo, report, send, sendHere } from './delivery/courier.js';
@@ -21,7 +22,6 @@ import { sessions, type MessageRecord, type SessionRecord } from './state/record
 import type { StatusCode } from './status.js';
 import { Sweeper } from './sweeper.js';
 import { Conversation } from './transport/conversation.js';
-import { splitEndpoint } from './transport/endpoint.js';
 import { HttpTransport } from './transport/http.js';
 
 export type ImpsServerOptions = ContextOptions;
@@ -120,11 +120,9 @@ export function createImpsServer(options: ImpsServerOptions): ImpsServer {
   return {
     users: context.ports.users,
     async start() {
-      const [host, port] = splitEndpoint(config.listen);
-      const bound = await http.listen(host, port);
-      const scheme = config.tls ? 'https' : 'http';
-      endpoints.http =
-        config.publicHttp?.replace(/\/$/, '') ?? `${scheme}://${bracketed(host)}:${bound.port}`;
+      const listens = await http.listen();
+      endpoints.http = config.publicHttp?.replace(/\/$/, '') ?? listens.csp;
+      endpoints.cirHttp = pollUrl(config, listens.polls);
       await cir.start();
       sms?.start();
       sweeper.start();
@@ -188,4 +186,11 @@ export function createImpsServer(options: ImpsServerOptions): ImpsServer {
   };
 }
 
-const bracketed = (host: string): string => (host.includes(':') ? `[${host}]` : host);
+/** What clients are told of CIR polls: undefined when all that is known is https, which the binding does not have. */
+function pollUrl(
+  { publicCirHttp, publicHttp, cirHttpListen }: ImpsConfig,
+  listens: string,
+): string | undefined {
+  const told = publicCirHttp ?? (cirHttpListen === undefined ? publicHttp : undefined) ?? listens;
+  return told.startsWith('http:') ? told.replace(/\/$/, '') : undefined;
+}

@@ -130,7 +130,7 @@ export function agreedList(
   const has = (method: string): boolean => agreed.cirMethods.includes(method);
   const echo = (name: string): Element[] => [...childrenOf(list, name)];
   const asked13 = (name: string): Element[] => (is13 ? echo(name) : []);
-  const pollUrl = `${endpoints.http.replace(/^https:/, 'http:')}/cir?pc=${session.pollCookie}`;
+  const pollUrl = `${endpoints.cirHttp}/cir?pc=${session.pollCookie}`;
   const askedBearers = textsOf(list, 'SupportedBearer').map((text) => text.trim().toUpperCase());
   return element(
     version === '1.1' ? 'CapabilityList' : 'AgreedCapabilityList',

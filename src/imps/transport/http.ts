@@ -12,7 +12,7 @@ import { ParleyError } from '../../base/errors.js';
 import type { ImpsContext, Origin } from '../context.js';
 import { impsError } from '../errors.js';
 import type { Conversation } from './conversation.js';
-import { listening } from './endpoint.js';
+import { listening, splitEndpoint } from './endpoint.js';
 
 /** Answers a CIR poll with its HTTP status. */
 export type PollHandler = (cookie: string) => Promise<200 | 204 | 404 | 429>;
@@ -31,44 +31,61 @@ export class HttpTransport {
   readonly #conversation: Conversation;
   readonly #poll: PollHandler;
   readonly #server: Server;
+  /** Takes CIR polls alone; undefined when {@link #server} takes them too. */
+  readonly #polls: Server | undefined;
   readonly #trusted: ReadonlySet<string>;
 
   constructor(context: ImpsContext, conversation: Conversation, poll: PollHandler) {
     this.#context = context;
     this.#conversation = conversation;
     this.#poll = poll;
-    const { tls, requestTimeout, trustedProxies } = context.config;
+    const { tls, requestTimeout, trustedProxies, cirHttpListen } = context.config;
     this.#trusted = new Set(trustedProxies);
-    const listener: RequestListener = (request, response) => void this.#serve(request, response);
+    const listener: RequestListener = (request, response) => void this.#serve(request, response, true);
     this.#server = tls
       ? createTlsServer({ key: readFileSync(tls.key), cert: readFileSync(tls.cert) }, listener)
       : createServer(listener);
-    this.#server.requestTimeout = requestTimeout * 1000;
-    this.#server.headersTimeout = Math.min(requestTimeout, 15) * 1000;
-    this.#server.keepAliveTimeout = 75_000;
+    const polls: RequestListener = (request, response) => void this.#serve(request, response, false);
+    this.#polls = cirHttpListen === undefined ? undefined : createServer(polls);
+    for (const server of this.#servers) {
+      server.requestTimeout = requestTimeout * 1000;
+      server.headersTimeout = Math.min(requestTimeout, 15) * 1000;
+      server.keepAliveTimeout = 75_000;
+    }
   }
 
-  /** @returns the address bound, with the port that was chosen for port 0 */
-  async listen(host: string, port: number): Promise<AddressInfo> {
-    await listening(this.#server, [host, port], (listens) => this.#server.listen(port, host, listens));
-    return this.#server.address() as AddressInfo;
+  get #servers(): readonly Server[] {
+    return this.#polls ? [this.#server, this.#polls] : [this.#server];
+  }
+
+  /** @returns the URLs without path that CSP and CIR polls are taken at, with the ports that were chosen for port 0 */
+  async listen(): Promise<{ readonly csp: string; readonly polls: string }> {
+    const { listen, cirHttpListen, tls } = this.#context.config;
+    const csp = `${tls ? 'https' : 'http'}://${await bind(this.#server, listen)}`;
+    const polls = this.#polls && `http://${await bind(this.#polls, cirHttpListen ?? listen)}`;
+    return { csp, polls: polls ?? csp };
   }
 
   /** Takes no new connections, lets running requests finish, and then closes the others. */
   async close(): Promise<void> {
-    if (!this.#server.listening) return;
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    this.#server.closeIdleConnections();
-    const late = this.#context.clock.after(DRAIN_MS, () => this.#server.closeAllConnections());
+    await Promise.all(this.#servers.map((server) => this.#drain(server)));
+  }
+
+  async #drain(server: Server): Promise<void> {
+    if (!server.listening) return;
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    server.closeIdleConnections();
+    const late = this.#context.clock.after(DRAIN_MS, () => server.closeAllConnections());
     await closed;
     late.cancel();
   }
 
-  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  /** @param csp whether the listener takes CSP beside CIR polls */
+  async #serve(request: IncomingMessage, response: ServerResponse, csp: boolean): Promise<void> {
     const remoteAddress = request.socket.remoteAddress;
     try {
       const { pathname, searchParams } = new URL(request.url ?? '/', 'http://parley.invalid');
-      if (pathname === '/csp') await this.#csp(request, response);
+      if (pathname === '/csp' && csp) await this.#csp(request, response);
       else if (pathname === '/cir') await this.#cir(request, response, searchParams.get('pc'));
       else end(response, 404);
     } catch (error) {
@@ -141,6 +158,13 @@ export class HttpTransport {
       detail: error.message,
     });
   }
+}
+
+/** @returns the `host:port` bound, with the port that was chosen for port 0 */
+async function bind(server: Server, listen: string): Promise<string> {
+  const [host, port] = splitEndpoint(listen);
+  await listening(server, [host, port], (listens) => server.listen(port, host, listens));
+  return `${host.includes(':') ? `[${host}]` : host}:${(server.address() as AddressInfo).port}`;
 }
 
 function end(response: ServerResponse, code: number): void {
