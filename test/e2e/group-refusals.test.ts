@@ -65,6 +65,8 @@ describe('a list of recipients', () => {
     ['has an entry without address', '<entry/>', 400],
     ['has an entry that is no address', '<entry uri="bob"/>', 400],
     ['asks for another method', '<entry uri="sip:bob@ims.test;method=MESSAGE"/>', 400],
+    ['asks for removal', `${BOB}<entry uri="sip:mallory@ims.test;method=BYE"/>`, 400],
+    ['asks for removal as RFC 5368 writes it', '<entry uri="sip:bob@ims.test?method=BYE"/>', 400],
     [
       'hides a line break in a header field',
       '<entry uri="sip:bob@ims.test?Session-Replaces=a%0D%0ARoute:x"/>',

@@ -1,6 +1,12 @@
 import { escapeXml, parseSmallXml, unescapeXml, type XmlValue } from '../../msrp/xml.js';
 import { groupError } from './errors.js';
-import { copyControls, parseRecipient, type CopyControl, type Recipient } from './recipient.js';
+import {
+  copyControls,
+  parseRecipient,
+  type CopyControl,
+  type Recipient,
+  type RecipientMethod,
+} from './recipient.js';
 
 export const RESOURCE_LISTS_TYPE = 'application/resource-lists+xml';
 const NAMESPACE = 'urn:ietf:params:xml:ns:resource-lists';
@@ -14,19 +20,23 @@ const MAX_DEPTH = 4;
  * Reads a list of recipients (RFC 4826 §3.2, RFC 5364, RFC 5366 §5). Lists inside it count as one flat list; references and
  * external lists are never followed. One recipient is invited once, as openly as any of its entries says; `self` is left out.
  * Without `copyControl` a recipient is `bcc`.
- * @param options.limit recipients at most.
+ * @param options.limit recipients at most. @param options.methods what entries may ask for; `INVITE` alone unless given.
  * @throws ParleyError `group-list-*`.
  */
 export function parseRecipientList(
   octets: Uint8Array,
-  options: { readonly self: string; readonly limit: number },
+  options: {
+    readonly self: string;
+    readonly limit: number;
+    readonly methods?: readonly RecipientMethod[];
+  },
 ): Recipient[] {
   const root = parseSmallXml(octets, 'resource-lists', NAMESPACE);
   // an empty document element is text; everything else that is text says what is wrong
   if (typeof root !== 'object')
     throw groupError(root === '' ? 'group-list-empty' : 'group-list-malformed', root);
   const found = new Map<string, Recipient>();
-  collect(root, 0, (recipient) => {
+  collect(root, 0, options.methods ?? ['INVITE'], (recipient) => {
     if (recipient.identity === options.self) return;
     const known = found.get(recipient.identity);
     found.set(recipient.identity, known ? merge(known, recipient) : recipient);
@@ -36,7 +46,12 @@ export function parseRecipientList(
   return [...found.values()];
 }
 
-function collect(element: XmlValue, depth: number, add: (recipient: Recipient) => void): void {
+function collect(
+  element: XmlValue,
+  depth: number,
+  methods: readonly RecipientMethod[],
+  add: (recipient: Recipient) => void,
+): void {
   if (depth > MAX_DEPTH) throw groupError('group-list-malformed', 'lists nested too deep');
   for (const list of children(element, 'list')) {
     for (const entry of children(list, 'entry')) {
@@ -44,13 +59,17 @@ function collect(element: XmlValue, depth: number, add: (recipient: Recipient) =
       if (uri === undefined) throw groupError('group-list-malformed', 'an entry without uri');
       const control = attribute(entry, 'copyControl')?.toLowerCase();
       add(
-        parseRecipient(uri, {
-          copyControl: copyControls.find((known) => known === control) ?? 'bcc',
-          anonymize: /^(?:true|1)$/.test(attribute(entry, 'anonymize') ?? ''),
-        }),
+        parseRecipient(
+          uri,
+          {
+            copyControl: copyControls.find((known) => known === control) ?? 'bcc',
+            anonymize: /^(?:true|1)$/.test(attribute(entry, 'anonymize') ?? ''),
+          },
+          methods,
+        ),
       );
     }
-    collect(list, depth + 1, add);
+    collect(list, depth + 1, methods, add);
   }
 }
 

@@ -9,6 +9,9 @@ import { groupError } from './errors.js';
 export const copyControls = ['to', 'cc', 'bcc'] as const;
 export type CopyControl = (typeof copyControls)[number];
 
+/** What an entry asks the focus to send. */
+export type RecipientMethod = 'INVITE' | 'BYE';
+
 /** The header fields that an INVITE may take from an entry. Everything else would let the list forge or steer (RFC 3261 §19.1.5). */
 export interface EntryFields {
   /** Contribution-ID, or the dialog target, of the 1-1 session that the group replaces. */
@@ -26,25 +29,28 @@ export interface Recipient extends EntryFields {
   readonly interworking: boolean;
   /** Request-URI for this one: the GRUU where the entry has one, without method and header fields. */
   readonly target: string;
-  readonly method: 'INVITE' | 'BYE';
+  readonly method: RecipientMethod;
   readonly copyControl: CopyControl;
   readonly anonymize: boolean;
 }
 
 /**
  * Reads the URI of an entry or of Refer-To.
+ * @param methods what the request may ask for: an INVITE with a list invites (RFC 5366 §4), a REFER removes too (RFC 4579 §5.11).
  * @throws ParleyError `group-list-malformed`, `group-list-method`.
  */
 export function parseRecipient(
   text: string,
   visibility: { readonly copyControl: CopyControl; readonly anonymize: boolean },
+  methods: readonly RecipientMethod[],
 ): Recipient {
   try {
     const uri = parseUri(text.trim());
     if (!uri.isSip) return { ...other(uri.scheme, uri.toString()), method: 'INVITE', ...visibility };
-    const method = (uri.param('method') ?? 'INVITE').toUpperCase();
-    if (method !== 'INVITE' && method !== 'BYE') throw groupError('group-list-method', method);
-    const fields = uri.headers === undefined ? {} : entryFields(uri.headers);
+    const { asked, ...fields } = uri.headers === undefined ? {} : entryFields(uri.headers);
+    const wanted = (uri.param('method') ?? asked ?? 'INVITE').toUpperCase();
+    const method = methods.find((one) => one === wanted);
+    if (method === undefined) throw groupError('group-list-method', wanted);
     uri.params.delete('method');
     uri.headers = undefined;
     const target = uri.toString();
@@ -65,8 +71,9 @@ function other(scheme: string, text: string): Pick<Recipient, 'identity' | 'inte
   return { identity: text, interworking: true, target: text };
 }
 
-function entryFields(raw: string): EntryFields {
-  const fields: { -readonly [key in keyof EntryFields]: EntryFields[key] } = {};
+/** What the header part of an entry says; a method there, where only RFC 5368 §9 has it, is `asked`. */
+function entryFields(raw: string): EntryFields & { asked?: string } {
+  const fields: { -readonly [key in keyof EntryFields]: EntryFields[key] } & { asked?: string } = {};
   for (const { key, value } of parseUriHeaders(raw)) {
     if (value === '') continue;
     if (key === 'session-replaces') fields.sessionReplaces ??= value;
@@ -74,6 +81,7 @@ function entryFields(raw: string): EntryFields {
       parseReplaces(value);
       fields.replaces ??= value;
     } else if (key === 'accept-contact') fields.acceptContact ??= value;
+    else if (key === 'method') fields.asked ??= value;
   }
   return fields;
 }

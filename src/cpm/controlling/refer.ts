@@ -9,6 +9,9 @@ import { focusContact, readParts } from './invitation.js';
 import { parseRecipient, type Recipient } from './recipient.js';
 import { parseRecipientList } from './recipient-list.js';
 
+/** Adding and removing (RFC 4579 §5.5, §5.11). */
+const REFERRED = ['INVITE', 'BYE'] as const;
+
 /**
  * A REFER to the focus: adds or removes members (RFC 4579 §5.5, §5.11; several by RFC 5368). It is answered when its rights
  * are checked; how the invitations end is told by NOTIFY, unless `Refer-Sub: false` forgoes it (RFC 4488).
@@ -65,12 +68,12 @@ function referred(request: ServerRequest, by: string, limit: number): readonly R
   // some clients leave the angle brackets out, and what follows the URI is then still the URI's
   const uri = /<([^<>]*)>/.exec(text)?.[1] ?? text;
   const contentId = contentIdOfUri(uri);
-  if (contentId === undefined) return [parseRecipient(uri, { copyControl: 'to', anonymize: false })];
+  if (contentId === undefined) return [parseRecipient(uri, { copyControl: 'to', anonymize: false }, REFERRED)];
   const named = request.get('Content-ID');
   const { list } = readParts(request);
   if (!list || (named !== undefined && parseContentId(named) !== contentId))
     throw groupError('group-refer-malformed', 'no such body');
-  return parseRecipientList(list, { self: by, limit });
+  return parseRecipientList(list, { self: by, limit, methods: REFERRED });
 }
 
 /** The implicit subscription (RFC 3515 §2.4.4): 100 at once, the final status when all are done. */

@@ -5,11 +5,11 @@ import type { Recipient } from '../../../src/cpm/controlling/recipient.js';
 
 const SELF = 'sip:alice@home1.net';
 
-function list(entries: string, limit = 20): Recipient[] {
+function list(entries: string, limit = 20, methods?: readonly ('INVITE' | 'BYE')[]): Recipient[] {
   const document =
     '<?xml version="1.0" encoding="UTF-8"?>\r\n<resource-lists xmlns="urn:ietf:params:xml:ns:resource-lists" ' +
     `xmlns:cp="urn:ietf:params:xml:ns:copycontrol"><list>${entries}</list></resource-lists>`;
-  return parseRecipientList(Buffer.from(document), { self: SELF, limit });
+  return parseRecipientList(Buffer.from(document), { self: SELF, limit, ...(methods && { methods }) });
 }
 
 function refusal(action: () => unknown): { code: string; sip: number } {
@@ -120,6 +120,17 @@ describe('a recipient list', () => {
       code: 'group-list-method',
       sip: 400,
     });
+    expect(refusal(() => list('<entry uri="sip:bob@home1.net;method=BYE"/>'))).toMatchObject({ sip: 400 });
+  });
+
+  it('of a REFER may remove, as a parameter or as RFC 5368 §9 writes it', () => {
+    const entries =
+      '<entry uri="sip:bob@home1.net;method=BYE"/><entry uri="sip:joe@home1.net?method=BYE"/><entry uri="sip:ted@home1.net"/>';
+    expect(list(entries, 20, ['INVITE', 'BYE']).map(({ identity, method }) => `${identity} ${method}`)).toEqual([
+      'sip:bob@home1.net BYE',
+      'sip:joe@home1.net BYE',
+      'sip:ted@home1.net INVITE',
+    ]);
   });
 });
 
