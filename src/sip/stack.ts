@@ -131,6 +131,11 @@ export interface UasOptions {
   readonly headers?: HeaderMap;
   /** 200 unless given. */
   readonly status?: number;
+  /**
+   * Session-Expires to ask for in the 2xx to an INVITE that asks for none, in seconds (RFC 4028 §9); a client that cannot do session timers is
+   * refreshed by us alone. None when absent.
+   */
+  readonly sessionExpires?: number | undefined;
   /** Of a SUBSCRIBE: the 2xx waits for it. What it rejects with is thrown, and no dialog is made. */
   beforeAnswer?(saved: SavedSubscription): Promise<void>;
 }

@@ -209,6 +209,7 @@ export class Focus {
       const dialog = await this.#options.stack.createUAS(request, response, {
         headers: { ...groupHeaders(this.group), 'Content-Type': 'application/sdp' },
         body: media.description,
+        sessionExpires: this.#options.sessionExpires,
       });
       this.#adopt({ identity, endpoint, dialog, media });
     } catch (error) {

@@ -68,7 +68,8 @@ function referred(request: ServerRequest, by: string, limit: number): readonly R
   // some clients leave the angle brackets out, and what follows the URI is then still the URI's
   const uri = /<([^<>]*)>/.exec(text)?.[1] ?? text;
   const contentId = contentIdOfUri(uri);
-  if (contentId === undefined) return [parseRecipient(uri, { copyControl: 'to', anonymize: false }, REFERRED)];
+  if (contentId === undefined)
+    return [parseRecipient(uri, { copyControl: 'to', anonymize: false }, REFERRED)];
   const named = request.get('Content-ID');
   const { list } = readParts(request);
   if (!list || (named !== undefined && parseContentId(named) !== contentId))

@@ -82,6 +82,8 @@ export class SessionTimer {
   readonly #user: SessionTimerUser;
   #refresh: Timer | undefined;
   #expiry: Timer | undefined;
+  /** Seconds that we ask for, as a server, where the client asks for none; undefined when we want no timer. */
+  wanted: number | undefined;
   /** Seconds of the interval that runs; undefined without session timer. */
   seconds: number | undefined;
   refresher: 'we' | 'peer' = 'peer';
@@ -129,9 +131,11 @@ export class SessionTimer {
 
   /** As server: a 2xx is about to go out, and gets its Session-Expires (RFC 4028 §9). */
   startAsServer(request: SipRequest, built: SipResponse): void {
-    const answer = answerTimer(request, 0, this.seconds, this.refresher);
+    const answer = answerTimer(request, 0, this.seconds ?? this.wanted, this.refresher);
     if (answer.kind !== 'timer') {
-      this.stop();
+      // a client that does not know timers leaves them to us (RFC 4028 §7.2)
+      if (this.wanted === undefined) this.stop();
+      else this.start(this.wanted, 'we');
       return;
     }
     built.headers.set('Session-Expires', `${answer.seconds};refresher=${answer.refresher}`);

@@ -29,6 +29,8 @@ export class UasInvite {
   /** A 2xx is to be sent, and may wait for a PRACK. */
   #accepting = false;
   #extension: Timer | undefined;
+  /** Of the session timer that we want, seconds. */
+  sessionExpires: number | undefined;
 
   constructor(environment: DialogEnvironment, request: InboundRequest, response: InboundResponse) {
     this.#environment = environment;
@@ -88,6 +90,7 @@ export class UasInvite {
     if (dialog.state === 'terminated') return false;
     this.#finished = true;
     dialog.reliable?.stop();
+    dialog.timer.wanted = this.sessionExpires;
     const sent = dialog.confirmAsServer(this.#request, this.#response, built);
     if (!sent) dialog.abandon('the INVITE could not be answered');
     return sent;
@@ -156,6 +159,7 @@ export function acceptInvite(
     response.send(422, { headers: { 'Min-SE': environment.minSe } });
     throw new ParleyError('sip-interval-too-small');
   }
+  invite.sessionExpires = options.sessionExpires;
   return new Promise((resolve, reject) => {
     response.send(options.status ?? 200, sendOptions(options));
     const { dialog } = invite;

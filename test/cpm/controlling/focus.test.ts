@@ -72,6 +72,18 @@ describe('the sessions of a group', () => {
     expect(states(room)).toContain('bob connected');
   });
 
+  it('have a timer also for who came by itself, who is away when it does not answer any more', async () => {
+    const { room, bob, uri } = await meeting({ inactivity: 86_400 });
+    await room.during(bob.dialogs[0]!.destroy());
+    await room.during(bob.join(uri), 5_000);
+    expect(states(room)).toContain('bob connected');
+    await room.clock.advanceAsync(61 * MINUTE, 1_000);
+    expect(states(room)).toContain('bob connected');
+    bob.dead = true;
+    await room.clock.advanceAsync(32 * MINUTE, 1_000);
+    expect(states(room)).toEqual(['alice connected', 'bob away', 'carol connected']);
+  });
+
   it('leave no timer behind', async () => {
     const { room, alice, bob, carol, uri } = await meeting();
     await room.during(alice.subscribe(uri));

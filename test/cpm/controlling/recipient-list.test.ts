@@ -126,11 +126,9 @@ describe('a recipient list', () => {
   it('of a REFER may remove, as a parameter or as RFC 5368 §9 writes it', () => {
     const entries =
       '<entry uri="sip:bob@home1.net;method=BYE"/><entry uri="sip:joe@home1.net?method=BYE"/><entry uri="sip:ted@home1.net"/>';
-    expect(list(entries, 20, ['INVITE', 'BYE']).map(({ identity, method }) => `${identity} ${method}`)).toEqual([
-      'sip:bob@home1.net BYE',
-      'sip:joe@home1.net BYE',
-      'sip:ted@home1.net INVITE',
-    ]);
+    expect(
+      list(entries, 20, ['INVITE', 'BYE']).map(({ identity, method }) => `${identity} ${method}`),
+    ).toEqual(['sip:bob@home1.net BYE', 'sip:joe@home1.net BYE', 'sip:ted@home1.net INVITE']);
   });
 });
 

@@ -90,6 +90,43 @@ describe('a session timer as UAS', () => {
   });
 });
 
+describe('a session timer that a UAS wants', () => {
+  it('is asked for in the 2xx where the client can do one and asked for none, not below its Min-SE (RFC 4028 §9)', async () => {
+    const { incoming, ack, clock, ends } = await answeredCall('Supported: timer', { sessionExpires: 600 });
+    ack();
+    expect(incoming.last.get('Session-Expires')).toBe('600;refresher=uac');
+    expect(incoming.last.headers.hasToken('Require', 'timer')).toBe(true);
+    clock.advance(567_990);
+    expect(ends).toEqual([]);
+    clock.advance(10);
+    expect(ends).toEqual(['session expired']);
+    const patient = await answeredCall('Supported: timer\nMin-SE: 900', { sessionExpires: 600 });
+    expect(patient.incoming.last.get('Session-Expires')).toBe('900;refresher=uac');
+  });
+
+  it('gives way to what the client asks for', async () => {
+    const { incoming } = await answeredCall('Supported: timer\nSession-Expires: 1800;refresher=uac', {
+      sessionExpires: 600,
+    });
+    expect(incoming.last.get('Session-Expires')).toBe('1800;refresher=uac');
+  });
+
+  it('is ours alone to refresh where the client knows none', async () => {
+    const { incoming, ack, clock, transactions } = await answeredCall('Allow: INVITE, ACK, BYE, UPDATE', {
+      sessionExpires: 600,
+    });
+    ack();
+    expect(incoming.last.has('Session-Expires')).toBe(false);
+    expect(incoming.last.headers.hasToken('Require', 'timer')).toBe(false);
+    for (let refreshes = 1; refreshes <= 2; refreshes++) {
+      clock.advance(300_000);
+      expect(transactions.sent.filter(({ request }) => request.method === 'UPDATE')).toHaveLength(refreshes);
+      transactions.lastSent('UPDATE').respond(200, { Contact: '<sip:alice@127.0.0.1:5070>' });
+      await settle();
+    }
+  });
+});
+
 describe('a session timer as UAC', () => {
   it('is asked for, and refreshed by re-INVITE with the same description where the peer does not allow UPDATE', async () => {
     const sdp = { 'Content-Type': 'application/sdp' };
