@@ -1,8 +1,7 @@
 import { expect, it } from 'vitest';
 import { formatIsComposing, IS_COMPOSING_TYPE } from '../../src/msrp/is-composing.js';
-import { accept, cast, CAROL, created } from '../cpm/controlling/extension-world.js';
+import { meeting } from '../cpm/controlling/meeting.js';
 import { useCleanups } from '../tools/cleanups.js';
-import { createGroup, descriptionIn, MsrpClient } from '../tools/group-party.js';
 import { startParley } from '../tools/parley.js';
 
 const cleanups = useCleanups();
@@ -12,21 +11,10 @@ it('a group carries private messages, nicknames and who is composing over real M
   const timers = { t1: 10_000, t2: 10_000 };
   const parley = await startParley({ auth: 'none', sip: { overloadDelay: 60_000, timers } });
   cleanups.push(() => parley.stop());
-  const { alice, bob, carol } = await cast(parley.port, cleanups);
-  createGroup(alice, `<entry uri="${bob.gruu}" cp:copyControl="to"/>${CAROL}`);
-  const [toBob, toCarol] = await Promise.all([bob.peer.request('INVITE'), carol.peer.request('INVITE')]);
-  await accept(bob, toBob);
-  const { focus, description } = await created(alice);
-  await accept(carol, toCarol);
-  const lines = { alice: description, bob: descriptionIn(toBob), carol: descriptionIn(toCarol) };
-  expect(Buffer.from(description).toString()).toContain('a=chatroom:nickname private-messages');
-  const [atAlice, atBob, atCarol] = Object.entries(lines).map(([name, octets]) => {
-    const client = new MsrpClient(name, octets);
-    cleanups.push(() => client.close());
-    return client;
-  }) as [MsrpClient, MsrpClient, MsrpClient];
-  for (const client of [atAlice, atBob, atCarol]) await client.until(/MSRP open0001 200/);
-
+  const { party, focus, ...at } = await meeting(parley.port, cleanups);
+  const { alice } = party;
+  const [atAlice, atBob, atCarol] = [at.alice, at.bob, at.carol];
+  expect(at.description).toContain('a=chatroom:nickname private-messages');
   alice.send('SUBSCRIBE', focus, { Event: 'conference', Expires: '3600' });
   alice.peer.answer(await alice.peer.request('NOTIFY'), 200);
 

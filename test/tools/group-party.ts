@@ -137,6 +137,8 @@ export class MsrpClient {
   readonly #theirs: string;
   #text = '';
   #changed: () => void = () => {};
+  /** Status of its answer to each SEND; undefined answers nothing. */
+  answers: number | undefined = 200;
 
   constructor(name: string, description: Uint8Array) {
     const { path } = parseMsrpMedia(description);
@@ -150,8 +152,9 @@ export class MsrpClient {
       for (const [, id] of this.#text.matchAll(/MSRP (\w+) SEND/g)) {
         if (!this.#text.includes(`-------${id}$`) || this.#answered.has(id!)) continue;
         this.#answered.add(id!);
+        if (this.answers === undefined) continue;
         this.#socket.write(
-          `MSRP ${id} 200 OK\r\nTo-Path: ${this.#theirs}\r\nFrom-Path: ${this.#own}\r\n-------${id}$\r\n`,
+          `MSRP ${id} ${this.answers} As told\r\nTo-Path: ${this.#theirs}\r\nFrom-Path: ${this.#own}\r\n-------${id}$\r\n`,
         );
       }
       this.#changed();
@@ -180,9 +183,15 @@ export class MsrpClient {
     from: string,
     to: string,
     text: string,
-    { fromPath = this.#own, type = 'text/plain' } = {},
+    more: { fromPath?: string; type?: string; headers?: Readonly<Record<string, string>> } = {},
   ): void {
-    this.#write(id, `From: <${from}>\r\nTo: <${to}>\r\n\r\nContent-Type: ${type}\r\n\r\n${text}`, fromPath);
+    const { fromPath = this.#own, type = 'text/plain', headers = {} } = more;
+    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+    this.#write(
+      id,
+      `From: <${from}>\r\nTo: <${to}>\r\n${lines.join('')}\r\nContent-Type: ${type}\r\n\r\n${text}`,
+      fromPath,
+    );
   }
 
   /** @param quoted the value of Use-Nickname as written. */

@@ -99,7 +99,9 @@ class GroupSession implements MediaSession {
   async send({ contentType, octets }: GroupMessage): Promise<number> {
     if (this.#session.isClosed) return 481;
     try {
-      return await this.#session.send({ contentType, content: octets }).sent;
+      const status = await this.#session.send({ contentType, content: octets }).sent;
+      if (status === 481) this.#gone();
+      return status;
     } catch (error) {
       // more wait for this peer than a session holds
       if (error instanceof ParleyError) return 408;
@@ -117,6 +119,13 @@ class GroupSession implements MediaSession {
 
   close(): void {
     this.#session.close();
+  }
+
+  /** The peer does not know the session any more, which ends ours (RFC 4975 §10.8). */
+  #gone(): void {
+    if (this.#session.isClosed) return;
+    this.#session.close();
+    this.#listener?.lost();
   }
 
   #other(head: MessageHead): number | Promise<number> {

@@ -1,3 +1,4 @@
+import type { Clock, Timer } from '../../base/clock.js';
 import type { GroupMessage, MediaSession } from './media.js';
 import type { LogEntry, MessageLog } from './message-log.js';
 
@@ -6,43 +7,55 @@ const WINDOW_OCTETS = 256 * 1024;
 const WINDOW_MESSAGES = 32;
 /** Of what is only of use now, at a time: a member that does not answer gets no more of it. */
 const MOST_PASSING = 8;
+/** When a connected peer that did not answer is tried again, milliseconds: longer each time in a row, up to the last. */
+const TRY_AGAIN_MS = [2_000, 10_000, 60_000] as const;
+
+export interface OutboxOptions {
+  readonly identity: string;
+  readonly endpoint: string;
+  readonly media: MediaSession;
+  readonly log: MessageLog;
+  readonly clock: Clock;
+  /** Gets what the peer will never take. */
+  onRefused(entry: LogEntry, status: number): void;
+}
 
 /**
  * What goes to one session, in order. A session that takes nothing holds up nobody: what waits is in the log, and only what is under way
  * is in memory.
  */
 export class Outbox {
-  readonly identity: string;
-  readonly endpoint: string;
-  readonly media: MediaSession;
-  readonly #log: MessageLog;
-  readonly #onRefused: (entry: LogEntry, status: number) => void;
+  readonly #options: OutboxOptions;
   /** Not yet answered for, in order; the first {@link #sent} are under way. */
   readonly #queue: LogEntry[] = [];
   #sent = 0;
   #octets = 0;
-  /** The peer takes nothing until its connection is there again. */
+  /** The peer takes nothing until it gives a sign of life or is tried again. */
   #stalled: boolean;
+  /** Times in a row that the peer did not answer. */
+  #unanswered = 0;
+  #retry: Timer | undefined;
   /** A run of sending that was lost leaves answers behind that mean nothing any more. */
   #run = 0;
   #reading = false;
   #closed = false;
 
-  /** @param onRefused gets what the peer will never take. */
-  constructor(
-    identity: string,
-    endpoint: string,
-    media: MediaSession,
-    log: MessageLog,
-    onRefused: (entry: LogEntry, status: number) => void,
-  ) {
-    this.identity = identity;
-    this.endpoint = endpoint;
-    this.media = media;
-    this.#log = log;
-    this.#onRefused = onRefused;
-    this.#stalled = !media.connected;
-    media.onConnected(() => this.resume());
+  constructor(options: OutboxOptions) {
+    this.#options = options;
+    this.#stalled = !options.media.connected;
+    options.media.onConnected(() => this.resume());
+  }
+
+  get identity(): string {
+    return this.#options.identity;
+  }
+
+  get endpoint(): string {
+    return this.#options.endpoint;
+  }
+
+  get media(): MediaSession {
+    return this.#options.media;
   }
 
   /** Messages under way that nobody waits for. */
@@ -68,6 +81,8 @@ export class Outbox {
 
   /** The peer is there again. */
   resume(): void {
+    this.#retry?.cancel();
+    this.#retry = undefined;
     this.#stalled = false;
     this.pump();
   }
@@ -90,7 +105,7 @@ export class Outbox {
         this.#settled(entry, 415);
         continue;
       }
-      const message = this.#log.read(entry);
+      const message = this.#options.log.read(entry);
       if (message instanceof Promise) {
         this.#reading = true;
         void this.#sendWhenRead(entry, message);
@@ -104,9 +119,10 @@ export class Outbox {
   close(): void {
     this.#closed = true;
     this.#run++;
+    this.#retry?.cancel();
     for (const entry of this.#queue.splice(0)) {
       entry.queued--;
-      this.#log.settle(entry);
+      this.#options.log.settle(entry);
     }
   }
 
@@ -117,9 +133,9 @@ export class Outbox {
       if (message && entry === this.#queue[this.#sent] && !this.#stalled && !this.#closed)
         this.#send(entry, message);
     } catch {
-      // the store cannot be read now: it is tried again at the next sign of life
+      // the store cannot be read now
       this.#reading = false;
-      this.#stalled = true;
+      this.#lost();
     }
     this.pump();
   }
@@ -134,6 +150,7 @@ export class Outbox {
         this.#lost();
         return;
       }
+      this.#unanswered = 0;
       this.#sent--;
       this.#octets -= entry.size;
       this.#queue.splice(this.#queue.indexOf(entry), 1);
@@ -144,16 +161,20 @@ export class Outbox {
 
   #settled(entry: LogEntry, status: number): void {
     entry.queued--;
-    if (status !== 200) this.#onRefused(entry, status);
-    this.#log.done(entry, this.identity);
-    this.#log.settle(entry);
+    if (status !== 200) this.#options.onRefused(entry, status);
+    this.#options.log.done(entry, this.identity);
+    this.#options.log.settle(entry);
   }
 
-  /** The connection is gone or dead: everything under way is sent again when there is another one. */
+  /** Nothing gets through now: what is under way is sent again when the peer has connected, has said something, or after a while. */
   #lost(): void {
     this.#run++;
     this.#sent = 0;
     this.#octets = 0;
     this.#stalled = true;
+    if (this.#closed || !this.media.connected) return;
+    const wait = TRY_AGAIN_MS[Math.min(this.#unanswered++, TRY_AGAIN_MS.length - 1)]!;
+    this.#retry?.cancel();
+    this.#retry = this.#options.clock.after(wait, () => this.resume());
   }
 }

@@ -60,13 +60,14 @@ export class Switch {
   /** A session of a member: it gets what its member has missed, then what comes. @throws ParleyError `store-unavailable` */
   async add(identity: string, endpoint: string, media: MediaSession): Promise<void> {
     await this.#ready;
-    const outbox = new Outbox(
+    const outbox = new Outbox({
       identity,
       endpoint,
       media,
-      this.#log,
-      (entry, status) => void this.#refused(entry, identity, status),
-    );
+      log: this.#log,
+      clock: this.#options.clock,
+      onRefused: (entry, status) => void this.#refused(entry, identity, status),
+    });
     this.#outboxes.set(endpoint, outbox);
     for (const entry of this.#log.entries) if (entry.waiting.has(identity)) outbox.add(entry);
     outbox.pump();

@@ -207,6 +207,48 @@ describe('the switch of a group', () => {
     expect(bob.texts).toEqual(['one', 'two']);
   });
 
+  it.each([408, 506])(
+    'tries a connected participant that answered %i again after a while, in order, and longer each time',
+    async (status) => {
+      const { room: at, clock, store } = room({ members: [member(ALICE), member(BOB)] });
+      const bob = new Participant();
+      bob.auto = status;
+      await joined(at, BOB, BOB, bob);
+      for (const text of ['one', 'two']) await at.deliver(ALICE, ALICE, cpim(ALICE, GROUP, text));
+      await settle();
+      for (const wait of [2_000, 10_000, 60_000, 60_000]) {
+        bob.got.length = 0;
+        await clock.advanceAsync(wait - 1);
+        expect(bob.texts).toEqual([]);
+        await clock.advanceAsync(1);
+        await settle();
+        expect(bob.texts[0]).toBe('one');
+      }
+      bob.got.length = 0;
+      bob.auto = 200;
+      await clock.advanceAsync(60_000);
+      await settle();
+      expect(bob.texts).toEqual(['one', 'two']);
+      expect(store.size(stored)).toBe(0);
+      at.close();
+      expect(clock.pending).toBe(0);
+    },
+  );
+
+  it('tries a participant again that has said something itself', async () => {
+    const { room: at } = room({ members: [member(ALICE), member(BOB)] });
+    const bob = new Participant();
+    bob.auto = 408;
+    await joined(at, BOB, BOB, bob);
+    await at.deliver(ALICE, ALICE, cpim(ALICE, GROUP, 'one'));
+    await settle();
+    bob.got.length = 0;
+    bob.auto = 200;
+    await at.deliver(BOB, BOB, cpim(BOB, GROUP, 'here'));
+    await settle();
+    expect(bob.texts).toEqual(['one']);
+  });
+
   it('gives each device of a member its copy, those of the sender too', async () => {
     const { room: at } = room();
     const [a1, a2, b1, b2] = [
