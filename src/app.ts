@@ -85,6 +85,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     // the HTTP server ends when the WebSocket connections of the stack have
     let closeHttp = async (): Promise<void> => {};
     disposers.push(() => closeHttp());
+    const knowsNodes = shared && config.roles.includes('core') && config.sip.stack === 'embedded';
     const nodes = new Nodes({ store, clock, log: log.child({ part: 'nodes' }) });
     const { stack, attachTo } = makeSip(
       config,
@@ -148,6 +149,9 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
           onDeferred: (set) => gateway?.deferred(set),
           msrp,
           recordings,
+          node: nodes.instance,
+          // where nodes do not know of each other, all count as alive
+          isAlive: (node) => (shared && !knowsNodes) || nodes.endOf(node) !== undefined,
         })
       : undefined;
     if (participating) disposers.push(() => participating.close());
@@ -157,6 +161,9 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
         .catch((error: unknown) =>
           log.error({ err: error }, 'deferred messages wait for the next registration'),
         );
+      participating?.sessions
+        .abandoned()
+        .catch((error: unknown) => log.error({ err: error }, 'sessions of a node that is gone stay listed'));
     };
     const takeOver = (running: RunningCore): void => {
       running
@@ -207,7 +214,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     attachTo(http.server);
     if (core && !shared) await core.resume();
     await stack.start();
-    if (core && shared && config.sip.stack === 'embedded') {
+    if (core && knowsNodes) {
       await nodes.start(stack.listeners, core.registrar, {
         onDeath() {
           resume();

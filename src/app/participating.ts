@@ -56,9 +56,25 @@ export function makeParticipating(
     onDeferred(set: string): Promise<void> | undefined;
     msrp: MsrpEndpoint;
     recordings: Recordings | undefined;
+    /** This process, while it runs. */
+    node: string;
+    readonly isAlive: (node: string) => boolean;
   },
 ): Participating {
-  const { core, store, shared, interworking, gruus, registrar, setOf, msrp, recordings, ...others } = parts;
+  const {
+    core,
+    store,
+    shared,
+    interworking,
+    gruus,
+    registrar,
+    setOf,
+    msrp,
+    recordings,
+    node,
+    isAlive,
+    ...others
+  } = parts;
   const { clock } = parts;
   const { pagerBytes, largeBytes, deferral: waiting, policy, sessionExpires, lostDeviceSeconds } = config.cpm;
   const policies = new Policies(store, policy);
@@ -96,9 +112,9 @@ export function makeParticipating(
     pagerBytes,
   });
   core.use(messages);
-  const dialogs = new DialogLegs();
-  core.use(new DialogMapping(dialogs));
   const records = new SessionRecords(store, clock);
+  const dialogs = new DialogLegs(records.legs);
+  core.use(new DialogMapping(dialogs));
   const release = new SessionRelease({
     ...others,
     store,
@@ -120,6 +136,8 @@ export function makeParticipating(
     domain: config.domain,
     sessionExpires,
     largeBytes,
+    node,
+    isAlive,
     gruuOf: ({ registration, binding }) => {
       const state = stateOf(registration, binding);
       return state?.aor.startsWith('sip:') === true ? gruus?.publicOf(state) : undefined;

@@ -233,6 +233,11 @@ export interface B2buaOptions {
   /** Changes a response on its way to the first leg. */
   editResponse?(response: SipResponse): void;
   /**
+   * Changes a request inside a dialog before it crosses; a promise, if it gives one, is awaited. What it rejects with refuses the
+   * request.
+   */
+  beforeCrossing?(request: SipRequest): Promise<void> | undefined;
+  /**
    * Gives the body under which a message crosses, initial and in-dialog requests, ACK and PRACK included, and their responses;
    * a message without one is shown too. What it throws refuses the request that crosses. Called after the other edits.
    */

@@ -15,7 +15,7 @@ export class DialogMapping implements Service {
   }
 
   async handle({ request }: ServiceCall, next: Next): Promise<void> {
-    this.#legs.map(request);
+    await this.#legs.map(request);
     await next();
   }
 }

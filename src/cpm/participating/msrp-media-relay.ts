@@ -4,7 +4,7 @@ import type { NextOptions, ServiceCall } from '../../core/service.js';
 import type { MsrpEndpoint } from '../../msrp/session/index.js';
 import { FinalResponseError } from '../../sip/final-response-error.js';
 import { parseMediaType } from '../../sip/message/content.js';
-import { SipRequest, SipResponse } from '../../sip/message/message.js';
+import { SipResponse, type SipRequest } from '../../sip/message/message.js';
 import type { Dialog, SipStack } from '../../sip/stack.js';
 import type { DialogLegs } from './dialog-legs.js';
 import { MediaPath, type End, type MediaPathOptions } from './media-path.js';
@@ -15,7 +15,7 @@ import type { Recordings } from '../recording/recordings.js';
 export interface MsrpMediaRelayOptions {
   readonly stack: SipStack;
   readonly endpoint: MsrpEndpoint;
-  /** Gets the legs of each session. */
+  /** Maps what names sessions. */
   readonly dialogs: DialogLegs;
   readonly trail: Trail;
   readonly log: Logger;
@@ -83,18 +83,14 @@ export class MsrpMediaRelay implements MediaRelay {
         uri: request.uri,
         route: call.onward,
         editResponse: (answer) => observed.onResponse?.(answer),
-        crossBody: (message, toward) => {
-          // what it names is named as the other end knows it; the fields cross after the body
-          if (message instanceof SipRequest && dialogs.concerns(message)) dialogs.map(message);
-          return crossed(path, message, toward === 'uac' ? 'uas' : 'uac');
-        },
+        // what it names is named as the other end knows it
+        beforeCrossing: (inside) => (dialogs.concerns(inside) ? dialogs.map(inside) : undefined),
+        crossBody: (message, toward) => crossed(path, message, toward === 'uac' ? 'uas' : 'uac'),
       });
       legs.push(uas, uac);
       this.#running.set(session, { uas, uac, path });
-      const forget = dialogs.add(uas, uac);
       uas.onEnd(() => {
         this.#running.delete(session);
-        forget();
         path.close();
         this.#options
           .ended(session, path.passed)

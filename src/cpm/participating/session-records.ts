@@ -1,6 +1,7 @@
 import type { Clock } from '../../base/clock.js';
 import { TransientMap } from '../../base/transient-map.js';
 import { table, type Store } from '../../store/store.js';
+import { SessionLegs, type LegPair } from './session-legs.js';
 
 /** One end of a session. */
 export interface SessionEnd {
@@ -36,6 +37,10 @@ export interface SessionRecord {
   readonly calleeTag?: string | undefined;
   /** Record-Route of the answer, line by line: the way to both ends. */
   readonly recordRoute?: readonly string[] | undefined;
+  /** Of a session in whose media path this server is; two pairs where both users' functions are. */
+  readonly pairs?: readonly LegPair[] | undefined;
+  /** The node that is in the media path. */
+  readonly holder?: string | undefined;
   /** A device is gone: milliseconds since the epoch until which it may come back. */
   readonly lostUntil?: number | undefined;
 }
@@ -54,6 +59,7 @@ const GRACE_SECONDS = 32;
 
 /** The sessions that passed this domain's participating function and have not ended. */
 export class SessionRecords {
+  readonly legs: SessionLegs;
   readonly #store: Store;
   readonly #clock: Clock;
   /** Told in this turn of the event loop and not written yet. */
@@ -62,6 +68,7 @@ export class SessionRecords {
   constructor(store: Store, clock: Clock) {
     this.#store = store;
     this.#clock = clock;
+    this.legs = new SessionLegs(store);
   }
 
   /** Both sides' functions tell what they know; the later one completes the earlier one's record. */
@@ -92,16 +99,59 @@ export class SessionRecords {
       };
       return { kind: 'put', value, deadline: deadlineOf(value), result: undefined };
     });
-    const listed = [record.caller.set, record.callee.set]
-      .filter((set) => set !== undefined)
-      .map((set) =>
-        this.#store.update(ofUsers, `${set}\t${record.id}`, () => ({
+    await Promise.all([kept, this.#list(record.id, setsOf(record))]);
+    // one of the two sees what the other has written, whichever node is first
+    for (const part of await this.legs.add(record.id, record.pairs ?? [])) await this.#join(part, record.id);
+    const whole = await this.legs.wholeOf(record.id);
+    if (whole !== undefined) await this.#join(record.id, whole);
+  }
+
+  /** What the callee's function knows under the identifiers of a far leg is the session of the near one. */
+  async #join(part: string, id: string): Promise<void> {
+    await this.#starting.get(part)?.kept;
+    const joins = await this.#store.update<SessionRecord, SessionRecord | undefined>(
+      sessions,
+      part,
+      (current) => (current ? { kind: 'remove', result: current } : { kind: 'keep', result: undefined }),
+    );
+    if (!joins) return;
+    const { callee, pairs = [] } = joins;
+    await this.legs.add(id, pairs);
+    const unlisted = this.#unlist(part, setsOf(joins));
+    const kept = this.#store.update<SessionRecord, boolean>(sessions, id, (current) => {
+      if (!current) return { kind: 'keep', result: false };
+      const value: SessionRecord = {
+        ...current,
+        callee: { ...current.callee, ...defined(callee) },
+        pairs: [...(current.pairs ?? []), ...pairs],
+      };
+      return { kind: 'put', value, deadline: deadlineOf(value), result: true };
+    });
+    const listed = this.#list(id, setsOf(joins));
+    await Promise.all([unlisted, listed]);
+    if (await kept) return;
+    // it has ended meanwhile
+    await Promise.all([this.#unlist(id, setsOf(joins)), this.legs.remove(pairs)]);
+  }
+
+  async #list(id: string, sets: readonly string[]): Promise<void> {
+    await Promise.all(
+      sets.map((set) =>
+        this.#store.update(ofUsers, `${set}\t${id}`, () => ({
           kind: 'put',
-          value: { id: record.id },
+          value: { id },
           result: undefined,
         })),
-      );
-    await Promise.all([kept, ...listed]);
+      ),
+    );
+  }
+
+  async #unlist(id: string, sets: readonly string[]): Promise<void> {
+    await Promise.all(
+      sets.map((set) =>
+        this.#store.update(ofUsers, `${set}\t${id}`, () => ({ kind: 'remove', result: undefined })),
+      ),
+    );
   }
 
   /** A re-INVITE or UPDATE was answered. */
@@ -149,13 +199,23 @@ export class SessionRecords {
           ? { kind: 'remove', result: current }
           : { kind: 'keep', result: undefined },
     );
-    const listed = [gone?.caller.set, gone?.callee.set].filter((set) => set !== undefined);
-    await Promise.all(
-      listed.map((set) =>
-        this.#store.update(ofUsers, `${set}\t${id}`, () => ({ kind: 'remove', result: undefined })),
-      ),
-    );
+    if (gone) await Promise.all([this.#unlist(id, setsOf(gone)), this.legs.remove(gone.pairs ?? [])]);
     return gone;
+  }
+
+  /**
+   * Sessions in the media path of a node that is no more have lost it: their ends hear so from their MSRP connections. Until a
+   * BYE could have come they are mapped as before.
+   */
+  async abandon(isAlive: (holder: string) => boolean): Promise<void> {
+    for await (const { key, value } of this.#store.scan(sessions))
+      if (value.holder !== undefined && !isAlive(value.holder))
+        await this.#store.update(sessions, key, (current) => {
+          if (current?.holder === undefined || isAlive(current.holder))
+            return { kind: 'keep', result: undefined };
+          const left = { ...current, holder: undefined, interval: 0, refreshedAt: this.#clock.now() };
+          return { kind: 'put', value: left, deadline: deadlineOf(left), result: undefined };
+        });
   }
 
   get(id: string): Promise<SessionRecord | undefined> {
@@ -199,6 +259,9 @@ const deadlineOf = ({ refreshedAt, interval, lostUntil = Infinity }: SessionReco
     lostUntil,
     refreshedAt + (interval === undefined ? UNTIMED_SECONDS : interval + GRACE_SECONDS) * 1000,
   );
+
+const setsOf = ({ caller, callee }: StartedSession): string[] =>
+  [caller.set, callee.set].filter((set) => set !== undefined);
 
 const completed = (record: StartedSession, earlier: StartedSession | undefined): StartedSession =>
   earlier?.calleeTag !== undefined && earlier.calleeTag !== record.calleeTag

@@ -9,7 +9,7 @@ import { hasIcsi } from '../../identity/feature-tags.js';
 import { InstanceId } from '../../identity/instance-id.js';
 import type { RegisteredDevices } from '../../reg-event/devices.js';
 import { unquote } from '../../sip/message/lexer.js';
-import type { SipRequest } from '../../sip/message/message.js';
+import type { SipRequest, SipResponse } from '../../sip/message/message.js';
 import type { ProxyResult, ServerRequest } from '../../sip/stack.js';
 import type { InterworkingFunction } from '../interworking/function.js';
 import type { InterworkingSelection } from '../interworking/selection.js';
@@ -22,6 +22,7 @@ import type { MediaRelay } from './media-relay.js';
 import { announcedSize, msrpOffer } from './offer.js';
 import { refuse } from './refusal.js';
 import { aimAtDeviceOf, replacedSession } from './replaced-session.js';
+import type { LegPair } from './session-legs.js';
 import type { SessionRecords } from './session-records.js';
 import type { SessionRelease } from './session-release.js';
 import { answerTimer, askForTimer, sessionInterval } from './session-timer.js';
@@ -41,6 +42,10 @@ export interface SessionServiceOptions {
   readonly domain: string;
   /** Seconds of the session timer that is asked for where the caller can do one and asks for none. */
   readonly sessionExpires: number;
+  /** This process, while it runs. */
+  readonly node: string;
+  /** Whether a process of this server still runs. */
+  readonly isAlive: (node: string) => boolean;
   /** The public GRUU of a device, when it has one. */
   gruuOf(device: NonNullable<ServiceCall['device']>): string | undefined;
 }
@@ -134,6 +139,11 @@ export class SessionService implements Service {
       });
       if (instead) await interworking.retry(instead, call);
     }
+  }
+
+  /** Sessions whose media passed a node that is no more are given up. */
+  abandoned(): Promise<void> {
+    return this.#options.records.abandon(this.#isHeld);
   }
 
   /** A session that the media relay carried is over. */
@@ -248,7 +258,7 @@ export class SessionService implements Service {
 
   /** Sees the answer pass, completes its session timer, and records the session. */
   #observed(call: ServiceCall, inPath: boolean, options: NextOptions = {}): NextOptions {
-    const { request, sessionCase, servedUser, set, device } = call;
+    const { request, response, sessionCase, servedUser, set, device } = call;
     const { headers } = request;
     const originating = sessionCase === 'originating';
     const canTimer = headers.hasToken('Supported', 'timer');
@@ -280,7 +290,8 @@ export class SessionService implements Service {
             mediaPath: inPath,
             // in the media path each leg has a timer of its own, and its end is told
             interval: inPath ? undefined : sessionInterval(answer),
-            calleeTag: answer.toTag,
+            calleeTag: inPath ? response.tag : answer.toTag,
+            ...(inPath && { holder: this.#options.node, pairs: [legsOf(request, response.tag, answer)] }),
             recordRoute: answer.headers.lines('Record-Route'),
           }),
         );
@@ -301,6 +312,9 @@ export class SessionService implements Service {
     });
   }
 
+  readonly #isHeld = (holder: string): boolean =>
+    holder === this.#options.node || this.#options.isAlive(holder);
+
   #background(work: Promise<void>): void {
     work.catch((error: unknown) => this.#options.log.error({ err: error }, 'a session record is behind'));
   }
@@ -319,8 +333,12 @@ export class SessionService implements Service {
 
   async #sweep(): Promise<void> {
     const { records, release } = this.#options;
-    for (const id of await records.due(SWEEP_BATCH))
-      if (!(await release.lost(id))) await this.#end(id, 'timer');
+    for (const id of await records.due(SWEEP_BATCH)) {
+      if (await release.lost(id)) continue;
+      const holder = (await records.get(id))?.holder;
+      if (holder !== undefined && this.#isHeld(holder)) await records.refreshed(id, undefined);
+      else await this.#end(id, 'timer');
+    }
   }
 }
 
@@ -328,6 +346,14 @@ export class SessionService implements Service {
 const gone: ReadonlySet<number> = new Set([404, 408, 410, 416, 481, 482, 483, 484, 485, 502, 604]);
 
 const sessionId = (request: SipRequest): string => `${request.callId}\t${request.fromTag ?? ''}`;
+
+/** The legs of a session that the media relay has joined. @param answer of the far one, before it crosses. */
+function legsOf(request: SipRequest, tag: string, answer: SipResponse): LegPair {
+  return {
+    near: { callId: request.callId, localTag: tag, remoteTag: request.fromTag ?? '' },
+    far: { callId: answer.callId, localTag: answer.fromTag ?? '', remoteTag: answer.toTag ?? '' },
+  };
+}
 
 function entitlementOf(request: SipRequest): Entitlement {
   if (cpmServiceOf(request) === cpmServices.groupSession) return 'groups';

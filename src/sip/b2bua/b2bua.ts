@@ -9,7 +9,7 @@ import { contactInAnswer } from '../embedded/contact.js';
 import type { InboundRequest, InboundResponse } from '../embedded/inbound.js';
 import type { SipResponse } from '../message/message.js';
 import type { B2buaOptions, SendOptions } from '../stack.js';
-import { type CrossBody, crossed, crossEnd, crossRequests, nextAck } from './crossing.js';
+import { type CrossBody, type Crossing, crossed, crossEnd, crossRequests, nextAck } from './crossing.js';
 import { contactFeatures, endToEnd, untagged } from './end-to-end.js';
 
 /**
@@ -34,6 +34,7 @@ class B2bua {
   readonly #invite: UasInvite;
   readonly #options: B2buaOptions;
   readonly #cross: CrossBody;
+  readonly #crossing: Crossing;
   /** PRACKs of the second leg that wait for those of the first, in the order of their provisional responses. */
   readonly #pracks: SendPrack[] = [];
   /** The newest early dialog of the second leg, then the confirmed one. */
@@ -54,6 +55,7 @@ class B2bua {
     this.#invite = invite;
     this.#options = options;
     this.#cross = (message, toward) => options.crossBody?.(message, toward) ?? message.body;
+    this.#crossing = { body: this.#cross, before: (inside) => options.beforeCrossing?.(inside) };
   }
 
   async run(): Promise<{ uas: InviteDialog; uac: InviteDialog }> {
@@ -112,7 +114,7 @@ class B2bua {
   #join(far: InviteDialog): void {
     if (far !== this.#far) {
       this.#far = far;
-      crossRequests(far, () => this.#invite.dialog, 'uac', this.#cross);
+      crossRequests(far, () => this.#invite.dialog, 'uac', this.#crossing);
     }
     if (far.state === 'confirmed') crossEnd(far, () => this.#invite.dialog);
   }
@@ -122,7 +124,7 @@ class B2bua {
     const near = this.#invite.dialog;
     if (!near || near === this.#joined) return;
     this.#joined = near;
-    crossRequests(near, () => this.#far, 'uas', this.#cross);
+    crossRequests(near, () => this.#far, 'uas', this.#crossing);
     crossEnd(near, () => (this.#far?.state === 'confirmed' ? this.#far : undefined));
     near.onEnd(() => this.#cancel()); // does nothing to an INVITE that has its answer
     near.onPrack = (prack, response) => {

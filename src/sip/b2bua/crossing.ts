@@ -31,18 +31,31 @@ export function crossed(
  */
 const mapped: Record<number, number> = { 401: 502, 407: 502, 430: 480, 503: 500 };
 
-/** Lets the requests of one leg cross to the other, and their responses back. @param end which leg the requests come from. */
-export function crossRequests(leg: InviteDialog, other: OtherLeg, end: 'uas' | 'uac', body: CrossBody): void {
-  leg.onRequest(crossing(leg, other, end, body));
+/** How the messages of one leg become those of the other. */
+export interface Crossing {
+  readonly body: CrossBody;
+  readonly before: B2buaOptions['beforeCrossing'];
 }
 
-function crossing(leg: InviteDialog, other: OtherLeg, end: 'uas' | 'uac', body: CrossBody): Handler {
+/** Lets the requests of one leg cross to the other, and their responses back. @param end which leg the requests come from. */
+export function crossRequests(leg: InviteDialog, other: OtherLeg, end: 'uas' | 'uac', how: Crossing): void {
+  leg.onRequest(crossing(leg, other, end, how));
+}
+
+function crossing(
+  leg: InviteDialog,
+  other: OtherLeg,
+  end: 'uas' | 'uac',
+  { body, before }: Crossing,
+): Handler {
   const far = end === 'uas' ? 'uac' : 'uas';
   return async (request: ServerRequest, response: ServerResponse) => {
     if (request.method === 'UPDATE' && request.body.length === 0) {
       response.send(200); // refreshes the session of its own leg only
       return;
     }
+    const changed = before?.(request);
+    if (changed) await changed;
     const to = other();
     if (!to || to.state === 'terminated') throw new ParleyError('sip-no-dialog');
     const asked = body(request, far);

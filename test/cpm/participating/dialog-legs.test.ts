@@ -1,26 +1,29 @@
 import { describe, expect, it } from 'vitest';
 import { DialogLegs } from '../../../src/cpm/participating/dialog-legs.js';
+import { SessionLegs } from '../../../src/cpm/participating/session-legs.js';
 import { SipRequest } from '../../../src/sip/message/message.js';
 import { useCleanups } from '../../tools/cleanups.js';
+import { MemoryStore } from '../../tools/memory-store.js';
 import { startParley, type RunningParley } from '../../tools/parley.js';
 import { Phone } from '../../tools/phone.js';
 import { serverRequest } from '../../tools/sip-request.js';
 import { ALICE, BOB, device, establish, offer, SESSION, setPolicy } from './session-world.js';
 
-const legs = (): DialogLegs => {
-  const made = new DialogLegs();
-  made.add(
-    { callId: 'near', localTag: 'ours-1', remoteTag: 'alice' },
-    { callId: 'far', localTag: 'ours-2', remoteTag: 'bob' },
-  );
-  return made;
-};
+const NEAR = { callId: 'near', localTag: 'ours-1', remoteTag: 'alice' };
+const FAR = { callId: 'far', localTag: 'ours-2', remoteTag: 'bob' };
+/** Bob's function in its turn is in the path. */
+const MIDDLE = [
+  { callId: 'middle', localTag: 'ours-3', remoteTag: 'ours-4' },
+  { callId: 'middle', localTag: 'ours-4', remoteTag: 'ours-3' },
+] as const;
 
-function mapped(field: string, value: string, method = 'INVITE'): string | undefined {
+async function mapped(field: string, value: string, method = 'INVITE', pairs = [{ near: NEAR, far: FAR }]) {
   const request = serverRequest(`${method} sip:bob@ims.test SIP/2.0`, { [field]: value });
-  const map = legs();
+  const legs = new SessionLegs(new MemoryStore());
+  await legs.add('session', pairs);
+  const map = new DialogLegs(legs);
   expect(map.concerns(request)).toBe(true);
-  map.map(request);
+  await map.map(request);
   return request.get(field);
 }
 
@@ -32,10 +35,11 @@ describe('what names a session in whose middle the server is', () => {
     ['Replaces', 'far;to-tag=bob;from-tag=ours-2', 'far;to-tag=bob;from-tag=ours-2'],
     ['Replaces', 'other;to-tag=a;from-tag=b', 'other;to-tag=a;from-tag=b'],
     ['Replaces', 'near', 'near'],
+    ['Replaces', `${'n'.repeat(2000)};to-tag=a;from-tag=b`, `${'n'.repeat(2000)};to-tag=a;from-tag=b`],
     ['Target-Dialog', 'near;local-tag=alice;remote-tag=ours-1', 'far;local-tag=ours-2;remote-tag=bob'],
     ['Target-Dialog', 'near', 'near'],
-  ])('in %s %s becomes %s', (field, value, expected) => {
-    expect(mapped(field, value)).toBe(expected);
+  ])('in %s %s becomes %s', async (field, value, expected) => {
+    expect(await mapped(field, value)).toBe(expected);
   });
 
   it.each([
@@ -45,16 +49,19 @@ describe('what names a session in whose middle the server is', () => {
     ],
     ['<sip:bob@ims.test?Replaces=%ZZ>', '<sip:bob@ims.test?Replaces=%ZZ>'],
     ['<sip:bob@ims.test>', '<sip:bob@ims.test>'],
-  ])('in Refer-To %s becomes %s', (value, expected) => {
-    expect(mapped('Refer-To', value, 'REFER')).toBe(expected);
+  ])('in Refer-To %s becomes %s', async (value, expected) => {
+    expect(await mapped('Refer-To', value, 'REFER')).toBe(expected);
   });
 
-  it('is named no more when the session has ended', () => {
-    const map = new DialogLegs();
-    map.add({ callId: 'a', localTag: 'b', remoteTag: 'c' }, { callId: 'd', localTag: 'e', remoteTag: 'f' })();
-    expect(
-      map.concerns(serverRequest('INVITE sip:bob@ims.test SIP/2.0', { Replaces: 'a;to-tag=b;from-tag=c' })),
-    ).toBe(false);
+  it.each([
+    ['near;to-tag=ours-1;from-tag=alice', 'far;to-tag=bob;from-tag=ours-2'],
+    ['far;to-tag=ours-2;from-tag=bob', 'near;to-tag=alice;from-tag=ours-1'],
+  ])('is followed through the functions of both users: %s', async (value, expected) => {
+    const pairs = [
+      { near: NEAR, far: MIDDLE[0] },
+      { near: MIDDLE[1], far: FAR },
+    ];
+    expect(await mapped('Replaces', value, 'INVITE', pairs)).toBe(expected);
   });
 });
 
