@@ -49,7 +49,9 @@ async function conversation(
       Array.from({ length: pairs }, async (_, number) => {
         await devices.register(number);
         const client = new Client(agent, `http://127.0.0.1:${imps.csp}`, wbxmlCoding, user(number));
-        return { client, cir: await CirLine.open(imps.cir, await client.login(capabilities)) };
+        const session = await client.login(capabilities);
+        await client.negotiate();
+        return { client, cir: await CirLine.open(imps.cir, session) };
       }),
     );
     await settled(parley);

@@ -78,6 +78,7 @@ for await (const line of createInterface({ input: process.stdin })) {
       sessions[index] = await new Client(agent, url, wbxmlCoding, user(index)).login(capabilities);
     });
     await sender.login();
+    await sender.negotiate();
   } else if (step === 'connect') await each(count, open);
   else answer = await send(Number(number));
   process.stdout.write(`${answer}\n`);

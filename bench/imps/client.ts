@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { request as httpRequest, type Agent, type IncomingMessage } from 'node:http';
+import { serviceRequest } from '../../src/imps/client/csp-client.js';
 import { readMessage, writeMessage, type Coding } from '../../src/imps/codec/coding.js';
 import { child, element, textOf, type Element } from '../../src/imps/codec/element.js';
 import type { CspMessage, TransactionMode } from '../../src/imps/codec/envelope.js';
@@ -63,6 +64,11 @@ export class Client {
     this.#session = textOf(response, 'SessionID');
     if (this.#session === undefined) throw new Error('no session');
     return this.#session;
+  }
+
+  /** Agrees on every service. */
+  async negotiate(): Promise<void> {
+    await this.request(serviceRequest);
   }
 
   async logout(): Promise<void> {

@@ -69,7 +69,10 @@ export async function measureTransactions(
       };
       await measure('warm-up', 2000, loginAndLogout);
       await measure('login and logout', 4000, loginAndLogout);
-      for (const phone of phones) await phone.login();
+      for (const phone of phones) {
+        await phone.login();
+        await phone.negotiate();
+      }
       await measure('warm-up', 2000, message);
       await measure('message sent, polled, confirmed', 4000, message);
       await measure(`${waiting} messages more, sent alone`, WAITING, send);

@@ -51,21 +51,22 @@ import { systemMessageUser } from './services/system-messages.js';
 import { verifyId } from './services/verify-id.js';
 import type { SessionRecord } from './state/records.js';
 import type { StatusCode } from './status.js';
+import { covers, type Service } from './vocabulary/functions.js';
 
 interface Route {
   readonly handler: Handler;
-  /** Function code that service negotiation must have granted; undefined when none covers the primitive. */
-  readonly code: string | undefined;
+  /** What service negotiation must have granted; undefined for what belongs to the session itself. */
+  readonly service: Service | undefined;
   /** Whether it changes anything, so that a repeat must not do it again. */
   readonly changes: boolean;
   /** The refusal that means success when a crash kept the answer of the time that did the work. */
   readonly doneBefore?: StatusCode | undefined;
 }
 
-const read = (handler: Handler, code?: string): Route => ({ handler, code, changes: false });
-const write = (handler: Handler, code?: string, doneBefore?: StatusCode): Route => ({
+const read = (handler: Handler, service?: Service): Route => ({ handler, service, changes: false });
+const write = (handler: Handler, service?: Service, doneBefore?: StatusCode): Route => ({
   handler,
-  code,
+  service,
   changes: true,
   doneBefore,
 });
@@ -87,43 +88,43 @@ export const routes: Readonly<Record<string, Route>> = {
   'SystemMessage-User': write(systemMessageUser),
   'SubscribeNotification-Request': write(subscribeNotification),
   'UnsubscribeNotification-Request': write(unsubscribeNotification),
-  'GetPublicProfile-Request': read(getPublicProfile),
-  'UpdatePublicProfile-Request': write(updatePublicProfile),
+  'GetPublicProfile-Request': read(getPublicProfile, 'FundamentalFeat'),
+  'UpdatePublicProfile-Request': write(updatePublicProfile, 'FundamentalFeat'),
   'Search-Request': read(searchRequest, 'SRCH'),
   'StopSearch-Request': write(stopSearch, 'STSRC', 424),
   'Invite-Request': write(inviteRequest, 'INVIT'),
   'InviteUser-Response': write(inviteUserResponse, 'INVIT', 423),
   'CancelInvite-Request': write(cancelInvite, 'CAINV', 423),
-  'VerifyID-Request': read(verifyId),
+  'VerifyID-Request': read(verifyId, 'VRID'),
   'GetMap-Request': read(getMap, 'GETMAP'),
   'GetList-Request': read(getListRequest, 'GCLI'),
   'CreateList-Request': write(createListRequest, 'CCLI', 701),
   'DeleteList-Request': write(deleteListRequest, 'DCLI', 700),
   'ListManage-Request': write(listManageRequest, 'MCLS'),
-  'CreateAttributeList-Request': write(createAttributeList),
-  'DeleteAttributeList-Request': write(deleteAttributeList),
-  'GetAttributeList-Request': read(getAttributeList),
-  'SubscribePresence-Request': write(subscribePresence),
-  'UnsubscribePresence-Request': write(unsubscribePresence),
+  'CreateAttributeList-Request': write(createAttributeList, 'CALI'),
+  'DeleteAttributeList-Request': write(deleteAttributeList, 'DALI'),
+  'GetAttributeList-Request': read(getAttributeList, 'GALS'),
+  'SubscribePresence-Request': write(subscribePresence, 'PresenceFeat'),
+  'UnsubscribePresence-Request': write(unsubscribePresence, 'PresenceFeat'),
   'GetWatcherList-Request': read(getWatcherList, 'GETWL'),
   'GetPresence-Request': read(getPresence, 'GETPR'),
   'UpdatePresence-Request': write(updatePresence, 'UPDPR'),
-  'PresenceAuth-User': write(presenceAuthUser),
-  'CancelAuth-Request': write(cancelAuth),
-  'GetReactiveAuthStatus-Request': read(getReactiveAuthStatus),
-  'SendMessage-Request': write(sendMessage),
+  'PresenceAuth-User': write(presenceAuthUser, 'REACT'),
+  'CancelAuth-Request': write(cancelAuth, 'CAAUT'),
+  'GetReactiveAuthStatus-Request': read(getReactiveAuthStatus, 'GETAUT'),
+  'SendMessage-Request': write(sendMessage, 'IMFeat'),
   'SetDeliveryMethod-Request': write(setDeliveryMethod, 'SETD'),
   'GetMessageList-Request': read(getMessageList, 'GETLM'),
   'RejectMessage-Request': write(rejectMessage, 'REJCM'),
   'GetMessage-Request': read(getMessage, 'GETM'),
-  MessageDelivered: write(messageDelivered),
+  MessageDelivered: write(messageDelivered, 'IMFeat'),
   'ForwardMessage-Request': write(forwardMessage, 'FWMSG'),
   'GetBlockedList-Request': read(getBlockedListRequest, 'GLBLU'),
   'BlockEntity-Request': write(blockEntityRequest, 'BLENT'),
   'CreateGroup-Request': write(createGroup, 'CREAG', 801),
   'DeleteGroup-Request': write(deleteGroup, 'DELGR', 800),
-  'JoinGroup-Request': write(joinGroup),
-  'LeaveGroup-Request': write(leaveGroup),
+  'JoinGroup-Request': write(joinGroup, 'GroupFeat'),
+  'LeaveGroup-Request': write(leaveGroup, 'GroupFeat'),
   'GetGroupMembers-Request': read(getGroupMembers, 'GETGM'),
   'GetJoinedUsers-Request': read(getJoinedUsers, 'GETJU'),
   'AddGroupMembers-Request': write(addGroupMembers, 'ADDGM'),
@@ -134,6 +135,26 @@ export const routes: Readonly<Record<string, Route>> = {
   'RejectList-Request': write(rejectList, 'REJEC'),
   'SubscribeGroupNotice-Request': write(subscribeGroupNotice, 'SUBGCN'),
 };
+
+/** What must have been granted for a request of the server; others belong to the session itself. */
+const serverRequests: Readonly<Record<string, Service>> = {
+  'InviteUser-Request': 'INVIT',
+  'Invite-Response': 'INVIT',
+  'CancelInviteUser-Request': 'CAINV',
+  'PresenceNotification-Request': 'PresenceFeat',
+  'PresenceAuth-Request': 'REACT',
+  'DeliveryReport-Request': 'MDELIV',
+  NewMessage: 'IMFeat',
+  MessageNotification: 'IMFeat',
+  GroupChangeNotice: 'GRCHN',
+  'LeaveGroup-Response': 'GroupFeat',
+};
+
+/** Whether service negotiation lets a session have a primitive, by its name. */
+export function agreed({ functions, version }: SessionRecord, primitive: string): boolean {
+  const service = serverRequests[primitive] ?? routes[primitive]?.service;
+  return service === undefined || covers(functions, version, service);
+}
 
 /**
  * The client answered a request of the server, under its Transaction-ID.

@@ -6,7 +6,7 @@ import { element, type Element } from './codec/element.js';
 import type { ImpsContext, Origin } from './context.js';
 import { refill, takesMessages } from './delivery/courier.js';
 import { render } from './delivery/render.js';
-import { answered, routes } from './dispatcher.js';
+import { agreed, answered, routes } from './dispatcher.js';
 import { endSession } from './lifecycle.js';
 import type { Replies } from './replies.js';
 import type { SessionRecord } from './state/records.js';
@@ -119,17 +119,8 @@ async function one(work: Work, transaction: Transaction): Promise<void> {
     return;
   }
   const route = routes[primitive.name];
-  const agreed =
-    route?.code === undefined || session.functions === undefined || session.functions.includes(route.code);
-  if (!route || !agreed) {
-    context.trail.record({
-      code: 'imps.service-not-agreed',
-      outcome: 'refused',
-      clause: 'CSP service negotiation',
-      subject: session.user,
-      trace: session.id,
-      detail: primitive.name.slice(0, 60),
-    });
+  if (!route || !agreed(session, primitive.name)) {
+    notAgreed(context, session, primitive);
     return answer(work, id, status(506));
   }
   const { version } = message;
@@ -150,6 +141,17 @@ async function one(work: Work, transaction: Transaction): Promise<void> {
   // a second transaction of the message must see what this one changed
   work.session = await context.sessions.find(session.id);
   answer(work, id, reply);
+}
+
+function notAgreed({ trail }: ImpsContext, session: SessionRecord, { name }: Element): void {
+  trail.record({
+    code: 'imps.service-not-agreed',
+    outcome: 'refused',
+    clause: 'CSP service negotiation',
+    subject: session.user,
+    trace: session.id,
+    detail: name.slice(0, 60),
+  });
 }
 
 /** A request without a living session: 604, or why the session ended; a poll hears it as a Disconnect, once. */
@@ -228,6 +230,12 @@ async function finish(work: Work, single: boolean): Promise<CspMessage | undefin
       if (carried >= limit) break;
       const primitive = await render(context, session, waiting);
       if (!primitive) continue;
+      // what came before service negotiation is not held back: the client polled for it
+      if (session.functions !== undefined && !agreed(session, primitive.name)) {
+        notAgreed(context, session, primitive);
+        await context.outbox.remove(session.id, waiting.id);
+        continue;
+      }
       if (!(await context.outbox.sending(session.id, waiting, primitive.name === 'NewMessage'))) continue;
       answers.push({ mode: 'Request', id: waiting.id, primitive });
       carried++;

@@ -81,7 +81,8 @@ export const serviceRequest: Handler = async (context, { session, version, primi
   const functions = child(primitive, 'Functions');
   if (!functions && flagOf(primitive, 'AllFunctionsRequest') === undefined) throw new CspRefusal(400);
   const { granted, refused } = negotiateFunctions(functions, version);
-  await context.sessions.change(session.id, (current) => ({ ...current, functions: granted }));
+  // who only asks what there is changes nothing
+  if (functions) await context.sessions.change(session.id, (current) => ({ ...current, functions: granted }));
   context.trail.record({
     code: 'imps.services-agreed',
     outcome: 'accepted',

@@ -50,6 +50,26 @@ export const functionTree: readonly FunctionEntry[] = tree.flatMap(([feature, gr
   codes.split(' ').map((code) => ({ feature, group, code, versions })),
 );
 
+const entryOf = new Map(functionTree.map((entry) => [entry.code, entry]));
+
+/** A function code, or a feature whose mandatory functions have none. */
+export type Service = string;
+
+/**
+ * Whether the codes that a session was granted cover a service. A code that the version's tree does not have is covered
+ * by its feature, and a feature by any of its functions. Before service negotiation nothing is covered.
+ */
+export function covers(
+  granted: readonly string[] | undefined,
+  version: CspVersion,
+  service: Service,
+): boolean {
+  const entry = entryOf.get(service);
+  if (entry?.versions.includes(version)) return granted?.includes(service) ?? false;
+  const feature = entry?.feature ?? service;
+  return granted?.some((code) => entryOf.get(code)?.feature === feature) ?? false;
+}
+
 /**
  * Functions of the tree that Parley does not offer: segmentation (its coding is not established), advanced search (no
  * grammar), and the extension of a conversation.
