@@ -17,6 +17,7 @@ import {
 } from '../state/records.js';
 import { countOf } from '../state/count.js';
 import { result, type StatusCode } from '../status.js';
+import { versions, type CspVersion } from '../vocabulary/versions.js';
 import { messageInfo } from './message-info.js';
 import { notifyOffline } from './offline-notification.js';
 import { route, type Address, type Candidate } from './routing.js';
@@ -238,24 +239,34 @@ export async function report(
   const sessions = await context.sessions.ofUser(user);
   const target = sessions.find(({ id }) => id === message.senderSession) ?? sessions[0];
   if (target) await context.outbox.add(target.id, request(target.version));
-  else await keepForUser(context, user, request('1.2'));
+  else await keepForUser(context, user, request);
 }
 
-/** Keeps a request for a user without session; the next session gets it. */
-export async function keepForUser(context: ImpsContext, user: UserId, primitive: Element): Promise<void> {
+/**
+ * Keeps a request for a user without session; the next session whose version has such a request gets it.
+ * @param make the request in the shape of a version, undefined when that version has none
+ */
+export async function keepForUser(
+  context: ImpsContext,
+  user: UserId,
+  make: (version: CspVersion) => Element | undefined,
+): Promise<void> {
   const expiresAt = context.clock.now() + USER_OUTBOX_MS;
+  const shapes = Object.fromEntries(versions.map((version) => [version, make(version)]));
   await context.store.update(userOutbox, keyOf(user, context.ids.next()), () => ({
     kind: 'put',
-    value: { primitive, expiresAt },
+    value: { shapes, expiresAt },
     deadline: expiresAt,
     result: undefined,
   }));
 }
 
-/** A new session gets what was kept for its user. */
+/** A new session gets what was kept for its user, in the shape of its version. */
 export async function takeOverKept(context: ImpsContext, session: SessionRecord): Promise<void> {
   for await (const { key, value } of context.store.scan(userOutbox, { prefix: keyOf(session.user, '') })) {
-    await context.outbox.add(session.id, value.primitive);
+    const primitive = value.shapes[session.version];
+    if (!primitive) continue;
+    await context.outbox.add(session.id, primitive);
     await context.store.update(userOutbox, key, () => ({ kind: 'remove', result: undefined }));
   }
 }

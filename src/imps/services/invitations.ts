@@ -1,6 +1,7 @@
 import { table } from '../../store/store.js';
 import { parseResourceId, parseUserId, type UserId } from '../address/wv-address.js';
 import { child, childrenOf, element, flagOf, numberOf, textOf, type Element } from '../codec/element.js';
+import { inVersion } from '../codec/in-version.js';
 import type { Handler, ImpsContext } from '../context.js';
 import { keepForUser } from '../delivery/courier.js';
 import { keyOf, type SessionRecord } from '../state/records.js';
@@ -82,7 +83,7 @@ async function toUser(
   const sessions = (await context.sessions.ofUser(user)).filter(({ id }) => id !== except);
   const able = sessions.filter(({ functions }) => functions === undefined || functions.includes('INVIT'));
   for (const session of able) await context.outbox.add(session.id, make(session.version));
-  if (sessions.length === 0) await keepForUser(context, user, make('1.2'));
+  if (sessions.length === 0) await keepForUser(context, user, make);
 }
 
 export const inviteRequest: Handler = async (context, { session, version, primitive }) => {
@@ -196,11 +197,9 @@ export const tellInviter = (
 
 /** What a recipient of that version knows of the elements that are passed on. */
 const passing = (primitive: Element, version: CspVersion): Element[] =>
-  passedOn.flatMap((name) =>
-    version !== '1.3' && (name === 'ApplicationID' || name === 'ScreenName')
-      ? []
-      : childrenOf(primitive, name),
-  );
+  passedOn
+    .filter((name) => version === '1.3' || (name !== 'ApplicationID' && name !== 'ScreenName'))
+    .flatMap((name) => childrenOf(primitive, name).map((given) => inVersion(given, version)));
 
 /** Finds the invitation that a user answers. Without naming the inviter, the only one of that ID is meant. */
 async function findInvitation(

@@ -160,7 +160,7 @@ async function askOwner(
     }
   }
   if (sessions.length === 0 && (await context.sessions.ofUser(owner)).length === 0) {
-    await keepForUser(context, owner, request);
+    await keepForUser(context, owner, (version) => (version === '1.3' ? undefined : request));
   }
 }
 

@@ -2,6 +2,7 @@ import { table } from '../../store/store.js';
 import { clientIdElement, clientKey, type ClientId } from '../address/client-id.js';
 import type { UserId } from '../address/wv-address.js';
 import { child, element, numberOf, textOf, type Element } from '../codec/element.js';
+import { hasName, inVersion } from '../codec/in-version.js';
 import type { ImpsContext } from '../context.js';
 import { keyOf, type SessionRecord } from '../state/records.js';
 import { CspRefusal } from '../status.js';
@@ -158,10 +159,10 @@ export async function presenceOf(
   const online = Object.values(record.clients).sort((a, b) => b.at - a.at);
   const shown: Element[] = [];
   for (const { name, perClient, byServer } of presenceAttributes) {
-    if (!names.has(name) || (version !== '1.3' && name === 'ClientContentLimit')) continue;
+    if (!names.has(name) || !hasName(name, version)) continue;
     const own = record.own[name];
     if (!perClient || own) {
-      if (own) shown.push(own);
+      if (own) shown.push(inVersion(own, version));
       continue;
     }
     if (byServer && online.length === 0) shown.push(truth(name, false));
@@ -170,7 +171,7 @@ export async function presenceOf(
       return attribute ? [{ client, attribute }] : [];
     });
     if (version !== '1.3') {
-      if (instances[0]) shown.push(only12(instances[0].attribute));
+      if (instances[0]) shown.push(before13(instances[0].attribute, version));
     } else {
       for (const { client, attribute } of instances) {
         shown.push({ ...attribute, children: [...attribute.children, clientIdElement(client)] });
@@ -180,10 +181,6 @@ export async function presenceOf(
   return element('PresenceSubList', shown);
 }
 
-/** What clients before 1.3 do not know is left out of ClientInfo. */
-const only12 = (attribute: Element): Element => ({
-  ...attribute,
-  children: attribute.children.filter(
-    ({ name }) => !['ClientContentLimit', 'ClientIMPriority', 'ApplicationID', 'ClientID'].includes(name),
-  ),
-});
+/** As clients before 1.3 know an attribute: there is one instance, of no client. */
+const before13 = (attribute: Element, version: CspVersion): Element =>
+  inVersion(withoutClientId(attribute), version);

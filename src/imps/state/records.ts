@@ -192,7 +192,8 @@ export interface ReplyRecord {
 
 /** A server request for a user, who has no session that it could wait in. */
 export interface UserOutboxRecord {
-  readonly primitive: Element;
+  /** The request as each version has it; a session of a version that has none leaves it for another. */
+  readonly shapes: Readonly<Partial<Record<CspVersion, Element>>>;
   readonly expiresAt: number;
 }
 

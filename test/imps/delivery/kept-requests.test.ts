@@ -1,0 +1,139 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { child, element, textOf, type Element } from '../../../src/imps/codec/element.js';
+import { tokenTables } from '../../../src/imps/vocabulary/tables.js';
+import { message, type Phone } from '../tools/phone.js';
+import { userId, world, type World } from '../tools/world.js';
+
+let here: World;
+let alice: Phone;
+beforeEach(async () => {
+  here = await world();
+  alice = await here.phone('alice').start();
+});
+afterEach(async () => {
+  expect(here.errors).toEqual([]);
+  await here.close();
+});
+
+const bobAs = (version: Phone['version']): Phone => here.phone('bob', { version, clientId: `wv:${version}` });
+const logout = element('Logout-Request');
+const recipient = element('Recipient', element('User', element('UserID', userId('bob'))));
+const namesIn = (tree: Element): string[] => [tree.name, ...tree.children.flatMap(namesIn)];
+
+const invitation = element(
+  'Invite-Request',
+  element('InviteID', 'i-1'),
+  element('InviteType', 'PR'),
+  recipient,
+  element('ApplicationID', 'chess'),
+  element('PresenceSubList', element('InfoLink'), element('ClientContentLimit'), element('Alias')),
+  element('InviteNote', 'look'),
+);
+
+describe.each(['1.1', '1.2', '1.3'] as const)(
+  'a request that waited for a user, at a phone of %s',
+  (version) => {
+    /** What bob's phone of this version is asked when it comes. */
+    const asked = async (): Promise<Element> => {
+      const seen = await (await bobAs(version).start()).drain();
+      expect(seen).toHaveLength(1);
+      const unknown = namesIn(seen[0]!).filter((name) => !tokenTables[version].tokens.has(name));
+      expect(unknown).toEqual([]);
+      return seen[0]!;
+    };
+    const is13 = version === '1.3';
+
+    it('invites in the shape of its version', async () => {
+      await alice.request(invitation);
+      const request = await asked();
+      expect(request.children.map(({ name }) => name)).toEqual(
+        is13
+          ? [
+              'InviteID',
+              'InviteType',
+              'Sender',
+              'Recipient',
+              'ApplicationID',
+              'PresenceSubList',
+              'InviteNote',
+            ]
+          : ['InviteID', 'InviteType', 'Sender', 'PresenceSubList', 'InviteNote'],
+      );
+      const wanted = { '1.1': ['Alias'], '1.2': ['InfoLink', 'Alias'] }[String(version)];
+      expect(child(request, 'PresenceSubList')?.children.map(({ name }) => name)).toEqual(
+        wanted ?? ['InfoLink', 'ClientContentLimit', 'Alias'],
+      );
+    });
+
+    it('takes an invitation back in the shape of its version', async () => {
+      const early = await bobAs('1.3').start();
+      await alice.request(invitation);
+      await early.drain();
+      await early.request(logout);
+      await alice.request(element('CancelInvite-Request', element('InviteID', 'i-1'), recipient));
+      const { name, children } = await asked();
+      expect([name, ...children.map((part) => part.name)]).toEqual(
+        ['CancelInviteUser-Request', 'InviteID', 'Sender', is13 ? 'Recipient' : ''].filter(Boolean),
+      );
+    });
+
+    it('answers an invitation in the shape of its version', async () => {
+      const early = await bobAs('1.3').start();
+      await early.request(
+        element(
+          'Invite-Request',
+          element('InviteID', 'i-2'),
+          element('InviteType', 'IM'),
+          element('Recipient', element('User', element('UserID', userId('alice')))),
+        ),
+      );
+      await early.request(logout);
+      await alice.drain();
+      await alice.request(
+        element(
+          'InviteUser-Response',
+          element('InviteID', 'i-2'),
+          element('Acceptance', true),
+          element('ResponseNote', 'gladly'),
+        ),
+      );
+      const answer = await asked();
+      expect(textOf(answer, is13 ? 'InviteNote' : 'ResponseNote')).toBe('gladly');
+      expect(child(answer, 'Recipient') !== undefined).toBe(is13);
+    });
+
+    it('reports of a message in the shape of its version', async () => {
+      const early = await bobAs('1.3').start();
+      const font = element('Font', element('Size', 'Big'), element('Color', 'Red'));
+      await early.request(
+        message(
+          'hello',
+          [userId('alice')],
+          element('DeliveryReport', true),
+          element('ContentName', 'greeting'),
+          font,
+        ),
+      );
+      await early.request(logout);
+      await alice.drain();
+      const about = child(await asked(), 'MessageInfo');
+      expect([textOf(about, 'ContentName'), child(about, 'Font') !== undefined]).toEqual(
+        is13 ? ['greeting', true] : [undefined, false],
+      );
+    });
+  },
+);
+
+describe('an authorization request that waited for a user', () => {
+  it('is passed over by a phone of 1.3, which has none, and kept for an older one', async () => {
+    await alice.request(
+      element('SubscribePresence-Request', element('UserIDList', element('UserID', userId('bob')))),
+    );
+    const young = await bobAs('1.3').start();
+    expect(await young.drain()).toEqual([]);
+    const old = await bobAs('1.1').start();
+    expect((await old.drain()).map(({ name }) => name)).toEqual(['PresenceAuth-Request']);
+    await old.request(logout);
+    expect(await (await bobAs('1.2').start()).drain()).toEqual([]);
+  });
+});
