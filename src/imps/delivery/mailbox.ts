@@ -6,6 +6,8 @@ import { keyOf, lastPart, mailbox, type MessageRecord } from '../state/records.j
 
 /** A user whose mailbox is full is not counted again for so long. */
 const COUNT_AGAIN_MS = 10_000;
+/** So many messages of a user are counted one by one when a client asks. */
+const EXACT = 1000;
 
 const userOf = (key: string): UserId => key.slice(0, key.indexOf('\t')) as UserId;
 
@@ -89,6 +91,12 @@ export class Mailbox {
     const prefix = keyOf(user, '');
     const range = after === '' ? { prefix, limit } : { prefix, limit, after: keyOf(user, after) };
     for await (const { value } of this.#store.scan(mailbox, range)) yield value;
+  }
+
+  /** How many wait for a user: counted up to {@link EXACT}, and beyond as far as this node knows. */
+  async count(user: UserId): Promise<number> {
+    const count = await countOf(this.#store.scan(mailbox, { prefix: keyOf(user, ''), limit: EXACT }));
+    return count < EXACT ? count : Math.max(count, this.#counts.get(user) ?? 0);
   }
 
   #oneMore(user: UserId): void {

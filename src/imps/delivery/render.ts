@@ -37,9 +37,10 @@ function pushes(session: SessionRecord, message: MessageRecord): boolean {
   if (!may('NEWM')) return false;
   const capabilities = session.capabilities ?? defaultCapabilities;
   const group = message.recipient.group;
-  const method = (group !== undefined && session.groupMethods?.[group]) || capabilities.deliveryMethod;
-  if (method !== 'P') return false;
-  if (capabilities.pushLimit !== undefined && message.contentSize > capabilities.pushLimit) return false;
+  const ofGroup = group === undefined ? undefined : session.groupDelivery?.[group];
+  if ((ofGroup?.method ?? capabilities.deliveryMethod) !== 'P') return false;
+  const limit = ofGroup?.pushLimit ?? capabilities.pushLimit;
+  if (limit !== undefined && message.contentSize > limit) return false;
   return accepts(capabilities.anyContent, capabilities.contentTypes, message.contentType);
 }
 

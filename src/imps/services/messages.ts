@@ -1,13 +1,14 @@
-import { parseResourceId } from '../address/wv-address.js';
 import { defaultCapabilities } from '../access/capabilities.js';
 import { child, element, numberOf, textOf, type Element } from '../codec/element.js';
 import type { Handler, ImpsContext, SessionRequest } from '../context.js';
 import { deliver, delivered, discard, refill, send } from '../delivery/courier.js';
 import { contentData, messageInfo } from '../delivery/message-info.js';
-import type { MessageRecord } from '../state/records.js';
+import type { GroupDelivery, MessageRecord, SessionRecord } from '../state/records.js';
 import { CspRefusal, Failures, codeFor, result, status, type StatusCode } from '../status.js';
 import { listMembers } from './contact-list-store.js';
 import { groupAudience, whisperTarget } from './group-messages.js';
+import { groupOf } from './group-store.js';
+import { groupId } from './groups.js';
 import { addresseesOf, draftOf, messageIds, senderOf, type Addressee } from './message-draft.js';
 
 /** Longest list of waiting messages that is given at once. */
@@ -117,17 +118,25 @@ async function sendToOne(
   }
 }
 
-/** How messages come from now on: pushed or announced, up to which size; for one group or for all. */
+/**
+ * How messages come from now on: pushed or announced, up to which size; for one group or for all. A group's size is
+ * GroupContentLimit in 1.3 and AcceptedContentLength before.
+ */
 export const setDeliveryMethod: Handler = async (context, { session, primitive }) => {
   const method = textOf(primitive, 'DeliveryMethod')?.trim();
   if (method !== 'P' && method !== 'N') throw new CspRefusal(402, 'DeliveryMethod');
-  const groupText = textOf(primitive, 'GroupID');
-  const group = groupText === undefined ? undefined : parseResourceId(groupText, context.config.domain);
-  if (groupText !== undefined && group === undefined) throw new CspRefusal(800);
   const limit = numberOf(primitive, 'AcceptedContentLength');
-  await context.sessions.change(session.id, (current) => {
-    if (group !== undefined)
-      return { ...current, groupMethods: { ...current.groupMethods, [group]: method } };
+  const group = child(primitive, 'GroupID')
+    ? (await groupOf(context, groupId(context, primitive))).id
+    : undefined;
+  await context.sessions.change(session.id, (current): SessionRecord => {
+    if (group !== undefined) {
+      const own: GroupDelivery = { method, pushLimit: numberOf(primitive, 'GroupContentLimit') ?? limit };
+      const groupDelivery = { ...current.groupDelivery, [group]: own };
+      if (Object.keys(groupDelivery).length > context.config.limits.groupsPerUser)
+        throw new CspRefusal(403, 'delivery methods for too many groups');
+      return { ...current, groupDelivery };
+    }
     const capabilities = current.capabilities ?? defaultCapabilities;
     const pushLimit = limit ?? capabilities.pushLimit;
     return { ...current, capabilities: { ...capabilities, deliveryMethod: method, pushLimit } };
@@ -135,7 +144,7 @@ export const setDeliveryMethod: Handler = async (context, { session, primitive }
   return status(200);
 };
 
-/** Messages that wait for the user. */
+/** Messages that wait for the user: the oldest, as many as the client takes, and in 1.3 how many there are in all. */
 export const getMessageList: Handler = async (context, { session, version, primitive }) => {
   if (child(primitive, 'GroupID')) throw new CspRefusal(821);
   const limit = Math.min(numberOf(primitive, 'MessageCount') ?? LIST, LIST);
@@ -146,13 +155,13 @@ export const getMessageList: Handler = async (context, { session, version, primi
       if (message.expiresAt > now) infos.push(messageInfo(message, version, now));
     }
   }
-  return version === '1.3'
-    ? element(
-        'GetMessageList-Response',
-        element('MessageInfoList', infos),
-        element('MessageTotalCount', infos.length),
-      )
-    : element('GetMessageList-Response', infos);
+  if (version !== '1.3') return element('GetMessageList-Response', infos);
+  const total = infos.length < limit ? infos.length : await context.mailbox.count(session.user);
+  return element(
+    'GetMessageList-Response',
+    element('MessageInfoList', infos),
+    element('MessageTotalCount', total),
+  );
 };
 
 export const getMessage: Handler = async (context, { session, version, primitive }) => {

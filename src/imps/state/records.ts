@@ -79,8 +79,15 @@ export interface SessionRecord {
   readonly imei?: string | undefined;
   /** Up to which message the mailbox was gone through for this session; undefined when nothing is left in it. */
   readonly backlog?: string | undefined;
-  /** Delivery methods set for single groups. */
-  readonly groupMethods?: Readonly<Record<string, 'P' | 'N'>> | undefined;
+  /** What was set for messages of single groups, in place of what holds for all messages. */
+  readonly groupDelivery?: Readonly<Record<string, GroupDelivery>> | undefined;
+}
+
+/** How the messages of a group come: pushed or announced, and up to which size they are pushed. */
+export interface GroupDelivery {
+  readonly method: 'P' | 'N';
+  /** Octets of content; undefined means what holds for all messages. */
+  readonly pushLimit?: number | undefined;
 }
 
 /** The sessions of one user: the record on which logins of that user are decided. */

@@ -317,6 +317,57 @@ describe('messages in a group', () => {
   });
 });
 
+describe('the delivery method of a group', () => {
+  const method = (given: string, ...limits: readonly Element[]): Element =>
+    element('SetDeliveryMethod-Request', element('DeliveryMethod', given), group, limits);
+  const kinds = async (phone: Phone, ...texts: readonly string[]): Promise<string[]> => {
+    for (const text of texts) await alice.request(toGroup(text));
+    return (await phone.drain()).map(({ name }) => name);
+  };
+  beforeEach(() => createAndJoin());
+
+  it('holds for its messages and no others', async () => {
+    await bob.request(joining());
+    expect(await bob.code(method('N'))).toBe(200);
+    expect(await kinds(bob, 'hi')).toEqual(['MessageNotification']);
+    await alice.request(message('direct', [userId('bob')]));
+    expect(await bob.messages()).toEqual(['direct']);
+  });
+
+  it.each([
+    ['1.3', 'GroupContentLimit'],
+    ['1.3', 'AcceptedContentLength'],
+    ['1.2', 'AcceptedContentLength'],
+  ] as const)('of a phone of %s has a size limit of its own: %s', async (version, name) => {
+    const phone = await here.phone('bob', { version, clientId: 'wv:v' }).start();
+    await phone.request(joining());
+    expect(await phone.code(method('P', element(name, 5)))).toBe(200);
+    expect(await kinds(phone, 'short', 'longer')).toEqual(['NewMessage', 'MessageNotification']);
+    await alice.request(message('longer', [userId('bob')], element('Validity', 60)));
+    expect((await bob.drain()).concat(await phone.drain()).map(({ name }) => name)).toEqual(['NewMessage']);
+  });
+
+  it('is 800 for a group that is none, and 402 for a method that is none', async () => {
+    await alice.request(element('DeleteGroup-Request', group));
+    expect(await bob.code(method('N'))).toBe(800);
+    expect(await bob.code(element('SetDeliveryMethod-Request', element('DeliveryMethod', 'X')))).toBe(402);
+  });
+
+  it('is kept for so many groups as a user may have: 403', async () => {
+    await here.close();
+    here = await world({ limits: { groupsPerUser: 1 } });
+    alice = await here.phone('alice').start();
+    carol = await here.phone('carol').start();
+    await createAndJoin();
+    const other = element('GroupID', 'wv:carol/other@ims.test');
+    await carol.request(element('CreateGroup-Request', other, properties({})));
+    expect(await alice.code(method('N'))).toBe(200);
+    const second = element('SetDeliveryMethod-Request', element('DeliveryMethod', 'N'), other);
+    expect(await alice.code(second)).toBe(403);
+    expect(await alice.code(method('P'))).toBe(200);
+  });
+});
+
 describe('members of a group', () => {
   it('are added, listed by role, given roles, and removed by those who may', async () => {
     await createAndJoin({ AccessType: 'Restricted' });

@@ -244,6 +244,27 @@ describe('delivery by notification', () => {
     expect(await (await here.phone('bob').start()).messages()).toEqual(['a', 'b']);
   });
 
+  it('lists as many as the client takes, the oldest first, and tells how many there are', async () => {
+    await bob.request(notify);
+    for (const text of ['a', 'b', 'c']) await alice.request(toBob(text));
+    const list = async (count: number, phone = bob): Promise<(string | undefined)[]> => {
+      const answer = await phone.request(element('GetMessageList-Request', element('MessageCount', count)));
+      const infos = childrenOf(child(answer, 'MessageInfoList') ?? answer, 'MessageInfo');
+      return [textOf(answer, 'MessageTotalCount'), ...infos.map((one) => textOf(one, 'MessageID'))];
+    };
+    const [total, ...ids] = await list(9);
+    expect([total, ids.length]).toEqual(['3', 3]);
+    expect(await list(2)).toEqual(['3', ids[0], ids[1]]);
+    expect(await list(0)).toEqual(['3']);
+    const old = await here.phone('bob', { version: '1.2', clientId: 'wv:old' }).start();
+    expect(await list(2, old)).toEqual([undefined, ids[0], ids[1]]);
+  });
+
+  it('of a group is another thing: there is no history, 821', async () => {
+    const of = element('GetMessageList-Request', element('GroupID', 'wv:alice/chess@ims.test'));
+    expect(await bob.code(of)).toBe(821);
+  });
+
   it('holds for what is over the size that may be pushed, and for a type that was not agreed', async () => {
     const carol = here.phone('carol');
     await carol.login2();
