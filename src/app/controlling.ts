@@ -56,6 +56,10 @@ export function startControlling(
     isAlive: (node) => nodes.endOf(node) !== undefined,
   });
   disposers.push(() => keeper.close());
+  const ownerOf = async (identity: string): Promise<string> => {
+    const aor = canonicalUri(identity);
+    return (await parts.setOf(aor)) ?? aor;
+  };
   const controlling: ControllingFunction = new ControllingFunction({
     clock,
     log,
@@ -72,7 +76,8 @@ export function startControlling(
       mode: settings.receipts.mode,
       gatherMs: settings.receipts.seconds * 1000,
     }),
-    sessions: oneToOneSessions(parts),
+    ownerOf,
+    sessions: oneToOneSessions(parts.sessions, ownerOf),
     factory: config.conferenceFactory ?? `sip:conference-factory@${config.domain}`,
     domain: config.domain,
     maximum: settings.maximum,
@@ -107,28 +112,21 @@ export function startControlling(
     domain: config.domain,
     maximum: settings.maximum,
     minimum: settings.minimum,
+    ownerOf,
     focuses: { close: (id) => controlling.close(id), running: (id) => controlling.focusOf(id) },
   });
   return { controlling, groups, directory };
 }
 
-function oneToOneSessions({
-  setOf,
-  sessions,
-}: {
-  setOf: ServiceSide['setOf'];
-  sessions: SessionList | undefined;
-}): OneToOneSessions {
-  const ownerOf = async (identity: string): Promise<string> => {
-    const aor = canonicalUri(identity);
-    return (await setOf(aor)) ?? aor;
-  };
+function oneToOneSessions(
+  sessions: SessionList | undefined,
+  ownerOf: (identity: string) => Promise<string>,
+): OneToOneSessions {
   const end = async ({ user, device, set }: SessionEnd): Promise<KnownSession['ends'][number]> => ({
     owner: set ?? (await ownerOf(user)),
     device,
   });
   return {
-    ownerOf,
     async *of(owner) {
       if (!sessions) return;
       for await (const { id, contributionId, mediaPath, caller, callee } of sessions.list(owner))

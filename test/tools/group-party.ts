@@ -1,5 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import { parseMsrpMedia } from '../../src/msrp/sdp/index.js';
+import type { HeaderMap } from '../../src/sip/message/headers.js';
 import type { SipRequest, SipResponse } from '../../src/sip/message/message.js';
 import { Phone } from './phone.js';
 
@@ -26,7 +27,12 @@ function sdp(name: string, setup: string): string {
 }
 
 /** INVITE to the factory with a recipient list. @returns its Call-ID. */
-export function createGroup(alice: Phone, entries: string, contribution = 'g77'): string {
+export function createGroup(
+  alice: Phone,
+  entries: string,
+  contribution = 'g77',
+  headers: HeaderMap = {},
+): string {
   const body = [
     '--b1',
     'Content-Type: application/sdp',
@@ -52,6 +58,7 @@ export function createGroup(alice: Phone, entries: string, contribution = 'g77')
       'Conversation-ID': 'k2',
       'Contribution-ID': contribution,
       'Content-Type': 'multipart/mixed;boundary=b1',
+      ...headers,
     },
     body,
   );

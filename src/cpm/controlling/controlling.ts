@@ -1,15 +1,18 @@
 import { ParleyError } from '../../base/errors.js';
 import type { Service, ServiceCall } from '../../core/service.js';
+import { wantsPrivacy } from '../../core/trust-domain.js';
 import { parseAor } from '../../identity/aor.js';
 import type { ServerRequest, ServerResponse } from '../../sip/stack.js';
 import { groupError } from './errors.js';
-import { recipient } from './directory.js';
+import { invitee } from './directory.js';
 import { Focus, type FocusOptions } from './focus.js';
-import { addMember, findMember, type Group } from './group.js';
-import { newId } from './identifiers.js';
+import { addMember, memberOf, type Group, type Participant } from './group.js';
+import { newAlias, newId } from './identifiers.js';
 import { readParts } from './invitation.js';
+import { invitees } from './invitees.js';
 import { holdsMembership, mayJoin } from './member.js';
 import type { StoredMessage } from './message-log.js';
+import type { Invitee } from './recipient.js';
 import { parseRecipientList } from './recipient-list.js';
 import { refer } from './refer.js';
 
@@ -59,7 +62,7 @@ export class ControllingFunction implements Service {
       await this.#inDialog(requestUri.user!, request, response);
       return;
     }
-    const sender = senderOf(request);
+    const sender = await this.#senderOf(request);
     const isFactory = `sip:${requestUri.user}@${requestUri.host}` === this.#factory;
     try {
       if (isFactory) await this.#toFactory(request, response, sender);
@@ -70,7 +73,7 @@ export class ControllingFunction implements Service {
           code: error.code,
           outcome: 'refused',
           clause: error.clause,
-          subject: sender,
+          subject: sender.identity,
           trace: request.callId,
           detail: `${method} ${request.uri}`,
         });
@@ -108,7 +111,7 @@ export class ControllingFunction implements Service {
     await (await this.#take(id)).close('closed');
   }
 
-  async #toFactory(request: ServerRequest, response: ServerResponse, sender: string): Promise<void> {
+  async #toFactory(request: ServerRequest, response: ServerResponse, sender: Participant): Promise<void> {
     if (request.method === 'OPTIONS') {
       response.send(200, { headers: { Supported: 'recipient-list-invite', Accept: 'application/sdp' } });
       return;
@@ -121,7 +124,7 @@ export class ControllingFunction implements Service {
     else {
       const { focus, start } = found;
       await focus.hold(
-        () => focus.create(request, response, sender, this.#recipients(request, sender)),
+        async () => focus.create(request, response, sender, await this.#recipients(request, sender)),
         start === 'create' ? 'never' : 'cancelled',
       );
     }
@@ -132,19 +135,28 @@ export class ControllingFunction implements Service {
     focus: Focus,
     request: ServerRequest,
     response: ServerResponse,
-    sender: string,
+    sender: Participant,
   ): Promise<void> {
     await focus.hold(async () => {
       await focus.join(request, response, sender);
       if (readParts(request).list)
-        await Promise.all(await focus.invite(this.#recipients(request, sender), sender));
+        await Promise.all(
+          await focus.invite(
+            await this.#recipients(request, sender),
+            memberOf(focus.group, sender)!.identity,
+          ),
+        );
     }, 'cancelled');
   }
 
-  #recipients(request: ServerRequest, self: string): ReturnType<typeof parseRecipientList> {
+  /** @throws ParleyError `group-list-*` */
+  async #recipients(request: ServerRequest, { identity, owner }: Participant): Promise<Invitee[]> {
     const { list } = readParts(request);
     if (!list) throw groupError('group-list-missing');
-    return parseRecipientList(list, { self, limit: this.#options.maximum - 1 });
+    const named = parseRecipientList(list, { self: identity, limit: this.#options.maximum - 1 });
+    const found = await invitees(named, this.#options, owner);
+    if (found.length === 0) throw groupError('group-list-empty');
+    return found;
   }
 
   /**
@@ -153,21 +165,21 @@ export class ControllingFunction implements Service {
    */
   async #groupFor(
     request: ServerRequest,
-    sender: string,
+    sender: Participant,
     contributionId: string,
   ): Promise<{ focus: Focus; start: 'create' | 'restart' | 'join' } | string> {
     const { groups } = this.#options;
     let id = await groups.idOf(contributionId);
     let known = id === undefined ? undefined : await groups.get(id);
     if (!known) {
-      this.#recipients(request, sender);
+      await this.#recipients(request, sender);
       if (!readParts(request).description) throw groupError('group-session-missing');
       const group = this.#newGroup(request, sender, contributionId);
       id = await groups.add(group);
       if (id === group.id) return { focus: this.#focus(group), start: 'create' };
       known = await groups.get(id);
     }
-    mayJoin(known && findMember(known, sender));
+    mayJoin(known && memberOf(known, sender));
     const claim = this.#focuses.get(id!) ?? (await groups.claim(id!));
     if (!claim) throw groupError('group-unknown', id);
     if ('holder' in claim) return claim.holder;
@@ -175,7 +187,7 @@ export class ControllingFunction implements Service {
     return { focus: this.#focus(claim.group), start };
   }
 
-  #newGroup(request: ServerRequest, creator: string, contributionId: string): Group {
+  #newGroup(request: ServerRequest, creator: Participant, contributionId: string): Group {
     const { domain, maximum, minimum, clock } = this.#options;
     const id = newId('gs');
     const group: Group = {
@@ -186,7 +198,7 @@ export class ControllingFunction implements Service {
       contributionId,
       conversationId: request.get('Conversation-ID') ?? newId('k'),
       subject: request.get('Subject'),
-      creator,
+      creator: creator.identity,
       maximum,
       minimum,
       members: [],
@@ -200,7 +212,7 @@ export class ControllingFunction implements Service {
     id: string,
     request: ServerRequest,
     response: ServerResponse,
-    sender: string,
+    sender: Participant,
   ): Promise<void> {
     const group = this.#focuses.get(id)?.group ?? (await this.#options.groups.get(id));
     if (!group) throw groupError('group-unknown', id);
@@ -209,24 +221,21 @@ export class ControllingFunction implements Service {
       await this.#forward(holder, request, response);
       return;
     }
-    const member = findMember(group, sender);
+    const member = memberOf(group, sender);
     switch (request.method) {
       case 'INVITE': {
         if (group.access === 'closed' || member) mayJoin(member);
         const begins = !this.#focuses.has(id);
         const focus = await this.#take(id);
-        const others = focus.group.members.filter((one) => one.identity !== sender && holdsMembership(one));
+        const others = focus.group.members.filter(
+          (one) => one.owner !== sender.owner && holdsMembership(one),
+        );
         // a pre-defined group is invited as a whole (OMA CPM RD: pre-defined groups)
         const invites = begins && group.kind === 'pre-defined' && others.length > 0;
         await focus.hold(
           () =>
             invites
-              ? focus.create(
-                  request,
-                  response,
-                  sender,
-                  others.map(({ identity }) => recipient(identity)),
-                )
+              ? focus.create(request, response, sender, others.map(invitee))
               : focus.join(request, response, sender),
           'cancelled',
         );
@@ -236,8 +245,8 @@ export class ControllingFunction implements Service {
         await this.#subscribe(group, request, response, sender);
         return;
       case 'REFER': {
-        const focus = this.#running(group, sender);
-        await refer(focus, sender, request, response, undefined, this.#options.maximum);
+        const { focus, identity } = this.#running(group, sender);
+        await refer(focus, identity, request, response, undefined, this.#options);
         return;
       }
       default:
@@ -249,20 +258,20 @@ export class ControllingFunction implements Service {
     group: Group,
     request: ServerRequest,
     response: ServerResponse,
-    sender: string,
+    sender: Participant,
   ): Promise<void> {
     if (request.get('Event')?.split(';')[0]?.trim().toLowerCase() !== 'conference')
       throw groupError('group-event-unknown', request.get('Event'));
-    const focus = this.#running(group, sender);
-    await focus.subscribe(request, response, sender);
+    const { focus, identity } = this.#running(group, sender);
+    await focus.subscribe(request, response, identity);
   }
 
   /** Only who is in may watch and refer (RFC 4575 §3.5). @throws ParleyError `group-not-a-member` */
-  #running(group: Group, sender: string): Focus {
+  #running(group: Group, sender: Participant): { focus: Focus; identity: string } {
     const focus = this.#focuses.get(group.id);
-    if (!focus || findMember(focus.group, sender)?.state !== 'connected')
-      throw groupError('group-not-a-member');
-    return focus;
+    const member = focus && memberOf(focus.group, sender);
+    if (member?.state !== 'connected') throw groupError('group-not-a-member');
+    return { focus: focus!, identity: member.identity };
   }
 
   /** The focus of a group, started when this node may. @throws ParleyError `group-unknown`, `group-moved` */
@@ -275,6 +284,19 @@ export class ControllingFunction implements Service {
     return this.#focus(claim.group);
   }
 
+  /** Whom the network vouches for (RFC 3325 §9.1). @throws ParleyError `group-not-a-member` */
+  async #senderOf(request: ServerRequest): Promise<Participant> {
+    const asserted = request.addresses('P-Asserted-Identity')[0];
+    if (!asserted) throw groupError('group-not-a-member', 'no asserted identity');
+    const identity = parseAor(asserted.uriText);
+    return {
+      identity,
+      owner: await this.#options.ownerOf(identity),
+      // RFC 7701 §5.2: a focus that was asked for privacy shows an anonymous URI
+      alias: wantsPrivacy(request.headers) ? newAlias() : undefined,
+    };
+  }
+
   async #forward(holder: string, request: ServerRequest, response: ServerResponse): Promise<void> {
     if (!(await this.#options.forward(holder, request, response))) throw groupError('group-moved');
   }
@@ -282,11 +304,10 @@ export class ControllingFunction implements Service {
   #focus(group: Group): Focus {
     const running = this.#focuses.get(group.id);
     if (running) return running;
-    const { maximum } = this.#options;
     const focus = new Focus(group, this.#options, {
       onEnd: ({ group: { id } }) => this.#focuses.delete(id),
       onRefer: (of) => (identity, request, response, dialog) =>
-        refer(of, identity, request, response, dialog, maximum),
+        refer(of, identity, request, response, dialog, this.#options),
     });
     this.#focuses.set(group.id, focus);
     return focus;
@@ -302,11 +323,4 @@ export class ControllingFunction implements Service {
       if (this.#turns.get(key) === mine) this.#turns.delete(key);
     }
   }
-}
-
-/** Whom the network vouches for (RFC 3325 §9.1). @throws ParleyError `group-not-a-member` */
-function senderOf(request: ServerRequest): string {
-  const asserted = request.addresses('P-Asserted-Identity')[0];
-  if (!asserted) throw groupError('group-not-a-member', 'no asserted identity');
-  return parseAor(asserted.uriText);
 }

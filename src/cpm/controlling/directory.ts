@@ -3,14 +3,15 @@ import { groupError } from './errors.js';
 import {
   addMember,
   changeMember,
-  findMember,
+  memberOf,
   type Group,
   type GroupAccess,
   type GroupKind,
+  type Participant,
 } from './group.js';
 import type { Groups } from './groups.js';
 import { newId } from './identifiers.js';
-import type { Recipient } from './recipient.js';
+import type { Invitee } from './recipient.js';
 
 /** A group that the operator makes. */
 export interface GroupOrder {
@@ -35,7 +36,7 @@ export interface FocusAccess {
 
 export interface RunningFocus {
   readonly group: Group;
-  invite(recipients: readonly Recipient[], inviter: string): Promise<unknown>;
+  invite(recipients: readonly Invitee[], inviter: string): Promise<unknown>;
   remove(identity: string): Promise<void>;
 }
 
@@ -46,6 +47,8 @@ export interface DirectoryOptions {
   readonly maximum: number;
   readonly minimum: number;
   readonly focuses: FocusAccess;
+  /** Key of the registration set of a user here, else the identity. */
+  ownerOf(identity: string): Promise<string>;
 }
 
 /** Long-lived and pre-defined groups as the operator keeps them, and the members of every group. */
@@ -60,7 +63,8 @@ export class Directory {
   async make(order: GroupOrder): Promise<Group> {
     const { groups, now, domain, maximum, minimum } = this.#options;
     const id = order.name === undefined ? newId('gs') : `gs-${order.name}`;
-    const creator = parseAor(order.chairman);
+    const chairman = await this.#user(order.chairman);
+    const members = await Promise.all(order.members.map((identity) => this.#user(identity)));
     const empty: Group = {
       id,
       uri: `sip:${id}@${domain}`,
@@ -69,15 +73,15 @@ export class Directory {
       contributionId: newId('c'),
       conversationId: newId('k'),
       subject: order.subject,
-      creator,
+      creator: chairman.identity,
       maximum: order.maximum ?? maximum,
       minimum: order.minimum ?? minimum,
       members: [],
       createdAt: now(),
     };
-    const group = order.members.reduce(
-      (so, identity) => addMember(so, parseAor(identity), 'participant'),
-      addMember(empty, creator, 'chairman'),
+    const group = members.reduce(
+      (so, user) => addMember(so, user, 'participant'),
+      addMember(empty, chairman, 'chairman'),
     );
     if (await groups.get(id)) throw groupError('group-exists', id);
     await groups.add(group);
@@ -91,38 +95,49 @@ export class Directory {
 
   /** @throws ParleyError `group-unknown`, `group-moved`, `group-full`, `aor-*` */
   async add(id: string, whom: string): Promise<Group> {
-    const identity = parseAor(whom);
+    const user = await this.#user(whom);
     const focus = this.#options.focuses.running(id);
     if (focus) {
-      await focus.invite([recipient(identity)], focus.group.creator);
+      await focus.invite([invitee(user)], focus.group.creator);
       return focus.group;
     }
     return this.#options.groups.edit(id, (group) => {
-      const known = findMember(group, identity);
-      if (!known) return addMember(group, identity, 'participant');
+      const known = memberOf(group, user);
+      if (!known) return addMember(group, user, 'participant');
+      const { identity } = known;
       return changeMember(changeMember(group, { identity, event: 'invite' }), { identity, event: 'drop' });
     });
   }
 
   /** @throws ParleyError `group-unknown`, `group-moved`, `group-member-unknown` */
   async remove(id: string, whom: string): Promise<void> {
-    const identity = parseAor(whom);
+    const user = await this.#user(whom);
+    const known = (group: Group): string => {
+      const member = memberOf(group, user);
+      if (!member) throw groupError('group-member-unknown', user.identity);
+      return member.identity;
+    };
     const focus = this.#options.focuses.running(id);
     if (focus) {
-      await focus.remove(identity);
+      await focus.remove(known(focus.group));
       return;
     }
-    await this.#options.groups.edit(id, (group) => {
-      if (!findMember(group, identity)) throw groupError('group-member-unknown', identity);
-      return changeMember(group, { identity, event: 'remove' });
-    });
+    await this.#options.groups.edit(id, (group) =>
+      changeMember(group, { identity: known(group), event: 'remove' }),
+    );
+  }
+
+  async #user(address: string): Promise<Participant> {
+    const identity = parseAor(address);
+    return { identity, owner: await this.#options.ownerOf(identity) };
   }
 }
 
 /** Somebody to be invited without a list. */
-export function recipient(identity: string): Recipient {
+export function invitee({ identity, owner }: Participant): Invitee {
   return {
     identity,
+    owner,
     interworking: !/^(?:sips?|tel):/.test(identity),
     target: identity,
     method: 'INVITE',

@@ -3,18 +3,28 @@ import { ParleyError } from '../../base/errors.js';
 import type { SipRequest } from '../../sip/message/message.js';
 import type { Dialog, ServerRequest, ServerResponse } from '../../sip/stack.js';
 import { groupError } from './errors.js';
-import { addMember, findMember, inviteAll, isBelowMinimum, nicknamed, type Group } from './group.js';
+import {
+  addMember,
+  findMember,
+  inviteAll,
+  isBelowMinimum,
+  memberOf,
+  nicknamed,
+  type Group,
+  type Participant,
+} from './group.js';
 import type { Groups } from './groups.js';
 import { newAlias, newId } from './identifiers.js';
 import { groupHeaders, readParts } from './invitation.js';
+import { asKnown } from './invitees.js';
 import { bestRefusal, firstAccepted, Invitations, type InvitationsOptions } from './invitations.js';
 import { answerInDialog, endOf, GONE, leftForGood, type Leg, type ReferHandler } from './leg.js';
 import { LiveGroup, type EndOfSession } from './live-group.js';
 import type { MediaSession } from './media.js';
-import { refusalOf, type DisconnectionMethod, type Endpoint } from './member.js';
+import { refusalOf, shownAs, type DisconnectionMethod, type Endpoint } from './member.js';
 import type { StoredMessage } from './message-log.js';
 import { tellProgress } from './progress.js';
-import type { Recipient } from './recipient.js';
+import type { Invitee } from './recipient.js';
 import { checkReplacements, type OneToOneSessions } from './replacements.js';
 import { Subscriptions, type SubscriptionsOptions } from './subscriptions.js';
 import { Switch, type SwitchOptions } from './switch.js';
@@ -89,9 +99,10 @@ export class Focus {
   async create(
     request: ServerRequest,
     response: ServerResponse,
-    creator: string,
-    recipients: readonly Recipient[],
+    user: Participant,
+    recipients: readonly Invitee[],
   ): Promise<void> {
+    const creator = this.#nameOf(user);
     const media = this.#mediaFor(request);
     let cancelled = false;
     request.onCancel(() => {
@@ -119,11 +130,12 @@ export class Focus {
   }
 
   /** A member that comes by itself, for the first time or again; under {@link hold}. */
-  async join(request: ServerRequest, response: ServerResponse, identity: string): Promise<void> {
+  async join(request: ServerRequest, response: ServerResponse, user: Participant): Promise<void> {
     const media = this.#mediaFor(request);
+    const identity = this.#nameOf(user);
     try {
       if (!findMember(this.group, identity))
-        await this.#live.replace(addMember(this.group, identity, 'participant'), [identity]);
+        await this.#live.replace(addMember(this.group, user, 'participant'), [identity]);
     } catch (error) {
       media.close();
       throw error;
@@ -133,11 +145,14 @@ export class Focus {
 
   /**
    * Invites those who are not in yet, all at once.
+   * @param inviter by the identity that the group knows it by.
    * @returns for each of them the final status, when it comes.
    * @throws ParleyError `group-full`, `group-replaces-not-yours`.
    */
-  async invite(wanted: readonly Recipient[], inviter: string): Promise<Promise<number>[]> {
-    const recipients = await checkReplacements(wanted, inviter, this.#options.sessions);
+  async invite(wanted: readonly Invitee[], inviter: string): Promise<Promise<number>[]> {
+    const owner = findMember(this.group, inviter)?.owner ?? inviter;
+    const checked = await checkReplacements(wanted, owner, this.#options.sessions);
+    const recipients = asKnown(this.group, checked);
     const { group, invited } = inviteAll(this.group, recipients, newAlias);
     await this.#live.replace(
       group,
@@ -191,6 +206,11 @@ export class Focus {
     await stored;
   }
 
+  /** The identity under which the group knows a user. */
+  #nameOf(user: Participant): string {
+    return memberOf(this.group, user)?.identity ?? user.identity;
+  }
+
   #mediaFor(request: ServerRequest): MediaSession {
     const { description } = readParts(request);
     if (!description) throw groupError('group-session-missing');
@@ -219,9 +239,11 @@ export class Focus {
     }
   }
 
-  async #ring(recipient: Recipient, inviter: string, shown: readonly Recipient[]): Promise<number> {
+  async #ring(recipient: Invitee, inviter: string, shown: readonly Invitee[]): Promise<number> {
     const { identity } = recipient;
-    const result = await this.#invitations.ring(this.group, recipient, { inviter, shown });
+    const by = findMember(this.group, inviter);
+    const more = { inviter: by ? shownAs(by) : inviter, shown };
+    const result = await this.#invitations.ring(this.group, recipient, more);
     if (result.kind === 'accepted') return this.#accepted(identity, result.dialog, result.media);
     const { status, reason } = result;
     this.#note('group.invitation-refused', 'RFC 4353 §5.3', `${identity} ${status}`);

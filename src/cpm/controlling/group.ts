@@ -7,7 +7,7 @@ import {
   type MemberEvent,
   type Role,
 } from './member.js';
-import type { Recipient } from './recipient.js';
+import type { Invitee } from './recipient.js';
 
 /** `pre-defined` groups are kept by the operator; `long-lived` ones outlive their sessions, `ad-hoc` ones for a while. */
 export type GroupKind = 'ad-hoc' | 'long-lived' | 'pre-defined';
@@ -45,8 +45,23 @@ export interface MemberChange {
   readonly disconnection?: Member['disconnection'];
 }
 
+/** A user who asks something of a group. */
+export interface Participant {
+  readonly identity: string;
+  /** Key of the registration set of a user here, else the identity. */
+  readonly owner: string;
+  /** What others are to see instead of the identity. */
+  readonly alias?: string | undefined;
+}
+
+/** @param identity by which the group knows the member. */
 export function findMember(group: Group, identity: string): Member | undefined {
   return group.members.find((member) => member.identity === identity);
+}
+
+/** The member that a user is, under whichever of its identities. */
+export function memberOf(group: Group, { identity, owner }: Participant): Member | undefined {
+  return findMember(group, identity) ?? group.members.find((member) => member.owner === owner);
 }
 
 /** The group after a change; the same object when nothing changes. One of several sessions that ends leaves its member connected. */
@@ -73,16 +88,17 @@ function changedMember(member: Member, { event, endpoint, disconnection }: Membe
 
 /**
  * Adds those whom the group does not know and invites again those who are out.
+ * @param recipients by the identities that the group knows them by.
  * @returns the group, and who of them is to be invited.
  * @throws ParleyError `group-full`.
  */
 export function inviteAll(
   group: Group,
-  recipients: readonly Recipient[],
+  recipients: readonly Invitee[],
   alias: () => string,
-): { group: Group; invited: readonly Recipient[] } {
+): { group: Group; invited: readonly Invitee[] } {
   const members = [...group.members];
-  const invited: Recipient[] = [];
+  const invited: Invitee[] = [];
   for (const recipient of recipients) {
     const index = members.findIndex((member) => member.identity === recipient.identity);
     const known = members[index];
@@ -99,9 +115,10 @@ export function inviteAll(
   return { group: { ...group, members }, invited };
 }
 
-function newMember({ identity, copyControl, anonymize }: Recipient, alias: () => string): Member {
+function newMember({ identity, owner, copyControl, anonymize }: Invitee, alias: () => string): Member {
   return {
     identity,
+    owner,
     state: 'invited',
     role: 'participant',
     endpoints: [],
@@ -111,11 +128,12 @@ function newMember({ identity, copyControl, anonymize }: Recipient, alias: () =>
 }
 
 /** A member that comes in by itself: the creator, or somebody who joins an open group. */
-export function addMember(group: Group, identity: string, role: Role): Group {
-  if (findMember(group, identity)) return group;
+export function addMember(group: Group, user: Participant, role: Role): Group {
+  if (memberOf(group, user)) return group;
   if (group.members.filter(holdsMembership).length >= group.maximum)
     throw groupError('group-full', `${group.maximum}`);
-  const member: Member = { identity, state: 'away', role, endpoints: [], copyControl: 'to' };
+  const { identity, owner, alias } = user;
+  const member: Member = { identity, owner, state: 'away', role, endpoints: [], copyControl: 'to', alias };
   return { ...group, members: [...group.members, member] };
 }
 

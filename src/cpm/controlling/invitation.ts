@@ -57,7 +57,10 @@ export function groupHeaders(group: Group): HeaderMap {
   };
 }
 
-/** The INVITE of the focus for one recipient (Figure 9, steps 3-4 and 15-16). */
+/**
+ * The INVITE of the focus for one recipient (Figure 9, steps 3-4 and 15-16).
+ * @param options.inviter as others know it.
+ */
 export function invitationFor(
   group: Group,
   recipient: Recipient,

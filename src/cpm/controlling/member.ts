@@ -33,8 +33,10 @@ export interface Endpoint {
 export type DisconnectionMethod = 'departed' | 'booted' | 'failed' | 'busy';
 
 export interface Member {
-  /** Address of record. */
+  /** Address of record under which the group knows the user, whichever of its identities the user comes with later. */
   readonly identity: string;
+  /** Whose identity that is: key of the registration set of a user here, else the identity. */
+  readonly owner: string;
   readonly state: MemberState;
   readonly role: Role;
   /** Its sessions at this node; none of them outlives the process. */

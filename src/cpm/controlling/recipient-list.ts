@@ -84,8 +84,8 @@ function attribute(element: XmlValue, name: string): string | undefined {
   return typeof value === 'string' ? unescapeXml(value) : undefined;
 }
 
-/** Two entries of one recipient: `to` before `cc` before `bcc` (RFC 5364 §4.2); what either says of the device stays. */
-function merge(first: Recipient, second: Recipient): Recipient {
+/** Two entries of one user: `to` before `cc` before `bcc` (RFC 5364 §4.2); what either says of the device stays. */
+export function merge(first: Recipient, second: Recipient): Recipient {
   const rank = (control: CopyControl): number => copyControls.indexOf(control);
   const open = rank(second.copyControl) < rank(first.copyControl) ? second : first;
   const marked = first.sessionReplaces === undefined && second.sessionReplaces !== undefined ? second : first;

@@ -34,6 +34,12 @@ export interface Recipient extends EntryFields {
   readonly anonymize: boolean;
 }
 
+/** A recipient whose user has been looked up. */
+export interface Invitee extends Recipient {
+  /** Key of the registration set of a user here, else the identity. */
+  readonly owner: string;
+}
+
 /**
  * Reads the URI of an entry or of Refer-To.
  * @param methods what the request may ask for: an INVITE with a list invites (RFC 5366 §4), a REFER removes too (RFC 4579 §5.11).

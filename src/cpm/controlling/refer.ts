@@ -6,6 +6,7 @@ import { groupError } from './errors.js';
 import type { Focus } from './focus.js';
 import { checkRight, findMember, type Group } from './group.js';
 import { focusContact, readParts } from './invitation.js';
+import { asKnown, invitees } from './invitees.js';
 import { parseRecipient, type Recipient } from './recipient.js';
 import { parseRecipientList } from './recipient-list.js';
 
@@ -15,6 +16,7 @@ const REFERRED = ['INVITE', 'BYE'] as const;
 /**
  * A REFER to the focus: adds or removes members (RFC 4579 §5.5, §5.11; several by RFC 5368). It is answered when its rights
  * are checked; how the invitations end is told by NOTIFY, unless `Refer-Sub: false` forgoes it (RFC 4488).
+ * @param by who asks, by the identity that the group knows it by.
  * @param dialog in which it came; without one there is no implicit subscription.
  * @throws ParleyError `group-*`.
  */
@@ -24,10 +26,10 @@ export async function refer(
   request: ServerRequest,
   response: ServerResponse,
   dialog: Dialog | undefined,
-  limit: number,
+  options: { readonly maximum: number; ownerOf(identity: string): Promise<string> },
 ): Promise<void> {
-  const recipients = referred(request, by, limit);
   const { group } = focus;
+  const recipients = asKnown(group, await invitees(referred(request, by, options.maximum), options));
   for (const { identity, method } of recipients)
     checkRight(group, by, method === 'BYE' ? 'remove' : 'add', identity);
   const [only] = recipients;

@@ -1,6 +1,6 @@
 import { parseReplaces } from '../../sip/message/replaces.js';
 import { groupError } from './errors.js';
-import type { Recipient } from './recipient.js';
+import type { Invitee, Recipient } from './recipient.js';
 
 /** One end of a 1-1 session. */
 export interface SessionParty {
@@ -21,8 +21,6 @@ export interface KnownSession {
 
 /** The 1-1 sessions that this domain knows. */
 export interface OneToOneSessions {
-  /** Whom an identity belongs to, as {@link SessionParty.owner} says it. */
-  ownerOf(identity: string): Promise<string>;
   /** Those of one owner. */
   of(owner: string): AsyncIterable<KnownSession>;
 }
@@ -33,18 +31,17 @@ export interface OneToOneSessions {
  * Session-Replaces that is unknown here stays as it is: the recipient's device knows best, and takes what it does not know for an ordinary
  * invitation. RFC 3891 has such a device answer 481 instead, so that a Replaces stays only when its dialog is known to have these
  * identifiers at both ends; the session of any other one is named by its Contribution-ID.
+ * @param inviter its {@link SessionParty.owner}.
  * @throws ParleyError `group-replaces-not-yours`
  */
 export async function checkReplacements(
-  recipients: readonly Recipient[],
+  recipients: readonly Invitee[],
   inviter: string,
   sessions: OneToOneSessions,
-): Promise<readonly Recipient[]> {
-  if (!recipients.some(marked)) return recipients;
-  const owner = await sessions.ownerOf(inviter);
+): Promise<readonly Invitee[]> {
   return Promise.all(
     recipients.map(async (recipient) =>
-      marked(recipient) ? checked(recipient, owner, sessions) : recipient,
+      marked(recipient) ? checked(recipient, inviter, sessions) : recipient,
     ),
   );
 }
@@ -52,13 +49,9 @@ export async function checkReplacements(
 const marked = ({ sessionReplaces, replaces }: Recipient): boolean =>
   sessionReplaces !== undefined || replaces !== undefined;
 
-async function checked(
-  recipient: Recipient,
-  inviter: string,
-  sessions: OneToOneSessions,
-): Promise<Recipient> {
+async function checked(recipient: Invitee, inviter: string, sessions: OneToOneSessions): Promise<Invitee> {
   const { replaces, ...plain } = recipient;
-  const owner = await sessions.ownerOf(recipient.identity);
+  const { owner } = recipient;
   const callId = replaces === undefined ? undefined : parseReplaces(replaces).callId;
   let found: KnownSession | undefined;
   let somebodyElses = false;

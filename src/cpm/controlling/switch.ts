@@ -22,6 +22,8 @@ export interface SwitchOptions extends MessageLogOptions {
   /** Messages that are kept for one member; what comes then is not kept for it. */
   readonly perMember: number;
   readonly receipts: Receipts;
+  /** Key of the registration set of a user here, else the identity. */
+  ownerOf(identity: string): Promise<string>;
 }
 
 /** Whom a message is for. */
@@ -107,12 +109,13 @@ export class Switch {
       throw error;
     }
     const self = findMember(this.#group(), from);
-    if (!self || (claimed !== undefined && ![from, shownAs(self), EVERYBODY].includes(claimed))) return 403;
+    if (!self || (claimed !== undefined && !(await this.#isNameOf(self, claimed)))) return 403;
     const report = isImdn(head);
-    const audience = this.#audience(self, to, report);
+    const audience = await this.#audience(self, to, report);
     if (typeof audience === 'number') return audience;
     const shown = shownAs(self);
-    const text = claimed === shown ? message : { ...message, octets: signed(head, content, shown) };
+    const unchanged = claimed === shown && self.alias === undefined;
+    const text = unchanged ? message : { ...message, octets: signed(head, content, self) };
     if (report) return this.#notification(self, audience, head, content, text);
     if (head.mediaType === IS_COMPOSING_TYPE) {
       for (const outbox of this.#outboxes.values())
@@ -185,18 +188,32 @@ export class Switch {
   }
 
   /** @param report a notification, which every session of who sent the message takes: it is no private message. */
-  #audience(self: Member, to: readonly string[], report: boolean): Audience | number {
+  async #audience(self: Member, to: readonly string[], report: boolean): Promise<Audience | number> {
     if (to.length !== 1) return 403;
     const group = this.#group();
     if (to[0] === group.uri || to[0] === EVERYBODY) {
       const others = group.members.filter((one) => one.identity !== self.identity && holdsMembership(one));
       return { identities: others.map(({ identity }) => identity), copies: true };
     }
-    const member = group.members.find((one) => shownAs(one) === to[0]);
+    const member = await this.#named(group, to[0]!);
     if (!member || !holdsMembership(member)) return 404;
     const sessions = [...this.#outboxes.values()].filter(({ identity }) => identity === member.identity);
     if (!report && sessions.length > 0 && !sessions.some(({ media }) => media.privateMessages)) return 428;
     return { identities: [member.identity], copies: true };
+  }
+
+  /** Whether a member may call itself so: as others know it, as nobody, and by each of its own identities. */
+  async #isNameOf(self: Member, claimed: string): Promise<boolean> {
+    if ([self.identity, shownAs(self), EVERYBODY].includes(claimed)) return true;
+    return (await this.#options.ownerOf(claimed)) === self.owner;
+  }
+
+  /** The member that others know by a name; who is not anonymous is known by each of its identities. */
+  async #named({ members }: Group, name: string): Promise<Member | undefined> {
+    const shown = members.find((one) => shownAs(one) === name);
+    if (shown) return shown;
+    const owner = await this.#options.ownerOf(name);
+    return members.find((one) => one.alias === undefined && one.owner === owner);
   }
 
   async #refused(entry: LogEntry, identity: string, status: number): Promise<void> {
@@ -230,8 +247,11 @@ export class Switch {
   }
 }
 
-/** The message under the name that others know its sender by; clients write `anonymous`, or what they are called elsewhere. */
-function signed(head: CpimHead, content: Buffer, uri: string): Buffer {
-  const name = head.from?.name ?? '';
-  return Buffer.concat([rewriteCpimHead(head, { from: { name, uri } }), content]);
+/**
+ * The message under the name that others know its sender by; clients write `anonymous`, or what they are called elsewhere. What an
+ * anonymous sender is called elsewhere is not shown either (RFC 7701 §5.2).
+ */
+function signed(head: CpimHead, content: Buffer, sender: Member): Buffer {
+  const name = (sender.alias === undefined ? head.from?.name : sender.nickname) ?? '';
+  return Buffer.concat([rewriteCpimHead(head, { from: { name, uri: shownAs(sender) } }), content]);
 }

@@ -11,12 +11,14 @@ import {
   type Group,
 } from '../../../src/cpm/controlling/group.js';
 import { mayJoin, refusalOf } from '../../../src/cpm/controlling/member.js';
-import type { Recipient } from '../../../src/cpm/controlling/recipient.js';
+import type { Invitee } from '../../../src/cpm/controlling/recipient.js';
 import { parseSmallXml } from '../../../src/msrp/xml.js';
 
 const ALICE = 'sip:alice@ims.test';
 const BOB = 'sip:bob@ims.test';
 const CAROL = 'sip:carol@ims.test';
+
+const user = (identity: string) => ({ identity, owner: identity });
 
 const empty: Group = {
   id: 'gs-1',
@@ -34,8 +36,9 @@ const empty: Group = {
   holder: 'one',
 };
 
-const recipient = (identity: string, more: Partial<Recipient> = {}): Recipient => ({
+const recipient = (identity: string, more: Partial<Invitee> = {}): Invitee => ({
   identity,
+  owner: identity,
   interworking: false,
   target: identity,
   method: 'INVITE',
@@ -46,7 +49,7 @@ const recipient = (identity: string, more: Partial<Recipient> = {}): Recipient =
 
 /** Alice in the chair, bob and carol invited. */
 const created = inviteAll(
-  changeMember(addMember(empty, ALICE, 'chairman'), {
+  changeMember(addMember(empty, user(ALICE), 'chairman'), {
     identity: ALICE,
     event: 'connect',
     endpoint: { id: 'a1', joining: 'dialed-in' },
@@ -76,7 +79,7 @@ describe('a group', () => {
 
   it('lets nobody in above its maximum', () => {
     expect(() => inviteAll(created, [recipient('sip:dave@ims.test')], () => '')).toThrow(/full/);
-    expect(() => addMember(created, 'sip:dave@ims.test', 'participant')).toThrow(/full/);
+    expect(() => addMember(created, user('sip:dave@ims.test'), 'participant')).toThrow(/full/);
   });
 
   it('invites nobody twice who rings or is in', () => {

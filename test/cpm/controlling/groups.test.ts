@@ -21,6 +21,7 @@ const group = (more: Partial<Group> = {}): Group => ({
   members: [
     {
       identity: 'sip:alice@ims.test',
+      owner: 'sip:alice@ims.test',
       state: 'connected',
       role: 'chairman',
       endpoints: [{ id: 'a1', joining: 'dialed-in' }],

@@ -59,6 +59,7 @@ class Participant implements MediaSession {
 
 const member = (identity: string, more: Partial<Member> = {}): Member => ({
   identity,
+  owner: identity,
   state: 'connected',
   role: 'participant',
   endpoints: [],
@@ -72,6 +73,7 @@ function room(
     perMember?: number;
     receipts?: 'each' | 'aggregated';
     store?: MemoryStore;
+    owners?: Readonly<Record<string, string>>;
   } = {},
 ) {
   const clock = new VirtualClock();
@@ -99,6 +101,7 @@ function room(
     keepMs: 1e6,
     perMember: options.perMember ?? 10,
     receipts,
+    ownerOf: (identity) => Promise.resolve(options.owners?.[identity] ?? identity),
   });
   return { room, clock, store, trail };
 }
@@ -326,6 +329,39 @@ describe('the switch of a group', () => {
       expect(await at.deliver(BOB, BOB, cpim(from, GROUP, 'boo'))).toBe(200);
     await settle();
     expect(alice.got.map(({ octets }) => parseCpim(octets).head.from!.uri)).toEqual([alias, alias, alias]);
+  });
+
+  it('shows of an anonymous sender no name but its nickname', async () => {
+    const alias = 'sip:anonymous-1@anonymous.invalid';
+    const named = async (more: Partial<Member>): Promise<unknown> => {
+      const { room: at } = room({ members: [member(ALICE), member(BOB, { alias, ...more })] });
+      const alice = await joined(at, ALICE);
+      const { octets } = cpim(alias, GROUP, 'boo');
+      const text = Buffer.from(octets).toString().replace(`From: <${alias}>`, `From: Robert <${alias}>`);
+      await at.deliver(BOB, BOB, { contentType: 'message/cpim', octets: Buffer.from(text) });
+      await settle();
+      return parseCpim(alice.got[0]!.octets).head.from;
+    };
+    expect(await named({})).toEqual({ name: '', uri: alias });
+    expect(await named({ nickname: 'Bobby' })).toEqual({ name: 'Bobby', uri: alias });
+  });
+
+  it('knows a member by each of its identities, unless it is anonymous', async () => {
+    const [number, hidden] = ['tel:+15550100002', 'tel:+15550100003'];
+    const carol = member(CAROL, { alias: 'sip:anonymous-1@anonymous.invalid' });
+    const { room: at } = room({
+      members: [member(ALICE), member(BOB), carol],
+      owners: { [number]: BOB, [hidden]: CAROL },
+    });
+    const alice = await joined(at, ALICE);
+    await joined(at, BOB);
+    await joined(at, CAROL);
+    expect(await at.deliver(BOB, BOB, cpim(number, GROUP, 'it is me'))).toBe(200);
+    expect(await at.deliver(BOB, BOB, cpim(hidden, GROUP, 'it is not'))).toBe(403);
+    await settle();
+    expect(alice.got.map(({ octets }) => parseCpim(octets).head.from!.uri)).toEqual([BOB]);
+    expect(await at.deliver(ALICE, ALICE, cpim(ALICE, number, 'psst'))).toBe(200);
+    expect(await at.deliver(ALICE, ALICE, cpim(ALICE, hidden, 'psst'))).toBe(404);
   });
 
   it('leaves out a participant that does not take the wrapped type, and tells the sender', async () => {

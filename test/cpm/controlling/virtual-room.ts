@@ -133,6 +133,8 @@ export class VirtualRoom {
   readonly store = new MemoryStore();
   readonly trail = new MemoryTrail(() => this.clock.now());
   readonly sessions: RoomMedia[] = [];
+  /** Further identities of users, with the one that their registration set is known by. */
+  readonly owners = new Map<string, string>();
   readonly users = new Map<string, VirtualUser>();
   readonly network = new VirtualNetwork(this.clock, (from, to) =>
     [...this.users.values()].some(({ name, dead }) => dead && [from, to].includes(`${name}.test`)),
@@ -174,7 +176,8 @@ export class VirtualRoom {
       keepMs: 86_400_000,
       perMember: 100,
       receipts: new Receipts({ clock, mode: 'each', gatherMs: 2_000 }),
-      sessions: { ownerOf: (identity) => Promise.resolve(identity), of: async function* () {} },
+      ownerOf: (identity) => Promise.resolve(room.owners.get(identity) ?? identity),
+      sessions: { of: async function* () {} },
       factory: FACTORY,
       domain: SERVER,
       maximum: 10,
