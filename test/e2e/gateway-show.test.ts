@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { cpmServices } from '../../src/identity/cpm-services.js';
 import { wbxmlCoding, xmlCoding, type Coding } from '../../src/imps/codec/coding.js';
-import { element } from '../../src/imps/codec/element.js';
+import { element, textOf } from '../../src/imps/codec/element.js';
 import type { SipRequest } from '../../src/sip/message/message.js';
 import { BOB, BOB2, device } from '../cpm/participating/session-world.js';
-import { chat } from '../gateway/sip-chat.js';
+import { everybody, joinGroup, next, sname, toGroup } from '../gateway/phone-in-group.js';
+import { chat, SipChat } from '../gateway/sip-chat.js';
 import { codeOf, message, Phone as ImpsPhone } from '../imps/tools/phone.js';
 // the package of SMPP hands over octets as the link sets it up
 import '../../src/imps/sms/smsc-link.js';
@@ -20,6 +21,7 @@ import { freePort, RedisServer } from '../tools/redis.js';
 
 const cleanups = useCleanups();
 const NUMBER = '+15550100001';
+const CAROL = 'urn:uuid:00000000-0000-4000-8000-00000000000c';
 const TABLET = 'urn:uuid:00000000-0000-4000-8000-00000000000a';
 const MESSAGE = { 'P-Preferred-Service': cpmServices.message, 'Content-Type': 'message/cpim' };
 
@@ -73,7 +75,7 @@ class Stage {
       sip: { overloadDelay: 60_000, timers: { t1: 10_000, t2: 10_000 } },
       gateway: { patience: 30 },
       imps: { smpp: { host: '127.0.0.1', port: this.smsc.port, systemId: 'parley', address: '7700' } },
-      subscribers: [user('alice', NUMBER), user('bob', '+15550100002')],
+      subscribers: [user('alice', NUMBER), user('bob', '+15550100002'), user('carol', '+15550100003')],
     });
     const bound = this.smsc.binds.length + 1;
     this.#program = new Program(['serve'], { config, env: this.#env });
@@ -95,12 +97,11 @@ class Stage {
     return bindings.filter(({ userAgent }) => /IMPS/.test(String(userAgent)));
   }
 
-  async device(user: string, instance: string): Promise<Phone> {
+  async device(user: string, instance: string, ...services: readonly string[]): Promise<Phone> {
     const phone = await Phone.open(user, this.sip);
     cleanups.push(() => phone.close());
-    expect(
-      (await phone.register(device(instance, [cpmServices.message]), { Supported: 'gruu' })).status,
-    ).toBe(200);
+    const offered = device(instance, [cpmServices.message, ...services]);
+    expect((await phone.register(offered, { Supported: 'gruu' })).status).toBe(200);
     return phone;
   }
 }
@@ -109,17 +110,72 @@ const textIn = (request: SipRequest): string =>
   Buffer.from(request.body).toString().split('\r\n\r\n').at(-1)!;
 const bodyOf = (request: SipRequest): string => Buffer.from(request.body).toString();
 
+/** A SIP user extends the conversation to a group with a third user, on the other device; the process dies in between, and all go on. */
+async function extendToGroup(
+  stage: Stage,
+  [bob, other]: readonly [Phone, Phone],
+  alice: ImpsPhone,
+  gruu: string,
+): Promise<void> {
+  const alone = await SipChat.of(bob);
+  expect((await alone.invite(gruu, { 'Contribution-ID': 'one-to-one' })).status).toBe(200);
+  expect(await alone.say(chat('s-1', 'shall we ask carol?', { asks: '' }))).toBe(200);
+  expect(await alice.messages()).toEqual(['shall we ask carol?']);
+
+  const third = await stage.device('carol', CAROL, cpmServices.session);
+  const [group, carol] = [await SipChat.of(other), await SipChat.of(third)];
+  const [created, invitation, , bye] = await Promise.all([
+    group.createGroup(
+      ['sip:alice@ims.test;method=INVITE?Session-Replaces=one-to-one', 'sip:carol@ims.test'],
+      'group-1',
+    ),
+    next(alice, 'InviteUser-Request'),
+    carol.answer(),
+    bob.answer('BYE', 200),
+  ]);
+  expect(bye.get('Reason')).toContain('Session replaced');
+  const id = textOf(invitation, 'GroupID')!;
+  expect((await alice.request(joinGroup(id, 'Alice'))).name).toBe('JoinGroup-Response');
+  expect(await group.say(chat('g-1', 'all together', { asks: '' }))).toBe(200);
+  const heard = await next(alice, 'NewMessage', 'all together');
+  expect([textOf(heard, 'ContentData'), sname(heard)]).toEqual(['all together', 'bob']);
+  await hears(carol, 'all together');
+  expect(codeOf(await alice.request(toGroup('here', everybody(id))))).toBe(200);
+  await Promise.all([hears(group, 'here'), hears(carol, 'here')]);
+
+  // all come into the group again: the devices by themselves, the gateway for the phone
+  await stage.killAndRestart();
+  const focus = created.contacts[0]!.uriText;
+  const [bobAgain, carolAgain] = [await SipChat.of(other), await SipChat.of(third)];
+  for (const again of [bobAgain, carolAgain])
+    expect((await again.invite(focus, { 'Contribution-ID': 'group-1' })).status).toBe(200);
+  expect(await bobAgain.say(chat('g-2', 'back again', { asks: '' }))).toBe(200);
+  await next(alice, 'NewMessage', 'back again');
+  await hears(carolAgain, 'back again');
+  expect(codeOf(await alice.request(toGroup('me too', everybody(id))))).toBe(200);
+  await Promise.all([hears(bobAgain, 'me too'), hears(carolAgain, 'me too')]);
+  for (const again of [bobAgain, carolAgain])
+    expect(again.heard.filter((text) => text.endsWith('here'))).toEqual([]);
+  expect(codeOf(await alice.request(element('LeaveGroup-Request', element('GroupID', id))))).toBe(200);
+}
+
+const hears = ({ heard }: SipChat, text: string): Promise<void> =>
+  expect.poll(() => heard.some((cpim) => cpim.endsWith(text)), { timeout: 40_000 }).toBe(true);
+
 describe('an IMPS phone and a SIP user with two devices', () => {
   it.each<[string, 'LMDB' | 'Redis', Coding]>([
     ['XML, on LMDB', 'LMDB', xmlCoding],
     ['WBXML, on Redis', 'Redis', wbxmlCoding],
   ])(
-    'hold a conversation with receipts, through logout, WVON, kill and restart: %s',
-    { timeout: 180_000 },
+    'hold a conversation with receipts, extend it to a group, through logout, WVON, kill and restart: %s',
+    { timeout: 300_000 },
     async (_name, kind, coding) => {
       if (kind === 'Redis' && missing('redis-server')) return;
       const stage = await Stage.of(await storeAt(kind));
-      const [one, two] = [await stage.device('bob', BOB), await stage.device('bob', BOB2)];
+      const [one, two] = [
+        await stage.device('bob', BOB, cpmServices.session),
+        await stage.device('bob', BOB2),
+      ];
       const both = async (): Promise<[SipRequest, SipRequest]> =>
         Promise.all([one.answer('MESSAGE', 200), two.answer('MESSAGE', 200)]);
       const alice = new ImpsPhone({
@@ -183,6 +239,8 @@ describe('an IMPS phone and a SIP user with two devices', () => {
       ).toBe(200);
       expect(await alice.messages()).toEqual(['still there?']);
       await one.answer('MESSAGE', 200);
+
+      await extendToGroup(stage, [one, two], alice, String(binding!['publicGruu']));
 
       // the phone logs out: the message waits in one place, the phone hears that it does, the process dies again
       expect(codeOf(await alice.request(element('Logout-Request')))).toBe(200);

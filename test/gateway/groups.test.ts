@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { child, element, textOf, type Element } from '../../src/imps/codec/element.js';
-import { codeOf, detailsOf, type Phone } from '../imps/tools/phone.js';
+import { codeOf, detailsOf } from '../imps/tools/phone.js';
+import { everybody, joinGroup, next, privately, sname, toGroup } from './phone-in-group.js';
 import { chat, cpmDevice, SipChat } from './sip-chat.js';
 import { GatewayWorld, until } from './world.js';
 
@@ -13,42 +14,6 @@ const start = async (): Promise<void> => {
 const device = (number: number): string => cpmDevice.replace('111111', String(number).repeat(6));
 const sip = async (user: string, number: number): Promise<SipChat> =>
   SipChat.of(await world.sip(user, device(number)));
-
-/** The next primitive of a name, with a text in it, that the server sends to a phone; all are acknowledged. */
-const next = (phone: Phone, name: string, text = ''): Promise<Element> =>
-  until(async () =>
-    (await phone.drain()).find(
-      (primitive) => primitive.name === name && JSON.stringify(primitive).includes(text),
-    ),
-  );
-
-const join = (group: string, screenName: string): Element =>
-  element(
-    'JoinGroup-Request',
-    element('GroupID', group),
-    element('ScreenName', element('SName', screenName), element('GroupID', group)),
-    element('JoinedRequest', true),
-    element('SubscribeNotification', true),
-  );
-const toGroup = (text: string, recipient: Element): Element =>
-  element(
-    'SendMessage-Request',
-    element('DeliveryReport', false),
-    element(
-      'MessageInfo',
-      element('ContentType', 'text/plain'),
-      element('ContentSize', text.length),
-      element('Recipient', recipient),
-    ),
-    element('ContentData', text),
-  );
-const everybody = (group: string): Element => element('Group', element('GroupID', group));
-const privately = (group: string, name: string): Element =>
-  element('Group', element('ScreenName', element('SName', name), element('GroupID', group)));
-const sname = (primitive: Element): string | undefined => {
-  const group = child(child(child(primitive, 'MessageInfo'), 'Sender'), 'Group');
-  return textOf(child(group, 'ScreenName'), 'SName');
-};
 
 describe('a phone whose session a CPM user extends to a group', () => {
   it('follows into the group, and is in it with both others', async () => {
@@ -74,7 +39,7 @@ describe('a phone whose session a CPM user extends to a group', () => {
     expect(bye.get('Reason')).toContain('Session replaced');
     const id = textOf(invitation, 'GroupID')!;
     expect(textOf(child(child(invitation, 'Sender'), 'User'), 'UserID')).toBe('wv:bob@ims.test');
-    expect((await alice.request(join(id, 'Alice'))).name).toBe('JoinGroup-Response');
+    expect((await alice.request(joinGroup(id, 'Alice'))).name).toBe('JoinGroup-Response');
 
     expect(await group.say(chat('g-1', 'all together', { asks: '' }))).toBe(200);
     const heard = await next(alice, 'NewMessage');
@@ -145,7 +110,7 @@ describe('a phone that a CPM user invites to a group', () => {
       }),
     ]);
     expect(accepted.status).toBe(200);
-    expect((await alice.request(join(group, 'Alice'))).name).toBe('JoinGroup-Response');
+    expect((await alice.request(joinGroup(group, 'Alice'))).name).toBe('JoinGroup-Response');
     expect(codeOf(await alice.request(toGroup('here', everybody(group))))).toBe(200);
     await until(() => again.heard.some((text) => text.endsWith('here')) || undefined);
   });
@@ -180,7 +145,7 @@ describe('a group of phones', () => {
     const carol = await world.loggedIn('carol');
     const id = 'wv:alice/picnic@ims.test';
     expect(codeOf(await alice.request(create(id)))).toBe(200);
-    expect((await carol.request(join(id, 'Carol'))).name).toBe('JoinGroup-Response');
+    expect((await carol.request(joinGroup(id, 'Carol'))).name).toBe('JoinGroup-Response');
     const sent = alice.request(invite(id, 'i-1', 'wv:bob@ims.test'));
     const invitation = await bob.answer();
     expect(codeOf(await sent)).toBe(200);
@@ -205,7 +170,7 @@ describe('a group of phones', () => {
     const carol = await world.loggedIn('carol');
     const id = 'wv:alice/picnic@ims.test';
     await alice.request(create(id));
-    await carol.request(join(id, 'Carol'));
+    await carol.request(joinGroup(id, 'Carol'));
     await Promise.all([bob.answer(), alice.request(invite(id, 'i-1', 'wv:bob@ims.test'))]);
     await next(alice, 'Invite-Response');
     bob.status = 403;
