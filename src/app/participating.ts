@@ -36,6 +36,8 @@ export interface Participating {
   readonly setOf: ServiceSide['setOf'];
   /** What passed a session of this node so far, where the server is in its media path. */
   passed(session: string): Passed | undefined;
+  /** The sessions whose media pass this node, and what passed since it started. */
+  readonly mediaPath: { readonly figures: Passed & { readonly sessions: number } };
   close(): void;
 }
 
@@ -168,5 +170,5 @@ export function makeParticipating(
     sessions.close();
   };
   const passed = (session: string): Passed | undefined => relay.passed(session);
-  return { deferral, deferred, sessions, records, policies, setOf, passed, close };
+  return { deferral, deferred, sessions, records, policies, setOf, passed, mediaPath: relay, close };
 }

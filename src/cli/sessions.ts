@@ -36,10 +36,30 @@ const rowOf = (session: SessionView): string[] => [
   `${session.ageInSeconds} s`,
 ];
 
-/** `parley sessions [aor]`: the CPM sessions that have not ended. */
-export function sessionsCommand({ api, print }: CommandContext): Command {
-  return new Command('sessions')
-    .description('CPM sessions with both devices')
+interface RecordingView {
+  readonly id: string;
+  readonly at: string;
+  readonly from: string;
+  readonly to: string;
+  readonly contentType: string;
+  readonly bytes: number;
+  readonly status: number;
+  readonly complete: boolean;
+}
+
+/** `parley sessions [aor]`: the CPM sessions that have not ended, and `sessions recordings`. */
+export function sessionsCommand(context: CommandContext): Command {
+  const command = new Command('sessions').description(
+    'CPM sessions with both devices, and what was recorded',
+  );
+  command.addCommand(listCommand(context), { isDefault: true });
+  command.addCommand(recordingsCommand(context));
+  return command;
+}
+
+function listCommand({ api, print }: CommandContext): Command {
+  return new Command('list')
+    .description('CPM sessions that have not ended')
     .argument('[aor]', 'only those of this identity')
     .option('--json', 'print what the API gives')
     .action(async (aor: string | undefined, options: { json?: boolean }) => {
@@ -54,4 +74,49 @@ export function sessionsCommand({ api, print }: CommandContext): Command {
           : formatTable(heading, sessions.map(rowOf), 'no sessions'),
       );
     });
+}
+
+/** `parley sessions recordings [list|remove]`. */
+function recordingsCommand({ api, print }: CommandContext): Command {
+  const command = new Command('recordings').description('messages of sessions that were recorded');
+  command
+    .command('list', { isDefault: true })
+    .description('recorded messages, newest first')
+    .argument('[uri]', 'only those from or to this user')
+    .option('--before <id>', 'go on after this one')
+    .action(async (uri: string | undefined, { before }: { before?: string }) => {
+      const user = uri === undefined || uri.includes(':') ? uri : `sip:${uri}`;
+      const filters = Object.entries({ user, before }).flatMap(([name, value]) =>
+        value === undefined ? [] : [`&${name}=${encodeURIComponent(value)}`],
+      );
+      const { recordings } = await api().call<{ recordings: RecordingView[] }>(
+        'GET',
+        `/recordings?limit=1000${filters.join('')}`,
+      );
+      print(
+        formatTable(
+          ['ID', 'AT', 'FROM', 'TO', 'TYPE', 'OCTETS', 'STATUS', 'COMPLETE'],
+          recordings.map(({ id, at, from, to, contentType, bytes, status, complete }) => [
+            id,
+            at,
+            from,
+            to,
+            contentType,
+            String(bytes),
+            String(status),
+            complete ? 'yes' : 'no',
+          ]),
+          'no recordings',
+        ),
+      );
+    });
+  command
+    .command('remove')
+    .description('remove a recording')
+    .argument('<id>')
+    .action(async (id: string) => {
+      await api().call('DELETE', `/recordings/${encodeURIComponent(id)}`);
+      print(`removed ${id}`);
+    });
+  return command;
 }

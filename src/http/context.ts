@@ -65,6 +65,10 @@ export interface ParticipatingContext {
   readonly policies: Policies;
   /** What passed a session of this node so far, where the server is in its media path. */
   passed(session: string): { readonly bytes: number; readonly messages: number } | undefined;
+  /** The sessions whose media pass this node, and what passed since it started. */
+  readonly mediaPath: {
+    readonly figures: { readonly sessions: number; readonly bytes: number; readonly messages: number };
+  };
   /** Key of the registration set of a user here. */
   readonly setOf: (aor: string) => Promise<string | undefined>;
 }

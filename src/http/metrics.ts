@@ -53,7 +53,10 @@ export function metricsRoutes(
     });
   };
   msrpMetrics(gauge, counter, msrp);
-  if (participating) participatingMetrics(registry, participating, clock);
+  if (participating) {
+    participatingMetrics(registry, participating, clock);
+    mediaPathMetrics(gauge, counter, participating);
+  }
   if (controlling) groupMetrics(gauge, controlling);
   if (imps) impsMetrics(gauge, imps);
   if (gateway) gatewayMetrics(registry, gateway);
@@ -91,6 +94,25 @@ function participatingMetrics(
   gauge('parley_sessions_open', 'CPM sessions that have not ended, of all nodes on the store', 'sessions');
   gauge('parley_deferred_messages', 'Messages that wait for a device, of all nodes on the store', 'messages');
   gauge('parley_deferred_octets', 'Octets of the messages that wait', 'octets');
+}
+
+/** What passes this node as the middle of sessions. */
+function mediaPathMetrics(gauge: AddMetric, counter: AddMetric, { mediaPath }: ParticipatingContext): void {
+  gauge(
+    'parley_media_path_sessions',
+    'CPM sessions whose media pass this node',
+    () => mediaPath.figures.sessions,
+  );
+  counter(
+    'parley_media_path_messages_total',
+    'Messages that passed in sessions',
+    () => mediaPath.figures.messages,
+  );
+  counter(
+    'parley_media_path_bytes_total',
+    'Octets of content that passed in sessions',
+    () => mediaPath.figures.bytes,
+  );
 }
 
 /** Asks again only when the last answer is old. */

@@ -49,7 +49,7 @@ export function imdnRequestOf(head: CpimHead): ImdnRequest | undefined {
   const messageId = head.value('Message-ID', IMDN_NAMESPACE);
   if (messageId === undefined) return undefined;
   const wanted = new Set(
-    isImdn(head)
+    isImdn(head) || isImdnAggregate(head)
       ? []
       : head
           .values('Disposition-Notification', IMDN_NAMESPACE)
@@ -69,6 +69,12 @@ export function imdnRequestOf(head: CpimHead): ImdnRequest | undefined {
 /** Whether the message is a notification (RFC 5438 §9); clients leave the disposition out. */
 export function isImdn(head: CpimHead): boolean {
   return head.mediaType === IMDN_TYPE;
+}
+
+/** Whether the message is several notifications that a list server put together (RFC 5438 §8.3). */
+export function isImdnAggregate(head: CpimHead): boolean {
+  const disposition = head.mime('Content-Disposition') ?? '';
+  return head.mediaType === 'multipart/mixed' && /^notification(?:$|[\s;])/i.test(disposition);
 }
 
 /** @throws ParleyError `imdn-malformed`. */

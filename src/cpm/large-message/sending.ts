@@ -29,7 +29,7 @@ export interface LargeMessageToSend {
 }
 
 export interface LargeMessageSenderOptions {
-  readonly stack: SipStack;
+  readonly stack: Pick<SipStack, 'createUAC'>;
   readonly endpoint: MsrpEndpoint;
   readonly clock: Clock;
   /** Milliseconds until the invitation must be answered; a minute unless given. */

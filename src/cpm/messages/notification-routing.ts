@@ -1,9 +1,10 @@
 import { ParleyError } from '../../base/errors.js';
 import type { ServiceCall } from '../../core/service.js';
 import type { CpimHead, CpimMessage } from '../../msrp/cpim/index.js';
-import { imdnRequestOf, isImdn, parseImdn, type Imdn } from '../../msrp/imdn.js';
+import { imdnRequestOf, isImdn, isImdnAggregate, parseImdn, type Imdn } from '../../msrp/imdn.js';
 import type { RegisteredDevices } from '../../reg-event/devices.js';
 import type { SipRequest } from '../../sip/message/message.js';
+import { parseMultipart } from '../../sip/message/multipart.js';
 import { aimAtChosenDevice } from '../policy/chosen-device.js';
 import type { MessageOrigin, MessageOrigins } from './message-origins.js';
 
@@ -16,7 +17,8 @@ export interface NotificationRoutingOptions {
 
 /** A notification on its way to the device that asked for it. */
 export interface RoutedNotification {
-  readonly imdn: Imdn;
+  /** One, or those that a list server put together (RFC 5438 §8.3). */
+  readonly imdns: readonly Imdn[];
   readonly from: string;
   /** Undefined when the message is not known here. */
   readonly origin: MessageOrigin | undefined;
@@ -56,22 +58,24 @@ export class NotificationRouting {
    */
   async route(
     { request, set }: ServiceCall,
-    { head, content }: CpimMessage,
+    message: CpimMessage,
   ): Promise<RoutedNotification | 'repeated' | undefined> {
-    if (!isImdn(head)) return undefined;
-    const imdn = read(content);
-    if (!imdn) return undefined;
+    const imdns = read(message);
+    if (imdns.length === 0) return undefined;
     const { origins } = this.#options;
     const from = (request.addresses('P-Asserted-Identity')[0] ?? request.from).uriText;
-    const origin = await origins.of(set, imdn.messageId);
-    if (origin && !(await origins.take(set, imdn, from))) return 'repeated';
-    if (origin) aimAtChosenDevice(request, { deliverTo: origin.instance });
-    return { imdn, from, origin };
+    const origin = await origins.of(set, imdns[0]!.messageId);
+    if (!origin) return { imdns, from, origin };
+    let isNew = false;
+    for (const imdn of imdns) if (await origins.take(set, imdn, from)) isNew = true;
+    if (!isNew) return 'repeated';
+    aimAtChosenDevice(request, { deliverTo: origin.instance });
+    return { imdns, from, origin };
   }
 
   /** The notification was refused. */
-  async failed(set: string, { imdn, from }: RoutedNotification): Promise<void> {
-    await this.#options.origins.giveBack(set, imdn, from);
+  async failed(set: string, { imdns, from }: RoutedNotification): Promise<void> {
+    for (const imdn of imdns) await this.#options.origins.giveBack(set, imdn, from);
   }
 
   /** The device whose GRUU, or address, is the Contact of a request. */
@@ -97,12 +101,14 @@ function askedFor(head: CpimHead): string | undefined {
     : undefined;
 }
 
-/** Undefined for a document that cannot be read: it is passed on as it came. */
-function read(content: Buffer): Imdn | undefined {
+/** None for what is no notification, or cannot be read: it is passed on as it came. */
+function read({ head, content }: CpimMessage): Imdn[] {
   try {
-    return parseImdn(content);
+    if (isImdn(head)) return [parseImdn(content)];
+    if (!isImdnAggregate(head)) return [];
+    return parseMultipart(content, head.mime('Content-Type')!).map(({ body }) => parseImdn(body));
   } catch (error) {
-    if (error instanceof ParleyError) return undefined;
+    if (error instanceof ParleyError) return [];
     throw error;
   }
 }

@@ -29,6 +29,8 @@ export interface MediaPathOptions extends Pick<SpliceOptions, 'messageOctets'> {
   readonly offer?: MsrpMedia | undefined;
   /** Asked when a message of an end begins: who is to see it pass. */
   readonly observe?: ((message: PassingMessage, from: End) => MessageObserver | undefined) | undefined;
+  /** The listener that the callee is sent to, where it is known what it needs. */
+  readonly callee?: SessionPlace | undefined;
   readonly lost: (error: ParleyError) => void;
 }
 
@@ -58,7 +60,7 @@ export class MediaPath {
     this.#fingerprint = endpoint.fingerprint;
     const uas = endpoint.createSession({ subject, events: { lost } }, placeFor(endpoint, offer));
     try {
-      this.#sessions = { uas, uac: endpoint.createSession({ subject, events: { lost } }) };
+      this.#sessions = { uas, uac: endpoint.createSession({ subject, events: { lost } }, options.callee) };
     } catch (error) {
       uas.close();
       throw error;
@@ -130,4 +132,17 @@ function placeFor({ listeners }: MsrpEndpoint, offer: MsrpMedia | undefined): Se
     ({ kind }) => kind.transport === place.transport && kind.secure === place.secure,
   );
   return listens ? place : {};
+}
+
+/**
+ * Where a callee is sent whose devices are all browsers: a WebSocket listener, over TLS if there is one, since a page that came over
+ * TLS may open no other (RFC 7977 §4). One description names one transport: where a device of another kind is rung too it is TCP.
+ * @param contacts of the devices that will be rung.
+ */
+export function placeForContacts({ listeners }: MsrpEndpoint, contacts: readonly string[]): SessionPlace {
+  const browsers =
+    contacts.length > 0 && contacts.every((contact) => /;transport=wss?(?:[;>?]|$)/i.test(contact));
+  const kinds = listeners.map(({ kind }) => kind).filter(({ transport }) => transport === 'ws');
+  if (!browsers || kinds.length === 0) return {};
+  return { transport: 'ws', secure: kinds.some(({ secure }) => secure) };
 }

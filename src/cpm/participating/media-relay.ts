@@ -1,12 +1,27 @@
+import type { MsrpMedia } from '../../msrp/sdp/index.js';
 import type { NextOptions, ServiceCall } from '../../core/service.js';
 
 /** What stays in the media path of sessions, where policy wants that: a B2BUA with an MSRP relay. */
 export interface MediaRelay {
+  /** Whether an offer comes from a session that this node relays already, for the other user. */
+  isIn(offer: MsrpMedia): boolean;
   /**
    * Sets the session up over `call.onward` and relays its messages until it ends.
    * @param observed sees the responses on their way to the caller.
-   * @param session its key in the session records, for what passes.
-   * @param recorded whether its messages are recorded.
    */
-  join(call: ServiceCall, observed: NextOptions, session: string, recorded: boolean): Promise<void>;
+  join(call: ServiceCall, observed: NextOptions, session: RelayedSession): Promise<void>;
+}
+
+/** A session that is to be relayed. */
+export interface RelayedSession {
+  /** Its key in the session records, for what passes. */
+  readonly id: string;
+  /** What its INVITE offers. */
+  readonly offer: MsrpMedia;
+  /** Whether its messages are recorded. */
+  readonly recorded: boolean;
+  /** Octets of one message; that of all sessions unless given. */
+  readonly messageOctets?: number | undefined;
+  /** Contacts of the callee's devices, where they are known here. */
+  readonly calleeContacts: readonly string[];
 }

@@ -1,15 +1,15 @@
 import type { Logger } from '../../base/log.js';
 import type { Trail } from '../../base/trail.js';
 import type { NextOptions, ServiceCall } from '../../core/service.js';
+import type { MsrpMedia } from '../../msrp/sdp/index.js';
 import type { MsrpEndpoint } from '../../msrp/session/index.js';
 import { FinalResponseError } from '../../sip/final-response-error.js';
 import { parseMediaType } from '../../sip/message/content.js';
 import { SipResponse, type SipRequest } from '../../sip/message/message.js';
 import type { Dialog, SipStack } from '../../sip/stack.js';
 import type { DialogLegs } from './dialog-legs.js';
-import { MediaPath, type End, type MediaPathOptions } from './media-path.js';
-import type { MediaRelay } from './media-relay.js';
-import { msrpOffer } from './offer.js';
+import { MediaPath, placeForContacts, type End, type MediaPathOptions } from './media-path.js';
+import type { MediaRelay, RelayedSession } from './media-relay.js';
 import type { Recordings } from '../recording/recordings.js';
 
 export interface MsrpMediaRelayOptions {
@@ -34,8 +34,25 @@ export class MsrpMediaRelay implements MediaRelay {
     { readonly uas: Dialog; readonly uac: Dialog; readonly path: MediaPath }
   >();
 
+  /** What passed sessions that have ended. */
+  readonly #past = { bytes: 0, messages: 0 };
+
   constructor(options: MsrpMediaRelayOptions) {
     this.#options = options;
+  }
+
+  isIn({ path }: MsrpMedia): boolean {
+    return this.#options.endpoint.isOurs(path);
+  }
+
+  /** For metrics: what passed all sessions of this node, and how many there are. */
+  get figures(): { sessions: number; bytes: number; messages: number } {
+    let { bytes, messages } = this.#past;
+    for (const { path } of this.#running.values()) {
+      bytes += path.passed.bytes;
+      messages += path.passed.messages;
+    }
+    return { sessions: this.#running.size, bytes, messages };
   }
 
   /** What passed a session of this node so far; undefined for others. */
@@ -55,13 +72,15 @@ export class MsrpMediaRelay implements MediaRelay {
   }
 
   /** @throws ParleyError `msrp-limit`, `msrp-sdp-*`: the call is refused with its status. */
-  async join(call: ServiceCall, observed: NextOptions, session: string, recorded: boolean): Promise<void> {
+  async join(call: ServiceCall, observed: NextOptions, session: RelayedSession): Promise<void> {
     const { stack, endpoint, trail, log, dialogs } = this.#options;
     const legs: Dialog[] = [];
     const path = new MediaPath(endpoint, {
-      observe: recorded ? this.#observer(call) : undefined,
+      observe: session.recorded ? this.#observer(call) : undefined,
       subject: call.servedUser,
-      offer: msrpOffer(call.request),
+      offer: session.offer,
+      messageOctets: session.messageOctets,
+      callee: placeForContacts(endpoint, session.calleeContacts),
       lost: (error) => {
         trail.record({
           code: 'session.media-lost',
@@ -88,12 +107,14 @@ export class MsrpMediaRelay implements MediaRelay {
         crossBody: (message, toward) => crossed(path, message, toward === 'uac' ? 'uas' : 'uac'),
       });
       legs.push(uas, uac);
-      this.#running.set(session, { uas, uac, path });
+      this.#running.set(session.id, { uas, uac, path });
       uas.onEnd(() => {
-        this.#running.delete(session);
+        this.#running.delete(session.id);
         path.close();
+        this.#past.bytes += path.passed.bytes;
+        this.#past.messages += path.passed.messages;
         this.#options
-          .ended(session, path.passed)
+          .ended(session.id, path.passed)
           .catch((error: unknown) => log.error({ err: error }, 'what passed a session was not counted'));
       });
     } catch (error) {

@@ -1,15 +1,18 @@
 import type { Clock, Timer } from '../../base/clock.js';
-import { ParleyError } from '../../base/errors.js';
+import { orNone, ParleyError } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
 import type { Trail } from '../../base/trail.js';
 import { cpmServiceOf, invitedService } from '../../core/cpm-invitation.js';
 import type { Next, NextOptions, Service, ServiceCall, ServiceSubject } from '../../core/service.js';
 import { cpmServices, type CpmService } from '../../identity/cpm-services.js';
 import { hasIcsi } from '../../identity/feature-tags.js';
+import { parseAor } from '../../identity/aor.js';
 import { InstanceId } from '../../identity/instance-id.js';
+import type { MsrpMedia } from '../../msrp/sdp/index.js';
 import type { RegisteredDevices } from '../../reg-event/devices.js';
 import { unquote } from '../../sip/message/lexer.js';
 import type { SipRequest, SipResponse } from '../../sip/message/message.js';
+import { parseUri } from '../../sip/message/uri.js';
 import type { ProxyResult, ServerRequest } from '../../sip/stack.js';
 import type { InterworkingFunction } from '../interworking/function.js';
 import type { InterworkingSelection } from '../interworking/selection.js';
@@ -122,10 +125,18 @@ export class SessionService implements Service {
     next: Next,
   ): Promise<void> {
     const { interworking, devices } = this.#options;
-    const inPath = (policy.mediaPath || policy.record) && offer !== undefined && this.#relay !== undefined;
+    const relay = offer && this.#staysInPath(call, policy, offer) ? this.#relay : undefined;
+    const inPath = relay !== undefined;
     this.#continued(call, inPath);
     const observed = this.#observed(call, inPath);
-    if (inPath) await this.#relay!.join(call, observed, sessionId(call.request), policy.record);
+    if (relay)
+      await relay.join(call, observed, {
+        id: sessionId(call.request),
+        offer: offer!,
+        recorded: policy.record,
+        messageOctets: this.#largest(call.request, policy),
+        calleeContacts: await this.#calleeContacts(call),
+      });
     else if (!interworking.hasFunctions) await next(observed);
     else {
       let instead: InterworkingFunction | undefined;
@@ -144,6 +155,35 @@ export class SessionService implements Service {
   /** Sessions whose media passed a node that is no more are given up. */
   abandoned(): Promise<void> {
     return this.#options.records.abandon(this.#isHeld);
+  }
+
+  /**
+   * Whether the media are to pass here: as the user wishes, for records, and where the limit on a message or file could not be
+   * kept otherwise: one that announces no size, or that a limit of the user's own is for.
+   */
+  #staysInPath({ request }: ServiceCall, policy: UserPolicy, offer: MsrpMedia): boolean {
+    if (policy.mediaPath || policy.record) return true;
+    if (policy.maxBytes !== undefined) return true;
+    return (
+      entitlementOf(request) === 'large-messages' &&
+      announcedSize(offer) === undefined &&
+      this.#relay?.isIn(offer) === false
+    );
+  }
+
+  /** The devices that an invitation will ring, if the callee is a user here. */
+  async #calleeContacts({ request, set, sessionCase }: ServiceCall): Promise<string[]> {
+    const { requestUri, uri } = request;
+    const user = sessionCase === 'originating' ? orNone(() => parseAor(uri)) : set;
+    const service = invitedService(request)!;
+    const rung = (user === undefined ? [] : await this.#options.devices.of(user)).filter(({ features }) =>
+      hasIcsi(features, service),
+    );
+    const gr = requestUri.isSip ? requestUri.param('gr') : undefined;
+    const chosen = rung.filter(({ publicGruu, temporaryGruu }) =>
+      [publicGruu, temporaryGruu].some((one) => one !== undefined && parseUri(one).param('gr') === gr),
+    );
+    return (gr === undefined ? rung : chosen).map(({ contact }) => contact);
   }
 
   /** A session that the media relay carried is over. */

@@ -55,7 +55,10 @@ export class Recordings {
   static async open(options: RecordingsOptions): Promise<Recordings> {
     const recordings = new Recordings(options);
     await mkdir(options.folder, { recursive: true, mode: 0o700 });
-    for (const day of await recordings.#days()) recordings.#total += await recordings.#octetsOf(day);
+    for (const day of await recordings.#days()) {
+      await recordings.#removeUnfinished(day);
+      recordings.#total += await recordings.#octetsOf(day);
+    }
     await recordings.#sweep();
     return recordings;
   }
@@ -211,6 +214,13 @@ export class Recordings {
     this.#timer = clock.after(SWEEP_MS, () => {
       this.#sweep().catch((error: unknown) => log.error({ err: error }, 'old recordings stay'));
     });
+  }
+
+  /** What a process that was killed had begun to write. */
+  async #removeUnfinished(day: string): Promise<void> {
+    const folder = join(this.#options.folder, day);
+    for (const name of await readdir(folder))
+      if (name.endsWith('.cpim.part')) await rm(join(folder, name), { force: true });
   }
 
   async #octetsOf(day: string): Promise<number> {

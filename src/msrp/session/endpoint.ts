@@ -106,6 +106,11 @@ export class MsrpEndpoint {
     return cert && `SHA-256 ${new X509Certificate(cert).fingerprint256}`;
   }
 
+  /** Whether a path begins with one of our sessions. */
+  isOurs([next]: readonly MsrpUri[]): boolean {
+    return next?.sessionId !== undefined && this.#sessions.has(next.sessionId);
+  }
+
   /** For a relay, which shares the connections. */
   get pool(): ConnectionPool {
     return this.#pool;

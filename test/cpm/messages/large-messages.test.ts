@@ -43,6 +43,31 @@ describe('a large message', () => {
     expect(await waiting(parley)).toEqual([]);
   });
 
+  it.each([
+    ['announces no size, against the limit of all', 'nothing', {}, 'relayed'],
+    ['announces less than it is, against the limit of its sender', 10, { maxBytes: 100_000 }, 'relayed'],
+    ['announces its size', undefined, {}, 'direct'],
+  ] as const)('that %s is judged as it passes', async (_, announced, limits, media) => {
+    const parley = await server({ largeBytes: 400_000 });
+    const [from, to] = [await alice(parley), await bob(parley)];
+    await from.register();
+    await to.register();
+    await setPolicy(parley, from.aor, limits);
+    const fits = cpim('x'.repeat(90_000), 'm-1');
+    expect((await from.large(to.aor, fits, {}, announced)).status).toBe(200);
+    expect(textIn(to.got[0]!)).toHaveLength(90_000);
+    const passed = parley.app.trail.recent({ code: 'cpm.session-continued' }).map(({ detail }) => detail);
+    expect(passed.filter((detail) => detail?.includes('media path'))).toHaveLength(
+      media === 'direct' ? 0 : 1,
+    );
+    const refused = await from.large(to.aor, cpim('x'.repeat(500_000), 'm-2'), {}, announced);
+    // over MSRP it is 413
+    expect(refused).toEqual(
+      media === 'direct' ? { status: 403, by: 'invitation' } : { status: 513, by: 'message' },
+    );
+    expect(to.got).toHaveLength(1);
+  });
+
   it('to a user without a device is taken by the server and delivered over MSRP when one registers', async () => {
     const parley = await server();
     const [from, to] = [await alice(parley), await bob(parley)];

@@ -128,8 +128,13 @@ export class MessagingDevice {
     });
   }
 
-  /** Sends in large message mode. */
-  large(to: string, content: Buffer, headers: HeaderMap = {}): Promise<LargeMessageOutcome> {
+  /** Sends in large message mode. @param announced the size that the offer tells. */
+  large(
+    to: string,
+    content: Buffer,
+    headers: HeaderMap = {},
+    announced: number | 'nothing' = content.length,
+  ): Promise<LargeMessageOutcome> {
     return sendLargeMessage(
       {
         to,
@@ -140,8 +145,18 @@ export class MessagingDevice {
         size: content.length,
         subject: this.aor,
       },
-      { stack: this.#stack, endpoint: this.#endpoint, clock: this.#clock },
+      { stack: this.#announcing(announced), endpoint: this.#endpoint, clock: this.#clock },
     );
+  }
+
+  #announcing(size: number | 'nothing'): Pick<SipStack, 'createUAC'> {
+    const line = size === 'nothing' ? '' : `a=file-selector:size:${size}\r\n`;
+    return {
+      createUAC: (uri, options) => {
+        const body = String(options.body).replace(/a=file-selector:size:\d+\r\n/, line);
+        return this.#stack.createUAC(uri, { ...options, body });
+      },
+    };
   }
 }
 

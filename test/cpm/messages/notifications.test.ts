@@ -1,7 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { cpmServices } from '../../../src/identity/cpm-services.js';
 import { formatCpim, parseCpim } from '../../../src/msrp/cpim/index.js';
-import { formatImdn, IMDN_TYPE, parseImdn, type ImdnKind, type ImdnStatus } from '../../../src/msrp/imdn.js';
+import {
+  formatImdn,
+  formatImdnAggregate,
+  IMDN_TYPE,
+  parseImdn,
+  type ImdnKind,
+  type ImdnStatus,
+} from '../../../src/msrp/imdn.js';
 import { useCleanups } from '../../tools/cleanups.js';
 import { soon } from '../../tools/soon.js';
 import { startParley, type RunningParley } from '../../tools/parley.js';
@@ -77,6 +84,43 @@ describe('a disposition notification', () => {
       expect(parley.app.trail.counts().get('cpm.notification-repeated')).toBe(2);
     },
   );
+
+  it('that a list server put together goes to the device that sent the message, and what is new in it once', async () => {
+    const parley = await server();
+    const [tablet, phone] = [
+      await registered('alice', parley, ALICE),
+      await registered('alice', parley, ALICE2),
+    ];
+    const bob = await registered('bob', parley, BOB);
+    expect((await phone.page(bob.aor, cpim('hello', 'm-1'))).status).toBe(200);
+    const aggregate = (...kinds: readonly (readonly [ImdnKind, ImdnStatus])[]): Buffer =>
+      formatCpim({
+        from: { name: '', uri: 'sip:bob@ims.test' },
+        to: [{ name: '', uri: 'sip:alice@ims.test' }],
+        mime: [
+          ['Content-Type', 'multipart/mixed;boundary="b"'],
+          ['Content-Disposition', 'notification'],
+        ],
+        content: Buffer.from(
+          formatImdnAggregate(
+            kinds.map(([kind, status]) => ({
+              messageId: 'm-1',
+              dateTime: '2026-11-26T10:00:00Z',
+              kind,
+              status,
+            })),
+            'b',
+          ),
+        ),
+      });
+    const first = aggregate(['delivery', 'delivered']);
+    const both = aggregate(['delivery', 'delivered'], ['display', 'displayed']);
+    for (const body of [first, both, both])
+      expect((await bob.page('sip:alice@ims.test', body)).status).toBe(200);
+    expect(phone.got.map(({ octets }) => octets)).toEqual([first, both]);
+    expect(tablet.got).toEqual([]);
+    expect(parley.app.trail.counts().get('cpm.notification-repeated')).toBe(1);
+  });
 
   it('waits for the device that sent the message, and no other device of the user gets it', async () => {
     const parley = await server();

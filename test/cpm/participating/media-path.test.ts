@@ -12,6 +12,7 @@ import {
 } from '../../../src/msrp/session/index.js';
 import { anything, eventually, octets, startEndpoint } from '../../msrp/tools/endpoints.js';
 import { startParley, type RunningParley } from '../../tools/parley.js';
+import { Program } from '../../tools/program.js';
 import { Phone } from '../../tools/phone.js';
 import { ALICE, BOB, device, SESSION, sessionsOf, setPolicy } from './session-world.js';
 
@@ -119,6 +120,13 @@ describe('a server in the media path', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
+  async function command(...args: string[]): Promise<string> {
+    const program = new Program(['sessions', 'recordings', ...args], { env: { PARLEY_API: parley.api } });
+    await program.exit();
+    await program.dispose();
+    return program.stdout;
+  }
+
   it('carries the messages of a session from its INVITE to its BYE, counts and records them', async () => {
     const [one, other] = [(await startEndpoint()).endpoint, (await startEndpoint()).endpoint];
     const { heard, options } = ears();
@@ -158,6 +166,9 @@ describe('a server in the media path', () => {
     const metrics = await (await fetch(`${parley.api}/metrics`)).text();
     expect(metrics).toMatch(/^parley_sessions_open [12]$/m);
     expect(metrics).toMatch(/^parley_deferred_messages 0$/m);
+    expect(metrics).toMatch(/^parley_media_path_sessions 1$/m);
+    expect(metrics).toMatch(/^parley_media_path_messages_total 1$/m);
+    expect(metrics).toMatch(/^parley_media_path_bytes_total 5$/m);
     alice.send('BYE', target, dialog);
     await bob.answer('BYE', 200);
     await eventually(() => parley.app.msrp.figures.sessions === 0);
@@ -174,7 +185,12 @@ describe('a server in the media path', () => {
     ]);
     const single = `${url}/${recorded[0]!.id}`;
     expect(await (await fetch(single)).text()).toMatch(/\r\nContent-Type: text\/plain\r\n[^]*\r\n\r\nhello$/);
-    expect((await fetch(single, { method: 'DELETE' })).status).toBe(204);
+    expect(await command('bob@ims.test')).toMatch(
+      /sip:alice@ims\.test +sip:bob@ims\.test +text\/plain +5 +200 +yes/,
+    );
+    expect(await command('remove', recorded[0]!.id)).toBe(`removed ${recorded[0]!.id}\n`);
+    expect(await command()).toBe('no recordings\n');
     expect((await fetch(single)).status).toBe(404);
+    expect((await fetch(single, { method: 'DELETE' })).status).toBe(404);
   });
 });

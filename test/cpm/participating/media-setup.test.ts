@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { MediaPath } from '../../../src/cpm/participating/media-path.js';
+import { MediaPath, placeForContacts } from '../../../src/cpm/participating/media-path.js';
 import { MsrpNegotiation, wholeMessages, type EndpointOptions } from '../../../src/msrp/session/index.js';
 import { parseMsrpMedia } from '../../../src/msrp/sdp/index.js';
 import { tls } from '../../sip/transport/bench.js';
@@ -91,6 +91,23 @@ describe('a media path between clients', () => {
     });
     const answer = client(false).answer(text(path.offer(offer, 'uas')));
     expect(text(path.answer(bytes(answer), 'uac'))).toMatch(expected);
+    path.close();
+  });
+
+  it.each([
+    [['sip:a@b.invalid;transport=ws'], 'msrps', 'ws'],
+    [['sip:a@b.invalid;transport=WSS;ob'], 'msrps', 'ws'],
+    [['sip:a@b.invalid;transport=ws', 'sip:a@192.0.2.1'], 'msrp', 'tcp'],
+    [['sip:a@192.0.2.1;transport=tcp'], 'msrp', 'tcp'],
+    [[], 'msrp', 'tcp'],
+  ])('sends a callee at %j to %s over %s', async (contacts, scheme, transport) => {
+    const { endpoint } = await startEndpoint({ tls });
+    for (const secure of [false, true])
+      await endpoint.listen({ transport: 'ws', secure, host: '127.0.0.1', port: 0 });
+    const callee = placeForContacts(endpoint, contacts);
+    const path = new MediaPath(endpoint, { subject: 'sip:alice@ims.test', callee, lost: () => {} });
+    const offer = text(path.offer(bytes(lineOffer('msrp://10.0.0.1:7/c;tcp')), 'uas'));
+    expect(offer).toMatch(new RegExp(`^a=path:${scheme}://\\S+;${transport}\r$`, 'm'));
     path.close();
   });
 

@@ -82,6 +82,16 @@ describe('recordings', () => {
     expect((await stat(join(folder, '20260301'))).mode & 0o777).toBe(0o700);
   });
 
+  it('begun by a process that was killed are removed at the next start, and nothing else', async () => {
+    const day = join(folder, '20260301');
+    await mkdir(day);
+    const names = ['20260301T100000000Z-0123456789abcdef.cpim', 'notes.txt'];
+    for (const name of [...names, '20260301T100000001Z-0123456789abcdef.cpim.part'])
+      await writeFile(join(day, name), 'x');
+    await open();
+    expect((await readdir(day)).sort()).toEqual(names);
+  });
+
   it('say what is not in them: beyond the limit, with a gap, and what its receiver refused', async () => {
     const recordings = await open();
     pass(
