@@ -250,6 +250,9 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       interworking,
       gateway,
       stop: async () => {
+        await controlling?.controlling
+          .stop()
+          .catch((error: unknown) => log.error({ err: error }, 'groups stay as after a crash'));
         await stack.drain(config.drainSeconds * 1000);
         await closeAll();
       },

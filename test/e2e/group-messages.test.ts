@@ -14,7 +14,7 @@ it('a group carries private messages, nicknames and who is composing over real M
   const { party, focus, ...at } = await meeting(parley.port, cleanups);
   const { alice } = party;
   const [atAlice, atBob, atCarol] = [at.alice, at.bob, at.carol];
-  expect(at.description).toContain('a=chatroom:nickname private-messages');
+  expect(Buffer.from(at.sessions.alice.body).toString()).toContain('a=chatroom:nickname private-messages');
   alice.send('SUBSCRIBE', focus, { Event: 'conference', Expires: '3600' });
   alice.peer.answer(await alice.peer.request('NOTIFY'), 200);
 

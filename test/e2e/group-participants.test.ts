@@ -3,7 +3,7 @@ import { IMDN_NAMESPACE } from '../../src/msrp/cpim/index.js';
 import { formatImdn, IMDN_TYPE } from '../../src/msrp/imdn.js';
 import { meeting, msrp, rejoin } from '../cpm/controlling/meeting.js';
 import { useCleanups } from '../tools/cleanups.js';
-import type { MsrpClient } from '../tools/group-party.js';
+import { descriptionIn, type MsrpClient } from '../tools/group-party.js';
 import { startParley, type RunningParley } from '../tools/parley.js';
 
 const cleanups = useCleanups();
@@ -48,7 +48,7 @@ const notification = (by: string, kind: 'delivery' | 'display'): string =>
 describe('a participant of a group', () => {
   it('that answers nothing slows nobody, and has all it missed in order when it connects again', async () => {
     const parley = await server();
-    const { alice, bob, carol, focus, offer } = await meeting(parley.port, cleanups);
+    const { alice, bob, carol, focus, sessions } = await meeting(parley.port, cleanups);
     carol.answers = undefined;
     const texts = numbers(1, 60);
     await say(alice, focus, texts);
@@ -56,7 +56,7 @@ describe('a participant of a group', () => {
     expect(heard(bob)).toEqual(texts);
     expect(heard(carol).length).toBeLessThan(60);
     carol.close();
-    const again = msrp('carol', offer, cleanups);
+    const again = msrp('carol', descriptionIn(sessions.carol), cleanups);
     await again.until(/text 0060\./);
     expect(heard(again)).toEqual(texts);
   });

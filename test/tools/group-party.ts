@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import { parseMsrpMedia } from '../../src/msrp/sdp/index.js';
 import type { HeaderMap } from '../../src/sip/message/headers.js';
-import type { SipRequest, SipResponse } from '../../src/sip/message/message.js';
+import { SipRequest, type SipResponse } from '../../src/sip/message/message.js';
 import { Phone } from './phone.js';
 
 const ICSI = 'urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm.session';
@@ -37,7 +37,7 @@ export function createGroup(
     '--b1',
     'Content-Type: application/sdp',
     '',
-    sdp('alice', 'actpass'),
+    sdp(alice.user, 'actpass'),
     '--b1',
     'Content-Type: application/resource-lists+xml',
     'Content-Disposition: recipient-list',
@@ -112,6 +112,28 @@ export function joinGroup(phone: Phone, focus: string, contribution = 'g77'): st
     },
     sdp(phone.user, 'actpass'),
   );
+}
+
+/**
+ * A member ends its session.
+ * @param session the answer of the focus to its INVITE, or the INVITE of the focus.
+ * @param reason leaves it free to come back unless its cause is 200.
+ */
+export async function leaveGroup(
+  phone: Phone,
+  session: SipRequest | SipResponse,
+  reason = 'SIP;cause=200;text="Call completed"',
+): Promise<void> {
+  const routes = session.headers.list('Record-Route');
+  const invited = session instanceof SipRequest;
+  const answer = await phone.ask('BYE', session.contacts[0]!.uriText, {
+    Route: invited ? routes : routes.reverse(),
+    From: invited ? `${session.get('To')};tag=${phone.user}` : session.get('From'),
+    To: invited ? session.get('From') : session.get('To'),
+    'Call-ID': session.callId,
+    Reason: reason,
+  });
+  if (answer.status !== 200) throw new Error(`BYE got ${answer.status}`);
 }
 
 /** The description in a message, alone or as a part. */

@@ -111,6 +111,11 @@ export class ControllingFunction implements Service {
     await (await this.#take(id)).close('closed');
   }
 
+  /** Ends the sessions of all groups: what their members have got is stored, and they may go on at any node, who watches included. */
+  async stop(): Promise<void> {
+    await Promise.all([...this.#focuses.values()].map((focus) => focus.close('stopped')));
+  }
+
   async #toFactory(request: ServerRequest, response: ServerResponse, sender: Participant): Promise<void> {
     if (request.method === 'OPTIONS') {
       response.send(200, { headers: { Supported: 'recipient-list-invite', Accept: 'application/sdp' } });

@@ -198,7 +198,7 @@ export class Focus {
     this.#inactivity?.cancel();
     this.#onEnd(this);
     this.#invitations.cancelAll('SIP;cause=487;text="The group ended"');
-    if (why === 'moved') this.#subscriptions.leave();
+    if (why === 'moved' || why === 'stopped') this.#subscriptions.leave();
     else this.#subscriptions.end();
     const reason = why === 'closed' ? GONE : { Reason: `SIP;cause=200;text="${why}"` };
     for (const leg of [...this.#legs]) this.#hangUp(leg, reason);

@@ -2,10 +2,10 @@ import { changeMember, settled, type Group, type MemberChange } from './group.js
 import type { Groups } from './groups.js';
 
 /**
- * Why the sessions of a group end. Members may start it again after `inactive`, `minimum` and `cancelled`; a group that never came
- * about and one that was closed are removed; one that has `moved` is another process's.
+ * Why the sessions of a group end. Members may start it again after `inactive`, `minimum`, `cancelled` and `stopped`, which is the end of
+ * the process; a group that never came about and one that was closed are removed; one that has `moved` is another process's.
  */
-export type EndOfSession = 'inactive' | 'minimum' | 'cancelled' | 'never' | 'closed' | 'moved';
+export type EndOfSession = 'inactive' | 'minimum' | 'cancelled' | 'never' | 'closed' | 'moved' | 'stopped';
 
 /** A group that this process runs. Every change is stored, and told once it is; after the end nothing is stored any more. */
 export class LiveGroup {

@@ -1,5 +1,5 @@
 import type { HeaderMap } from '../../../src/sip/message/headers.js';
-import type { SipRequest } from '../../../src/sip/message/message.js';
+import type { SipRequest, SipResponse } from '../../../src/sip/message/message.js';
 import { acceptInvitation, acknowledge, cpmDevice, createGroup } from '../../tools/group-party.js';
 import type { Phone } from '../../tools/phone.js';
 import { establish, type Session } from '../participating/session-world.js';
@@ -84,11 +84,13 @@ export async function extend(
 }
 
 /** Steps 7 and 8. @returns the group session identity, and the description of the focus. */
-export async function created(alice: Phone): Promise<{ focus: string; description: Uint8Array }> {
+export async function created(
+  alice: Phone,
+): Promise<{ focus: string; description: Uint8Array; answer: SipResponse }> {
   const response = await alice.peer.response(200);
   if (response.status !== 200) throw new Error(`the group was refused with ${response.status}`);
   acknowledge(alice, response);
-  return { focus: response.contacts[0]!.uriText, description: response.body };
+  return { focus: response.contacts[0]!.uriText, description: response.body, answer: response };
 }
 
 /** Accepts, and waits until that has arrived: steps 5 and 6, or 17 and 18. */

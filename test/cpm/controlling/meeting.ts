@@ -1,4 +1,4 @@
-import type { SipResponse } from '../../../src/sip/message/message.js';
+import type { SipRequest, SipResponse } from '../../../src/sip/message/message.js';
 import { acknowledge, createGroup, descriptionIn, joinGroup, MsrpClient } from '../../tools/group-party.js';
 import type { Phone } from '../../tools/phone.js';
 import { accept, CAROL, cast, created, type Cast } from './extension-world.js';
@@ -10,10 +10,8 @@ export interface Meeting extends Record<Name, MsrpClient> {
   readonly party: Cast;
   /** Group session identity. */
   readonly focus: string;
-  /** What the focus answered alice. */
-  readonly description: string;
-  /** What the focus offered carol. */
-  readonly offer: Uint8Array;
+  /** What the focus answered, or the INVITE that it sent. */
+  readonly sessions: { readonly alice: SipResponse; readonly bob: SipRequest; readonly carol: SipRequest };
 }
 
 /** Alice makes a group with bob and carol. @param cleanups ends what they have. */
@@ -23,21 +21,15 @@ export async function meeting(port: number, cleanups: (() => unknown)[]): Promis
   createGroup(alice, `<entry uri="${bob.gruu}" cp:copyControl="to"/>${CAROL}`);
   const [toBob, toCarol] = await Promise.all([bob.peer.request('INVITE'), carol.peer.request('INVITE')]);
   await accept(bob, toBob);
-  const { focus, description } = await created(alice);
+  const { focus, answer } = await created(alice);
   await accept(carol, toCarol);
   const media = {
-    alice: msrp('alice', description, cleanups),
+    alice: msrp('alice', answer.body, cleanups),
     bob: msrp('bob', descriptionIn(toBob), cleanups),
     carol: msrp('carol', descriptionIn(toCarol), cleanups),
   };
   for (const client of Object.values(media)) await client.until(/MSRP open0001 200/);
-  return {
-    party,
-    focus,
-    description: Buffer.from(description).toString(),
-    offer: descriptionIn(toCarol),
-    ...media,
-  };
+  return { party, focus, sessions: { alice: answer, bob: toBob, carol: toCarol }, ...media };
 }
 
 /** A member that comes again. @returns its media. */
