@@ -369,54 +369,6 @@ describe('a delivery report', () => {
   });
 });
 
-describe('block and grant lists', () => {
-  const entity = (name: string, part: string, ...users: readonly string[]): Element =>
-    element(
-      name,
-      element(
-        part,
-        users.map((user) => element('UserID', userId(user))),
-      ),
-    );
-  const block = (...parts: readonly Element[]) => bob.code(element('BlockEntity-Request', parts));
-  const refused = async (phone: Phone): Promise<boolean> =>
-    detailsOf(await phone.request(toBob('x')))[0]?.startsWith('532') ?? false;
-
-  it('refuse who is blocked, and only while the list is in use', async () => {
-    const carol = await here.phone('carol').start();
-    await block(entity('BlockList', 'AddList', 'alice'));
-    expect(await refused(alice)).toBe(false);
-    await block(element('BlockListInUse', true));
-    expect([await refused(alice), await refused(carol)]).toEqual([true, false]);
-    await block(entity('BlockList', 'RemoveList', 'alice'));
-    expect(await refused(alice)).toBe(false);
-  });
-
-  it('refuse who is not granted, while the grant list is in use', async () => {
-    const carol = await here.phone('carol').start();
-    await block(entity('GrantList', 'EntityList', 'carol'), element('GrantListInUse', true));
-    expect([await refused(alice), await refused(carol)]).toEqual([true, false]);
-    await block(entity('BlockList', 'EntityList', 'carol'), element('BlockListInUse', true));
-    expect(await refused(carol)).toBe(true);
-  });
-
-  it('are shown in the shape of each version', async () => {
-    await block(entity('BlockList', 'EntityList', 'alice', 'carol'), element('BlockListInUse', true));
-    const new13 = await bob.request(element('GetBlockedList-Request'));
-    expect(textOf(new13, 'BlockListInUse')).toBe('T');
-    expect(child(child(new13, 'BlockList'), 'EntityList')?.children.map(({ text }) => text)).toEqual([
-      userId('alice'),
-      userId('carol'),
-    ]);
-    const old = await here.phone('bob', { version: '1.2', clientId: 'wv:old' }).start();
-    const old12 = await old.request(element('GetBlockedList-Request'));
-    expect(textOf(child(old12, 'BlockList'), 'InUse')).toBe('T');
-    expect(child(old12, 'BlockListInUse')).toBeUndefined();
-    await old.request(element('BlockEntity-Request', element('BlockList', element('InUse', false))));
-    expect(await refused(alice)).toBe(false);
-  });
-});
-
 describe('a message from outside', () => {
   it('is committed and delivered as if a user had sent it', async () => {
     const sender = { user: userId('someone') };
