@@ -1,9 +1,25 @@
-import { parseResourceId, type UserId } from '../address/wv-address.js';
+import { parseResourceId, type ResourceId, type UserId } from '../address/wv-address.js';
 import type { ImpsContext } from '../context.js';
 import { element } from '../codec/element.js';
 import { CspRefusal } from '../status.js';
 import { notifyTypes } from './general-notifications.js';
-import { changeGroup, indexMembers } from './group-store.js';
+import { changeGroup, groupOf, indexMembers } from './group-store.js';
+
+/**
+ * Who may invite to a group: to membership who may add members, else who is in the group.
+ * @throws CspRefusal 800 no such group, 808 not in it, 816 no administrator or moderator
+ */
+export async function mayInvite(
+  context: ImpsContext,
+  group: ResourceId | undefined,
+  type: string,
+  user: UserId,
+): Promise<void> {
+  const { members, joined } = await groupOf(context, group);
+  const role = members[user]?.role;
+  if (type === 'GM' && role !== 'Admin' && role !== 'Mod') throw new CspRefusal(816);
+  if (role === undefined && !joined[user]) throw new CspRefusal(808);
+}
 
 /**
  * What accepting an invitation does: GM makes a member, GR lets into a group that requires an invitation. The client

@@ -10,7 +10,7 @@ import type { CspVersion } from '../vocabulary/versions.js';
 import { allows } from './access-lists.js';
 import { exists } from './contact-lists.js';
 import { notifyTypes } from './general-notifications.js';
-import { acceptInvitation } from './group-invitations.js';
+import { acceptInvitation, mayInvite } from './group-invitations.js';
 
 /** An invitation without an answer. By invitee, Invite-ID and inviter, since the inviter makes the ID. */
 export interface InvitationRecord {
@@ -32,16 +32,26 @@ const types: Readonly<Record<CspVersion, readonly string[]>> = {
 };
 const DEFAULT_VALIDITY = 86_400;
 
-/** Elements that an invitation passes on as they are, in the order of the content model. */
-const passedOn = [
-  'ApplicationID',
-  'GroupID',
-  'PresenceSubList',
-  'URLList',
-  'InviteNote',
-  'ScreenName',
-  'Validity',
-];
+/** What an invitation passes on as it is, and what goes with taking it back: in the order of the content model. */
+const passedOn: Readonly<Record<'invite' | 'cancel', Readonly<Record<'1.3' | 'before', readonly string[]>>>> =
+  {
+    invite: {
+      '1.3': [
+        'ApplicationID',
+        'GroupID',
+        'PresenceSubList',
+        'URLList',
+        'InviteNote',
+        'ScreenName',
+        'Validity',
+      ],
+      before: ['GroupID', 'PresenceSubList', 'URLList', 'InviteNote', 'Validity'],
+    },
+    cancel: {
+      '1.3': ['InviteNote', 'ApplicationID', 'GroupID', 'PresenceSubList', 'URLList', 'ScreenName'],
+      before: ['InviteNote', 'URLList'],
+    },
+  };
 
 /** @throws CspRefusal 402 for the type, 429, 400 or 450 for what the type needs */
 function checkType(primitive: Element, version: CspVersion): string {
@@ -89,16 +99,15 @@ async function toUser(
 export const inviteRequest: Handler = async (context, { session, version, primitive }) => {
   const id = inviteId(primitive);
   const type = checkType(primitive, version);
+  const group = parseResourceId(textOf(primitive, 'GroupID'), context.config.domain);
+  if (type === 'GR' || type === 'GM') await mayInvite(context, group, type, session.user);
   const failures = new Failures();
   const wanted: InvitationRecord[] = [];
   for (const invitee of recipientsOf(context, primitive, failures)) {
     if (!(await exists(context, invitee))) failures.add(531, element('UserID', invitee));
     else if (!(await allows(context, invitee, { user: session.user })))
       failures.add(532, element('UserID', invitee));
-    else {
-      const group = parseResourceId(textOf(primitive, 'GroupID'), context.config.domain);
-      wanted.push({ inviter: session.user, invitee, id, type, group });
-    }
+    else wanted.push({ inviter: session.user, invitee, id, type, group });
   }
   const outside = await context.ports.groups.invite(wanted, session);
   let done = 0;
@@ -118,14 +127,15 @@ async function invite(
   primitive: Element,
   record: InvitationRecord,
 ): Promise<void> {
-  const validity = numberOf(primitive, 'Validity') ?? DEFAULT_VALIDITY;
+  const asked = numberOf(primitive, 'Validity') ?? DEFAULT_VALIDITY;
+  const validity = Math.min(asked, context.config.messages.maxValidity);
   await context.store.update(invitations, keyOf(record.invitee, record.id, record.inviter), () => ({
     kind: 'put',
     value: record,
     deadline: context.clock.now() + validity * 1000,
     result: undefined,
   }));
-  await sendInvitation(context, record, (version) => passing(primitive, version));
+  await sendInvitation(context, record, (version) => passing(primitive, 'invite', version));
 }
 
 const sendInvitation = (
@@ -196,10 +206,10 @@ export const tellInviter = (
   );
 
 /** What a recipient of that version knows of the elements that are passed on. */
-const passing = (primitive: Element, version: CspVersion): Element[] =>
-  passedOn
-    .filter((name) => version === '1.3' || (name !== 'ApplicationID' && name !== 'ScreenName'))
-    .flatMap((name) => childrenOf(primitive, name).map((given) => inVersion(given, version)));
+const passing = (primitive: Element, what: keyof typeof passedOn, version: CspVersion): Element[] =>
+  passedOn[what][version === '1.3' ? version : 'before'].flatMap((name) =>
+    childrenOf(primitive, name).map((given) => inVersion(given, version)),
+  );
 
 /** Finds the invitation that a user answers. Without naming the inviter, the only one of that ID is meant. */
 async function findInvitation(
@@ -273,8 +283,7 @@ export const cancelInvite: Handler = async (context, { session, primitive }) => 
         element('InviteID', id),
         userElement('Sender', session.user),
         version === '1.3' ? userElement('Recipient', invitee) : undefined,
-        childrenOf(primitive, 'InviteNote'),
-        childrenOf(primitive, 'URLList'),
+        passing(primitive, 'cancel', version),
       ),
     );
     await notifyTypes(context, invitee, 'IC', [element('InviteID', id)]);

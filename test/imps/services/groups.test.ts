@@ -1,5 +1,15 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { child, childrenOf, element, textOf, type Element } from '../../../src/imps/codec/element.js';
+import {
+  creating,
+  group,
+  groupName,
+  joining,
+  property,
+  properties,
+  screenName,
+  userIds,
+} from '../tools/groups.js';
 import { codeOf, detailsOf, message, serviceRequest, type Phone } from '../tools/phone.js';
 import { userId, world, type World } from '../tools/world.js';
 
@@ -18,32 +28,7 @@ afterEach(async () => {
   await here.close();
 });
 
-const id = 'wv:alice/chess@ims.test';
-const group = element('GroupID', id);
-const property = (name: string, value: string): Element =>
-  element('Property', element('Name', name), element('Value', value));
-const properties = (given: Readonly<Record<string, string>>): Element =>
-  element(
-    'GroupProperties',
-    Object.entries(given).map(([name, value]) => property(name, value)),
-  );
-const create = (given: Readonly<Record<string, string>> = {}, ...more: readonly Element[]): Element =>
-  element('CreateGroup-Request', group, properties(given), more);
-const screenName = (name: string): Element => element('ScreenName', element('SName', name), group);
-const joining = (...more: readonly Element[]): Element =>
-  element(
-    'JoinGroup-Request',
-    group,
-    more,
-    element('JoinedRequest', true),
-    element('SubscribeNotification', true),
-  );
 const leaving = element('LeaveGroup-Request', group);
-const userIds = (...names: readonly string[]): Element =>
-  element(
-    'UserIDList',
-    names.map((name) => element('UserID', userId(name))),
-  );
 const userList = (...names: readonly string[]): Element =>
   element(
     'UserList',
@@ -69,12 +54,12 @@ const whisper = (text: string, name: string): Element =>
   );
 const createAndJoin = (given: Readonly<Record<string, string>> = {}): Promise<number> =>
   alice.code(
-    create(given, element('JoinGroup', true), screenName('Queen'), element('SubscribeNotification', true)),
+    creating(given, element('JoinGroup', true), screenName('Queen'), element('SubscribeNotification', true)),
   );
 
 describe('a group', () => {
   it('is made in the name of its creator, who is its administrator, and can be deleted by him', async () => {
-    expect(await alice.code(create({ Name: 'Chess' }))).toBe(200);
+    expect(await alice.code(creating({ Name: 'Chess' }))).toBe(200);
     const shown = await alice.request(element('GetGroupProps-Request', group));
     const values: Record<string, string> = {};
     for (const one of childrenOf(child(shown, 'GroupProperties'), 'Property')) {
@@ -88,16 +73,16 @@ describe('a group', () => {
   });
 
   it('is 801 when it is there, 806 in the name of another or with a bad property, 821 with a history', async () => {
-    await alice.request(create());
-    expect(await alice.code(create())).toBe(801);
-    expect(await bob.code(create())).toBe(806);
-    expect(await alice.code(create({ AccessType: 'Maybe' }))).toBe(806);
-    expect(await alice.code(create({ ActiveUsers: '5' }))).toBe(806);
-    expect(await alice.code(create({ History: 'T' }))).toBe(821);
+    await alice.request(creating());
+    expect(await alice.code(creating())).toBe(801);
+    expect(await bob.code(creating())).toBe(806);
+    expect(await alice.code(creating({ AccessType: 'Maybe' }))).toBe(806);
+    expect(await alice.code(creating({ ActiveUsers: '5' }))).toBe(806);
+    expect(await alice.code(creating({ History: 'T' }))).toBe(821);
   });
 
   it('takes Accesstype as clients of the field write it', async () => {
-    await alice.request(create({ Accesstype: 'Restricted' }));
+    await alice.request(creating({ Accesstype: 'Restricted' }));
     expect(await bob.code(joining())).toBe(810);
   });
 
@@ -259,7 +244,7 @@ describe('a group', () => {
     ]) {
       expect(await bob.code(request)).toBe(800);
     }
-    expect(detailsOf(await bob.request(toGroup('x')))).toEqual([`800 ${id}`]);
+    expect(detailsOf(await bob.request(toGroup('x')))).toEqual([`800 ${groupName}`]);
   });
 });
 
@@ -296,7 +281,7 @@ describe('messages in a group', () => {
 
   it('are for those who joined: 808, and a false screen name as sender is 810', async () => {
     await bob.request(leaving);
-    expect(detailsOf(await bob.request(toGroup('x')))).toEqual([`808 ${id}`]);
+    expect(detailsOf(await bob.request(toGroup('x')))).toEqual([`808 ${groupName}`]);
     const as = (name: string): Element =>
       message('x', [userId('bob')], element('Sender', element('Group', screenName(name))));
     expect(await carol.code(as('Queen'))).toBe(810);
@@ -428,7 +413,7 @@ describe('members of a group', () => {
   it('hear of memberships and of the end of a group by notification', async () => {
     const types = ['GMG', 'GMR', 'GMAU', 'GD'].map((type) => element('NotificationType', type));
     await bob.request(element('SubscribeNotification-Request', element('NotificationTypeList', types)));
-    await alice.request(create());
+    await alice.request(creating());
     await alice.request(element('AddGroupMembers-Request', group, userIds('bob')));
     await alice.request(element('MemberAccess-Request', group, element('Mod', userList('bob'))));
     await alice.request(element('RemoveGroupMembers-Request', group, userIds('bob')));
@@ -441,97 +426,5 @@ describe('members of a group', () => {
       'GMG',
       'GD',
     ]);
-  });
-});
-
-describe('an invitation', () => {
-  const invite = (type: string, ...parts: readonly Element[]): Element =>
-    element(
-      'Invite-Request',
-      element('InviteID', 'inv-1'),
-      element('InviteType', type),
-      element('Recipient', element('User', element('UserID', userId('bob')))),
-      parts,
-    );
-  const answer = (accepted: boolean): Element =>
-    element(
-      'InviteUser-Response',
-      element('InviteID', 'inv-1'),
-      element('Acceptance', accepted),
-      element('Sender', element('User', element('UserID', userId('bob')))),
-      element('ResponseNote', 'thanks'),
-    );
-
-  it('goes to the invitee, whose answer goes to the inviter, in four transactions', async () => {
-    await createAndJoin({ RequireInvitation: 'T' });
-    expect(await bob.code(joining())).toBe(816);
-    expect(await alice.code(invite('GR', group, element('InviteNote', 'Join us')))).toBe(200);
-    const [asked] = await bob.drain();
-    expect([
-      asked?.name,
-      textOf(asked, 'InviteID'),
-      textOf(asked, 'GroupID'),
-      textOf(asked, 'InviteNote'),
-    ]).toEqual(['InviteUser-Request', 'inv-1', id, 'Join us']);
-    expect(textOf(child(child(asked, 'Sender'), 'User'), 'UserID')).toBe(userId('alice'));
-    expect(await bob.code(answer(true))).toBe(200);
-    const told = (await alice.drain()).find(({ name }) => name === 'Invite-Response');
-    expect([textOf(told, 'Acceptance'), textOf(told, 'InviteNote')]).toEqual(['T', 'thanks']);
-    expect((await bob.request(joining())).name).toBe('JoinGroup-Response');
-    expect(await bob.code(answer(true))).toBe(423);
-  });
-
-  it('to membership makes a member when it is accepted, and nothing when it is not', async () => {
-    await createAndJoin({ AccessType: 'Restricted' });
-    await alice.request(invite('GM', group));
-    await bob.request(answer(false));
-    expect(await bob.code(joining())).toBe(810);
-    await alice.request(invite('GM', group));
-    await bob.request(answer(true));
-    expect((await bob.request(joining())).name).toBe('JoinGroup-Response');
-  });
-
-  it('can be taken back until it is answered: 423 after', async () => {
-    const cancel = element(
-      'CancelInvite-Request',
-      element('InviteID', 'inv-1'),
-      element('Recipient', element('User', element('UserID', userId('bob')))),
-    );
-    await alice.request(invite('IM'));
-    expect(await alice.code(cancel)).toBe(200);
-    expect((await bob.drain()).map(({ name }) => name)).toEqual([
-      'InviteUser-Request',
-      'CancelInviteUser-Request',
-    ]);
-    expect(await bob.code(answer(true))).toBe(423);
-    expect(await alice.code(cancel)).toBe(423);
-  });
-
-  it.each([
-    ['GR', 429],
-    ['GM', 429],
-    ['SC', 400],
-    ['AP', 450],
-    ['ZZ', 402],
-  ])('of type %s without what it needs is %i', async (type, code) => {
-    expect(await alice.code(invite(type))).toBe(code);
-  });
-
-  it('waits for an invitee who is not logged in', async () => {
-    await bob.request(element('Logout-Request'));
-    await alice.request(invite('IM'));
-    expect((await (await here.phone('bob').start()).drain()).map(({ name }) => name)).toEqual([
-      'InviteUser-Request',
-    ]);
-  });
-
-  it('answered on one client is told to the others that want to know', async () => {
-    const second = await here.phone('bob', { clientId: 'wv:second' }).start();
-    const types = element('NotificationTypeList', element('NotificationType', 'IA'));
-    await second.request(element('SubscribeNotification-Request', types));
-    await alice.request(invite('IM'));
-    await bob.request(answer(true));
-    const seen = (await second.drain()).find(({ name }) => name === 'Notification-Request');
-    expect([textOf(seen, 'NotificationType'), textOf(seen, 'InviteID')]).toEqual(['IA', 'inv-1']);
   });
 });
