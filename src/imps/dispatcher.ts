@@ -1,6 +1,11 @@
 import { clientCapabilityRequest } from './access/capabilities.js';
 import { serviceRequest } from './access/functions.js';
-import { keepAliveRequest, logoutRequest, serviceProviderInfo } from './access/session-primitives.js';
+import {
+  keepAliveRequest,
+  logoutAnswer,
+  logoutRequest,
+  serviceProviderInfo,
+} from './access/session-primitives.js';
 import type { Transaction } from './codec/envelope.js';
 import { child, numberOf, type Element } from './codec/element.js';
 import type { Handler, ImpsContext } from './context.js';
@@ -52,6 +57,7 @@ import { verifyId } from './services/verify-id.js';
 import type { SessionRecord } from './state/records.js';
 import type { StatusCode } from './status.js';
 import { covers, type Service } from './vocabulary/functions.js';
+import type { CspVersion } from './vocabulary/versions.js';
 
 interface Route {
   readonly handler: Handler;
@@ -61,6 +67,8 @@ interface Route {
   readonly changes: boolean;
   /** The refusal that means success when a crash kept the answer of the time that did the work. */
   readonly doneBefore?: StatusCode | undefined;
+  /** The session is over then: what its repeat is answered. */
+  readonly ending?: ((version: CspVersion) => Element) | undefined;
 }
 
 const read = (handler: Handler, service?: Service): Route => ({ handler, service, changes: false });
@@ -73,7 +81,7 @@ const write = (handler: Handler, service?: Service, doneBefore?: StatusCode): Ro
 
 /** Which handler serves which request of a session; any other primitive is answered 506. */
 export const routes: Readonly<Record<string, Route>> = {
-  'Logout-Request': read(logoutRequest),
+  'Logout-Request': { ...read(logoutRequest), ending: logoutAnswer },
   'KeepAlive-Request': read(keepAliveRequest),
   'GetSPInfo-Request': read(
     async (context, { primitive }) => serviceProviderInfo(context, primitive),

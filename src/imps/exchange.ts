@@ -1,4 +1,4 @@
-import { login } from './access/login.js';
+import { login, refusedLogin } from './access/login.js';
 import { serviceProviderInfo, versionDiscovery } from './access/session-primitives.js';
 import type { ReadMessage } from './codec/coding.js';
 import type { CspMessage, Transaction } from './codec/envelope.js';
@@ -82,7 +82,7 @@ function refuse(work: Work, { id, primitive }: Transaction, code: StatusCode, de
     trace: work.session?.id ?? id,
     detail: detail ?? primitive?.name.slice(0, 60),
   });
-  answer(work, id, status(code));
+  answer(work, id, primitive?.name === 'Login-Request' ? refusedLogin(primitive, code) : status(code));
 }
 
 async function one(work: Work, transaction: Transaction): Promise<void> {
@@ -104,8 +104,11 @@ async function one(work: Work, transaction: Transaction): Promise<void> {
     case 'Login-Request': {
       const { version, sessionId } = message;
       const arrival = { version, transactionId: id, sessionId, primitive, origin: work.origin };
-      const logIn = (): Promise<Element> => login(context, arrival);
-      const reply = await guarded(context, () => work.replies.login(context, arrival, logIn));
+      const reply = await guarded(
+        context,
+        () => work.replies.login(context, arrival, (keep) => login(context, arrival, keep)),
+        refusedLogin(primitive, 500),
+      );
       return answer(work, id, reply);
     }
     case 'WV-CSP-VersionDiscovery-Request':
@@ -126,17 +129,20 @@ async function one(work: Work, transaction: Transaction): Promise<void> {
   const { version } = message;
   const { origin } = work;
   const request = { session, version, transactionId: id, primitive, origin };
+  const run = (seed: string, again: boolean): Promise<Element> =>
+    refusing(context, session, primitive.name, async () => {
+      try {
+        return await route.handler(context, { ...request, seed });
+      } catch (error) {
+        if (again && error instanceof CspRefusal && error.status === route.doneBefore) return status(200);
+        throw error;
+      }
+    });
+  const { changes, ending } = route;
   const reply = await guarded(context, () =>
-    work.replies.once(context, session.id, id, primitive, route.changes, (seed, again) =>
-      refusing(context, session, primitive.name, async () => {
-        try {
-          return await route.handler(context, { ...request, seed });
-        } catch (error) {
-          if (again && error instanceof CspRefusal && error.status === route.doneBefore) return status(200);
-          throw error;
-        }
-      }),
-    ),
+    ending
+      ? work.replies.ending(context, session.id, id, primitive, ending(version), () => run('', false))
+      : work.replies.once(context, session.id, id, primitive, changes, run),
   );
   // a second transaction of the message must see what this one changed
   work.session = await context.sessions.find(session.id);
@@ -154,14 +160,18 @@ function notAgreed({ trail }: ImpsContext, session: SessionRecord, { name }: Ele
   });
 }
 
-/** A request without a living session: 604, or why the session ended; a poll hears it as a Disconnect, once. */
+/** A request without a living session: what it was answered before, else 604, or why the session ended; a poll hears it as a Disconnect, once. */
 async function noSession(work: Work, { id, primitive }: Transaction): Promise<void> {
   const { context, message } = work;
-  const overdue =
-    message.sessionId === undefined ? undefined : await context.sessions.overdue(message.sessionId);
+  const { sessionId } = message;
+  const known =
+    sessionId === undefined || !primitive
+      ? undefined
+      : await work.replies.ofEnded(context, sessionId, id, primitive);
+  if (known) return answer(work, id, known);
+  const overdue = sessionId === undefined ? undefined : await context.sessions.overdue(sessionId);
   if (overdue) await endSession(context, overdue, 600);
-  const epitaph =
-    message.sessionId === undefined ? undefined : await context.sessions.epitaph(message.sessionId);
+  const epitaph = sessionId === undefined ? undefined : await context.sessions.epitaph(sessionId);
   context.trail.record({
     code: 'imps.no-session',
     outcome: 'refused',
@@ -202,13 +212,14 @@ async function refusing<T extends Element | undefined>(
 async function guarded<T extends Element | undefined>(
   context: ImpsContext,
   run: () => Promise<T>,
+  failed = status(500),
 ): Promise<T | Element> {
   try {
     return await run();
   } catch (error) {
     context.log.error({ err: error }, 'an IMPS transaction failed');
     context.trail.record({ code: 'imps.failed', outcome: 'refused', clause: 'CSP status 500' });
-    return status(500);
+    return failed;
   }
 }
 

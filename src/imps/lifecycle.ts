@@ -1,5 +1,5 @@
 import type { ImpsContext } from './context.js';
-import { returnMessages, takeOverKept } from './delivery/courier.js';
+import { noticeBacklog, returnMessages, takeOverKept } from './delivery/courier.js';
 import { autoJoin, leaveAllGroups } from './services/group-join.js';
 import { cameOnline, wentOffline } from './services/presence.js';
 import { dropSubscriptions } from './services/presence-subscriptions.js';
@@ -10,17 +10,18 @@ import type { StatusCode } from './status.js';
 type Step = (context: ImpsContext, session: SessionRecord) => Promise<void>;
 
 /** What a session's beginning means to the services, in this order. */
-const onStart: readonly Step[] = [cameOnline, takeOverKept, repeatSystemMessages];
+const onStart: readonly Step[] = [noticeBacklog, cameOnline, takeOverKept, repeatSystemMessages];
 /**
  * What its end means, before the session's record goes: after a crash in between the session is still there and ends
  * again. A session ends by logout, by the server's disconnect, or by expiry; whatever ends it, the same happens.
  */
 const onEnd: readonly Step[] = [dropSubscriptions, leaveAllGroups, wentOffline];
 
-/** A session was committed. */
+/** A session was committed; of one that a crash kept from beginning whole it may be called again. */
 export async function sessionStarted(context: ImpsContext, session: SessionRecord): Promise<void> {
   for (const step of onStart) await step(context, session);
   context.ports.observer.sessionStarted(session);
+  if (session.functions) await afterServices(context, session.id);
 }
 
 /** What a session can do, or how long it lives, is another thing now. */

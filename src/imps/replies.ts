@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
+import type { KeepAnswer } from './access/login.js';
 import type { LoginArrival } from './access/login-request.js';
 import { textOf, type Element } from './codec/element.js';
 import type { ImpsContext } from './context.js';
+import { sessionStarted } from './lifecycle.js';
 import { keyOf, replies, type ReplyRecord } from './state/records.js';
 
 /** How long a repeated transaction is recognised, milliseconds. Clients of the field repeat for about five minutes. */
@@ -54,6 +56,10 @@ export class Replies {
     const answer = changes
       ? this.#committed(context, key, fingerprint, work, transactionId, session)
       : work(context.ids.next(), false);
+    return this.#remember(key, fingerprint, answer);
+  }
+
+  #remember(key: string, fingerprint: string, answer: Promise<Element>): Promise<Element> {
     this.#recent.set(key, { fingerprint, answer });
     if (this.#recent.size > IN_MEMORY) this.#recent.delete(this.#recent.keys().next().value!);
     answer.catch(() => {
@@ -63,13 +69,75 @@ export class Replies {
     return answer;
   }
 
+  #keep(
+    context: ImpsContext,
+    key: string,
+    request: string,
+    reply: Element,
+    milliseconds: number,
+  ): Promise<void> {
+    return context.store.update(replies, key, () => ({
+      kind: 'put',
+      value: { request, seed: '', reply },
+      deadline: context.clock.now() + milliseconds,
+      result: undefined,
+    }));
+  }
+
+  /**
+   * A request that ends its session is answered the same when it comes again.
+   * @param reply what it is answered, committed before the work is done
+   */
+  async ending(
+    context: ImpsContext,
+    session: string,
+    transactionId: string,
+    request: Element,
+    reply: Element,
+    work: () => Promise<Element>,
+  ): Promise<Element> {
+    const key = keyOf(session, transactionId);
+    const fingerprint = fingerprintOf(request);
+    const known = this.#recent.get(key);
+    if (known?.fingerprint === fingerprint) {
+      note(context, session, transactionId);
+      return known.answer;
+    }
+    return this.#remember(
+      key,
+      fingerprint,
+      this.#keep(context, key, fingerprint, reply, REMEMBER_MS).then(work),
+    );
+  }
+
+  /** What a transaction was answered that comes again when its session is over; undefined when it was not. */
+  async ofEnded(
+    context: ImpsContext,
+    session: string,
+    transactionId: string,
+    request: Element,
+  ): Promise<Element | undefined> {
+    if (transactionId === '') return undefined;
+    const known = await context.store.get(replies, keyOf(session, transactionId));
+    if (known?.reply === undefined || known.request !== fingerprintOf(request)) return undefined;
+    note(context, session, transactionId);
+    return known.reply;
+  }
+
   /**
    * A login that was answered with a session is answered the same when it comes again from the same place, as long as
-   * that session lives: the phone did not get the first answer. One that comes while the first is worked on waits for it.
+   * that session lives, also after a restart: the phone did not get the first answer. One that comes while the first is
+   * worked on waits for it.
+   * @param work is given what commits its answer
    */
-  async login(context: ImpsContext, arrival: LoginArrival, work: () => Promise<Element>): Promise<Element> {
+  async login(
+    context: ImpsContext,
+    arrival: LoginArrival,
+    work: (keep: KeepAnswer) => Promise<Element>,
+  ): Promise<Element> {
     const { transactionId, origin, primitive } = arrival;
-    const key = keyOf('login', origin.remoteAddress, transactionId, fingerprintOf(primitive));
+    const fingerprint = fingerprintOf(primitive);
+    const key = keyOf('login', origin.remoteAddress, transactionId, fingerprint);
     const known = this.#logins.get(key);
     if (known && context.clock.now() - known.at < LOGIN_MS) {
       const { running } = known;
@@ -80,7 +148,11 @@ export class Replies {
         return answer;
       }
     }
-    const login: KnownLogin = { at: context.clock.now(), answer: work(), running: true };
+    const login: KnownLogin = {
+      at: context.clock.now(),
+      answer: this.#login(context, key, fingerprint, transactionId, work),
+      running: true,
+    };
     this.#logins.set(key, login);
     if (this.#logins.size > IN_MEMORY) this.#logins.delete(this.#logins.keys().next().value!);
     let session: string | undefined;
@@ -92,6 +164,25 @@ export class Replies {
       login.running = false;
       if (session === undefined && this.#logins.get(key) === login) this.#logins.delete(key);
     }
+  }
+
+  async #login(
+    context: ImpsContext,
+    key: string,
+    fingerprint: string,
+    transactionId: string,
+    work: (keep: KeepAnswer) => Promise<Element>,
+  ): Promise<Element> {
+    const earlier = await context.store.get(replies, key);
+    const reply = earlier?.reply;
+    const session = reply && (await context.sessions.find(textOf(reply, 'SessionID') ?? ''));
+    if (reply && session) {
+      note(context, session.id, transactionId);
+      // what a crash may have kept from being done
+      await sessionStarted(context, session);
+      return reply;
+    }
+    return work((answer) => this.#keep(context, key, fingerprint, answer, LOGIN_MS));
   }
 
   async #committed(

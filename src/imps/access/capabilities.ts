@@ -170,20 +170,27 @@ export function agreedList(
 /** What a SessionPriority may be; another is adjusted to the nearest, and the client is told by Notification SPA. */
 export const PRIORITY_MAX = 100;
 
+/** What a session becomes by a CapabilityList, and the answer to it; nothing is kept yet. */
+export function settle(
+  context: ImpsContext,
+  session: SessionRecord,
+  list: Element,
+): { readonly session: SessionRecord; readonly list: Element } {
+  const before = session.capabilities ?? defaultCapabilities;
+  const capabilities = readCapabilities(list, before, context, session.version);
+  const priority = Math.min(numberOf(list, 'SessionPriority') ?? session.priority, PRIORITY_MAX);
+  const settled = { ...session, capabilities, priority };
+  return { session: settled, list: agreedList(capabilities, settled, list, context) };
+}
+
 /** Agrees on capabilities and keeps them; what must outlive the session is kept with the client. */
-export async function agree(
+async function agree(
   context: ImpsContext,
   session: SessionRecord,
   list: Element,
 ): Promise<{ readonly session: SessionRecord; readonly list: Element }> {
-  const capabilities = readCapabilities(
-    list,
-    session.capabilities ?? defaultCapabilities,
-    context,
-    session.version,
-  );
-  const asked = numberOf(list, 'SessionPriority');
-  const priority = Math.min(asked ?? session.priority, PRIORITY_MAX);
+  const settled = settle(context, session, list);
+  const { capabilities, priority } = settled.session;
   const changed = await context.sessions.change(session.id, (current) => ({
     ...current,
     capabilities,
@@ -191,6 +198,7 @@ export async function agree(
   }));
   if (!changed) throw new CspRefusal(604);
   await rememberClient(context, changed);
+  const asked = numberOf(list, 'SessionPriority');
   if (asked !== undefined && asked !== priority && changed.notifications.includes('SPA')) {
     await context.outbox.add(
       session.id,
@@ -201,11 +209,11 @@ export async function agree(
       ),
     );
   }
-  if (session.capabilities && session.capabilities.onlineHandling !== capabilities.onlineHandling) {
-    const handling = element('OnlineETEMHandling', capabilities.onlineHandling);
+  if (session.capabilities && session.capabilities.onlineHandling !== capabilities?.onlineHandling) {
+    const handling = element('OnlineETEMHandling', capabilities?.onlineHandling ?? '');
     await notifyTypes(context, session.user, 'OEU', [handling], { except: session.id });
   }
-  return { session: changed, list: agreedList(capabilities, changed, list, context) };
+  return { session: changed, list: settled.list };
 }
 
 /** Keeps what offline messages and notifications need to know of a client between its sessions. */

@@ -1,14 +1,13 @@
-import { clientIdElement, clientKey } from '../address/client-id.js';
+import { clientIdElement, clientKey, readClientId } from '../address/client-id.js';
 import { element, type Element } from '../codec/element.js';
 import type { ImpsContext } from '../context.js';
-import { afterServices, endSession, sessionStarted } from '../lifecycle.js';
+import { endSession, sessionStarted } from '../lifecycle.js';
 import { unguessable } from '../state/ids.js';
 import type { SessionRecord, UserRecord } from '../state/records.js';
 import { CspRefusal, result, type StatusCode } from '../status.js';
 import { authenticate } from './authentication.js';
-import { noticeBacklog } from '../delivery/courier.js';
 import { judgeAnswers, questionList, register, welcomeList, type Question } from './auto-registration.js';
-import { agree, keptNumber, rememberClient } from './capabilities.js';
+import { keptNumber, rememberClient, settle } from './capabilities.js';
 import { functionsTree, negotiateFunctions } from './functions.js';
 import { readLogin, type LoginArrival, type LoginRequest } from './login-request.js';
 
@@ -34,18 +33,30 @@ class LoginPutOff extends CspRefusal {
   }
 }
 
-/** Answers a Login-Request with a Login-Response, whatever comes of it (document 004 §6.1). */
-export async function login(context: ImpsContext, arrival: LoginArrival): Promise<Element> {
+/** Commits the answer to a login that starts a session. */
+export type KeepAnswer = (answer: Element) => Promise<void>;
+
+/** The Login-Response to a Login-Request that is not looked at further. */
+export function refusedLogin(primitive: Element, code: StatusCode): Element {
+  const client = readClientId(primitive);
+  return element('Login-Response', client && clientIdElement(client), result(code));
+}
+
+/**
+ * Answers a Login-Request with a Login-Response, whatever comes of it (document 004 §6.1).
+ * @param keep is called with the answer before a session is there
+ */
+export async function login(context: ImpsContext, arrival: LoginArrival, keep: KeepAnswer): Promise<Element> {
   let request: LoginRequest;
   try {
     request = readLogin(arrival, context.config.domain);
   } catch (error) {
     if (!(error instanceof CspRefusal)) throw error;
     note(context, undefined, arrival, error.status, error.message);
-    return element('Login-Response', result(error.status));
+    return refusedLogin(arrival.primitive, error.status);
   }
   try {
-    const answer = await attempt(context, request);
+    const answer = await attempt(context, request, keep);
     note(context, request, arrival, answer.code, answer.session?.id);
     return response(request, answer);
   } catch (error) {
@@ -59,7 +70,7 @@ export async function login(context: ImpsContext, arrival: LoginArrival): Promis
   }
 }
 
-async function attempt(context: ImpsContext, request: LoginRequest): Promise<LoginAnswer> {
+async function attempt(context: ImpsContext, request: LoginRequest, keep: KeepAnswer): Promise<LoginAnswer> {
   if (context.draining()) throw new CspRefusal(503);
   const outcome = await authenticate(context, request);
   if (outcome.kind === 'challenge') return { code: 401, nonce: outcome };
@@ -81,8 +92,7 @@ async function attempt(context: ImpsContext, request: LoginRequest): Promise<Log
   if (request.sessionId !== undefined) {
     return { code: 200, session: await reestablish(context, record, request, request.sessionId) };
   }
-  const started = await start(context, record, request);
-  return { code: 200, registered, inResult, ...started };
+  return start(context, record, request, { code: 200, registered, inResult }, keep);
 }
 
 /** Answers of the open questions of an auto-registration. @returns the questions that remain */
@@ -150,11 +160,13 @@ async function start(
   context: ImpsContext,
   record: UserRecord,
   request: LoginRequest,
-): Promise<Pick<LoginAnswer, 'shortLogin'> & { readonly session: SessionRecord }> {
+  success: LoginAnswer,
+  keep: KeepAnswer,
+): Promise<LoginAnswer> {
   const services = request.functions && negotiateFunctions(request.functions, request.version);
   if (services && services.granted.length === 0) throw new CspRefusal(606);
   const now = context.clock.now();
-  const session: SessionRecord = {
+  const blank: SessionRecord = {
     id: unguessable(),
     user: record.user,
     client: request.client,
@@ -176,20 +188,20 @@ async function start(
       request.client.msisdn ??
       (await keptNumber(context, record.user, request.client, request.applicationId)),
   };
-  await claimPlace(context, session);
-  await context.sessions.start(session);
-  await rememberClient(context, session);
-  await noticeBacklog(context, session);
-  const agreed = request.capabilities && (await agree(context, session, request.capabilities));
-  await sessionStarted(context, agreed?.session ?? session);
-  if (services) await afterServices(context, session.id);
+  const agreed = request.capabilities && settle(context, blank, request.capabilities);
+  const session = agreed?.session ?? blank;
   const shortLogin = [
     ...(services && services.refused.size > 0
       ? [element('Functions', functionsTree(services.refused, request.version))]
       : []),
     ...(agreed ? [agreed.list] : []),
   ];
-  return { session: agreed?.session ?? session, shortLogin };
+  const answer = { ...success, session, shortLogin };
+  await claimPlace(context, session);
+  await Promise.all([context.sessions.start(session), keep(response(request, answer))]);
+  await rememberClient(context, session);
+  await sessionStarted(context, session);
+  return answer;
 }
 
 async function claimPlace(context: ImpsContext, session: SessionRecord): Promise<void> {

@@ -6,10 +6,14 @@ import { CspRefusal, result, status } from '../status.js';
 import { versionNames, versions, type CspVersion } from '../vocabulary/versions.js';
 import { keepAlive } from './login.js';
 
-/** Ends the session at its client's wish: Status, and Disconnect in 1.1. */
+/** Status, and Disconnect in 1.1. */
+export const logoutAnswer = (version: CspVersion): Element =>
+  version === '1.1' ? element('Disconnect', result(200)) : status(200);
+
+/** Ends the session at its client's wish. */
 export const logoutRequest: Handler = async (context, { session, version }) => {
   await endSession(context, session, undefined);
-  return version === '1.1' ? element('Disconnect', result(200)) : status(200);
+  return logoutAnswer(version);
 };
 
 /** Restarts the keep-alive timer, as every transaction does, and changes it on request. */

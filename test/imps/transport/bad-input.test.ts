@@ -7,7 +7,7 @@ import {
   xmlCoding,
   type Coding,
 } from '../../../src/imps/codec/coding.js';
-import { element, type Element } from '../../../src/imps/codec/element.js';
+import { child, element, textOf, type Element } from '../../../src/imps/codec/element.js';
 import type { CspMessage } from '../../../src/imps/codec/envelope.js';
 import { tokenTables } from '../../../src/imps/vocabulary/tables.js';
 import { codeOf, type Phone } from '../tools/phone.js';
@@ -247,6 +247,18 @@ describe('bad input over HTTP', () => {
     const response = await post(text, xmlCoding.contentType);
     const { message: answer } = readMessage(Buffer.from(await response.arrayBuffer()), xmlCoding.contentType);
     expect(codeOf(answer.transactions[0]!.primitive!)).toBe(505);
+  });
+
+  it('answers a login in an unknown version with a Login-Response of 505, that has its ClientID and no session', async () => {
+    const phone = here.phone('alice');
+    const login = phone.loginElement(element('Password', 'alice-secret'));
+    const text = writeMessage(asking(login), xmlCoding).toString().replace('IMPS-CSP1.3', 'IMPS-CSP9.9');
+    const response = await post(text, xmlCoding.contentType);
+    const { message: answer } = readMessage(Buffer.from(await response.arrayBuffer()), xmlCoding.contentType);
+    const { primitive } = answer.transactions[0]!;
+    expect([primitive?.name, codeOf(primitive!)]).toEqual(['Login-Response', 505]);
+    expect(textOf(child(primitive, 'ClientID'), 'URL')).toBe('wv:test1$lab@maker.m1.1');
+    expect(child(primitive, 'SessionID')).toBeUndefined();
   });
 
   it('with a value that nobody knows is 402', async () => {

@@ -49,6 +49,6 @@ describe('a client of the plain text syntax', () => {
     );
     expect(unknown.bytes.toString()).toBe(`WV13ST7 SI=${alice.sessionId} ST=(506,"Service not agreed")`);
     const version = await alice.postBytes(Buffer.from('WV99LR1 UI=alice'), textCoding.contentType);
-    expect(version.bytes.toString()).toBe('WV13ST1 ST=(505,"Version not supported")');
+    expect(version.bytes.toString()).toBe('WV13RL1 ST=(505,"Version not supported")');
   });
 });

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { digestOf } from '../../../src/imps/access/digest.js';
 import { element, textOf, type Element } from '../../../src/imps/codec/element.js';
-import { keyOf, replies } from '../../../src/imps/state/records.js';
+import { keyOf, replies, sessions } from '../../../src/imps/state/records.js';
 import { codeOf, message, type Phone } from '../tools/phone.js';
 import { userId, world, type World } from '../tools/world.js';
 
@@ -92,5 +93,117 @@ describe('a transaction that is repeated', () => {
     const answers = await Promise.all(Array.from({ length: 5 }, () => phone.request(request, '1')));
     expect(answers.map(codeOf)).toEqual([200, 200, 200, 200, 200]);
     expect(new Set(answers.map((answer) => textOf(answer, 'SessionID'))).size).toBe(1);
+  });
+});
+
+describe('a login that is repeated after a restart', () => {
+  /** The same request, as the phone sends it that did not get the answer. */
+  const again = async (phone: Phone, request: Element, id: string): Promise<Element> => {
+    here = await here.restart();
+    return here.phone('bob', { ...phone.options, url: here.url }).request(request, id);
+  };
+
+  it('by password gets the same answer, and what was stored for the user', async () => {
+    await alice.request(message('stored', [userId('bob')]));
+    const phone = here.phone('bob');
+    const request = phone.loginElement(
+      element('Password', 'bob-secret'),
+      element('Functions', element('WVCSPFeat', element('IMFeat'))),
+      element('CapabilityList', element('ServerPollMin', 30)),
+    );
+    const first = await phone.request(request, '7');
+    expect(codeOf(first)).toBe(200);
+    expect(await again(phone, request, '7')).toEqual(first);
+    expect(here.trail.counts().get('imps.transaction-repeated')).toBe(1);
+    const back = here.phone('bob');
+    back.sessionId = textOf(first, 'SessionID');
+    expect(await back.messages()).toEqual(['stored']);
+  });
+
+  it('by digest gets the same answer, though the nonce is used up', async () => {
+    const phone = here.phone('bob');
+    const challenge = await phone.request(phone.loginElement(element('DigestSchema', 'MD5')), '7');
+    const digest = digestOf('MD5', textOf(challenge, 'Nonce') ?? '', 'bob-secret');
+    const request = phone.loginElement(element('DigestBytes', digest));
+    const first = await phone.request(request, '7');
+    expect(codeOf(first)).toBe(200);
+    expect(await again(phone, request, '7')).toEqual(first);
+  });
+
+  it('finds what a crash kept from being done: the stored messages are looked for', async () => {
+    await alice.request(message('stored', [userId('bob')]));
+    const phone = here.phone('bob');
+    const request = phone.loginElement(element('Password', 'bob-secret'));
+    const first = await phone.request(request, '7');
+    const id = textOf(first, 'SessionID') ?? '';
+    await here.store.update(sessions, id, (current) => ({
+      kind: 'put',
+      value: { ...current!, backlog: undefined },
+      result: undefined,
+    }));
+    expect(await again(phone, request, '7')).toEqual(first);
+    const back = here.phone('bob');
+    back.sessionId = id;
+    expect(await back.messages()).toEqual(['stored']);
+  });
+
+  it('is a new login when its session is over, or another Transaction-ID asks', async () => {
+    const phone = here.phone('bob');
+    const request = phone.loginElement(element('Password', 'bob-secret'));
+    const first = await phone.request(request, '7');
+    expect(codeOf(await again(phone, request, '8'))).toBe(603);
+    await here.server.disconnect(textOf(first, 'SessionID') ?? '');
+    const second = await again(phone, request, '7');
+    expect(codeOf(second)).toBe(200);
+    expect(textOf(second, 'SessionID')).not.toBe(textOf(first, 'SessionID'));
+  });
+});
+
+describe('a repeated logout', () => {
+  it.each([
+    ['1.1', 'Disconnect'],
+    ['1.2', 'Status'],
+    ['1.3', 'Status'],
+  ] as const)('of CSP %s is answered the same: %s 200, also after a restart', async (version, name) => {
+    const phone = await here.phone('bob', { version }).start();
+    const id = phone.sessionId;
+    const logout = async (transaction: string): Promise<Element> => {
+      phone.sessionId = id;
+      return phone.request(element('Logout-Request'), transaction);
+    };
+    const answers = [await logout('70'), await logout('70')];
+    here = await here.restart();
+    Object.assign(phone.options, { url: here.url });
+    answers.push(await logout('70'));
+    expect(answers.map((answer) => [answer.name, codeOf(answer)])).toEqual([
+      [name, 200],
+      [name, 200],
+      [name, 200],
+    ]);
+    expect(codeOf(await logout('71'))).toBe(604);
+  });
+
+  it('while the first is worked on waits for it, and the session ends once', async () => {
+    const phone = await here.phone('bob').start();
+    const id = phone.sessionId;
+    const answers = await Promise.all(
+      Array.from({ length: 5 }, () => {
+        phone.sessionId = id;
+        return phone.request(element('Logout-Request'), '70');
+      }),
+    );
+    expect(answers.map(codeOf)).toEqual([200, 200, 200, 200, 200]);
+    expect(here.trail.counts().get('imps.session-ended')).toBe(1);
+  });
+
+  it('does not end what came after it: a message sent before is answered as it was', async () => {
+    const phone = await here.phone('bob').start();
+    const id = phone.sessionId;
+    const request = message('once', [userId('alice')]);
+    const first = await phone.request(request, '70');
+    await phone.request(element('Logout-Request'));
+    phone.sessionId = id;
+    expect(await phone.request(request, '70')).toEqual(first);
+    expect(await alice.messages()).toEqual(['once']);
   });
 });
