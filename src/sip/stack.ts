@@ -129,14 +129,16 @@ export interface UasOptions {
   /** SDP or another body for the 2xx. */
   readonly body?: Uint8Array | string;
   readonly headers?: HeaderMap;
-  /** 200 unless given. */
+  /** 200 unless given, 202 to a REFER. */
   readonly status?: number;
   /**
    * Session-Expires to ask for in the 2xx to an INVITE that asks for none, in seconds (RFC 4028 §9); a client that cannot do session timers is
    * refreshed by us alone. None when absent.
    */
   readonly sessionExpires?: number | undefined;
-  /** Of a SUBSCRIBE: the 2xx waits for it. What it rejects with is thrown, and no dialog is made. */
+  /** Of a REFER: seconds of the subscription that it implies (RFC 3515 §2.4.4). */
+  readonly expires?: number;
+  /** Of a SUBSCRIBE or REFER: the 2xx waits for it. What it rejects with is thrown, and no dialog is made. */
   beforeAnswer?(saved: SavedSubscription): Promise<void>;
 }
 
@@ -277,7 +279,7 @@ export interface SipStack {
   /** Sends a request and gives its final response; a timeout gives 408 and an unreachable peer 503, as RFC 3261 §8.1.3.1 says. */
   request(uri: string, options: RequestOptions & ClientHooks): Promise<SipResponse>;
   /**
-   * Answers an INVITE or SUBSCRIBE with a 2xx and becomes the dialog's UAS. Resolves when the 2xx has been sent.
+   * Answers an INVITE, SUBSCRIBE or REFER with a 2xx and becomes the dialog's UAS. Resolves when the 2xx has been sent.
    * Rejects when the request was cancelled, or has been refused instead: 420 (Require), 422 (Session-Expires), 482 (merged).
    */
   createUAS(request: ServerRequest, response: ServerResponse, options?: UasOptions): Promise<Dialog>;

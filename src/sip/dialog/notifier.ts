@@ -16,6 +16,8 @@ import { sendOptions } from './uas-invite.js';
 
 /** Seconds of a SUBSCRIBE without Expires whose event package gives no default. */
 const DEFAULT_EXPIRES = 3_600;
+/** Seconds in which what a REFER asked for is done, unless its user says otherwise: Timer C (RFC 3261 §16.6 step 11). */
+const REFER_EXPIRES = 180;
 
 /**
  * A dialog by SUBSCRIBE on the notifier's side (RFC 6665 §4.2). Its user sends NOTIFYs; Event and Subscription-State are
@@ -120,8 +122,8 @@ export class NotifierDialog extends BaseDialog {
 }
 
 /**
- * Accepts a SUBSCRIBE and becomes its notifier. The user sends the first NOTIFY at once (RFC 6665 §4.2.1.2).
- * @throws ParleyError when the SUBSCRIBE was refused here instead: `sip-bad-extension`; `sip-already-answered`.
+ * Accepts a SUBSCRIBE, or a REFER with the subscription that it implies (RFC 3515 §2.4.4), and becomes its notifier. The user sends the first NOTIFY at once (RFC 6665 §4.2.1.2).
+ * @throws ParleyError when the request was refused here instead: `sip-bad-extension`; `sip-already-answered`.
  */
 export async function acceptSubscribe(
   environment: DialogEnvironment,
@@ -131,15 +133,16 @@ export async function acceptSubscribe(
 ): Promise<NotifierDialog> {
   if (response.finalStatus !== undefined) throw new ParleyError('sip-already-answered');
   if (rejectUnsupported(environment, request, response)) throw new ParleyError('sip-bad-extension');
-  const asked = request.number('Expires') ?? DEFAULT_EXPIRES;
-  const built = response.build(options.status ?? 200, sendOptions(options));
-  if (!built.has('Expires')) built.headers.append('Expires', asked);
+  const refer = request.method === 'REFER';
+  const asked = refer ? (options.expires ?? REFER_EXPIRES) : (request.number('Expires') ?? DEFAULT_EXPIRES);
+  const built = response.build(options.status ?? (refer ? 202 : 200), sendOptions(options));
+  if (!refer && !built.has('Expires')) built.headers.append('Expires', asked);
   const dialog = new NotifierDialog(environment, {
     values: detachedState(
       DialogState.ofServer(request, built, needsFlow(request) ? request.source.flow : undefined),
     ),
     role: 'uas',
-    request: ofPackage(detached(request.get('Event') ?? '')),
+    request: ofPackage(refer ? 'refer' : detached(request.get('Event') ?? '')),
     response: undefined,
     contact: built.get('Contact'),
   });

@@ -175,7 +175,8 @@ class EmbeddedStack implements SipStack {
     options: UasOptions = {},
   ): Promise<Dialog> {
     const [inbound, answer] = ours(request, response);
-    if (inbound.method === 'SUBSCRIBE') return acceptSubscribe(this.#environment, inbound, answer, options);
+    if (inbound.method === 'SUBSCRIBE' || inbound.method === 'REFER')
+      return acceptSubscribe(this.#environment, inbound, answer, options);
     if (!answer.invite) throw new ParleyError('sip-unsupported', `a dialog by ${inbound.method}`);
     return acceptInvite(this.#environment, answer.invite, inbound, answer, options);
   }
