@@ -1,5 +1,6 @@
 import type { ImpsContext } from './context.js';
-import { noticeBacklog, returnMessages, takeOverKept } from './delivery/courier.js';
+import { noticeBacklog, returnMessages } from './delivery/courier.js';
+import { returnRequests, takeOverKept } from './delivery/user-requests.js';
 import { autoJoin, leaveAllGroups } from './services/group-join.js';
 import { cameOnline, wentOffline } from './services/presence.js';
 import { dropSubscriptions } from './services/presence-subscriptions.js';
@@ -15,7 +16,7 @@ const onStart: readonly Step[] = [noticeBacklog, cameOnline, takeOverKept, repea
  * What its end means, before the session's record goes: after a crash in between the session is still there and ends
  * again. A session ends by logout, by the server's disconnect, or by expiry; whatever ends it, the same happens.
  */
-const onEnd: readonly Step[] = [dropSubscriptions, leaveAllGroups, wentOffline];
+const onEnd: readonly Step[] = [dropSubscriptions, leaveAllGroups, wentOffline, returnRequests];
 
 /** A session was committed; of one that a crash kept from beginning whole it may be called again. */
 export async function sessionStarted(context: ImpsContext, session: SessionRecord): Promise<void> {

@@ -2,14 +2,13 @@ import { defaultCapabilities } from '../access/capabilities.js';
 import { clientKey } from '../address/client-id.js';
 import type { UserId } from '../address/wv-address.js';
 import { formatDateTime } from '../codec/date-time.js';
-import { element, type Element } from '../codec/element.js';
+import { element } from '../codec/element.js';
 import type { ImpsContext } from '../context.js';
 import { allows } from '../services/access-lists.js';
 import {
   clients,
   keyOf,
   taken,
-  userOutbox,
   type MessageRecord,
   type OfflineHandling,
   type SessionRecord,
@@ -17,16 +16,14 @@ import {
 } from '../state/records.js';
 import { countOf } from '../state/count.js';
 import { result, type StatusCode } from '../status.js';
-import { versions, type CspVersion } from '../vocabulary/versions.js';
 import { messageInfo } from './message-info.js';
 import { notifyOffline } from './offline-notification.js';
 import { route, type Address, type Candidate } from './routing.js';
+import { toOneSession } from './user-requests.js';
 
 /** Messages taken over from the mailbox at a time, and looked at for it. */
 const BATCH = 8;
 const LOOK = 200;
-/** How long a request waits for a user without session. */
-const USER_OUTBOX_MS = 7 * 86_400_000;
 /** How long whoever delivers a message from outside may try. */
 const REMEMBER_TAKEN_MS = 7 * 86_400_000;
 
@@ -229,46 +226,13 @@ export async function report(
   // the information is that of the message as sent, to the recipient that it concerns
   const about =
     message.recipient.group === undefined ? { ...message, recipient: { user: recipient } } : message;
-  const request = (version: SessionRecord['version']): Element =>
-    element(
-      'DeliveryReport-Request',
-      result(code),
-      element('DeliveryTime', formatDateTime(context.clock.now())),
-      messageInfo(about, version, context.clock.now()),
-    );
-  const sessions = await context.sessions.ofUser(user);
-  const target = sessions.find(({ id }) => id === message.senderSession) ?? sessions[0];
-  if (target) await context.outbox.add(target.id, request(target.version));
-  else await keepForUser(context, user, request);
-}
-
-/**
- * Keeps a request for a user without session; the next session whose version has such a request gets it.
- * @param make the request in the shape of a version, undefined when that version has none
- */
-export async function keepForUser(
-  context: ImpsContext,
-  user: UserId,
-  make: (version: CspVersion) => Element | undefined,
-): Promise<void> {
-  const expiresAt = context.clock.now() + USER_OUTBOX_MS;
-  const shapes = Object.fromEntries(versions.map((version) => [version, make(version)]));
-  await context.store.update(userOutbox, keyOf(user, context.ids.next()), () => ({
-    kind: 'put',
-    value: { shapes, expiresAt },
-    deadline: expiresAt,
-    result: undefined,
-  }));
-}
-
-/** A new session gets what was kept for its user, in the shape of its version. */
-export async function takeOverKept(context: ImpsContext, session: SessionRecord): Promise<void> {
-  for await (const { key, value } of context.store.scan(userOutbox, { prefix: keyOf(session.user, '') })) {
-    const primitive = value.shapes[session.version];
-    if (!primitive) continue;
-    await context.outbox.add(session.id, primitive);
-    await context.store.update(userOutbox, key, () => ({ kind: 'remove', result: undefined }));
-  }
+  const primitive = element(
+    'DeliveryReport-Request',
+    result(code),
+    element('DeliveryTime', formatDateTime(context.clock.now())),
+    messageInfo(about, '1.3', context.clock.now()),
+  );
+  await toOneSession(context, user, primitive, message.senderSession);
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { Clock } from '../../base/clock.js';
 import type { Store } from '../../store/store.js';
 import type { Element } from '../codec/element.js';
-import { keyOf, lastPart, outbox, type OutboxRecord } from '../state/records.js';
+import { keyOf, lastPart, outbox, type OfUser, type OutboxRecord } from '../state/records.js';
 import { unguessable, type Sequence } from '../state/ids.js';
 
 /** A server request that is to go to its session now. */
@@ -60,9 +60,18 @@ export class Outbox {
     this.#times = times;
   }
 
-  /** @returns the Transaction-ID once the request is committed. */
-  async add(session: string, primitive: Element): Promise<string> {
-    return this.#put(session, this.#ids.next(), { primitive });
+  /**
+   * @param ofUser for a request that another session of the user is to get when this one ends
+   * @returns the Transaction-ID once the request is committed
+   */
+  async add(session: string, primitive: Element, ofUser?: OfUser): Promise<string> {
+    return this.#put(session, this.#ids.next(), { primitive, ofUser });
+  }
+
+  /** Everything that waits for a session, in order. */
+  async *all(session: string): AsyncIterable<Waiting> {
+    for await (const { key, value } of this.#store.scan(outbox, { prefix: keyOf(session, '') }))
+      yield { ...value, id: lastPart(key) };
   }
 
   /** Has a message of the mailbox pushed or announced; putting the same one again changes nothing. */
@@ -140,9 +149,7 @@ export class Outbox {
   }
 
   async #read(session: string, ids: string[]): Promise<void> {
-    for await (const { key } of this.#store.scan(outbox, { prefix: keyOf(session, '') })) {
-      insert(ids, lastPart(key));
-    }
+    for await (const { id } of this.all(session)) insert(ids, id);
   }
 
   #forget(session: string, id: string): void {
@@ -191,8 +198,8 @@ export class Outbox {
   async clear(session: string): Promise<void> {
     this.#sent.delete(session);
     this.#waiting.delete(session);
-    for await (const { key } of this.#store.scan(outbox, { prefix: keyOf(session, '') })) {
-      await this.#store.update(outbox, key, () => ({ kind: 'remove', result: undefined }));
+    for await (const { id } of this.all(session)) {
+      await this.#store.update(outbox, keyOf(session, id), () => ({ kind: 'remove', result: undefined }));
     }
   }
 }

@@ -4,6 +4,7 @@ import type { ImpsContext } from '../context.js';
 import type { MessageRecord, SessionRecord } from '../state/records.js';
 import { contentData, messageInfo } from './message-info.js';
 import type { Waiting } from './outbox.js';
+import { inShapeOf } from './user-requests.js';
 
 /** The primitive of a waiting request; undefined when what it was about is gone, and then it is taken away. */
 export async function render(
@@ -11,7 +12,8 @@ export async function render(
   session: SessionRecord,
   waiting: Waiting,
 ): Promise<Element | undefined> {
-  if (waiting.primitive) return waiting.primitive;
+  const { primitive } = waiting;
+  if (primitive) return waiting.ofUser ? inShapeOf(primitive, session.version) : primitive;
   const message = await context.mailbox.get(session.user, waiting.messageId ?? waiting.id);
   if (!message || message.expiresAt <= context.clock.now()) {
     await context.outbox.remove(session.id, waiting.id);

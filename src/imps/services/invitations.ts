@@ -1,9 +1,8 @@
 import { table } from '../../store/store.js';
 import { parseResourceId, parseUserId, type UserId } from '../address/wv-address.js';
 import { child, childrenOf, element, flagOf, numberOf, textOf, type Element } from '../codec/element.js';
-import { inVersion } from '../codec/in-version.js';
 import type { Handler, ImpsContext } from '../context.js';
-import { keepForUser } from '../delivery/courier.js';
+import { toEachSession } from '../delivery/user-requests.js';
 import { keyOf, type SessionRecord } from '../state/records.js';
 import { CspRefusal, Failures, codeFor, status } from '../status.js';
 import type { CspVersion } from '../vocabulary/versions.js';
@@ -32,26 +31,11 @@ const types: Readonly<Record<CspVersion, readonly string[]>> = {
 };
 const DEFAULT_VALIDITY = 86_400;
 
-/** What an invitation passes on as it is, and what goes with taking it back: in the order of the content model. */
-const passedOn: Readonly<Record<'invite' | 'cancel', Readonly<Record<'1.3' | 'before', readonly string[]>>>> =
-  {
-    invite: {
-      '1.3': [
-        'ApplicationID',
-        'GroupID',
-        'PresenceSubList',
-        'URLList',
-        'InviteNote',
-        'ScreenName',
-        'Validity',
-      ],
-      before: ['GroupID', 'PresenceSubList', 'URLList', 'InviteNote', 'Validity'],
-    },
-    cancel: {
-      '1.3': ['InviteNote', 'ApplicationID', 'GroupID', 'PresenceSubList', 'URLList', 'ScreenName'],
-      before: ['InviteNote', 'URLList'],
-    },
-  };
+/** What an invitation passes on as it is, and what taking it back does: in the order of the content models. */
+const passedOn = {
+  invite: ['ApplicationID', 'GroupID', 'PresenceSubList', 'URLList', 'InviteNote', 'ScreenName', 'Validity'],
+  cancel: ['InviteNote', 'ApplicationID', 'GroupID', 'PresenceSubList', 'URLList', 'ScreenName'],
+} as const;
 
 /** @throws CspRefusal 402 for the type, 429, 400 or 450 for what the type needs */
 function checkType(primitive: Element, version: CspVersion): string {
@@ -83,18 +67,9 @@ function recipientsOf(context: ImpsContext, primitive: Element, failures: Failur
 const userElement = (name: string, user: UserId): Element =>
   element(name, element('User', element('UserID', user)));
 
-/** Sends a request to every session of a user, or keeps it for the next one. */
-async function toUser(
-  context: ImpsContext,
-  user: UserId,
-  make: (version: CspVersion) => Element,
-  except?: string,
-): Promise<void> {
-  const sessions = (await context.sessions.ofUser(user)).filter(({ id }) => id !== except);
-  const able = sessions.filter(({ functions }) => functions === undefined || functions.includes('INVIT'));
-  for (const session of able) await context.outbox.add(session.id, make(session.version));
-  if (sessions.length === 0) await keepForUser(context, user, make);
-}
+/** To every session of a user that takes invitations. */
+const toUser = (context: ImpsContext, user: UserId, request: Element): Promise<void> =>
+  toEachSession(context, user, request, 'INVIT');
 
 export const inviteRequest: Handler = async (context, { session, version, primitive }) => {
   const id = inviteId(primitive);
@@ -135,22 +110,24 @@ async function invite(
     deadline: context.clock.now() + validity * 1000,
     result: undefined,
   }));
-  await sendInvitation(context, record, (version) => passing(primitive, 'invite', version));
+  await sendInvitation(context, record, passing(primitive, 'invite'));
 }
 
 const sendInvitation = (
   context: ImpsContext,
   { id, type, inviter, invitee }: InvitationRecord,
-  more: (version: CspVersion) => readonly Element[],
+  more: readonly Element[],
 ): Promise<void> =>
-  toUser(context, invitee, (version) =>
+  toUser(
+    context,
+    invitee,
     element(
       'InviteUser-Request',
       element('InviteID', id),
       element('InviteType', type),
       userElement('Sender', inviter),
-      version === '1.3' ? userElement('Recipient', invitee) : undefined,
-      [...more(version)],
+      userElement('Recipient', invitee),
+      more,
     ),
   );
 
@@ -167,7 +144,7 @@ export async function inviteFor(
     deadline: context.clock.now() + DEFAULT_VALIDITY * 1000,
     result: undefined,
   }));
-  await sendInvitation(context, value, () => more);
+  await sendInvitation(context, value, more);
 }
 
 /** Takes an invitation from elsewhere back; one that was answered is no more. */
@@ -179,37 +156,43 @@ export async function cancelFor(
     current ? { kind: 'remove', result: true } : { kind: 'keep', result: false },
   );
   if (!had) return;
-  await toUser(context, invitee, (version) =>
-    element(
-      'CancelInviteUser-Request',
-      element('InviteID', id),
-      userElement('Sender', inviter),
-      version === '1.3' ? userElement('Recipient', invitee) : undefined,
-    ),
-  );
+  await toUser(context, invitee, cancelling(id, inviter, invitee));
 }
+
+const cancelling = (id: string, inviter: UserId, invitee: UserId, more: readonly Element[] = []): Element =>
+  element(
+    'CancelInviteUser-Request',
+    element('InviteID', id),
+    userElement('Sender', inviter),
+    userElement('Recipient', invitee),
+    more,
+  );
 
 /** Tells who invited a user elsewhere what that one answered. */
 export const tellInviter = (
   context: ImpsContext,
   { id, inviter, invitee }: InvitationRecord,
   accepted: boolean,
-): Promise<void> =>
-  toUser(context, inviter, (version) =>
-    element(
-      'Invite-Response',
-      element('InviteID', id),
-      element('Acceptance', accepted),
-      userElement('Sender', invitee),
-      version === '1.3' ? userElement('Recipient', inviter) : undefined,
-    ),
+): Promise<void> => toUser(context, inviter, responding(id, accepted, invitee, inviter));
+
+const responding = (
+  id: string,
+  accepted: boolean,
+  invitee: UserId,
+  inviter: UserId,
+  more: readonly Element[] = [],
+): Element =>
+  element(
+    'Invite-Response',
+    element('InviteID', id),
+    element('Acceptance', accepted),
+    userElement('Sender', invitee),
+    userElement('Recipient', inviter),
+    more,
   );
 
-/** What a recipient of that version knows of the elements that are passed on. */
-const passing = (primitive: Element, what: keyof typeof passedOn, version: CspVersion): Element[] =>
-  passedOn[what][version === '1.3' ? version : 'before'].flatMap((name) =>
-    childrenOf(primitive, name).map((given) => inVersion(given, version)),
-  );
+const passing = (primitive: Element, what: keyof typeof passedOn): Element[] =>
+  passedOn[what].flatMap((name) => childrenOf(primitive, name));
 
 /** Finds the invitation that a user answers. Without naming the inviter, the only one of that ID is meant. */
 async function findInvitation(
@@ -242,17 +225,11 @@ export const inviteUserResponse: Handler = async (context, { session, primitive 
     return status(200);
   }
   const note = textOf(primitive, 'ResponseNote');
-  await toUser(context, value.inviter, (version) =>
-    element(
-      'Invite-Response',
-      element('InviteID', id),
-      element('Acceptance', accepted),
-      userElement('Sender', session.user),
-      version === '1.3' ? userElement('Recipient', value.inviter) : undefined,
-      note === undefined ? undefined : element(version === '1.3' ? 'InviteNote' : 'ResponseNote', note),
-      version === '1.3' ? childrenOf(primitive, 'ScreenName') : undefined,
-    ),
-  );
+  const more = [
+    ...(note === undefined ? [] : [element('InviteNote', note)]),
+    ...childrenOf(primitive, 'ScreenName'),
+  ];
+  await toUser(context, value.inviter, responding(id, accepted, session.user, value.inviter, more));
   await notifyTypes(context, session.user, accepted ? 'IA' : 'IR', [element('InviteID', id)], {
     except: session.id,
   });
@@ -277,15 +254,7 @@ export const cancelInvite: Handler = async (context, { session, primitive }) => 
       continue;
     }
     done++;
-    await toUser(context, invitee, (version) =>
-      element(
-        'CancelInviteUser-Request',
-        element('InviteID', id),
-        userElement('Sender', session.user),
-        version === '1.3' ? userElement('Recipient', invitee) : undefined,
-        passing(primitive, 'cancel', version),
-      ),
-    );
+    await toUser(context, invitee, cancelling(id, session.user, invitee, passing(primitive, 'cancel')));
     await notifyTypes(context, invitee, 'IC', [element('InviteID', id)]);
   }
   const details = failures.details();

@@ -4,7 +4,7 @@ import { element, type Element } from '../codec/element.js';
 import type { ImpsContext } from '../context.js';
 import { keyOf } from '../state/records.js';
 import { presenceAttributes } from '../vocabulary/presence.js';
-import { keepForUser } from '../delivery/courier.js';
+import { toEachSession } from '../delivery/user-requests.js';
 import { listsOf, type Contact } from './contact-list-store.js';
 import { notifyTypes } from './general-notifications.js';
 import { followList, grantedNow } from './presence-subscriptions.js';
@@ -153,15 +153,7 @@ async function askOwner(
   await notifyTypes(context, owner, 'ANU', [list, element('UserIDList', element('UserID', watcher))]);
   if (asked) return;
   const request = element('PresenceAuth-Request', element('UserID', watcher), list);
-  const sessions = (await context.sessions.ofUser(owner)).filter(({ version }) => version !== '1.3');
-  for (const session of sessions) {
-    if (session.functions === undefined || session.functions.includes('REACT')) {
-      await context.outbox.add(session.id, request);
-    }
-  }
-  if (sessions.length === 0 && (await context.sessions.ofUser(owner)).length === 0) {
-    await keepForUser(context, owner, (version) => (version === '1.3' ? undefined : request));
-  }
+  await toEachSession(context, owner, request, 'REACT');
 }
 
 /** Members of a list that are added with AuthorizeAndGrant may see what the default list shows, or all. */

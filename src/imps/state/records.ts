@@ -133,6 +133,15 @@ export interface OutboxRecord {
   readonly primitive: Element | undefined;
   /** Instead of a primitive: the message in the mailbox that is to be pushed or announced. */
   readonly messageId?: string | undefined;
+  /** Set when the request is for the user: it has the shape of the newest version, and outlives the session. */
+  readonly ofUser?: OfUser | undefined;
+}
+
+/** That a request is for a user: one session was to get it, or each that was there at that time. */
+export interface OfUser {
+  readonly to: 'one' | 'each';
+  /** Milliseconds since the epoch. */
+  readonly at: number;
 }
 
 /** Who sends or receives a message. */
@@ -199,8 +208,8 @@ export interface ReplyRecord {
 
 /** A server request for a user, who has no session that it could wait in. */
 export interface UserOutboxRecord {
-  /** The request as each version has it; a session of a version that has none leaves it for another. */
-  readonly shapes: Readonly<Partial<Record<CspVersion, Element>>>;
+  /** In the shape of the newest version that has it; a session of a version without it leaves it for another. */
+  readonly primitive: Element;
   readonly expiresAt: number;
 }
 

@@ -137,3 +137,64 @@ describe('an authorization request that waited for a user', () => {
     expect(await (await bobAs('1.2').start()).drain()).toEqual([]);
   });
 });
+
+describe('a request for a user whose session ends before it answered', () => {
+  const report = message('hello', [userId('carol')], element('DeliveryReport', true));
+  const names = async (phone: Phone): Promise<string[]> => (await phone.drain()).map(({ name }) => name);
+
+  /** Alice hears of a message that Carol got, in the session that sent it, and of an invitation, in each. */
+  async function waits(sender: Phone): Promise<void> {
+    const carol = await here.phone('carol').start();
+    await sender.request(report);
+    await carol.messages();
+    await carol.request(
+      element(
+        'Invite-Request',
+        element('InviteID', 'i-3'),
+        element('InviteType', 'IM'),
+        element('Recipient', element('User', element('UserID', userId('alice')))),
+      ),
+    );
+  }
+
+  it.each(['logout', 'silence'])('goes to another session of the user, once, after %s', async (end) => {
+    const second = await here.phone('alice', { clientId: 'wv:second', timeToLive: 7000 }).start();
+    await waits(alice);
+    await alice.poll();
+    if (end === 'logout') await alice.request(logout);
+    else {
+      here.clock.advance(3_599_000);
+      await here.clock.advanceAsync(4000, 1000);
+    }
+    expect(await names(second)).toEqual(['InviteUser-Request', 'DeliveryReport-Request']);
+    await second.request(logout);
+    expect(await names(await here.phone('alice').start())).toEqual([]);
+  });
+
+  it('goes also to one that came after it', async () => {
+    await waits(alice);
+    here.clock.advance(1000);
+    const late = await here.phone('alice', { clientId: 'wv:late', version: '1.2' }).start();
+    expect(await names(late)).toEqual([]);
+    await alice.request(logout);
+    expect((await names(late)).sort()).toEqual(['DeliveryReport-Request', 'InviteUser-Request']);
+  });
+
+  it('waits for the next login where there is no other', async () => {
+    await waits(alice);
+    await alice.request(logout);
+    const next = await here.phone('alice', { version: '1.1' }).start();
+    expect((await names(next)).sort()).toEqual(['DeliveryReport-Request', 'InviteUser-Request']);
+  });
+
+  it('is not lost where no session of the user takes such requests', async () => {
+    const narrow = here.phone('bob');
+    await narrow.login2();
+    const onlyMessages = element('Functions', element('WVCSPFeat', element('IMFeat')));
+    await narrow.request(element('Service-Request', onlyMessages, element('AllFunctionsRequest', false)));
+    await alice.request(invitation);
+    expect(await narrow.drain()).toEqual([]);
+    await narrow.request(logout);
+    expect(await names(await here.phone('bob').start())).toEqual(['InviteUser-Request']);
+  });
+});
