@@ -1,5 +1,5 @@
 /** Pieces at least this long go to the socket as they are; shorter ones are copied together. */
-const OWN_WRITE_OCTETS = 16_384;
+const OWN_WRITE_OCTETS = 2_048;
 
 /**
  * Collects pieces of output and gives them back as few buffers: one system call then carries many small messages,
