@@ -15,6 +15,12 @@ export interface SessionsWork {
 
 /** Requests without an answer at once. */
 const AT_ONCE = 64;
+/** A request, or an ACK, may be lost: it is sent again until its answer comes (RFC 3261 §17.1), and so long at most. */
+const AGAIN_MS = 1_000;
+const ANSWER_MS = 120_000;
+/** Without a single message more for so long a part has failed. */
+const STALLED_MS = 60_000;
+const PROGRESS_MS = 10_000;
 const SOCKET_BUFFER = 8 << 20;
 const ICSI = 'urn:urn-7:3gpp-service.ims.icsi.oma.cpm.';
 
@@ -25,8 +31,11 @@ export async function measureSessions(work: SessionsWork, told: (line: string) =
     await using(mediaPath, async (parley, phones) => {
       await phones.all(work.users, (user) => phones.register(user));
       await settle();
+      told(`${work.users} users are registered`);
       const before = memory(parley.processes());
-      await phones.all(work.sessions, (i) => phones.invite(i, work.users));
+      await shown('sessions', told, phones, () =>
+        phones.all(work.sessions, (i) => phones.invite(i, work.users)),
+      );
       await settle();
       const after = memory(parley.processes());
       const bytes = (after.total - after.file - before.total + before.file) / work.sessions;
@@ -37,21 +46,49 @@ export async function measureSessions(work: SessionsWork, told: (line: string) =
   }
   await using(false, async (parley, phones) => {
     const stored = await timed(parley, () =>
-      phones.all(work.messages, (i) => phones.message(i % work.users)),
+      shown('messages stored', told, phones, () =>
+        phones.all(work.messages, (i) => phones.message(i % work.users)),
+      ),
     );
     rows.push(['messages stored a second', ...figures(stored, work.messages)]);
     told(`stored: ${(work.messages / stored.seconds).toFixed(0)}/s`);
-    const delivered = await timed(parley, async () => {
-      const all = phones.received(work.messages);
-      await phones.all(work.users, (user) => phones.register(user));
-      await all;
-    });
+    const delivered = await timed(parley, () =>
+      shown('messages delivered', told, phones, async () => {
+        const all = phones.received(work.messages);
+        await phones.all(work.users, (user) => phones.register(user));
+        await all;
+      }),
+    );
+    told(`delivered: ${(work.messages / delivered.seconds).toFixed(0)}/s`);
     rows.push([
       `messages delivered a second, to ${work.users} devices back at once`,
       ...figures(delivered, work.messages),
     ]);
   });
   return markdown([`${work.messages} messages, ${work.users} users`, '', ''], rows);
+}
+
+/** Tells how far a work is, and ends it when it gets no further. */
+async function shown(
+  what: string,
+  told: (line: string) => void,
+  phones: Phones,
+  work: () => Promise<void>,
+): Promise<void> {
+  const startedAt = performance.now();
+  let [last, changedAt] = [0, startedAt];
+  phones.progress = 0;
+  await new Promise<void>((resolve, reject) => {
+    const timer = setInterval(() => {
+      const now = performance.now();
+      told(`${phones.progress} ${what} after ${((now - startedAt) / 1000).toFixed(0)} s`);
+      if (phones.progress !== last) [last, changedAt] = [phones.progress, now];
+      else if (now - changedAt > STALLED_MS) reject(new Error(`${what} stand still at ${last}`));
+    }, PROGRESS_MS);
+    work()
+      .then(resolve, reject)
+      .finally(() => clearInterval(timer));
+  });
 }
 
 interface Used {
@@ -99,6 +136,10 @@ class Phones {
   readonly #socket: Socket;
   readonly #server: number;
   readonly #waiting = new Map<string, (response: string) => void>();
+  /** By Call-ID: sent again when the 2xx comes again, which says that it was lost (RFC 3261 §13.2.2.4). */
+  readonly #acks = new Map<string, readonly string[]>();
+  /** Requests answered, or messages received, by what is counted. */
+  progress = 0;
   readonly #texts = new Set<string>();
   readonly #sent = new Map<number, number>();
   #count = 0;
@@ -163,14 +204,16 @@ class Phones {
       .map(([, value]) => `Route: ${value}`)
       .reverse();
     const target = /<([^>]+)>/.exec(line('Contact'))![1]!;
-    this.#send([
+    const ack = [
       `ACK ${target} SIP/2.0`,
       `Via: SIP/2.0/UDP 127.0.0.1:${this.#port};branch=z9hG4bKa${++this.#count}`,
       'Max-Forwards: 70',
       ...route,
       ...['From', 'To', 'Call-ID'].map((name) => `${name}: ${line(name)}`),
       `CSeq: ${line('CSeq').split(' ')[0]} ACK`,
-    ]);
+    ];
+    this.#acks.set(line('Call-ID'), ack);
+    this.#send(ack);
   }
 
   /** Settles when so many messages have come. */
@@ -199,23 +242,37 @@ class Phones {
     body = '',
   ): Promise<string> {
     const id = `${method}-${++this.#count}`;
-    const answered = new Promise<string>((resolve) => this.#waiting.set(id, resolve));
-    this.#send(
-      [
-        `${method} ${uri} SIP/2.0`,
-        `Via: SIP/2.0/UDP 127.0.0.1:${this.#port};branch=z9hG4bK${id}`,
-        'Max-Forwards: 70',
-        `From: <sip:user${from}@ims.test>;tag=${id}`,
-        `To: <sip:user${to}@ims.test>`,
-        `Call-ID: ${id}`,
-        `CSeq: 1 ${method}`,
-        ...headers,
-      ],
-      body,
-    );
-    const answer = await answered;
+    const send = (): void => this.#send(lines, body);
+    const lines = [
+      `${method} ${uri} SIP/2.0`,
+      `Via: SIP/2.0/UDP 127.0.0.1:${this.#port};branch=z9hG4bK${id}`,
+      'Max-Forwards: 70',
+      `From: <sip:user${from}@ims.test>;tag=${id}`,
+      `To: <sip:user${to}@ims.test>`,
+      `Call-ID: ${id}`,
+      `CSeq: 1 ${method}`,
+      ...headers,
+    ];
+    const answer = await this.#answer(id, send);
     if (!answer.startsWith('SIP/2.0 2')) throw new Error(`${method}: ${answer.split('\r\n', 1)[0]}`);
     return answer;
+  }
+
+  async #answer(id: string, send: () => void): Promise<string> {
+    let again: NodeJS.Timeout | undefined;
+    let over: NodeJS.Timeout | undefined;
+    try {
+      return await new Promise<string>((resolve, reject) => {
+        this.#waiting.set(id, resolve);
+        over = setTimeout(() => reject(new Error(`${id} got no answer`)), ANSWER_MS);
+        again = setInterval(send, AGAIN_MS);
+        send();
+      });
+    } finally {
+      clearInterval(again);
+      clearTimeout(over);
+      this.#waiting.delete(id);
+    }
   }
 
   #send(lines: readonly string[], body = ''): void {
@@ -227,8 +284,11 @@ class Phones {
     if (text.startsWith('SIP/2.0')) {
       if (text.startsWith('SIP/2.0 1')) return;
       const id = /^Call-ID: (.*)$/im.exec(text)![1]!.trim();
-      this.#waiting.get(id)?.(text);
-      this.#waiting.delete(id);
+      const waiting = this.#waiting.get(id);
+      if (waiting && this.#all === undefined) this.progress++;
+      waiting?.(text);
+      const ack = waiting ? undefined : this.#acks.get(id);
+      if (ack) this.#send(ack);
       return;
     }
     if (text.startsWith('ACK')) return;
@@ -249,6 +309,7 @@ class Phones {
   /** A repeated request is no second message. */
   #noted(body: string): void {
     this.#texts.add(body);
+    this.progress = this.#texts.size;
     if (this.#texts.size === this.#wanted) this.#all?.();
   }
 }

@@ -135,6 +135,8 @@ export class DeferredDelivery {
   async #round(set: string, occasion: Occasion): Promise<void> {
     const { devices, deferred, perDevice } = this.#options;
     const here = await devices.of(set);
+    // what waits for an absent user is not read again with each message that comes
+    if (here.length === 0) return;
     await Promise.all(addressees(here, perDevice).map((to) => this.#deliver(set, to, here, occasion)));
     await deferred.recount(set);
   }

@@ -153,6 +153,22 @@ describe('deferred messages', () => {
     expect(node.trail.counts().size).toBe(0);
   });
 
+  it('are not read, however many wait, while nobody is there', async () => {
+    const node = new Node();
+    node.here = [];
+    await node.add('one');
+    let read = 0;
+    const of = node.deferred.of.bind(node.deferred);
+    node.deferred.of = (set) => {
+      read++;
+      return of(set);
+    };
+    expect(await node.round('more')).toEqual([]);
+    expect(read).toBe(0);
+    node.here = [device('phone')];
+    expect(await node.round()).toEqual(['one 1']);
+  });
+
   it('for one device wait for it and hold up nobody', async () => {
     const node = new Node();
     await node.add('for the tablet', { device: 'tablet' });
