@@ -50,14 +50,6 @@ export interface RegSubscribe {
   readonly watcher: Watcher | 'stranger';
 }
 
-/** All subscriptions to one registration set. */
-interface Watched {
-  /** Few, and nearly always one: an array takes less than a set. */
-  subscriptions: readonly Subscription[];
-  /** Ends the listening to other nodes. */
-  readonly end: (() => void) | undefined;
-}
-
 /** After a restart the watchers are told how things are, so many at a time. */
 const TOLD_AT_ONCE = 50;
 const TOLD_EVERY_MS = 100;
@@ -69,7 +61,10 @@ const TOLD_EVERY_MS = 100;
 export class RegEventNotifier {
   readonly #options: NotifierOptions;
   readonly #context: SubscriptionContext;
-  readonly #bySet = new Map<string, Watched>();
+  /** Few each, and nearly always one: arrays of exactly their length take least. */
+  readonly #bySet = new Map<string, readonly Subscription[]>();
+  /** By set: ends the listening to other nodes. */
+  readonly #listening = new Map<string, () => void>();
   readonly #unlisten: () => void;
   /** Taken over, and to be told how things are. */
   readonly #untold: Subscription[] = [];
@@ -78,7 +73,12 @@ export class RegEventNotifier {
 
   constructor(options: NotifierOptions) {
     this.#options = options;
-    this.#context = { ...options, shared: options.feed !== undefined };
+    this.#context = {
+      ...options,
+      shared: options.feed !== undefined,
+      inDialog: (subscription, request, response) => this.#inDialog(subscription, request, response),
+      ended: (subscription) => this.#remove(subscription),
+    };
     this.#unlisten = options.registrar.onChange(({ set, changes, registration }: RegistrationEvent) =>
       this.#changed(set, changes, registration),
     );
@@ -118,7 +118,7 @@ export class RegEventNotifier {
     if (!accepts(request)) throw this.#refused('reg-event-not-acceptable', 'RFC 3680 §4.5', request, set);
     const expires = this.#grant(request, response);
     if (expires === undefined) return;
-    if ((this.#bySet.get(set)?.subscriptions.length ?? 0) >= settings.perSet || this.#count >= settings.total)
+    if ((this.#bySet.get(set)?.length ?? 0) >= settings.perSet || this.#count >= settings.total)
       throw this.#refused('reg-event-too-many', 'RFC 6665 §4.2.1.1', request, set);
     const kept = await keeper.accept({ request, response, resource: set, watcher, expires });
     trail.record({
@@ -172,34 +172,38 @@ export class RegEventNotifier {
   }
 
   #add(kept: KeptSubscription): Subscription {
+    const { feed } = this.#options;
     const subscription = new Subscription(kept, this.#context);
     const { set } = subscription;
-    let watched = this.#bySet.get(set);
-    if (!watched) {
-      const end = this.#options.feed?.watch(set, (changes) => this.#changed(set, changes, undefined));
-      this.#bySet.set(set, (watched = { subscriptions: [], end }));
-    }
-    watched.subscriptions = [...watched.subscriptions, subscription];
+    const others = this.#bySet.get(set) ?? [];
+    if (others.length === 0 && feed)
+      this.#listening.set(
+        set,
+        feed.watch(set, (changes) => this.#changed(set, changes, undefined)),
+      );
+    this.#bySet.set(set, others.concat(subscription));
     this.#count++;
-    kept.dialog.onRequest((again, answer) => this.#inDialog(subscription, again, answer));
-    kept.dialog.onEnd(() => this.#remove(subscription));
+    kept.serve(subscription);
     return subscription;
   }
 
   #remove(subscription: Subscription): void {
-    subscription.close();
-    const watched = this.#bySet.get(subscription.set);
-    if (!watched?.subscriptions.includes(subscription)) return;
-    watched.subscriptions = watched.subscriptions.filter((one) => one !== subscription);
+    const { set } = subscription;
+    const all = this.#bySet.get(set) ?? [];
+    const others = all.filter((one) => one !== subscription);
+    if (others.length === all.length) return;
     this.#count--;
-    if (watched.subscriptions.length > 0) return;
-    this.#bySet.delete(subscription.set);
-    watched.end?.();
+    if (others.length > 0) {
+      this.#bySet.set(set, others);
+      return;
+    }
+    this.#bySet.delete(set);
+    this.#listening.get(set)?.();
+    this.#listening.delete(set);
   }
 
   #changed(set: string, changes: readonly BindingChange[], registration: Registration | undefined): void {
-    for (const subscription of this.#bySet.get(set)?.subscriptions ?? [])
-      subscription.changed(changes, registration);
+    for (const subscription of this.#bySet.get(set) ?? []) subscription.changed(changes, registration);
   }
 
   #tellNext(): void {

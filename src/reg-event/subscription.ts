@@ -4,7 +4,8 @@ import type { Gruus } from '../registrar/gruus.js';
 import type { Registrar } from '../registrar/registrar.js';
 import type { BindingChange, ContactEvent, Registration } from '../registrar/registration.js';
 import type { Subscribers } from '../registrar/subscribers.js';
-import type { KeptSubscription, Notification } from '../subscriptions/kept-subscription.js';
+import type { ServerRequest, ServerResponse } from '../sip/stack.js';
+import type { KeptSubscription, Notification, SubscriptionUser } from '../subscriptions/kept-subscription.js';
 import { REGINFO_TYPE, writeReginfo } from './reginfo.js';
 
 /** What all subscriptions are given. */
@@ -23,6 +24,9 @@ export interface SubscriptionContext {
   };
   /** Whether other nodes change registrations too. */
   readonly shared: boolean;
+  /** Answers a request of the watcher inside the dialog. */
+  inDialog(subscription: Subscription, request: ServerRequest, response: ServerResponse): Promise<void>;
+  ended(subscription: Subscription): void;
 }
 
 /** Who watches: the user itself (who also learns temporary GRUUs), or a node of the trust domain. */
@@ -51,7 +55,7 @@ const FINAL: ReadonlySet<ContactEvent> = new Set([
 const STORE_RETRY_MS = 1_000;
 
 /** One watcher of one registration set: what it was told, and what is still to be told. */
-export class Subscription {
+export class Subscription implements SubscriptionUser {
   readonly kept: KeptSubscription;
   readonly #context: SubscriptionContext;
   /** Not told yet: the last change of each contact. */
@@ -104,8 +108,13 @@ export class Subscription {
     this.#notify();
   }
 
-  close(): void {
+  request(request: ServerRequest, response: ServerResponse): Promise<void> {
+    return this.#context.inDialog(this, request, response);
+  }
+
+  ended(): void {
     this.#timer?.cancel();
+    this.#context.ended(this);
   }
 
   /** One NOTIFY at a time and no faster than the interval; what comes meanwhile goes into the next one. */

@@ -1,9 +1,18 @@
 import type { HeaderMap } from '../sip/message/headers.js';
+import type { SipRequest } from '../sip/message/message.js';
 import { LEFT, STACK_CLOSED, type Dialog, type ServerRequest, type ServerResponse } from '../sip/stack.js';
 import type { Rows } from './rows.js';
 
 /** NOTIFYs that are sent between two commits. */
 export const LEASE = 400;
+
+/** Who tells the watcher what there is to tell. */
+export interface SubscriptionUser {
+  /** Answers a request of the watcher inside the dialog. */
+  request(request: ServerRequest, response: ServerResponse): Promise<void>;
+  /** Called once, when the dialog has ended. */
+  ended(): void;
+}
 
 /** The body of a NOTIFY and what says of which kind it is. */
 export interface Notification {
@@ -23,29 +32,48 @@ export class KeptSubscription {
   readonly watcher: string;
   readonly dialog: Dialog;
   readonly #rows: Rows;
-  /** Undefined for one that is not kept in the store. */
-  readonly #key: string | undefined;
+  #user: SubscriptionUser | undefined;
   #version: number;
+  /** Numbers that are reserved; without end for one that is not kept in the store. */
   #left: number;
 
-  /** @param version of its next document. @param key in the store; undefined for one that is not kept there. */
+  /** @param version of its next document. @param stored whether the store keeps it. */
   constructor(
     { resource, watcher }: { readonly resource: string; readonly watcher: string },
     dialog: Dialog,
     version: number,
     rows: Rows,
-    key: string | undefined,
+    stored: boolean,
   ) {
     this.resource = resource;
     this.watcher = watcher;
     this.dialog = dialog;
     this.#version = version;
     this.#rows = rows;
-    this.#key = key;
-    this.#left = key === undefined ? Infinity : LEASE;
-    dialog.onEnd((cause) => {
-      if (key !== undefined && cause !== LEFT && cause !== STACK_CLOSED) rows.remove(key);
-    });
+    this.#left = stored ? LEASE : Infinity;
+    dialog.onRequest((request, response) => this.#request(request, response));
+    dialog.onEnd((cause) => this.#ended(cause));
+  }
+
+  get #stored(): boolean {
+    return this.#left !== Infinity;
+  }
+
+  /** The last user that is set counts. */
+  serve(user: SubscriptionUser): void {
+    this.#user = user;
+    if (this.dialog.state === 'terminated') user.ended();
+  }
+
+  async #request(request: ServerRequest, response: ServerResponse): Promise<void> {
+    if (this.#user) await this.#user.request(request, response);
+    else response.send(481);
+  }
+
+  #ended(cause: SipRequest | string): void {
+    if (this.#stored && cause !== LEFT && cause !== STACK_CLOSED)
+      this.#rows.remove(this.resource, this.dialog.saved!);
+    this.#user?.ended();
   }
 
   /** Whether the next NOTIFY needs numbers that are not reserved yet. */
@@ -58,8 +86,8 @@ export class KeptSubscription {
    * @throws ParleyError `store-unavailable`
    */
   async reserve(): Promise<void> {
-    if (this.#key === undefined) return;
-    if (await this.#rows.reserve(this.#key)) this.#left = LEASE;
+    if (!this.#stored) return;
+    if (await this.#rows.reserve(this.resource, this.dialog.saved!)) this.#left = LEASE;
     else this.dialog.leave();
   }
 
@@ -81,9 +109,9 @@ export class KeptSubscription {
    */
   async refresh(request: ServerRequest, response: ServerResponse, seconds: number): Promise<void> {
     const saved = this.dialog.saved;
-    if (this.#key !== undefined && saved && seconds > 0) {
+    if (this.#stored && saved && seconds > 0) {
       const remoteTarget = request.contacts[0]?.uriText ?? saved.remoteTarget;
-      if (!(await this.#rows.refresh(this.#key, { ...saved, remoteTarget }, seconds))) {
+      if (!(await this.#rows.refresh(this.resource, { ...saved, remoteTarget }, seconds))) {
         this.dialog.leave();
         response.send(481);
         return;

@@ -41,25 +41,23 @@ export class Rows {
   }
 
   /** Puts a new one, with the numbers of its first lease. */
-  async add(resource: string, watcher: string, dialog: SavedSubscription): Promise<string> {
-    const key = keyOf(resource, dialog);
+  async add(resource: string, watcher: string, dialog: SavedSubscription): Promise<void> {
     const { node } = this.#options;
     const row = withLease({ node, resource, watcher, dialog, version: 0 });
-    await this.#update(key, () => row);
-    return key;
+    await this.#update(keyOf(resource, dialog), () => row);
   }
 
   /** @returns false when it is not this node's any more. */
-  reserve(key: string): Promise<boolean> {
-    return this.#update(key, (row) => this.#own(row) && withLease(row));
+  reserve(resource: string, dialog: SavedSubscription): Promise<boolean> {
+    return this.#update(keyOf(resource, dialog), (row) => this.#own(row) && withLease(row));
   }
 
   /** @param dialog as the refresh leaves it. @returns false when it is not this node's any more. */
-  refresh(key: string, dialog: SavedSubscription, seconds: number): Promise<boolean> {
+  refresh(resource: string, dialog: SavedSubscription, seconds: number): Promise<boolean> {
     const expiresAt = this.#options.clock.now() + seconds * 1_000;
     const { remoteTarget, remoteSequence } = dialog;
     return this.#update(
-      key,
+      keyOf(resource, dialog),
       (row) =>
         this.#own(row) && { ...row, dialog: { ...row.dialog, remoteTarget, remoteSequence, expiresAt } },
     );
@@ -76,10 +74,10 @@ export class Rows {
     return taken ? before : undefined;
   }
 
-  remove(key: string): void {
+  remove(resource: string, dialog: SavedSubscription): void {
     const { store, log } = this.#options;
     store
-      .update(this.#table, key, (row) =>
+      .update(this.#table, keyOf(resource, dialog), (row) =>
         this.#own(row) ? { kind: 'remove', result: undefined } : { kind: 'keep', result: undefined },
       )
       .catch((error: unknown) => log.warn({ err: error }, 'a subscription that ended stays in the store'));

@@ -47,15 +47,14 @@ export class SubscriptionKeeper {
   /** Answers a SUBSCRIBE outside dialogs with 200, once it is committed. @throws ParleyError `store-unavailable`, `sip-*` */
   async accept(wanted: NewSubscription): Promise<KeptSubscription> {
     const { request, response, resource, watcher, expires, headers } = wanted;
-    let key: string | undefined;
     const beforeAnswer = async (saved: SavedSubscription): Promise<void> => {
-      if (expires > 0) key = await this.#rows.add(resource, watcher, saved);
+      if (expires > 0) await this.#rows.add(resource, watcher, saved);
     };
     const dialog = await this.#options.stack.createUAS(request, response, {
       headers: { ...headers, Expires: expires },
       beforeAnswer,
     });
-    return new KeptSubscription({ resource, watcher }, dialog, 0, this.#rows, key);
+    return new KeptSubscription({ resource, watcher }, dialog, 0, this.#rows, expires > 0);
   }
 
   /** Those that nobody goes on with, taken over by this process. @param resource only those to it. */
@@ -84,12 +83,10 @@ export class SubscriptionKeeper {
   async #take(found: readonly StoredRecord<SubscriptionRow>[]): Promise<KeptSubscription[]> {
     const { stack } = this.#options;
     const rows = this.#rows;
-    const taken = await Promise.all(
-      found.map(async ({ key, value }) => ({ key, row: await rows.take(key, value.node) })),
-    );
-    return taken.flatMap(({ key, row }) => {
+    const taken = await Promise.all(found.map(({ key, value }) => rows.take(key, value.node)));
+    return taken.flatMap((row) => {
       if (!row) return [];
-      return [new KeptSubscription(row, stack.resumeSubscription(row.dialog), row.version, rows, key)];
+      return [new KeptSubscription(row, stack.resumeSubscription(row.dialog), row.version, rows, true)];
     });
   }
 

@@ -100,16 +100,18 @@ export class Subscriptions {
     const lastAt = this.#options.clock.now();
     const subscription: Subscription = { kept, identity, changed: new Set(), lastAt, timer: undefined };
     this.#all.add(subscription);
-    dialog.onEnd(() => {
-      subscription.timer?.cancel();
-      this.#all.delete(subscription);
-    });
-    dialog.onRequest(async (request, response) => {
-      if (request.method !== 'SUBSCRIBE') response.send(405, { headers: { Allow: 'SUBSCRIBE' } });
-      else {
-        await kept.refresh(request, response, granted(request));
-        if (dialog.state !== 'terminated') this.#notifyFull(subscription);
-      }
+    kept.serve({
+      request: async (request, response) => {
+        if (request.method !== 'SUBSCRIBE') response.send(405, { headers: { Allow: 'SUBSCRIBE' } });
+        else {
+          await kept.refresh(request, response, granted(request));
+          if (dialog.state !== 'terminated') this.#notifyFull(subscription);
+        }
+      },
+      ended: () => {
+        subscription.timer?.cancel();
+        this.#all.delete(subscription);
+      },
     });
     this.#notifyFull(subscription);
   }

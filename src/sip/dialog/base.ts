@@ -35,6 +35,9 @@ export interface DialogParts {
   readonly auth?: Credentials | undefined;
 }
 
+type EndListener = (cause: SipRequest | string) => void;
+const nobody: readonly EndListener[] = [];
+
 /** Methods whose requests and 2xx carry a Contact and move the remote target (RFC 3261 §12.2, RFC 3311 §5, RFC 6665 §4). */
 const targetRefresh: ReadonlySet<string> = new Set(['INVITE', 'UPDATE', 'SUBSCRIBE', 'NOTIFY', 'REFER']);
 
@@ -50,7 +53,8 @@ export abstract class BaseDialog implements Dialog, DialogUser {
   protected readonly environment: DialogEnvironment;
   protected handler: Handler | undefined;
   #ackListeners: ((ack: SipRequest) => void)[] | undefined;
-  readonly #endListeners: ((cause: SipRequest | string) => void)[] = [];
+  /** Of exactly its length: 100,000 dialogs of subscriptions may live for days. */
+  #endListeners = nobody;
   #cause: SipRequest | string | undefined;
 
   constructor(environment: DialogEnvironment, parts: DialogParts) {
@@ -115,8 +119,8 @@ export abstract class BaseDialog implements Dialog, DialogUser {
     (this.#ackListeners ??= []).push(listener);
   }
 
-  onEnd(listener: (cause: SipRequest | string) => void): void {
-    if (this.#cause === undefined) this.#endListeners.push(listener);
+  onEnd(listener: EndListener): void {
+    if (this.#cause === undefined) this.#endListeners = this.#endListeners.concat(listener);
     else listener(this.#cause);
   }
 
@@ -229,7 +233,9 @@ export abstract class BaseDialog implements Dialog, DialogUser {
     this.state = 'terminated';
     this.#cause = cause;
     this.environment.dialogs.remove(this.values.key, this);
-    for (const listener of this.#endListeners.splice(0)) this.#tell(listener, cause);
+    const listeners = this.#endListeners;
+    this.#endListeners = nobody;
+    for (const listener of listeners) this.#tell(listener, cause);
   }
 
   /** Lets something go on by itself; a failure of it is only logged. */

@@ -3,7 +3,6 @@ import type { Timer } from '../../base/clock.js';
 import type { Exchange } from '../embedded/authenticated.js';
 import { needsFlow } from '../embedded/contact.js';
 import type { InboundRequest, InboundResponse } from '../embedded/inbound.js';
-import { parseAddress } from '../message/address.js';
 import { Headers, type HeaderMap } from '../message/headers.js';
 import { SipRequest, type SipResponse } from '../message/message.js';
 import type { SavedSubscription, UasOptions } from '../stack.js';
@@ -159,13 +158,11 @@ export async function acceptSubscribe(
 }
 
 function detachedState(values: DialogState): DialogState {
-  const { callId, local, remote, localTag, remoteTag, routeSet, remoteTarget, flow } = values;
+  const { callId, local, remote, routeSet, remoteTarget, flow } = values;
   return new DialogState({
     callId: detached(callId),
     local: detached(local),
     remote: detached(remote),
-    localTag: detached(localTag),
-    remoteTag: detached(remoteTag),
     routeSet: routeSet.map(detached),
     remoteTarget: detached(remoteTarget),
     localSequence: values.localSequence,
@@ -176,13 +173,8 @@ function detachedState(values: DialogState): DialogState {
 
 /** Goes on with a dialog of another process. */
 export function resumeSubscription(environment: DialogEnvironment, saved: SavedSubscription): NotifierDialog {
-  const { local, remote, contact, event, expiresAt } = saved;
-  const values = new DialogState({
-    ...saved,
-    localTag: parseAddress(local, 'From').params.get('tag') ?? '',
-    remoteTag: parseAddress(remote, 'To').params.get('tag') ?? '',
-    flow: saved.flow,
-  });
+  const { contact, event, expiresAt } = saved;
+  const values = new DialogState(saved);
   const request = ofPackage(event);
   const dialog = new NotifierDialog(environment, {
     values,

@@ -3,17 +3,18 @@ import { Headers, type HeaderMap } from '../message/headers.js';
 import { SipRequest, type SipMessage, type SipResponse } from '../message/message.js';
 import { bodyBytes } from '../embedded/respond.js';
 
-/** The values of a dialog (RFC 3261 §12): what every request inside it is built from and checked against. */
+const direct: readonly string[] = [];
+
+/**
+ * The values of a dialog (RFC 3261 §12): what every request inside it is built from and checked against. Tags and URIs are read from
+ * the addresses when asked for, which is seldom.
+ */
 export class DialogState {
   readonly callId: string;
   /** From of our requests, with our tag. */
   readonly local: string;
   /** To of our requests, with the peer's tag. */
   readonly remote: string;
-  readonly localTag: string;
-  readonly remoteTag: string;
-  readonly localUri: string;
-  readonly remoteUri: string;
   routeSet: readonly string[];
   /** The peer's Contact. */
   remoteTarget: string;
@@ -27,22 +28,16 @@ export class DialogState {
     callId: string;
     local: string;
     remote: string;
-    localTag: string;
-    remoteTag: string;
     routeSet: readonly string[];
     remoteTarget: string;
     localSequence: number;
     remoteSequence: number | undefined;
-    flow: string | undefined;
+    flow?: string | undefined;
   }) {
     this.callId = values.callId;
     this.local = values.local;
     this.remote = values.remote;
-    this.localTag = values.localTag;
-    this.remoteTag = values.remoteTag;
-    this.localUri = parseAddress(values.local, 'From').uriText;
-    this.remoteUri = parseAddress(values.remote, 'To').uriText;
-    this.routeSet = values.routeSet;
+    this.routeSet = values.routeSet.length > 0 ? values.routeSet : direct;
     this.remoteTarget = values.remoteTarget;
     this.localSequence = values.localSequence;
     this.remoteSequence = values.remoteSequence;
@@ -58,8 +53,6 @@ export class DialogState {
       callId: request.callId,
       local: response.headers.get('To') ?? '',
       remote: request.headers.get('From') ?? '',
-      localTag: response.toTag ?? '',
-      remoteTag: request.fromTag ?? '',
       routeSet: request.headers.list('Record-Route'),
       remoteTarget: contactOf(request) ?? request.from.uriText,
       localSequence: firstSequence(),
@@ -74,8 +67,6 @@ export class DialogState {
       callId: request.callId,
       local: request.headers.get('From') ?? '',
       remote: response.headers.get('To') ?? '',
-      localTag: request.fromTag ?? '',
-      remoteTag: response.toTag ?? '',
       routeSet: response.headers.list('Record-Route').reverse(),
       remoteTarget: contactOf(response) ?? request.uri,
       localSequence: request.cseq.number,
@@ -90,14 +81,28 @@ export class DialogState {
       callId: subscribe.callId,
       local: subscribe.headers.get('From') ?? '',
       remote: notify.headers.get('From') ?? '',
-      localTag: subscribe.fromTag ?? '',
-      remoteTag: notify.fromTag ?? '',
       routeSet: notify.headers.list('Record-Route'),
       remoteTarget: contactOf(notify) ?? subscribe.uri,
       localSequence: subscribe.cseq.number,
       remoteSequence: undefined,
       flow,
     });
+  }
+
+  get localTag(): string {
+    return tagOf(this.local);
+  }
+
+  get remoteTag(): string {
+    return tagOf(this.remote);
+  }
+
+  get localUri(): string {
+    return uriOf(this.local);
+  }
+
+  get remoteUri(): string {
+    return uriOf(this.remote);
   }
 
   get key(): string {
@@ -138,9 +143,13 @@ function setUnlessOwn(headers: Headers, name: string, map: HeaderMap): void {
   if (value !== undefined && !own.has(name.toLowerCase())) headers.set(name, value);
 }
 
+/** Joined, since a template would be kept with its parts, which take twice as much. */
 export function dialogKey(callId: string, localTag: string, remoteTag: string): string {
-  return `${callId}\n${localTag}\n${remoteTag}`;
+  return [callId, localTag, remoteTag].join('\n');
 }
+
+const tagOf = (address: string): string => parseAddress(address, 'dialog').params.get('tag') ?? '';
+const uriOf = (address: string): string => parseAddress(address, 'dialog').uriText;
 
 function contactOf(message: SipMessage): string | undefined {
   return message.contacts[0]?.uriText;
