@@ -92,7 +92,10 @@ export function readCapabilities(
     anyContent: flagOf(list, 'AnyContent') ?? (types.length > 0 ? false : before.anyContent),
     contentTypes:
       types.length > 0 ? types.slice(0, LIST).map((type) => type.trim().toLowerCase()) : before.contentTypes,
-    cirMethods: known.filter((method) => asked.includes(method) && (!wspOnly || method.startsWith('WAP'))),
+    // in the order of the client, which is the one in which they are tried
+    cirMethods: [...new Set(asked)].filter(
+      (method) => known.includes(method) && (!wspOnly || method.startsWith('WAP')),
+    ),
     udpPort: numberOf(list, 'UDPPort') ?? before.udpPort,
     offlineBearers:
       version === '1.3' && context.config.offlineNotification.enabled

@@ -7,11 +7,15 @@ import { UdpChannels } from './udp.js';
 
 /** A CIR that went without a poll is sent again when more comes after so long. */
 const AGAIN_MS = 30_000;
+/** A client that polled within so many of its intervals, and at least so long ago, comes by itself. */
+const POLLING = 3;
+const POLLING_MS = 30_000;
 /** Share of the agreed interval before which a poll is too early; clocks of phones differ. */
 const TOLERANCE = 0.9;
 
 /**
- * The CIR channel (document 002 §8): tells clients to come and poll, by the first method agreed with them that works.
+ * The CIR channel (document 002 §8): tells clients to come and poll, by the first method that works, in the
+ * order in which the client listed them.
  * A session that was told is not told again until it has come, so one that gets many requests at once gets one CIR.
  */
 export class Cir {
@@ -66,6 +70,13 @@ export class Cir {
     return (await this.#anythingFor(session)) ? 200 : 204;
   }
 
+  /** Whether the client polls over HTTP, and so finds by itself what waits. */
+  #polls({ id, capabilities }: SessionRecord): boolean {
+    const at = this.#polledAt.get(id);
+    const interval = (capabilities?.serverPollMin ?? 0) * 1000;
+    return at !== undefined && this.#context.clock.now() - at <= Math.max(POLLING_MS, POLLING * interval);
+  }
+
   async #anythingFor(session: SessionRecord): Promise<boolean> {
     if (session.backlog !== undefined) return true;
     return (await this.#context.outbox.ready(session.id, 1)).length > 0;
@@ -103,7 +114,8 @@ export class Cir {
   /** @returns whether the method took the text */
   async #by(method: string, session: SessionRecord, text: string, own: boolean): Promise<boolean> {
     if (method === 'STCP') return this.#tcp.send(session.id, text);
-    if (method === 'SUDP') return this.#udp.send(session, text);
+    if (method === 'SUDP') return this.#udp.send(session, text, own);
+    if (method === 'SHTTP') return this.#polls(session);
     const pager = own
       ? this.#context.ports.pagers.find(({ methods }) => methods.includes(method))
       : undefined;

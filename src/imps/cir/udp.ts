@@ -47,11 +47,15 @@ export class UdpChannels {
     return this.#addresses.size;
   }
 
-  /** Sends to where the client was last heard; one that never said HELO listens on the port it negotiated. */
-  send(session: SessionRecord, text: string): boolean {
+  /**
+   * Sends to where the client was last heard; one that never said HELO listens on the port it negotiated.
+   * @param own whether it falls to this node to reach a client that it did not hear itself
+   */
+  send(session: SessionRecord, text: string, own: boolean): boolean {
     const heard = this.#addresses.get(session.id);
+    if (!heard && !own) return false;
     const port = session.capabilities?.udpPort ?? CLIENT_PORT;
-    const to = heard ?? { address: session.remoteAddress, port };
+    const to = heard ?? session.udp ?? { address: session.remoteAddress, port };
     // requests of a client that came by SMS have no address
     if (!this.#socket || isIP(to.address) === 0 || to.port === 0) return false;
     this.#socket.send(text, to.port, to.address);
@@ -67,8 +71,12 @@ export class UdpChannels {
     const [, keyword, id] = /^(HELO|PING) (\S+)\s*$/.exec(datagram.toString('latin1')) ?? [];
     const session = id === undefined ? undefined : await this.#context.sessions.find(id);
     if (!session || !this.#socket) return; // who does not know a session hears nothing
-    this.#addresses.set(session.id, { address: from.address, port: from.port });
-    this.#socket.send('OK', from.port, from.address);
+    const { address, port } = from;
+    this.#addresses.set(session.id, { address, port });
+    // after a restart the client is still there, and does not know that it should say HELO
+    if (session.udp?.address !== address || session.udp.port !== port)
+      await this.#context.sessions.change(session.id, (current) => ({ ...current, udp: { address, port } }));
+    this.#socket?.send('OK', port, address);
     if (keyword === 'HELO') this.#onHello(session);
   }
 }

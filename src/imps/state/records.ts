@@ -73,6 +73,8 @@ export interface SessionRecord {
   readonly notifications: readonly string[];
   /** Where the client's requests came from, for CIR over UDP. */
   readonly remoteAddress: string;
+  /** Where its CIR channel over UDP was heard last. */
+  readonly udp?: { readonly address: string; readonly port: number } | undefined;
   /** Telephone number as the network told it: before the one that the client claims in its Client-ID. */
   readonly msisdn?: string | undefined;
   /** IMEI of the handset as the network told it; where it is from is trusted, its form is not checked. */

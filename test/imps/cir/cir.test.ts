@@ -186,6 +186,20 @@ describe('CIR over UDP', () => {
     expect(await listener.next()).toBe('WVCI 1.3 cookie-1');
   });
 
+  it('finds the client again after a restart, at its last address', async () => {
+    const bob = await withCir('bob', 'SUDP');
+    const left = await socketAt();
+    left.socket.send(`HELO ${bob.sessionId}`, here.cirPort, '127.0.0.1');
+    expect(await left.next()).toBe('OK');
+    const moved = await socketAt();
+    moved.socket.send(`PING ${bob.sessionId}`, here.cirPort, '127.0.0.1');
+    expect(await moved.next()).toBe('OK');
+    here = await here.restart();
+    alice = await here.phone('alice', { clientId: 'wv:second' }).start();
+    await send('after the restart');
+    expect(await moved.next()).toBe('WVCI 1.3 cookie-of-bob');
+  });
+
   it('says nothing to who does not know a session', async () => {
     const stranger = await socketAt();
     const bob = await withCir('bob', 'SUDP');
@@ -265,8 +279,58 @@ describe('the choice of the CIR method', () => {
     await here.close();
     here = await world({}, { pagers: [{ methods: ['WAPSMS', 'SSMS'], page: async () => true }] });
     alice = await here.phone('alice').start();
-    expect(await methods('1.3')).toEqual(['SSMS', 'STCP', 'SHTTP', 'WAPSMS'].sort(byTable));
+    expect(await methods('1.3')).toEqual(['WAPSMS', 'SSMS', 'STCP', 'SHTTP']);
     expect(await methods('1.3', 'WSP')).toEqual(['WAPSMS']);
+  });
+
+  it.each([
+    { listed: ['STCP', 'SSMS'], used: 'STCP' },
+    { listed: ['SSMS', 'STCP'], used: 'SSMS' },
+    { listed: ['SHTTP', 'SSMS'], used: 'SSMS' },
+    { listed: ['WAPSMS', 'STCP', 'SSMS'], used: 'STCP' },
+  ])('is the first of $listed that works: $used', async ({ listed, used }) => {
+    await here.close();
+    const pages: string[] = [];
+    const page = async (_: string, __: object, text: string) => pages.push(text) > 0;
+    here = await world({}, { pagers: [{ methods: ['SSMS'], page }] });
+    alice = await here.phone('alice').start();
+    const bob = here.phone('bob', { msisdn: '+46701234567' });
+    await bob.login2();
+    await bob.negotiate(...listed.map((method) => element('SupportedCIRMethod', method)));
+    const line = connectTo(here.cirPort);
+    line.socket.write(`HELO ${bob.sessionId}\r\n`);
+    await line.until(1);
+    await send('hello');
+    await waitFor(() => here.trail.counts().get('imps.cir-sent') === 1);
+    expect(here.trail.recent({ code: 'imps.cir-sent' })[0]?.detail).toBe(used);
+    expect(pages).toHaveLength(used === 'SSMS' ? 1 : 0);
+    if (used === 'STCP') expect(await line.until(2)).toEqual(['OK', 'WVCI 1.3 cookie-1']);
+  });
+
+  it('pages nobody who polls over HTTP and listed that first', async () => {
+    await here.close();
+    const pages: string[] = [];
+    const page = async (_: string, __: object, text: string) => pages.push(text) > 0;
+    here = await world({}, { pagers: [{ methods: ['SSMS'], page }] });
+    alice = await here.phone('alice').start();
+    const bob = here.phone('bob', { msisdn: '+46701234567' });
+    await bob.login2();
+    const agreed = await bob.negotiate(
+      element('SupportedCIRMethod', 'SHTTP'),
+      element('SupportedCIRMethod', 'SSMS'),
+      element('ServerPollMin', 10),
+    );
+    const url = textOf(child(child(agreed, 'AgreedCapabilityList'), 'CIRHTTPAddress'), 'URL') ?? '';
+    expect((await fetch(url)).status).toBe(204);
+    await send('found by the poll');
+    await waitFor(() => here.trail.counts().get('imps.cir-sent') === 1);
+    expect(here.trail.recent({ code: 'imps.cir-sent' })[0]?.detail).toBe('SHTTP');
+    here.clock.advance(31_000);
+    await bob.messages();
+    here.clock.advance(1000);
+    await send('it stopped polling');
+    await waitFor(() => pages.length > 0);
+    expect(pages).toEqual(['WVCI 1.3 cookie-1']);
   });
 
   it('pages a client over SMS, with its number', async () => {
@@ -284,9 +348,6 @@ describe('the choice of the CIR method', () => {
     expect(pages).toEqual(['SSMS +46701234567 WVCI 1.3 cookie-1']);
   });
 });
-
-const order = ['WAPSMS', 'WAPUDP', 'SSMS', 'STCP', 'SUDP', 'SHTTP'];
-const byTable = (a: string, b: string): number => order.indexOf(a) - order.indexOf(b);
 
 /** Lets the loop turn until something holds; a test that never gets there ends by its timeout. */
 async function waitFor(holds: () => boolean): Promise<void> {
