@@ -174,6 +174,8 @@ export const impsConfig = z.strictObject({
       groupsPerUser: z.number().int().positive().default(50),
       joinedUsers: z.number().int().positive().default(500),
       accessList: z.number().int().positive().default(1000),
+      /** Users and contact lists for which a user may say what they see. */
+      attributeLists: z.number().int().positive().default(1000),
       searchHits: z.number().int().positive().default(1000),
       searchPage: z.number().int().positive().default(50),
     })

@@ -5,7 +5,7 @@ import { keyOf } from '../state/records.js';
 import { CspRefusal, Failures, codeFor, result, status } from '../status.js';
 import { listMembers } from './contact-list-store.js';
 import { notifyTypes } from './general-notifications.js';
-import { authorizations, grants, noGrants, type Grant } from './presence-authorization.js';
+import { authorizations, grants, noGrants, type Grant, type GrantsRecord } from './presence-authorization.js';
 import { attributeNames } from './presence-store.js';
 import { grantedNow, subscriptions } from './presence-subscriptions.js';
 import { usersOf } from './presence.js';
@@ -28,18 +28,19 @@ export const createAttributeList: Handler = async (context, { session, primitive
     else failures.add(700, element('ContactList', list));
   }
   const isDefault = flagOf(primitive, 'DefaultList') ?? false;
-  await context.store.update(grants, session.user, (current = noGrants) => ({
-    kind: 'put',
-    value: {
+  await context.store.update(grants, session.user, (current = noGrants) => {
+    const value: GrantsRecord = {
       users: { ...current.users, ...Object.fromEntries(users.map((user) => [user, grant('UserNotify')])) },
       lists: {
         ...current.lists,
         ...Object.fromEntries(lists.map((list) => [list, grant('ContactListNotify')])),
       },
       byDefault: isDefault ? grant('DefaultNotify') : current.byDefault,
-    },
-    result: undefined,
-  }));
+    };
+    const count = Object.keys(value.users).length + Object.keys(value.lists).length;
+    if (count > context.config.limits.attributeLists) throw new CspRefusal(755);
+    return { kind: 'put', value, result: undefined };
+  });
   await decided(context, session.user, session.id, users);
   const details = failures.details();
   return status(codeFor(users.length + lists.length + Number(isDefault), details), details);

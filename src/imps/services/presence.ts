@@ -9,6 +9,7 @@ import {
   textsOf,
   type Element,
 } from '../codec/element.js';
+import { inVersion } from '../codec/in-version.js';
 import type { Handler, ImpsContext, SessionRequest } from '../context.js';
 import { keyOf, type SessionRecord } from '../state/records.js';
 import { CspRefusal, Failures, codeFor, result, status } from '../status.js';
@@ -112,7 +113,9 @@ export const getPresence: Handler = async (context, { session, version, primitiv
     if (typeof outcome === 'number') failures.add(outcome, element('UserID', user));
     else {
       const external = await context.ports.presence.fetch(user);
-      const list = external ? only(external, outcome) : await presenceOf(context, user, outcome, version);
+      const list = external
+        ? inVersion(only(external, outcome), version)
+        : await presenceOf(context, user, outcome, version);
       shown.push(element('Presence', element('UserID', user), list));
     }
   }

@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { wbxmlCoding, xmlCoding } from '../../../src/imps/codec/coding.js';
 import { child, childrenOf, element, textOf, type Element } from '../../../src/imps/codec/element.js';
+import { groupCriteria, userCriteria } from '../../../src/imps/services/search-criteria.js';
 import { codeOf, detailsOf, type Phone } from '../tools/phone.js';
 import { userId, world, type World } from '../tools/world.js';
 
@@ -94,6 +96,8 @@ describe('search', () => {
       PP_AGE: '33',
       PP_GENDER: 'F',
       PP_INTERESTS: 'chess, tea',
+      PP_INTENTION: 'Friendship',
+      PP_MARITAL_STATUS: 'Single',
     });
     const alias = element('Alias', element('Qualifier', true), element('PresenceValue', 'Dorrie'));
     await dora.request(element('UpdatePresence-Request', element('PresenceSubList', alias)));
@@ -111,6 +115,8 @@ describe('search', () => {
       ['USER_COUNTRY', 'sweden'],
       ['USER_GENDER', 'f'],
       ['USER_INTERESTS_HOBBIES', 'tea'],
+      ['USER_INTENTION', 'friend'],
+      ['USER_MARITAL_STATUS', 'single'],
       ['USER_AGE_MIN', '30'],
       ['USER_AGE_MAX', '40'],
     ];
@@ -121,6 +127,7 @@ describe('search', () => {
     ]);
     expect(await found([element('SearchPair', pair('USER_CITY', 'lund'))])).toEqual([userId('dora')]);
     expect(await found(pair('USER_ONLINE_STATUS', 'F'))).toEqual([userId('bob'), userId('carol')]);
+    expect([...cases.map(([name]) => name), 'USER_ONLINE_STATUS'].sort()).toEqual([...userCriteria].sort());
   });
 
   it('finds groups by their properties, and none that does not want to be found', async () => {
@@ -136,21 +143,63 @@ describe('search', () => {
             ),
             element('Property', element('Name', 'Searchable'), element('Value', searchable)),
           ),
+          element('OwnProperties', element('Property', element('Name', 'AutoJoin'), element('Value', 'T'))),
           element('JoinGroup', true),
         ),
       );
     await make('chess', 'T');
     await make('secret', 'F');
-    for (const [name, text] of [
-      ['GROUP_ID', 'chess'],
-      ['GROUP_NAME', 'club'],
-      ['GROUP_TOPIC', 'chess'],
-      ['GROUP_USER_ID_OWNER', 'wv:alice'],
-      ['GROUP_USER_ID_JOINED', 'alice@ims.test'],
-    ] as const) {
+    const cases = [
+      ['GROUP_ID', 'chess', 'checkers'],
+      ['GROUP_NAME', 'club', 'society'],
+      ['GROUP_TOPIC', 'chess', 'checkers'],
+      ['GROUP_USER_ID_OWNER', 'wv:alice', 'wv:bob'],
+      ['GROUP_USER_ID_JOINED', 'alice@ims.test', 'bob'],
+      ['GROUP_USER_ID_AUTOJOIN', 'alice', 'bob'],
+    ] as const;
+    for (const [name, text, other] of cases) {
       expect(hits(await alice.request(search(pair(name, text)))), name).toEqual(['wv:alice/chess@ims.test']);
+      expect(hits(await alice.request(search(pair(name, other)))), name).toEqual([]);
     }
-    expect(hits(await alice.request(search(pair('GROUP_USER_ID_AUTOJOIN', 'alice'))))).toEqual([]);
+    expect(cases.map(([name]) => name).sort()).toEqual([...groupCriteria].sort());
+    const both = search(pair('GROUP_ID', 'chess'), pair('GROUP_USER_ID_JOINED', 'bob'));
+    expect(hits(await alice.request(both))).toEqual([]);
+  });
+
+  it('of groups is given page by page too, in every version', async () => {
+    for (const name of ['a', 'b', 'c'])
+      await alice.request(
+        element('CreateGroup-Request', element('GroupID', `wv:alice/${name}`), element('GroupProperties')),
+      );
+    for (const version of ['1.1', '1.2', '1.3'] as const) {
+      const phone = await here.phone('bob', { version, clientId: `wv:${version}` }).start();
+      const first = await phone.request(search(pair('GROUP_ID', 'alice')));
+      expect([hits(first).length, textOf(first, 'SearchFindings'), textOf(first, 'SearchIndex')]).toEqual([
+        2,
+        '3',
+        '3',
+      ]);
+      const rest = element(
+        'Search-Request',
+        element('SearchID', textOf(first, 'SearchID') ?? ''),
+        element('SearchIndex', 3),
+      );
+      const second = await phone.request(rest);
+      expect([hits(second), textOf(second, 'CompletionFlag')]).toEqual([['wv:alice/c@ims.test'], 'T']);
+    }
+  });
+
+  it('is forgotten after an hour', async () => {
+    const first = await alice.request(search(pair('USER_ID', 'ims')));
+    const next = element(
+      'Search-Request',
+      element('SearchID', textOf(first, 'SearchID') ?? ''),
+      element('SearchIndex', 3),
+    );
+    here.clock.advance(3_500_000);
+    expect((await alice.request(next)).name).toBe('Search-Response');
+    await here.clock.advanceAsync(102_000, 1000);
+    expect(await alice.code(next)).toBe(424);
   });
 
   it('without criteria, with unknown ones or with users and groups mixed is 562, advanced 405', async () => {
@@ -186,6 +235,32 @@ describe('a public profile', () => {
       element('GetPublicProfile-Request', element('UserIDList', element('UserID', userId('alice')))),
     );
     expect(childrenOf(child(after, 'PublicProfile'), 'Property')).toHaveLength(1);
+  });
+
+  it('has every property that there is, letter for letter, in both codings', async () => {
+    const given = {
+      PP_AGE: '33',
+      PP_CITY: 'Luleå',
+      PP_COUNTRY: 'SE',
+      PP_FRIENDLY_NAME: 'Ally & Co',
+      PP_FREE_TEXT: '<hi> \u{1f600}',
+      PP_GENDER: 'F',
+      PP_INTENTION: 'Friendship',
+      PP_INTERESTS: 'chess, tea',
+      PP_MARITAL_STATUS: 'Single',
+    };
+    expect(await profile(alice, given)).toBe(200);
+    for (const coding of [xmlCoding, wbxmlCoding]) {
+      const phone = await here.phone('bob', { coding, clientId: `wv:${coding.contentType}` }).start();
+      const answer = await phone.request(
+        element('GetPublicProfile-Request', element('UserID', userId('alice'))),
+      );
+      const shown = childrenOf(child(answer, 'PublicProfile'), 'Property').map((one) => [
+        textOf(one, 'Name'),
+        textOf(one, 'Value'),
+      ]);
+      expect(Object.fromEntries(shown)).toEqual(given);
+    }
   });
 
   it('with an unknown property or an age that is none is 702, of an unknown user 531', async () => {

@@ -288,6 +288,15 @@ describe('authorization', () => {
     expect(await old.drain()).toEqual([]);
   });
 
+  it('is given to at most as many users and lists as the operator allows: 755', async () => {
+    await here.close();
+    here = await world({ limits: { attributeLists: 1 } });
+    alice = await here.phone('alice').start();
+    expect(codeOf(await grant(alice, 'bob', 'StatusText'))).toBe(200);
+    expect(codeOf(await grant(alice, 'carol', 'StatusText'))).toBe(755);
+    expect(codeOf(await grant(alice, 'bob', 'Alias'))).toBe(200);
+  });
+
   it('lists are shown with their flags in 1.3', async () => {
     await alice.request(
       element(
