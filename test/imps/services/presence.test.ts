@@ -443,17 +443,17 @@ describe('contact lists', () => {
 describe('general notifications', () => {
   it('of an unknown type are 402, without a list 400, and end with unsubscribing', async () => {
     const request = (name: string, type: string): Element =>
-      element(`${name}-Request`, element('NotificationTypeList', element('NotificationType', type)));
-    expect(await alice.code(request('SubscribeNotification', 'XX'))).toBe(402);
+      element(name, element('NotificationTypeList', element('NotificationType', type)));
+    expect(await alice.code(request('SubscribeNotification-Request', 'XX'))).toBe(402);
     expect(await alice.code(element('SubscribeNotification-Request'))).toBe(400);
     const second = await here.phone('alice', { clientId: 'wv:second' }).start();
-    await second.request(request('SubscribeNotification', 'BLUC'));
+    await second.request(request('SubscribeNotification-Request', 'BLUC'));
     const use = (inUse: boolean) =>
       alice.request(element('BlockEntity-Request', element('BlockListInUse', inUse)));
     await use(true);
     const [told] = await second.drain();
     expect([textOf(told, 'NotificationType'), textOf(told, 'BlockListInUse')]).toEqual(['BLUC', 'T']);
-    await second.request(request('UnsubscribeNotification', 'BLUC'));
+    await second.request(request('UnsubscribeNotification-Request', 'BLUC'));
     await use(false);
     expect(await second.drain()).toEqual([]);
   });
