@@ -131,6 +131,7 @@ export function makeParticipating(
   });
   const sessions = new SessionService({
     ...others,
+    setOf,
     policies,
     records,
     release,

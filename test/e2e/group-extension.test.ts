@@ -15,6 +15,7 @@ import {
 import { establish, sessionsOf, setPolicy } from '../cpm/participating/session-world.js';
 import { useCleanups } from '../tools/cleanups.js';
 import {
+  CPM_FEATURES,
   createGroup,
   cpmDevice,
   descriptionIn,
@@ -23,7 +24,7 @@ import {
   MsrpClient,
 } from '../tools/group-party.js';
 import { startParley, type RunningParley } from '../tools/parley.js';
-import type { Phone } from '../tools/phone.js';
+import { Phone } from '../tools/phone.js';
 import { Program } from '../tools/program.js';
 
 const cleanups = useCleanups();
@@ -204,6 +205,41 @@ describe('the extension of a 1-1 session to a group (Figure 9)', () => {
       .poll(() => parley.app.trail.recent({ code: 'group.invitation-refused' }).map(({ detail }) => detail))
       .toEqual(['sip:bob@ims.test 480']);
     expect(requestsAt(bobsOther)).toEqual([]);
+  });
+
+  it('asks no other device of bob when that of the session has no Instance ID to name it by', async () => {
+    const parley = await server();
+    const { alice, bob, carol } = await cast(parley.port, cleanups);
+    const plain = async (user: string): Promise<Phone> => {
+      const phone = await Phone.registered(user, parley.port, CPM_FEATURES);
+      cleanups.push(() => phone.close());
+      return phone;
+    };
+    const [first, second] = [await plain('erin'), await plain('erin')];
+    const rung = second.peer.request('INVITE').then(async (invite) => {
+      second.peer.answer(invite, 180, {}, 'second');
+      second.peer.answer(await second.peer.request('CANCEL'), 200, {}, 'second');
+      second.peer.answer(invite, 487, {}, 'second');
+      await second.peer.request('ACK');
+    });
+    await establish(alice, first, { 'Contribution-ID': ONE_TO_ONE });
+    await rung;
+    const entry = bobEntry('sip:erin@ims.test');
+    createGroup(alice, entry + CAROL);
+    await accept(carol, await carol.peer.request('INVITE'));
+    await created(alice);
+    await expect
+      .poll(() => parley.app.trail.recent({ code: 'group.invitation-refused' }).map(({ detail }) => detail))
+      .toEqual(['sip:erin@ims.test 480']);
+    expect(parley.app.trail.recent({ code: 'cpm-replaced-device' })).toHaveLength(1);
+    for (const phone of [first, second, bob]) expect(requestsAt(phone)).toEqual([]);
+    // alone it is the device that is meant
+    await second.register(CPM_FEATURES, { Expires: '0' });
+    createGroup(alice, entry, 'g78');
+    const invite = await first.peer.request('INVITE');
+    expect(invite.get('Session-Replaces')).toBe(ONE_TO_ONE);
+    await accept(first, invite);
+    await created(alice);
   });
 
   it('is refused to somebody who is not in the 1-1 session, and nobody is invited', async () => {

@@ -1,35 +1,63 @@
 import { orNone } from '../../base/errors.js';
 import { parseAor } from '../../identity/aor.js';
+import type { RegisteredDevice } from '../../reg-event/devices.js';
 import type { SipRequest } from '../../sip/message/message.js';
 import { parseUri } from '../../sip/message/uri.js';
-import { aimAtChosenDevice } from '../policy/chosen-device.js';
-import type { SessionRecord, SessionRecords } from './session-records.js';
+import { aimAtChosenDevice, namesDevice } from '../policy/chosen-device.js';
+import type { SessionEnd, SessionRecord, SessionRecords } from './session-records.js';
 
 /**
  * The session of a callee that an invitation to a group takes the place of: its Session-Replaces names it, and it is one with who invites,
  * the Referred-By of the focus (RFC 3892). A user who brings such a field along gains nothing by it but the device.
- * @param set of the callee.
+ * An inviter whom the focus calls by an alias is not held against the session, which the focus has done.
+ * @param set of the callee. @param setOf key of the registration set of a user here, undefined for anybody else.
  */
 export async function replacedSession(
   request: SipRequest,
   set: string,
   records: SessionRecords,
+  setOf: (aor: string) => Promise<string | undefined>,
 ): Promise<SessionRecord | undefined> {
   const wanted = request.get('Session-Replaces');
   const inviter = canonical((request.addresses('Referred-By')[0] ?? request.from).uriText);
   if (wanted === undefined || inviter === undefined) return undefined;
+  const inviterSet = await setOf(inviter);
+  const isInviter = ({ user, set: owner }: SessionEnd): boolean =>
+    canonical(user) === inviter || (owner !== undefined && owner === inviterSet);
+  const anonymous = inviter.endsWith('@anonymous.invalid');
   for await (const record of records.list(set)) {
-    const users = [record.caller.user, record.callee.user].map(canonical);
-    if (record.contributionId === wanted && users.includes(inviter)) return record;
+    if (record.contributionId !== wanted) continue;
+    if (anonymous || isInviter(record.caller) || isInviter(record.callee)) return record;
   }
   return undefined;
 }
 
-/** Aims an invitation at the device that has the session (RFC 3841 §7.2.4), unless it names one already. */
-export function aimAtDeviceOf({ caller, callee }: SessionRecord, request: SipRequest, set: string): void {
+/**
+ * Aims an invitation at the device that has the session (RFC 3841 §7.2.4), unless it names one already.
+ * @param devices of the user, as they are registered.
+ * @returns false when that device cannot be told from the others of the user, which are not to be asked in its place.
+ */
+export function aimAtDeviceOf(
+  { caller, callee }: SessionRecord,
+  request: SipRequest,
+  set: string,
+  devices: readonly RegisteredDevice[],
+): boolean {
+  if (namesDevice(request)) return true;
   const { device } = callee.set === set ? callee : caller;
   const gr = device === undefined ? undefined : parseUri(device).param('gr');
-  if (gr) aimAtChosenDevice(request, { deliverTo: gr });
+  const instance = gr ? gr : devices.find(({ contact }) => samePlace(contact, device))?.instance;
+  if (instance !== undefined) aimAtChosenDevice(request, { deliverTo: instance });
+  return instance !== undefined || devices.length <= 1;
+}
+
+/** Whether two contacts are those of one device: parameters may come and go. */
+function samePlace(contact: string, device: string | undefined): boolean {
+  const place = (uri: string): string => {
+    const { user, host, port } = parseUri(uri);
+    return `${user}@${host}:${port}`;
+  };
+  return device !== undefined && place(contact) === place(device);
 }
 
 const canonical = (uri: string): string | undefined => orNone(() => parseAor(uri));

@@ -49,6 +49,8 @@ export interface SessionServiceOptions {
   readonly node: string;
   /** Whether a process of this server still runs. */
   readonly isAlive: (node: string) => boolean;
+  /** Key of the registration set of a user here, undefined for anybody else. */
+  setOf(aor: string): Promise<string | undefined>;
   /** The public GRUU of a device, when it has one. */
   gruuOf(device: NonNullable<ServiceCall['device']>): string | undefined;
 }
@@ -98,7 +100,9 @@ export class SessionService implements Service {
     const originating = call.sessionCase === 'originating';
     const replaced = originating
       ? undefined
-      : await replacedSession(call.request, call.set, this.#options.records);
+      : await replacedSession(call.request, call.set, this.#options.records, (aor) =>
+          this.#options.setOf(aor),
+        );
     const refusal = await (originating
       ? this.#judgeCaller(call, policy)
       : this.#judgeCallee(call, policy, replaced !== undefined));
@@ -111,7 +115,13 @@ export class SessionService implements Service {
       refuse(call, 'cpm-size-exceeded', { trail: this.#options.trail, agent: this.#options.domain });
       return;
     }
-    if (replaced) aimAtDeviceOf(replaced, call.request, call.set);
+    if (
+      replaced &&
+      !aimAtDeviceOf(replaced, call.request, call.set, await this.#options.devices.of(call.set))
+    ) {
+      refuse(call, 'cpm-replaced-device', { trail: this.#options.trail, agent: this.#options.domain });
+      return;
+    }
     if (originating) this.#name(call);
     else if (await this.#interwork(call, policy, next)) return;
     await this.#goOn(call, policy, offer, next);

@@ -8,10 +8,14 @@ import type { UserPolicy } from './user-policy.js';
  * out all others). A request that names a device already stays as it is.
  */
 export function aimAtChosenDevice(request: SipRequest, { deliverTo }: Pick<UserPolicy, 'deliverTo'>): void {
-  if (deliverTo === undefined || (request.requestUri.isSip && request.requestUri.params.has('gr'))) return;
-  const named = preferences(request, 'Accept-Contact').some(({ terms }) =>
+  if (deliverTo === undefined || namesDevice(request)) return;
+  request.headers.append('Accept-Contact', `*;+sip.instance="<${deliverTo}>";require;explicit`);
+}
+
+/** Whether a request is for one device: by its GRUU, or by what the caller asks of it. */
+export function namesDevice(request: SipRequest): boolean {
+  if (request.requestUri.isSip && request.requestUri.params.has('gr')) return true;
+  return preferences(request, 'Accept-Contact').some(({ terms }) =>
     terms.some(({ tag }) => tag === SIP_INSTANCE),
   );
-  if (named) return;
-  request.headers.append('Accept-Contact', `*;+sip.instance="<${deliverTo}>";require;explicit`);
 }
