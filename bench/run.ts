@@ -35,7 +35,7 @@ parts: register, digest, invite, bindings (all when none is named),
   --share N      part of the transactions and codec runs of imps, for a short try (1)
   --bindings N   for the part of that name (1000000)
   --watchers N   subscriptions whose memory is measured in the part reg-event (100000)
-  --phones N     phones that are logged in in the part gateway (100000), which sends 2000 messages each way or --calls, if fewer
+  --phones N     phones that are logged in in the part gateway (100000), which sends 2000 messages each way or --calls, if fewer, after as many to warm up
   --idle N       idle groups of ten in the part groups (10000)
   --open N       sessions open at once in the part sessions (10000)
   --messages N   deferred messages of the part sessions (1000000), for the users of --users

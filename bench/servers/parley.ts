@@ -15,6 +15,8 @@ export interface ParleyOptions {
   readonly name?: string;
   /** Ports of loopback for CSP over HTTP and for CIR; free ones unless given. */
   readonly imps?: { readonly csp: number; readonly cir: number };
+  /** UDP port of SIP on loopback; a free one unless given. */
+  readonly sip?: number;
   /** `redis://...` in place of LMDB. */
   readonly store?: string;
   /** `drachtio://...` in place of the embedded stack, and the SIP port of that server. */
@@ -55,7 +57,7 @@ export async function startParley(options: ParleyOptions = {}): Promise<RunningP
       env: {
         ...process.env,
         PARLEY_AUTH: options.digest ? 'digest' : 'none',
-        PARLEY_SIP_LISTEN: 'udp:127.0.0.1:0',
+        PARLEY_SIP_LISTEN: `udp:127.0.0.1:${options.sip ?? 0}`,
         PARLEY_HTTP_LISTEN: '127.0.0.1:0',
         PARLEY_IMPS_LISTEN: `127.0.0.1:${options.imps?.csp ?? 0}`,
         PARLEY_CIR_LISTEN: `127.0.0.1:${options.imps?.cir ?? 0}`,
