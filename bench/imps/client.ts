@@ -93,7 +93,8 @@ export class Client {
         element('ContentData', 'Hello'),
       ),
     );
-    if (textOf(child(answer, 'Result'), 'Code') !== '200') throw new Error(`not sent: ${textOf(child(answer, 'Result'), 'Code')}`);
+    if (textOf(child(answer, 'Result'), 'Code') !== '200')
+      throw new Error(`not sent: ${textOf(child(answer, 'Result'), 'Code')}`);
   }
 
   /** Asks for a delivery report. */
@@ -102,7 +103,8 @@ export class Client {
     const answer = await this.request(
       element('SendMessage-Request', element('DeliveryReport', true), info, element('ContentData', 'Hello')),
     );
-    if (textOf(child(answer, 'Result'), 'Code') !== '200') throw new Error(`not sent: ${textOf(child(answer, 'Result'), 'Code')}`);
+    if (textOf(child(answer, 'Result'), 'Code') !== '200')
+      throw new Error(`not sent: ${textOf(child(answer, 'Result'), 'Code')}`);
   }
 
   /** Polls a delivery report and confirms it. */

@@ -1,6 +1,10 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { element } from '../../src/imps/codec/element.js';
 import { codeOf } from '../imps/tools/phone.js';
+import { freePort } from '../tools/redis.js';
 import { GatewayWorld } from './world.js';
 
 let world: GatewayWorld;
@@ -41,5 +45,32 @@ describe('an IMPS session as a CPM device', () => {
     expect(codeOf(await phone.request(element('Logout-Request')))).toBe(200);
     await world.settled();
     expect(await world.registrations('alice')).toEqual([]);
+  });
+
+  it('stays over a restart as it is, and is registered anew where the way to this server is another', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'parley-devices-'));
+    const store = `lmdb:${join(folder, 'data')}`;
+    const [here, elsewhere] = [await freePort(), await freePort()];
+    const binding = async (): Promise<unknown> => {
+      await world.settled();
+      return (await world.parley.app.registrar!.lookup('sip:alice@ims.test'))?.bindings[0];
+    };
+    try {
+      world = await GatewayWorld.start({ store, sip: { listen: [`udp:127.0.0.1:${here}`] } });
+      await world.loggedIn('alice');
+      const first = await binding();
+      expect(first).toMatchObject({ path: [expect.stringContaining(`:${here};`) as unknown] });
+      await world.close();
+      world = await GatewayWorld.start({ store, sip: { listen: [`udp:127.0.0.1:${here}`] } });
+      expect(await binding()).toEqual(first);
+      await world.close();
+      world = await GatewayWorld.start({ store, sip: { listen: [`udp:127.0.0.1:${elsewhere}`] } });
+      const { contact, cseq } = first as { contact: string; cseq: number };
+      const path = [expect.stringContaining(`:${elsewhere};`) as unknown];
+      expect(await binding()).toMatchObject({ contact, cseq: cseq + 1, path });
+    } finally {
+      await world.close();
+      await rm(folder, { recursive: true });
+    }
   });
 });

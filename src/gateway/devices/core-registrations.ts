@@ -69,6 +69,11 @@ export class CoreRegistrations implements Registrations {
     }
   }
 
+  /** The core knows, and what refreshes the registration in time is of this process. */
+  stands(): Promise<boolean> {
+    return Promise.resolve(false);
+  }
+
   /** @throws ParleyError `gateway-core-refused` */
   async remove(phone: PhoneRegistration): Promise<void> {
     const { status } = await this.#send(phone, 0);

@@ -46,6 +46,7 @@ export interface Phone {
 export class Phones implements SessionObserver {
   readonly #options: PhonesOptions;
   readonly #running = new Map<string, Promise<void>>();
+  #starting: Promise<unknown> = Promise.resolve();
   #open: () => void = () => undefined;
   readonly #ready = new Promise<void>((resolve) => (this.#open = resolve));
 
@@ -66,27 +67,34 @@ export class Phones implements SessionObserver {
   }
 
   /**
-   * The listeners are open: phones that log in are registered from now on, and those that are there already.
+   * The listeners are open: phones that log in are registered from now on, and those that are there already, unless the process before
+   * has registered them as this one would.
    * @returns how many there were
    */
-  async start(): Promise<number> {
+  start(): Promise<number> {
     this.#open();
+    const all = this.#bringBack();
+    this.#starting = all.catch(() => undefined);
+    return all;
+  }
+
+  async #bringBack(): Promise<number> {
     let count = 0;
-    const running = new Set<Promise<void>>();
-    for await (const session of this.#options.imps().sessions()) {
-      count++;
-      const one = this.#register(session)
-        .catch((error: unknown) => this.#failed(session, error))
-        .finally(() => running.delete(one));
-      running.add(one);
-      if (running.size >= AT_ONCE) await Promise.race(running);
-    }
-    await Promise.all(running);
+    const sessions = this.#options.imps().sessions()[Symbol.asyncIterator]();
+    const some = async (): Promise<void> => {
+      for (let next = await sessions.next(); next.done !== true; next = await sessions.next()) {
+        const session = next.value;
+        count++;
+        await this.#register(session, true).catch((error: unknown) => this.#failed(session, error));
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, some));
     return count;
   }
 
   /** Resolves when everything that sessions asked for until now is done. */
   async settled(): Promise<void> {
+    await this.#starting;
     while (this.#running.size > 0) await Promise.all(this.#running.values());
   }
 
@@ -144,14 +152,16 @@ export class Phones implements SessionObserver {
       this.#options.log.error({ err: error, user }, 'a phone is not registered');
   }
 
-  async #register(session: SessionRecord): Promise<void> {
+  /** @param ifNew leaves alone what is registered so already */
+  async #register(session: SessionRecord, ifNew = false): Promise<void> {
     const { clock, registrations } = this.#options;
     const seconds =
       Math.ceil((session.seenAt - clock.now()) / 1000 + session.keepAliveSeconds * 1.25) + GRACE;
     if (seconds <= 0) return;
     const device = await this.#options.devices.of(clientOf(session), session.imei);
     const registration = await this.#registration(session, device, seconds);
-    if (registration) await registrations.register(registration, () => this.#again(session));
+    if (!registration || (ifNew && (await registrations.stands(registration)))) return;
+    await registrations.register(registration, () => this.#again(session));
   }
 
   async #remove(session: SessionRecord): Promise<void> {

@@ -1,3 +1,4 @@
+import type { Clock } from '../../base/clock.js';
 import type { Registrar, StandInDevice } from '../../registrar/registrar.js';
 
 /** A phone as a device of an identity. */
@@ -16,18 +17,29 @@ export interface Registrations {
    * @param again called when it has to be refreshed before it ends, or tried again
    */
   register(phone: PhoneRegistration, again: () => void): Promise<void>;
+  /** Whether what {@link register} would do is done already, by a process before this one. */
+  stands(phone: PhoneRegistration): Promise<boolean>;
   remove(phone: PhoneRegistration): Promise<void>;
   close(): void;
 }
 
+/** By how much a binding that stands may end before one that is made now. */
+const SLACK_MS = 30_000;
+
 /** Phones at the registrar of this process, whose bindings live as long as they ask for. */
 export class OwnRegistrations implements Registrations {
   readonly #registrar: Registrar;
+  readonly #clock: Clock;
   readonly #path: (user: { servedUser: string; set: string }) => readonly string[];
 
   /** @param path Route values that lead to the gateway. */
-  constructor(registrar: Registrar, path: (user: { servedUser: string; set: string }) => readonly string[]) {
+  constructor(
+    registrar: Registrar,
+    clock: Clock,
+    path: (user: { servedUser: string; set: string }) => readonly string[],
+  ) {
     this.#registrar = registrar;
+    this.#clock = clock;
     this.#path = path;
   }
 
@@ -40,6 +52,21 @@ export class OwnRegistrations implements Registrations {
       ...device,
       path: this.#path({ servedUser: identity, set }),
     });
+  }
+
+  async stands({ identity, set, contact, callId, userAgent }: PhoneRegistration): Promise<boolean> {
+    const registration = await this.#registrar.lookup(set);
+    const binding = registration?.bindings.find((one) => one.callId === callId);
+    if (!binding) return false;
+    const ends = this.#clock.now() + (contact.expires ?? 0) * 1000 - SLACK_MS;
+    return (
+      binding.contact === contact.uri &&
+      binding.params === contact.params &&
+      binding.deviceName === contact.deviceName &&
+      binding.userAgent === userAgent?.slice(0, 128) &&
+      binding.expiresAt >= ends &&
+      binding.path.join() === this.#path({ servedUser: identity, set }).join()
+    );
   }
 
   async remove({ set, callId }: PhoneRegistration): Promise<void> {
