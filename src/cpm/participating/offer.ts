@@ -5,23 +5,16 @@ import type { SipRequest } from '../../sip/message/message.js';
 import { leafParts, parseMultipart } from '../../sip/message/multipart.js';
 import './errors.js';
 
-/** By body: the caller's and the callee's function look at the same one. */
-const offers = new WeakMap<Uint8Array, MsrpMedia>();
-
 /**
  * The MSRP section of an INVITE's offer.
  * @returns undefined for an INVITE without offer, and for an offer of other media.
  * @throws ParleyError `cpm-offer-unacceptable` when there is a section for MSRP that cannot be used, as one without `a=path`.
  */
 export function msrpOffer(request: SipRequest): MsrpMedia | undefined {
-  const known = offers.get(request.body);
-  if (known) return known;
   const sdp = sdpOf(request);
   if (sdp === undefined || !/^m=message /m.test(Buffer.from(sdp).toString('latin1'))) return undefined;
   try {
-    const offer = parseMsrpMedia(sdp);
-    offers.set(request.body, offer);
-    return offer;
+    return parseMsrpMedia(sdp);
   } catch (error) {
     if (!(error instanceof ParleyError)) throw error;
     throw new ParleyError('cpm-offer-unacceptable', error.message);

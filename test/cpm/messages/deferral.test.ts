@@ -9,9 +9,11 @@ import type { HeaderMap } from '../../../src/sip/message/headers.js';
 import type { SipRequest } from '../../../src/sip/message/message.js';
 import { useCleanups } from '../../tools/cleanups.js';
 import { soon } from '../../tools/soon.js';
-import { startParley, type RunningParley } from '../../tools/parley.js';
+import type { RunningParley } from '../../tools/parley.js';
 import { Phone } from '../../tools/phone.js';
 import { Program } from '../../tools/program.js';
+import { cpimText as cpim } from '../cpim-text.js';
+import { patientServer } from '../patient-server.js';
 
 const UUID = 'urn:uuid:0f8fad5b-d9cb-469f-a165-70867728950e';
 const DEVICE =
@@ -19,32 +21,14 @@ const DEVICE =
 
 const cleanups = useCleanups();
 
-async function server(settings: Record<string, unknown> = {}): Promise<RunningParley> {
-  const sip = { overloadDelay: 60_000, timers: { t1: 10_000, t2: 10_000 } };
-  const parley = await startParley({ auth: 'none', sip, ...settings });
-  cleanups.push(() => parley.stop());
-  return parley;
-}
+const server = (settings?: Record<string, unknown>): Promise<RunningParley> =>
+  patientServer(cleanups, settings);
 
 async function opened(user: string, port: number): Promise<Phone> {
   const phone = await Phone.open(user, port);
   cleanups.push(() => phone.close());
   return phone;
 }
-
-const cpim = (text: string, id: string, asked = 'positive-delivery, negative-delivery'): string =>
-  [
-    'From: <sip:anonymous@anonymous.invalid>',
-    'To: <sip:anonymous@anonymous.invalid>',
-    'DateTime: 2026-11-26T10:00:00Z',
-    'NS: imdn <urn:ietf:params:imdn>',
-    `imdn.Message-ID: ${id}`,
-    `imdn.Disposition-Notification: ${asked}`,
-    '',
-    'Content-Type: text/plain; charset=utf-8',
-    '',
-    text,
-  ].join('\r\n');
 
 const PAGER: HeaderMap = {
   Contact: undefined,

@@ -12,6 +12,7 @@ import type { SipResponse } from '../../../src/sip/message/message.js';
 import type { ServerRequest, SipStack } from '../../../src/sip/stack.js';
 import { startEndpoint } from '../../msrp/tools/endpoints.js';
 import { afterThisTest, node } from '../../sip/embedded/nodes.js';
+import { cpimText } from '../cpim-text.js';
 import { device } from '../participating/session-world.js';
 
 /** What a device got: over SIP or MSRP. */
@@ -165,20 +166,6 @@ export const cpim = (
   text: string,
   id: string,
   asked = 'positive-delivery, negative-delivery, display',
-): Buffer =>
-  Buffer.from(
-    [
-      'From: <sip:anonymous@anonymous.invalid>',
-      'To: <sip:anonymous@anonymous.invalid>',
-      'DateTime: 2026-11-26T10:00:00Z',
-      'NS: imdn <urn:ietf:params:imdn>',
-      `imdn.Message-ID: ${id}`,
-      `imdn.Disposition-Notification: ${asked}`,
-      '',
-      'Content-Type: text/plain; charset=utf-8',
-      '',
-      text,
-    ].join('\r\n'),
-  );
+): Buffer => Buffer.from(cpimText(text, id, asked));
 
 export const textIn = ({ octets }: Got): string => parseCpim(octets).content.toString();

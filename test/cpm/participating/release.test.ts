@@ -3,9 +3,10 @@ import type { HeaderMap } from '../../../src/sip/message/headers.js';
 import type { Dialog } from '../../../src/sip/stack.js';
 import { node } from '../../sip/embedded/nodes.js';
 import { useCleanups } from '../../tools/cleanups.js';
-import { startParley, type RunningParley } from '../../tools/parley.js';
+import type { RunningParley } from '../../tools/parley.js';
 import { Phone } from '../../tools/phone.js';
 import { soon } from '../../tools/soon.js';
+import { patientServer } from '../patient-server.js';
 import {
   ALICE,
   BOB,
@@ -20,12 +21,8 @@ import {
 
 const cleanups = useCleanups();
 
-async function server(cpm: Record<string, unknown> = {}): Promise<RunningParley> {
-  const timers = { t1: 10_000, t2: 10_000 };
-  const parley = await startParley({ auth: 'none', sip: { overloadDelay: 60_000, timers }, cpm });
-  cleanups.push(() => parley.stop());
-  return parley;
-}
+const server = (cpm: Record<string, unknown> = {}): Promise<RunningParley> =>
+  patientServer(cleanups, { cpm });
 
 async function phone(user: string, parley: RunningParley, instance: string): Promise<Phone> {
   const opened = await Phone.open(user, parley.port);

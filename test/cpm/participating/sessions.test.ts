@@ -2,8 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { cpmServices } from '../../../src/identity/cpm-services.js';
 import { referenceValue } from '../../../src/identity/feature-tags.js';
 import { useCleanups } from '../../tools/cleanups.js';
-import { startParley, type RunningParley } from '../../tools/parley.js';
+import type { RunningParley } from '../../tools/parley.js';
 import { Phone } from '../../tools/phone.js';
+import { patientServer } from '../patient-server.js';
 import {
   ALICE,
   BOB,
@@ -19,15 +20,8 @@ import {
 
 const cleanups = useCleanups();
 
-async function server(settings: Record<string, unknown> = {}): Promise<RunningParley> {
-  const { sip, ...others } = settings;
-  // a busy machine must make the server neither refuse work nor send it twice
-  const timers = { t1: 10_000, t2: 10_000 };
-  const patient = { overloadDelay: 60_000, timers, ...(sip as object | undefined) };
-  const parley = await startParley({ auth: 'none', sip: patient, ...others });
-  cleanups.push(() => parley.stop());
-  return parley;
-}
+const server = (settings?: Record<string, unknown>): Promise<RunningParley> =>
+  patientServer(cleanups, settings);
 
 async function phone(user: string, parley: RunningParley, contactParams?: string): Promise<Phone> {
   const opened = await Phone.open(user, parley.port);
