@@ -1,4 +1,3 @@
-import { createInterface } from 'node:readline/promises';
 import { Command, Option } from 'commander';
 import {
   child,
@@ -7,6 +6,7 @@ import {
   CspClient,
   element,
   message,
+  SessionEnded,
   textCoding,
   textOf,
   wbxmlCoding,
@@ -15,6 +15,7 @@ import {
 } from '../imps/index.js';
 import { CommandError } from './api-client.js';
 import type { CommandContext } from './program.js';
+import { Terminal } from './terminal.js';
 
 const codings = { wbxml: wbxmlCoding, xml: xmlCoding, text: textCoding } as const;
 
@@ -27,15 +28,20 @@ interface ClientCommandOptions {
   readonly twoWay?: boolean;
 }
 
-const HELP = `  list                 contact lists, their contacts and who is online
+/** How often what waits is looked for at a terminal, milliseconds. */
+const LOOK_MS = 2000;
+
+const HELP = `  list                 contact lists and their contacts
   create NAME          a contact list
   add NAME USER        a contact to it
   send USER TEXT       an instant message
   receive              everything that waits
   wait SECONDS         polls so long, once a second
   presence USER        what you may see of somebody
+  allow USER           lets somebody see your presence
   status TEXT          what others see of you
-  quit                 log out`;
+  quit                 log out
+  Users are wv:NAME@DOMAIN, or NAME in your own domain.`;
 
 /** A word of the client: what it sends, and what it prints of the answer. @throws CommandError when it was refused */
 type Word = (client: CspClient, rest: string, print: (line: string) => void) => Promise<void>;
@@ -66,10 +72,17 @@ async function receive(client: CspClient, print: (line: string) => void): Promis
     const info = child(primitive, 'MessageInfo');
     const sender = child(info, 'Sender');
     const from = textOf(child(sender, 'User'), 'UserID') ?? textOf(child(sender, 'Group'), 'GroupID') ?? '?';
-    if (primitive.name === 'NewMessage') print(`${from}: ${textOf(primitive, 'ContentData') ?? ''}`);
+    if (primitive.name === 'NewMessage') print(`${from}: ${contentOf(primitive)}`);
     else print(`* ${primitive.name}`);
   }
   return seen.length;
+}
+
+function contentOf(message: Element): string {
+  const info = child(message, 'MessageInfo');
+  const type = textOf(info, 'ContentType') ?? 'text/plain';
+  if (type.startsWith('text/')) return textOf(message, 'ContentData') ?? '';
+  return `[${type}, ${textOf(info, 'ContentSize') ?? '?'} octets]`;
 }
 
 const words: Readonly<Record<string, Word>> = {
@@ -132,8 +145,26 @@ const words: Readonly<Record<string, Word>> = {
     const user = element('UserID', split(rest)[0]);
     const who = client.version === '1.3' ? element('UserIDList', user) : element('User', user);
     const answer = accepted(await client.request(element('GetPresence-Request', who)));
-    for (const attribute of child(child(answer, 'Presence'), 'PresenceSubList')?.children ?? [])
+    const attributes = child(child(answer, 'Presence'), 'PresenceSubList')?.children ?? [];
+    if (attributes.length === 0) print('nothing that you may see');
+    for (const attribute of attributes)
       print(`  ${attribute.name} ${textOf(attribute, 'PresenceValue') ?? ''}`.trimEnd());
+  },
+  allow: async (client, rest) => {
+    const user = element('UserID', split(rest)[0]);
+    accepted(
+      await client.request(
+        element(
+          'CreateAttributeList-Request',
+          element(
+            'PresenceSubList',
+            ['OnlineStatus', 'UserAvailability', 'StatusText', 'Alias'].map((name) => element(name)),
+          ),
+          client.version === '1.3' ? element('UserIDList', user) : user,
+          element('DefaultList', false),
+        ),
+      ),
+    );
   },
   status: async (client, rest) => {
     const text = element('StatusText', element('Qualifier', true), element('PresenceValue', rest));
@@ -141,44 +172,96 @@ const words: Readonly<Record<string, Word>> = {
   },
 };
 
+/** Work that must not overlap, since both read what waits. */
+function oneAtATime(): (work: () => Promise<unknown>) => Promise<void> {
+  let last: Promise<unknown> = Promise.resolve();
+  return async (work) => {
+    const mine = last.then(work);
+    last = mine.catch(() => undefined);
+    await mine;
+  };
+}
+
 /**
- * Reads words line by line until `quit` or the end, then logs out.
+ * Reads words line by line until `quit` or the end, then logs out. At a terminal what waits is shown as it comes, and a
+ * word that printed nothing is acknowledged.
  * @returns how many lines were refused
  */
-export async function converse(
+async function converse(
   client: CspClient,
-  lines: AsyncIterable<string>,
+  terminal: Terminal,
   print: (line: string) => void,
 ): Promise<number> {
+  const turn = oneAtATime();
+  const look = (): void =>
+    void turn(() => receive(client, print)).catch((error: unknown) => {
+      if (!(error instanceof SessionEnded)) return; // what fails for a moment is tried again
+      print(error.message);
+      terminal.close();
+    });
+  const timer = terminal.interactive ? setInterval(look, LOOK_MS) : undefined;
   let refused = 0;
-  for await (const line of lines) {
-    const [, word = '', rest = ''] = /^\s*(\S*)\s*(.*?)\s*$/.exec(line) ?? [];
-    if (word === '' || word.startsWith('#')) continue;
-    if (word === 'quit') break;
-    try {
-      const run = Object.hasOwn(words, word) ? words[word] : undefined;
-      if (!run) throw new CommandError(`${word} is no word of the client: see help`);
-      await run(client, rest, print);
-    } catch (error) {
-      refused++;
-      print(error instanceof Error ? error.message : String(error));
+  try {
+    for await (const line of terminal) {
+      const [, word = '', rest = ''] = /^\s*(\S*)\s*(.*?)\s*$/.exec(line) ?? [];
+      if (word === '' || word.startsWith('#')) continue;
+      if (word === 'quit') break;
+      try {
+        await turn(() => say(client, word, rest, terminal, print));
+      } catch (error) {
+        if (error instanceof SessionEnded) throw new CommandError(error.message);
+        refused++;
+        print(error instanceof Error ? error.message : String(error));
+      }
     }
+  } finally {
+    clearInterval(timer);
   }
-  await client.request(element('Logout-Request'));
+  await turn(() => client.request(element('Logout-Request')));
   return refused;
 }
 
-/** Logs in and negotiates. @throws CommandError when the server refuses */
-export async function logIn(client: CspClient, twoWay: boolean): Promise<void> {
-  const answer = twoWay ? await client.login2() : await client.login4(['MD5', 'SHA']);
+async function say(
+  client: CspClient,
+  word: string,
+  rest: string,
+  { interactive }: Terminal,
+  print: (line: string) => void,
+): Promise<void> {
+  const run = Object.hasOwn(words, word) ? words[word] : undefined;
+  if (!run) throw new CommandError(`${word} is no word of the client: see help`);
+  let printed = false;
+  await run(client, rest, (line) => {
+    printed = true;
+    print(line);
+  });
+  if (interactive && !printed) print('done');
+}
+
+/** Logs in and negotiates. @throws CommandError when the server refuses, or is not there */
+async function logIn(client: CspClient, twoWay: boolean): Promise<void> {
+  const answer = await (twoWay ? client.login2() : client.login4(['MD5', 'SHA'])).catch((error: unknown) => {
+    throw new CommandError(`no answer from ${client.options.url}: ${reasonOf(error)}`);
+  });
+  if (codeOf(answer) === 603)
+    throw new CommandError(
+      'refused: 603 Already logged in: another --client-id is another device, parley imps disconnect ends the session',
+    );
   if (codeOf(answer) !== 200 || client.sessionId === undefined) accepted(answer);
   await client.negotiate();
+}
+
+/** Of a failed fetch its cause says more. */
+function reasonOf(error: unknown): string {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  return cause instanceof Error ? cause.message : String(cause);
 }
 
 /** `parley imps client`: a phone at the terminal. Words come from standard input, so that scripts can use it. */
 export function impsClientCommand(
   { print }: CommandContext,
   input: NodeJS.ReadableStream = process.stdin,
+  output: NodeJS.WritableStream = process.stdout,
 ): Command {
   return new Command('client')
     .description('log in as a phone: list, send and receive; reads words from standard input')
@@ -193,8 +276,9 @@ export function impsClientCommand(
       `\nThe password comes from PARLEY_IMPS_PASSWORD, else it is the first line of standard input.\n\nWords:\n${HELP}`,
     )
     .action(async ({ url, user, csp, coding, clientId, twoWay }: ClientCommandOptions) => {
-      const lines = createInterface({ input })[Symbol.asyncIterator]();
-      const password = process.env['PARLEY_IMPS_PASSWORD'] ?? (await prompted(lines));
+      const terminal = new Terminal(input, output);
+      const password = process.env['PARLEY_IMPS_PASSWORD'] ?? (await terminal.password());
+      if (password === '') throw new CommandError('no password was given');
       const client = new CspClient({
         url: url.replace(/\/csp$/, ''),
         user,
@@ -203,16 +287,15 @@ export function impsClientCommand(
         coding: codings[coding],
         ...(clientId === undefined ? {} : { clientId }),
       });
-      await logIn(client, twoWay === true);
-      print(`logged in as ${user}`);
-      const refused = await converse(client, { [Symbol.asyncIterator]: () => lines }, print);
-      if (refused > 0 && !process.stdin.isTTY) throw new CommandError(`${refused} refused`);
+      const show = terminal.interactive ? (line: string): void => terminal.print(line) : print;
+      try {
+        await logIn(client, twoWay === true);
+        show(`logged in as ${user}`);
+        if (terminal.interactive) show('help lists the words, quit logs out');
+        const refused = await converse(client, terminal, show);
+        if (refused > 0 && !terminal.interactive) throw new CommandError(`${refused} refused`);
+      } finally {
+        terminal.close();
+      }
     });
-}
-
-async function prompted(lines: AsyncIterator<string>): Promise<string> {
-  if (process.stdin.isTTY) process.stderr.write('Password: ');
-  const next = await lines.next();
-  if (next.done === true || next.value === '') throw new CommandError('no password was given');
-  return next.value;
 }

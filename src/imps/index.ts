@@ -22,7 +22,7 @@ export {
   type ResourceId,
   type UserId,
 } from './address/wv-address.js';
-export { codeOf, CspClient, message } from './client/csp-client.js';
+export { codeOf, CspClient, message, SessionEnded } from './client/csp-client.js';
 export { textCoding, wbxmlCoding, xmlCoding } from './codec/coding.js';
 export { child, childrenOf, element, textOf, type Element } from './codec/element.js';
 export type { MessageRecord, SessionRecord, UserRecord } from './state/records.js';

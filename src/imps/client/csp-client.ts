@@ -18,6 +18,16 @@ export interface CspClientOptions {
   readonly timeToLive?: number | undefined;
 }
 
+/** The server ended the session, or does not know it. */
+export class SessionEnded extends Error {
+  readonly code: number;
+
+  constructor(code: number, description: string) {
+    super(`the session has ended: ${code} ${description}`.trimEnd());
+    this.code = code;
+  }
+}
+
 /** A CSP client over HTTP: it speaks one version in one coding and shows what it gets. */
 export class CspClient {
   readonly options: CspClientOptions;
@@ -160,10 +170,14 @@ export class CspClient {
     return this.post({ transactions: [{ mode: 'Response', id, primitive }] });
   }
 
-  /** Polls and answers until nothing waits. @returns the primitives that came, in order */
+  /**
+   * Polls and answers until nothing waits.
+   * @returns the primitives that came, in order
+   * @throws SessionEnded when the server says so
+   */
   async drain(): Promise<Element[]> {
     const seen: Element[] = [];
-    let waiting = await this.poll();
+    let waiting = this.#alive(await this.poll());
     while (waiting.length > 0 && seen.length < 100_000) {
       const [{ id, primitive }] = waiting as [Transaction];
       if (!primitive) throw new Error('empty transaction');
@@ -177,10 +191,23 @@ export class CspClient {
           : element('Status', element('Result', element('Code', 200)));
       const next = await this.respond(id, answer);
       waiting = next?.transactions.some(({ mode }) => mode === 'Request')
-        ? next.transactions
-        : await this.poll();
+        ? this.#alive(next.transactions)
+        : this.#alive(await this.poll());
     }
     return seen;
+  }
+
+  /** The requests of the server among these. A session that ended is told by Disconnect, and then by a Status. */
+  #alive(transactions: readonly Transaction[]): readonly Transaction[] {
+    for (const { mode, primitive } of transactions) {
+      if (!primitive || (primitive.name !== 'Disconnect' && mode === 'Request')) continue;
+      const code = codeOf(primitive);
+      if (primitive.name === 'Disconnect' || code >= 600) {
+        this.sessionId = undefined;
+        throw new SessionEnded(code, textOf(child(primitive, 'Result'), 'Description') ?? '');
+      }
+    }
+    return transactions.filter(({ mode }) => mode === 'Request');
   }
 }
 
