@@ -18,6 +18,8 @@ export interface OutboxOptions {
   readonly clock: Clock;
   /** Gets what the peer will never take. */
   onRefused(entry: LogEntry, status: number): void;
+  /** Whether another session of the member has still to answer for a message. */
+  isElsewhere(entry: LogEntry): boolean;
 }
 
 /**
@@ -64,6 +66,11 @@ export class Outbox {
   /** Messages that are not answered for. */
   get length(): number {
     return this.#queue.length;
+  }
+
+  /** Whether a message has still to be answered for. */
+  has(entry: LogEntry): boolean {
+    return this.#queue.includes(entry);
   }
 
   add(entry: LogEntry): void {
@@ -161,9 +168,14 @@ export class Outbox {
 
   #settled(entry: LogEntry, status: number): void {
     entry.queued--;
-    if (status !== 200) this.#options.onRefused(entry, status);
-    this.#options.log.done(entry, this.identity);
-    this.#options.log.settle(entry);
+    const { log } = this.#options;
+    const isWanted = entry.waiting.has(this.identity);
+    // what one device does not take, another one of the member may
+    if (status === 200 || !this.#options.isElsewhere(entry)) {
+      if (status !== 200 && isWanted) this.#options.onRefused(entry, status);
+      log.done(entry, this.identity);
+    }
+    log.settle(entry);
   }
 
   /** Nothing gets through now: what is under way is sent again when the peer has connected, has said something, or after a while. */

@@ -69,6 +69,8 @@ export class Switch {
       log: this.#log,
       clock: this.#options.clock,
       onRefused: (entry, status) => void this.#refused(entry, identity, status),
+      isElsewhere: (entry) =>
+        [...this.#outboxes.values()].some((other) => other.identity === identity && other.has(entry)),
     });
     this.#outboxes.set(endpoint, outbox);
     for (const entry of this.#log.entries) if (entry.waiting.has(identity)) outbox.add(entry);

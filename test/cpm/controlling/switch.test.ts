@@ -364,6 +364,26 @@ describe('the switch of a group', () => {
     expect(await at.deliver(ALICE, ALICE, cpim(ALICE, hidden, 'psst'))).toBe(404);
   });
 
+  it('keeps for a member what one of its devices does not take until another one has answered', async () => {
+    const { room: at, store, trail } = room({ members: [member(ALICE), member(BOB)] });
+    const [dead, plain] = [new Participant(), new Participant()];
+    dead.auto = undefined;
+    plain.wrapped = ['text/plain'];
+    await joined(at, BOB, 'b1', dead);
+    await joined(at, BOB, 'b2', plain);
+    await at.deliver(ALICE, ALICE, cpim(ALICE, GROUP, 'png', 'negative-delivery', 'image/png'));
+    await settle();
+    expect([dead.texts, plain.texts]).toEqual([['png'], []]);
+    at.remove('b1');
+    await settle();
+    expect(store.size(stored)).toBe(1);
+    const back = await joined(at, BOB, 'b3');
+    await settle();
+    expect(back.texts).toEqual(['png']);
+    expect(store.size(stored)).toBe(0);
+    expect(trail.recent({ code: 'group.message-lost' })).toEqual([]);
+  });
+
   it('leaves out a participant that does not take the wrapped type, and tells the sender', async () => {
     const { room: at } = room({ members: [member(ALICE), member(BOB)] });
     const alice = await joined(at, ALICE);
