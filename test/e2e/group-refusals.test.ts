@@ -9,6 +9,7 @@ import {
   FACTORY,
   joinGroup,
 } from '../tools/group-party.js';
+import type { SipResponse } from '../../src/sip/message/message.js';
 import { startParley, type RunningParley } from '../tools/parley.js';
 import type { Phone } from '../tools/phone.js';
 
@@ -191,6 +192,19 @@ describe('a request to a group or the factory', () => {
         (await phone.ask(method, uri, headers)).status,
         `${method} ${uri} ${JSON.stringify(headers)}`,
       ).toBe(status);
+  });
+
+  it('of somebody who has no place there says that it is of no use to ask again', async () => {
+    const focus = await group();
+    const warned = (answer: SipResponse): string | undefined => answer.get('Warning');
+    const plain = { 'Content-Type': 'application/sdp' };
+    expect(warned(await mallory.ask('INVITE', focus, plain))).toBe(
+      '399 ims.test "127 Service not authorised"',
+    );
+    createGroup(mallory, BOB, `refusal-${contributions}`);
+    const restarted = await mallory.peer.response(200);
+    expect([restarted.status, warned(restarted)]).toEqual([403, '399 ims.test "127 Service not authorised"']);
+    expect(warned(await mallory.ask('INVITE', 'sip:gs-nothing@ims.test', plain))).toBeUndefined();
   });
 
   it('for somebody who was removed is refused, and leaving members come back', async () => {

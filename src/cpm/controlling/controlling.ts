@@ -2,11 +2,13 @@ import { ParleyError } from '../../base/errors.js';
 import type { Service, ServiceCall } from '../../core/service.js';
 import { wantsPrivacy } from '../../core/trust-domain.js';
 import { parseAor } from '../../identity/aor.js';
+import { shortReason } from '../../sip/message/reason-phrases.js';
 import type { ServerRequest, ServerResponse } from '../../sip/stack.js';
+import { warningOf } from '../policy/warnings.js';
 import { groupError } from './errors.js';
 import { invitee } from './directory.js';
 import { Focus, type FocusOptions } from './focus.js';
-import { addMember, memberOf, type Group, type Participant } from './group.js';
+import { addMember, inviteAll, memberOf, settled, type Group, type Participant } from './group.js';
 import { newAlias, newId } from './identifiers.js';
 import { readParts } from './invitation.js';
 import { invitees } from './invitees.js';
@@ -68,16 +70,18 @@ export class ControllingFunction implements Service {
       if (isFactory) await this.#toFactory(request, response, sender);
       else await this.#toGroup(requestUri.user!, request, response, sender);
     } catch (error) {
-      if (error instanceof ParleyError && error.clause !== undefined)
-        this.#options.trail.record({
-          code: error.code,
-          outcome: 'refused',
-          clause: error.clause,
-          subject: sender.identity,
-          trace: request.callId,
-          detail: `${method} ${request.uri}`,
-        });
-      throw error;
+      if (!(error instanceof ParleyError) || error.clause === undefined) throw error;
+      const { trail, domain } = this.#options;
+      trail.record({
+        code: error.code,
+        outcome: 'refused',
+        clause: error.clause,
+        subject: sender.identity,
+        trace: request.callId,
+        detail: `${method} ${request.uri}`,
+      });
+      const headers = warningOf(error.code, domain);
+      response.send(error.sip, { headers, reason: shortReason(error.message) });
     }
   }
 
@@ -177,9 +181,11 @@ export class ControllingFunction implements Service {
     let id = await groups.idOf(contributionId);
     let known = id === undefined ? undefined : await groups.get(id);
     if (!known) {
-      await this.#recipients(request, sender);
+      const listed = await this.#recipients(request, sender);
       if (!readParts(request).description) throw groupError('group-session-missing');
-      const group = this.#newGroup(request, sender, contributionId);
+      // members from the beginning: one of them who starts the same group at that moment joins it
+      const { group: all } = inviteAll(this.#newGroup(request, sender, contributionId), listed, newAlias);
+      const group = settled(all);
       id = await groups.add(group);
       if (id === group.id) return { focus: this.#focus(group), start: 'create' };
       known = await groups.get(id);

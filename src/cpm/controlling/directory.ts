@@ -83,7 +83,6 @@ export class Directory {
       (so, user) => addMember(so, user, 'participant'),
       addMember(empty, chairman, 'chairman'),
     );
-    if (await groups.get(id)) throw groupError('group-exists', id);
     await groups.add(group);
     return group;
   }

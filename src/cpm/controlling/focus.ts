@@ -48,6 +48,10 @@ export class Focus {
   readonly #onRefer: ReferHandler;
   #lastMessage: number;
   #inactivity: Timer | undefined;
+  /** Members whose own INVITE is being answered: they need no invitation. */
+  readonly #coming = new Set<string>();
+  /** What a session is told that has no place here: that of who was put out, until the sessions end. */
+  #farewell: { readonly Reason: string } = GONE;
   /** Requests under way that will need the focus. */
   #held = 0;
 
@@ -110,6 +114,7 @@ export class Focus {
       this.#invitations.cancelAll('SIP;cause=487;text="The creator hung up"');
     });
     const done = tellProgress(response, this.#options.clock, groupHeaders(this.group));
+    this.#coming.add(creator);
     let accepted: true | number[];
     try {
       accepted = await firstAccepted(await this.invite(recipients, creator));
@@ -118,6 +123,7 @@ export class Focus {
       throw error;
     } finally {
       done();
+      this.#coming.delete(creator);
     }
     if (accepted === true && !cancelled) {
       await this.#answer(request, response, creator, media);
@@ -125,8 +131,9 @@ export class Focus {
     }
     media.close();
     if (!cancelled) response.send(bestRefusal(accepted === true ? [] : accepted));
-    // those who accepted meanwhile are left without the one who wanted the group
-    for (const leg of [...this.#legs]) this.#hangUp(leg, { Reason: 'SIP;cause=487;text="Cancelled"' });
+    // those who accepted meanwhile are left without the one who wanted the group; who came by itself wanted it too
+    for (const leg of [...this.#legs].filter(({ endpoint }) => endpoint.joining === 'dialed-out'))
+      this.#hangUp(leg, { Reason: 'SIP;cause=487;text="Cancelled"' });
   }
 
   /** A member that comes by itself, for the first time or again; under {@link hold}. */
@@ -152,7 +159,8 @@ export class Focus {
   async invite(wanted: readonly Invitee[], inviter: string): Promise<Promise<number>[]> {
     const owner = findMember(this.group, inviter)?.owner ?? inviter;
     const checked = await checkReplacements(wanted, owner, this.#options.sessions);
-    const recipients = asKnown(this.group, checked);
+    const known = asKnown(this.group, checked);
+    const recipients = known.filter(({ identity }) => !this.#coming.has(identity));
     const { group, invited } = inviteAll(this.group, recipients, newAlias);
     await this.#live.replace(
       group,
@@ -200,8 +208,8 @@ export class Focus {
     this.#invitations.cancelAll('SIP;cause=487;text="The group ended"');
     if (why === 'moved' || why === 'stopped') this.#subscriptions.leave();
     else this.#subscriptions.end();
-    const reason = why === 'closed' ? GONE : { Reason: `SIP;cause=200;text="${why}"` };
-    for (const leg of [...this.#legs]) this.#hangUp(leg, reason);
+    if (why !== 'closed') this.#farewell = { Reason: `SIP;cause=200;text="${why}"` };
+    for (const leg of [...this.#legs]) this.#hangUp(leg, this.#farewell);
     this.#switch.close();
     await stored;
   }
@@ -217,6 +225,7 @@ export class Focus {
     return this.#options.media.answer(description);
   }
 
+  /** Answers a member's own INVITE. Its devices need not ring for it any more. */
   async #answer(
     request: ServerRequest,
     response: ServerResponse,
@@ -232,6 +241,7 @@ export class Focus {
         sessionExpires: this.#options.sessionExpires,
       });
       this.#adopt({ identity, endpoint, dialog, media });
+      this.#invitations.cancel(identity, 'SIP;cause=200;text="Call completed elsewhere"');
     } catch (error) {
       media.close();
       await this.#live.change({ identity, event: 'drop', endpoint });
@@ -247,17 +257,22 @@ export class Focus {
     if (result.kind === 'accepted') return this.#accepted(identity, result.dialog, result.media);
     const { status, reason } = result;
     this.#note('group.invitation-refused', 'RFC 4353 §5.3', `${identity} ${status}`);
-    await this.#live.change({ identity, event: 'refuse', disconnection: refusalOf(status, reason) });
-    this.#switch.drop(identity);
-    await this.#endIfTooFew();
-    return status;
+    const disconnection = refusalOf(status, reason);
+    if (await this.#live.change({ identity, event: 'refuse', disconnection })) {
+      this.#switch.drop(identity);
+      await this.#endIfTooFew();
+      return status;
+    }
+    // it has come by itself meanwhile, or was put out
+    return findMember(this.group, identity)?.state === 'connected' ? 200 : status;
   }
 
   async #accepted(identity: string, dialog: Dialog, media: MediaSession): Promise<number> {
-    if (this.#live.over || findMember(this.group, identity)?.state !== 'invited') {
-      // its acceptance crossed its removal, or the end
+    const state = findMember(this.group, identity)?.state;
+    if (this.#live.over || state === undefined || state === 'removed') {
+      // its acceptance crossed its removal, or the end; one that crossed its own coming is a further session
       media.close();
-      await dialog.destroy(GONE);
+      await dialog.destroy(this.#farewell);
       return 487;
     }
     const endpoint: Endpoint = { id: newId('e'), joining: 'dialed-out' };
@@ -271,7 +286,7 @@ export class Focus {
     if (this.#live.over) {
       // the group ended while the session was made
       leg.media.close();
-      this.#background(leg.dialog.destroy(GONE));
+      this.#background(leg.dialog.destroy(this.#farewell));
       return;
     }
     const { identity, endpoint, dialog, media } = leg;

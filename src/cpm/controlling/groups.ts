@@ -59,9 +59,15 @@ export class Groups {
     });
   }
 
-  /** Stores a new group. @returns the id of the one that has the Contribution-ID already, or its own. */
+  /**
+   * Stores a new group. @returns the id of the one that has the Contribution-ID already, or its own.
+   * @throws ParleyError `group-exists` when another has its id.
+   */
   async add(group: Group): Promise<string> {
-    await this.#store.update(groups, group.id, () => this.#put(group));
+    const isNew = await this.#store.update<Group, boolean>(groups, group.id, (current) =>
+      current ? { kind: 'keep', result: false } : { ...this.#put(group), result: true },
+    );
+    if (!isNew) throw groupError('group-exists', group.id);
     for (;;) {
       const id = await this.#store.update(contributions, group.contributionId, (current) =>
         current === undefined

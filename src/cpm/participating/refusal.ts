@@ -1,16 +1,9 @@
 import { ParleyError } from '../../base/errors.js';
 import type { Trail } from '../../base/trail.js';
-import type { SendOptions } from '../../sip/stack.js';
 import type { ServiceCall } from '../../core/service.js';
 import { shortReason } from '../../sip/message/reason-phrases.js';
-import { writeWarning } from '../../sip/message/warning.js';
+import { warningOf } from '../policy/warnings.js';
 import './errors.js';
-
-/** Texts that clients look for in Warning 399, by error code. */
-const warnings: Readonly<Record<string, string>> = {
-  'cpm-not-entitled': '127 Service not authorised',
-  'cpm-size-exceeded': '133 Size exceeded',
-};
 
 /** Refuses a request with the reason. @param agent the domain that warns. */
 export function refuse(
@@ -27,8 +20,5 @@ export function refuse(
     trace: request.callId,
     detail: request.method,
   });
-  const text = warnings[code];
-  const options: SendOptions =
-    text === undefined ? {} : { headers: { Warning: writeWarning({ code: 399, agent, text }) } };
-  response.send(error.sip, { ...options, reason: shortReason(error.message) });
+  response.send(error.sip, { headers: warningOf(code, agent), reason: shortReason(error.message) });
 }

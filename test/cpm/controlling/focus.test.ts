@@ -126,6 +126,95 @@ describe('an invitation to a group', () => {
   });
 });
 
+describe('two at once', () => {
+  it('that create a group with one Contribution-ID are in one group', async () => {
+    const room = await VirtualRoom.open();
+    const [alice, bob, carol] = [await room.user('alice'), await room.user('bob'), await room.user('carol')];
+    const made = await room.during(
+      Promise.all([alice.create(entry(bob) + entry(carol)), bob.create(entry(alice) + entry(carol))]),
+      5_000,
+    );
+    await room.clock.advanceAsync(1_000);
+    const [hers, his] = made.map(({ remoteTarget }) => remoteTarget);
+    expect(hers).toBe(his);
+    expect([...room.controlling.running]).toHaveLength(1);
+    expect(states(room)).toEqual(['alice connected', 'bob connected', 'carol connected']);
+    expect(room.focus.group.creator).toBe(alice.uri);
+    expect(carol.requests.filter(({ method }) => method === 'INVITE')).toHaveLength(1);
+    for (const { ends } of [alice, bob, carol]) expect(ends).toEqual([]);
+    expect(await room.say(alice, 'one room')).toBe(200);
+    await room.clock.advanceAsync(1_000);
+    const heard = (name: string): number =>
+      room.sessions.filter(({ whose, got }) => whose === name && got.length === 1).length;
+    expect([heard('alice'), heard('carol')]).toEqual([0, 1]);
+    expect(heard('bob')).toBeGreaterThan(0);
+  });
+
+  it('of whom one is no member of the group that the other makes: 403', async () => {
+    const room = await VirtualRoom.open();
+    const [alice, bob, mallory] = [
+      await room.user('alice'),
+      await room.user('bob'),
+      await room.user('mallory'),
+    ];
+    const hers = alice.create(entry(bob));
+    const theirs = mallory.create(entry(bob)).catch((error: unknown) => error);
+    await room.during(hers);
+    expect(await room.during(theirs)).toMatchObject({ status: 403 });
+    expect(states(room)).toEqual(['alice connected', 'bob connected']);
+  });
+
+  it('of whom the first gives up leaves the second its session', async () => {
+    const room = await VirtualRoom.open();
+    const [alice, bob, carol] = [await room.user('alice'), await room.user('bob'), await room.user('carol')];
+    carol.answers = 'ring';
+    bob.answers = 'ring';
+    let cancel: (() => void) | undefined;
+    const hers = alice
+      .create(entry(bob) + entry(carol), {}, (fn) => (cancel = fn))
+      .catch((error: unknown) => error);
+    await room.clock.advanceAsync(1_000);
+    await room.during(bob.create(entry(carol)), 5_000);
+    cancel!();
+    expect(await room.during(hers)).toMatchObject({ status: 487 });
+    await room.clock.advanceAsync(1_000);
+    expect(bob.ends).toEqual([]);
+    expect(states(room)).toEqual(['alice away', 'bob connected', 'carol refused']);
+  });
+});
+
+describe('a member that comes by itself while its invitation rings', () => {
+  it('is in, its devices stop ringing, and what is said is kept for it', async () => {
+    const room = await VirtualRoom.open();
+    const [alice, bob, carol] = [await room.user('alice'), await room.user('bob'), await room.user('carol')];
+    bob.answers = 'ring';
+    await room.during(alice.create(entry(bob) + entry(carol)));
+    await room.clock.advanceAsync(1_000);
+    expect(states(room)).toEqual(['alice connected', 'bob invited', 'carol connected']);
+    expect(await room.say(alice, 'before')).toBe(200);
+    await room.during(bob.join(room.focus.group.uri));
+    await room.clock.advanceAsync(2_000);
+    expect(states(room)).toContain('bob connected');
+    expect(bob.cancels).toEqual(['SIP;cause=200;text="Call completed elsewhere"']);
+    expect(room.focus.figures.sessions).toBe(3);
+    const his = room.sessions.find(({ whose }) => whose === 'bob')!;
+    expect(his.got.map(({ octets }) => Buffer.from(octets).toString().split('\r\n').at(-1))).toEqual([
+      'before',
+    ]);
+  });
+
+  it('is the one who lets the creator in when nobody else accepts', async () => {
+    const room = await VirtualRoom.open();
+    const [alice, bob] = [await room.user('alice'), await room.user('bob')];
+    bob.answers = 'ring';
+    const asked = alice.create(entry(bob));
+    await room.clock.advanceAsync(1_000);
+    await room.during(bob.join(room.focus.group.uri));
+    await room.during(asked);
+    expect(states(room)).toEqual(['alice connected', 'bob connected']);
+  });
+});
+
 describe('the conference documents of a group', () => {
   it('come whole first, then what changed, at most one a second and numbered without a gap', async () => {
     const { room, alice, bob, carol, uri } = await meeting();

@@ -76,6 +76,18 @@ describe('the groups of several nodes', () => {
     expect(left).toEqual([ids[0]]);
   });
 
+  it('are not overwritten by one of the same name that is made at the same time', async () => {
+    const { one, two } = twoNodes();
+    const made = await Promise.allSettled([
+      one.add(group({ holder: undefined })),
+      two.add(group({ holder: undefined, contributionId: 'g78', subject: 'the other' })),
+    ]);
+    expect(made.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
+    expect(made[1]).toMatchObject({ reason: { code: 'group-exists' } });
+    expect(await one.get('gs-1')).toMatchObject({ contributionId: 'g77' });
+    expect(await one.idOf('g78')).toBeUndefined();
+  });
+
   it('go when their time is over, unless they run or are long-lived', async () => {
     const { one, two, living } = twoNodes();
     await one.add(group());

@@ -57,6 +57,8 @@ export class VirtualUser {
   answers: 'accept' | 'ring' | number = 'accept';
   /** Nothing reaches it and nothing leaves it. */
   dead = false;
+  /** Why invitations that rang were taken back. */
+  readonly cancels: string[] = [];
   /** Why its sessions ended. */
   readonly ends: string[] = [];
 
@@ -65,6 +67,7 @@ export class VirtualUser {
     this.stack = stack;
     stack.on('*', async (request, response) => {
       this.requests.push(request);
+      request.onCancel((cancel) => this.cancels.push(cancel.get('Reason') ?? ''));
       if (request.method !== 'INVITE') response.send(200);
       else if (this.answers === 'accept')
         this.adopt(await stack.createUAS(request, response, { headers: SDP, body: `v=0 ${name}` }));
@@ -95,14 +98,25 @@ export class VirtualUser {
     return dialog;
   }
 
-  async invite(uri: string, headers: HeaderMap, body: string): Promise<Dialog> {
+  /** @param onStarted gets what cancels it. */
+  async invite(
+    uri: string,
+    headers: HeaderMap,
+    body: string,
+    onStarted: (cancel: () => void) => void = () => {},
+  ): Promise<Dialog> {
     return this.adopt(
-      await this.stack.createUAC(uri, { method: 'INVITE', headers: this.#identified(headers), body }),
+      await this.stack.createUAC(uri, {
+        method: 'INVITE',
+        headers: this.#identified(headers),
+        body,
+        onStarted,
+      }),
     );
   }
 
   /** Creates a group, or starts it again. @param list the entries. */
-  create(list: string, headers: HeaderMap = {}): Promise<Dialog> {
+  create(list: string, headers: HeaderMap = {}, onStarted?: (cancel: () => void) => void): Promise<Dialog> {
     const xml =
       '<resource-lists xmlns="urn:ietf:params:xml:ns:resource-lists" xmlns:cp="urn:ietf:params:xml:ns:copycontrol">' +
       `<list>${list}</list></resource-lists>`;
@@ -110,7 +124,7 @@ export class VirtualUser {
       `--b\r\nContent-Type: application/sdp\r\n\r\nv=0 ${this.name}\r\n` +
       `--b\r\nContent-Type: application/resource-lists+xml\r\nContent-Disposition: recipient-list\r\n\r\n${xml}\r\n--b--\r\n`;
     const type = { 'Content-Type': 'multipart/mixed;boundary=b', 'Contribution-ID': 'g77' };
-    return this.invite(FACTORY, { ...type, ...headers }, body);
+    return this.invite(FACTORY, { ...type, ...headers }, body, onStarted);
   }
 
   join(uri: string): Promise<Dialog> {
