@@ -34,6 +34,15 @@ const SALES = {
   members: ['sip:bob@ims.test'],
 };
 
+const FULL = { ...SALES, members: ['sip:bob@ims.test', 'sip:carol@ims.test'] };
+
+async function run(...args: string[]): Promise<string> {
+  const program = new Program(['--api', parley.api, 'groups', ...args]);
+  cleanups.push(() => program.dispose());
+  expect([await program.exit(), program.stderr]).toEqual([0, '']);
+  return program.stdout;
+}
+
 describe('groups that the operator keeps', () => {
   it('are made once, shown, changed and closed', async () => {
     const made = await api('POST', '/groups', SALES);
@@ -116,16 +125,58 @@ describe('groups that the operator keeps', () => {
       .toMatchObject({ members: [{}, {}, { identity: 'sip:carol@ims.test', state: 'away' }] });
   });
 
-  it('are steered by the command', { timeout: 60_000 }, async () => {
-    const run = async (...args: string[]): Promise<string> => {
-      const program = new Program(['--api', parley.api, 'groups', ...args]);
-      cleanups.push(() => program.dispose());
-      expect([await program.exit(), program.stderr]).toEqual([0, '']);
-      return program.stdout;
-    };
+  it('are steered by the command', { timeout: 120_000 }, async () => {
+    expect(await run()).toContain('no groups');
     expect(await run('make', 'sales', 'sip:alice@ims.test', 'sip:bob@ims.test')).toContain(
       'sip:gs-sales@ims.test',
     );
-    expect(await run()).toMatch(/gs-sales +pre-defined +closed +0 +2/);
+    expect(await run('list')).toMatch(/gs-sales +pre-defined +closed +0 +2/);
+    expect(await run('add', 'gs-sales', 'sip:carol@ims.test')).toContain('added sip:carol@ims.test');
+    expect(await run('remove', 'gs-sales', 'sip:bob@ims.test')).toContain('removed sip:bob@ims.test');
+    const shown = await run('show', 'gs-sales');
+    expect(shown).toContain('sip:gs-sales@ims.test');
+    expect(shown).toMatch(/sip:alice@ims\.test +away +chairman +0/);
+    expect(shown).toMatch(/sip:bob@ims\.test +removed +participant +0/);
+    expect(shown).toMatch(/sip:carol@ims\.test +away +participant +0/);
+    expect(await run('close', 'gs-sales')).toContain('closed gs-sales');
+    expect(await run()).toContain('no groups');
+  });
+
+  it.each([
+    ['show', 'gs-nobody', []],
+    ['close', 'gs-nobody', []],
+    ['add', 'gs-nobody', ['sip:bob@ims.test']],
+    ['add', 'gs-sales', ['nobody']],
+    ['remove', 'gs-sales', ['sip:nobody@ims.test']],
+    ['make', 'Sales!', ['sip:alice@ims.test']],
+  ])('say why `parley groups %s %s` cannot be done', { timeout: 60_000 }, async (action, id, rest) => {
+    await api('POST', '/groups', SALES);
+    const program = new Program(['--api', parley.api, 'groups', action, id, ...rest]);
+    cleanups.push(() => program.dispose());
+    expect(await program.exit()).toBe(1);
+    expect(program.stderr.trim()).not.toBe('');
+    expect(program.stdout).toBe('');
+  });
+
+  it.each<[string, string, string, object | undefined, number]>([
+    ['of a kind that is none', 'POST', '/groups', { ...SALES, kind: 'ad-hoc' }, 400],
+    ['without a chairman', 'POST', '/groups', { name: 'x' }, 400],
+    ['with a name that no URI may have', 'POST', '/groups', { ...SALES, name: 'a b' }, 400],
+    ['with a member that is no address', 'POST', '/groups', { ...SALES, name: 'x', members: ['nobody'] }, 400],
+    ['with more members than it may have', 'POST', '/groups', { ...FULL, name: 'x', maximum: 2 }, 409],
+    ['with a setting that there is not', 'POST', '/groups', { ...SALES, name: 'x', color: 'red' }, 400],
+    ['of a name that is taken', 'POST', '/groups', SALES, 409],
+    ['that does not exist', 'GET', '/groups/gs-nobody', undefined, 404],
+    ['that does not exist', 'POST', '/groups/gs-nobody/members', { identity: 'sip:bob@ims.test' }, 404],
+    ['that does not exist', 'DELETE', '/groups/gs-nobody/members/sip%3Abob%40ims.test', undefined, 404],
+    ['with a member that is no address', 'POST', '/groups/gs-sales/members', { identity: 'nobody' }, 400],
+    ['without the member', 'POST', '/groups/gs-sales/members', {}, 400],
+    ['without that member', 'DELETE', '/groups/gs-sales/members/sip%3Anobody%40ims.test', undefined, 404],
+    ['more than a page holds', 'GET', '/groups?limit=1001', undefined, 400],
+  ])('are refused %s (%s %s)', async (_why, method, path, body, status) => {
+    expect((await api('POST', '/groups', SALES)).status).toBe(201);
+    const answer = await api(method, path, body);
+    expect(answer.status).toBe(status);
+    expect(answer.body).toMatchObject({ error: expect.any(String) as string });
   });
 });

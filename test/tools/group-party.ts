@@ -166,6 +166,8 @@ export class MsrpClient {
   readonly #theirs: string;
   #text = '';
   #changed: () => void = () => {};
+  /** Resolves when the connection has ended. */
+  readonly ended: Promise<void>;
   /** Status of its answer to each SEND; undefined answers nothing. */
   answers: number | undefined = 200;
 
@@ -174,6 +176,7 @@ export class MsrpClient {
     this.#own = `msrp://127.0.0.1:9/${name};tcp`;
     this.#theirs = path[0]!.text;
     this.#socket = connect(path[0]!.port!, path[0]!.host);
+    this.ended = new Promise((resolve) => this.#socket.once('close', () => resolve()));
     // its end is what a test of a server that is killed waits for
     this.#socket.on('error', () => this.#changed());
     this.#socket.on('data', (data) => {
