@@ -2,6 +2,9 @@ import { Command } from 'commander';
 import type { CommandContext } from './program.js';
 import { formatTable } from './table.js';
 
+/** Groups that the API gives at a time, at most. */
+const PAGE = 1000;
+
 interface GroupView {
   readonly id: string;
   readonly uri: string;
@@ -24,11 +27,19 @@ export function groupsCommand({ api, print }: CommandContext): Command {
     .command('list', { isDefault: true })
     .description('all groups')
     .action(async () => {
-      const { groups } = await api().call<{ groups: GroupView[] }>('GET', '/groups?limit=1000');
+      const all: GroupView[] = [];
+      for (let page: readonly GroupView[] | undefined; !page || page.length === PAGE;) {
+        const after = all.length === 0 ? '' : `&after=${encodeURIComponent(all.at(-1)!.id)}`;
+        ({ groups: page } = await api().call<{ groups: GroupView[] }>(
+          'GET',
+          `/groups?limit=${PAGE}${after}`,
+        ));
+        all.push(...page);
+      }
       print(
         formatTable(
           ['ID', 'KIND', 'ACCESS', 'THERE', 'MEMBERS', 'SUBJECT'],
-          groups.map(({ id, kind, access, subject, members }) => [
+          all.map(({ id, kind, access, subject, members }) => [
             id,
             kind,
             access,
