@@ -24,6 +24,8 @@ export interface Contender {
 export type Work = Pick<LoadOptions, 'scenario' | 'users' | 'rate' | 'calls'> & {
   /** Calls made before the counting starts: caches fill, the compiler does its work. */
   readonly warmUp: number;
+  /** Each node's SIPp has its own `users`; else all have the same. */
+  readonly ownUsers?: boolean;
 };
 
 /** Starts each contender anew in each round, one after the other, so that what else the machine does meets them all. */
@@ -77,18 +79,21 @@ async function measure(server: RunningServer, work: Work): Promise<Sample> {
 
 type LoadResult = Awaited<ReturnType<Awaited<ReturnType<typeof prepareLoad>>['run']>>;
 
-/** Prepares a SIPp for each node with its share of the calls; `use` gets what runs them all at once. */
+/** Prepares a SIPp for each node, all with so many calls; `use` gets what runs them all at once. */
 async function underLoad<T>(
   server: RunningServer,
-  { scenario, users, calls, rate }: Omit<Work, 'warmUp'>,
+  { scenario, users, calls, rate, ownUsers = false }: Omit<Work, 'warmUp'>,
   use: (run: () => Promise<LoadResult[]>) => Promise<T>,
 ): Promise<T> {
   const ports = [server.port, ...(server.others ?? [])];
   const loads: Awaited<ReturnType<typeof prepareLoad>>[] = [];
   try {
-    for (const port of ports) {
-      const share = { calls: calls / ports.length, rate: rate / ports.length };
-      loads.push(await prepareLoad({ scenario, users, target: `127.0.0.1:${port}`, ...share }));
+    for (const [node, port] of ports.entries()) {
+      // as many calls a node, so that each is as warm as a single one
+      const share = { calls, rate: rate / ports.length };
+      // a scenario with two sides makes up twice as many
+      const firstUser = ownUsers && typeof users === 'number' ? 1 + 2 * node * users : 1;
+      loads.push(await prepareLoad({ scenario, users, firstUser, target: `127.0.0.1:${port}`, ...share }));
     }
     return await use(() => Promise.all(loads.map((load) => load.run())));
   } finally {

@@ -116,7 +116,13 @@ const parts: Record<string, () => Promise<void>> = {
     const one: Contender = { name: 'one Parley on Redis', start: startParleyOnRedis };
     const two: Contender = { name: 'two Parleys on Redis', start: startTwoParleys };
     const work = { scenario: 'register', users, calls: calls / 4, warmUp: calls / 20, rate: 0 } as const;
-    print(`### REGISTER, at saturation\n\n${table(await alternate([one, two], work, rounds, told))}`);
+    print(
+      `### REGISTER at saturation, a SIPp a node, all with the same users\n\n${table(await alternate([one, two], work, rounds, told))}`,
+    );
+    const own = { ...work, users: users / 2, ownUsers: true };
+    print(
+      `### REGISTER at saturation, each SIPp with half of the users\n\n${table(await alternate([one, two], own, rounds, told))}`,
+    );
   },
   register: () =>
     compare(

@@ -7,6 +7,7 @@ interface LoadFlags {
   readonly calls: number;
   readonly rate: number;
   readonly users: 'demo' | number;
+  readonly firstUser?: number;
   readonly concurrency?: number;
   readonly pause?: number;
   readonly domain?: string;
@@ -34,6 +35,11 @@ export function loadCommand(): Command {
       '"demo" for alice, bob, carol and dave, or a number of made-up users user1, user2, ... (a server with PARLEY_AUTH=none takes them)',
       (text) => (text === 'demo' ? text : whole(text)),
       'demo',
+    )
+    .option(
+      '--first-user <n>',
+      'number of the first made-up user, for several loads at once (default: 1)',
+      whole,
     )
     .option('--concurrency <n>', 'calls at a time, at most', whole)
     .option('--pause <ms>', 'length of the pause in a scenario: between refreshes, from ACK to BYE', whole)

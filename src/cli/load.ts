@@ -63,13 +63,22 @@ function check(options: LoadOptions): void {
   const wrong = (detail: string): never => {
     throw new ParleyError('load-bad-option', detail);
   };
-  const { users, calls, rate, concurrency = 1, pause = 1, localAddress = '127.0.0.1' } = options;
+  const {
+    users,
+    firstUser = 1,
+    calls,
+    rate,
+    concurrency = 1,
+    pause = 1,
+    localAddress = '127.0.0.1',
+  } = options;
   if (!isScenario(options.scenario)) {
     wrong(`no scenario ${String(options.scenario)}: ${Object.keys(scenarios).join(', ')}`);
   }
   if (!/^(\[[0-9a-fA-F:.]+\]|[^\s:[\]]+):\d{1,5}$/.test(options.target)) wrong('the target is not host:port');
   if (users !== 'demo' && !(Number.isInteger(users) && users > 0))
     wrong('users is not a whole number above 0');
+  if (!(Number.isInteger(firstUser) && firstUser > 0)) wrong('the first user is not a whole number above 0');
   if (!(Number.isInteger(calls) && calls > 0)) wrong('calls is not a whole number above 0');
   if (!(Number.isInteger(rate) && rate >= 0)) wrong('rate is not a whole number');
   if (!(Number.isInteger(concurrency) && concurrency > 0)) wrong('concurrency is not a whole number above 0');

@@ -1,4 +1,4 @@
-import { describe } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { VirtualClock } from '../../src/base/clock.js';
 import { silentLogger } from '../../src/base/log.js';
 import { openStore } from '../../src/store/open.js';
@@ -30,6 +30,27 @@ const cluster = async (): Promise<StoreHarness> => harness(await startCluster(3)
 describe.skipIf(missing('redis-server'))('with a real Redis', () => {
   storeContract('Redis', redis);
   storeContract('a Redis Cluster of three masters', cluster);
+  it.each([
+    ['one Redis', redis],
+    ['a Redis Cluster', cluster],
+  ])('a hundred events at once reach another node on %s, each by its channel', async (_, start) => {
+    const stores = await start();
+    const [here, there] = [await stores.open(), await stores.open()];
+    const heard = new Set<string>();
+    const channels = Array.from({ length: 100 }, (_, index) => `many-${index}`);
+    const tell = (payload: string): Promise<void[]> =>
+      Promise.all(channels.map((channel) => there.publish(channel, payload)));
+    for (const channel of channels) here.subscribe(channel, (payload) => heard.add(`${channel} ${payload}`));
+    // an event reaches who has subscribed by then
+    await vi.waitFor(async () => {
+      await tell('ready');
+      expect(heard.size).toBe(100);
+    });
+    await tell('news');
+    const expected = channels.flatMap((channel) => [`${channel} news`, `${channel} ready`]);
+    await vi.waitFor(() => expect([...heard].toSorted()).toEqual(expected.toSorted()));
+    await stores.dispose();
+  });
   storeModel('Redis', 40, redis);
   storeModel('a Redis Cluster of three masters', 40, cluster);
 });

@@ -20,6 +20,8 @@ export interface LoadOptions {
   readonly rate: number;
   /** `demo` takes alice, bob, carol and dave; a number makes up `user1` and following. */
   readonly users: 'demo' | number;
+  /** Number of the first made-up user (1 by default): several loads at once have users of their own. */
+  readonly firstUser?: number;
   /** Calls at a time, at most. Default: 64 with rate 0, else as many as start in two seconds. */
   readonly concurrency?: number;
   /** Milliseconds (1 by default) where a scenario pauses: between refreshes, or from ACK to BYE. */
@@ -60,7 +62,7 @@ export class Load implements PreparedLoad {
   }
 
   async prepare(): Promise<void> {
-    const { users } = this.#options;
+    const { users, firstUser = 1 } = this.#options;
     const write = (name: string, lines: Iterable<string>): Promise<void> =>
       writeFile(join(this.#folder, name), lines);
     const copy = (name: string): Promise<void> =>
@@ -69,10 +71,10 @@ export class Load implements PreparedLoad {
     if (users === 'demo') {
       await Promise.all(['devices.csv', 'users.csv', 'callers.csv'].map(copy));
     } else if (this.#scenario.injection === 'users') {
-      await write('users.csv', userLines(1, users));
+      await write('users.csv', userLines(firstUser, users));
     } else {
-      await write('devices.csv', deviceLines(1, users));
-      await write('callers.csv', deviceLines(users + 1, users));
+      await write('devices.csv', deviceLines(firstUser, users));
+      await write('callers.csv', deviceLines(firstUser + users, users));
     }
     if (this.#scenario.answeredBy !== undefined) await this.#prepareSides(this.#scenario.answeredBy);
   }

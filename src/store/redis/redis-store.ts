@@ -1,27 +1,22 @@
 import type { Clock, Timer } from '../../base/clock.js';
 import type { Logger } from '../../base/log.js';
 import { storeError } from '../errors.js';
-import { asDeadline, checkKey, checkRecordSize, checkTableName, compareKeys } from '../keys.js';
+import { asDeadline, checkKey, checkRecordSize, checkTableName } from '../keys.js';
 import type { StoreContext } from '../open.js';
 import type { Change, ScanRange, Store, StoredRecord, Table } from '../store.js';
 import { ClusterLink } from './cluster-link.js';
 import { Events } from './events.js';
 import { Health } from './health.js';
 import { KnownRecords } from './known-records.js';
-import {
-  allShards,
-  beatName,
-  channelName,
-  deadlinesName,
-  recordName,
-  shardCount,
-  shardOf,
-} from './layout.js';
+import { allShards, beatName, channelName, recordName, shardCount, shardOf } from './layout.js';
 import type { Argument, LinkListener, RedisLink } from './link.js';
 import { LossWatch } from './loss-watch.js';
 import { noRecord, readRecord, Stamps, type Known } from './record.js';
+import { Reads } from './reads.js';
 import { scanShards } from './scan.js';
+import { publishScript, runScript } from './scripts.js';
 import { SingleLink } from './single-link.js';
+import { Together } from './together.js';
 import { Turns } from './turns.js';
 import { Writes, type Answer, type Place } from './writes.js';
 
@@ -31,6 +26,13 @@ const beatEveryMs = 1000;
 const shardsPerBeat = 8;
 /** An update that is overtaken so often by others gives up. */
 const mostTries = 200;
+const eventsPerScript = 64;
+
+interface Told {
+  /** Of the channel in Redis. */
+  readonly name: string;
+  readonly message: string;
+}
 
 /**
  * The Redis backend, on one Redis or a cluster. An update runs its function on the record as this node last knew it
@@ -48,6 +50,8 @@ export class RedisStore implements Store {
   readonly #turns = new Turns();
   #link: RedisLink | undefined;
   #writes: Writes | undefined;
+  #reads: Reads | undefined;
+  #told: Together<Told, void> | undefined;
   #beat: Timer | undefined;
   #nextBeat = 0;
   #closed: Promise<void> | undefined;
@@ -67,6 +71,13 @@ export class RedisStore implements Store {
         ? await SingleLink.open(urls[0]!, listener)
         : await ClusterLink.open(urls, listener, context.clock);
     store.#writes = new Writes(store.#link, store.#health);
+    store.#reads = new Reads(store.#link, store.#health);
+    store.#told = new Together(
+      store.#link.isCluster,
+      // each channel is a slot of its own
+      store.#link.isCluster ? 1 : eventsPerScript,
+      (shard, told) => store.#tell(shard, told),
+    );
     store.#connectionMade();
     store.#scheduleBeat();
     return store;
@@ -92,32 +103,19 @@ export class RedisStore implements Store {
   scan<T>(table: Table<T>, range: ScanRange = {}): AsyncIterable<StoredRecord<T>> {
     this.#checkOpen();
     checkTableName(table.name);
-    return scanShards(this.#send, table.name, range) as AsyncIterable<StoredRecord<T>>;
+    return scanShards(this.#reads!, table.name, range) as AsyncIterable<StoredRecord<T>>;
   }
 
   async due<T>(table: Table<T>, time: number, limit: number): Promise<string[]> {
     this.#checkOpen();
     checkTableName(table.name);
-    const range = ['-inf', String(Math.floor(time)), 'BYSCORE', 'LIMIT', '0', String(limit), 'WITHSCORES'];
-    const found = await Promise.all(
-      allShards.map(async (shard) => {
-        const name = deadlinesName(shard, table.name);
-        return (await this.#send(shard, name, ['ZRANGE', name, ...range])) as [Buffer, number][];
-      }),
-    );
-    return found
-      .flat()
-      .map(([key, deadline]) => ({ key: key.toString(), deadline }))
-      .sort((a, b) => a.deadline - b.deadline || compareKeys(a.key, b.key))
-      .slice(0, limit)
-      .map(({ key }) => key);
+    return this.#reads!.due(table.name, time, limit);
   }
 
   async publish(channel: string, payload: string): Promise<void> {
     this.#checkOpen();
     const message = this.#events.publish(channel, payload);
-    const name = channelName(channel);
-    await this.#send(shardOf(channel), name, ['SPUBLISH', name, message]);
+    await this.#told!.ask(shardOf(channel), { name: channelName(channel), message });
   }
 
   subscribe(channel: string, listener: (payload: string) => void): () => void {
@@ -195,9 +193,16 @@ export class RedisStore implements Store {
   }
 
   async #read({ shard, name }: Place): Promise<Known> {
-    const known = readRecord((await this.#send(shard, name, ['GET', name])) as Buffer | null);
+    const known = readRecord(await this.#reads!.record(shard, name));
     this.#known.set(name, known);
     return known;
+  }
+
+  async #tell(shard: number, told: readonly Told[]): Promise<void[]> {
+    const names = told.map(({ name }) => name);
+    const messages = told.map(({ message }) => message);
+    await this.#health.answer(shard, () => runScript(this.#link!, publishScript, names, messages));
+    return told.map(() => undefined);
   }
 
   readonly #send = (shard: number, name: string, command: readonly Argument[]): Promise<unknown> =>

@@ -1,11 +1,10 @@
 import { Heap } from '../heap.js';
 import { compareKeys } from '../keys.js';
 import type { ScanRange } from '../store.js';
-import { allShards, indexName, recordName } from './layout.js';
+import { recordName } from './layout.js';
 import type { Argument } from './link.js';
+import type { Reads } from './reads.js';
 import { readRecord } from './record.js';
-
-type Send = (shard: number, name: string, command: readonly Argument[]) => Promise<unknown>;
 
 interface Row {
   readonly key: string;
@@ -18,18 +17,26 @@ const largestPage = 512;
 const afterAll = Buffer.of(0xff);
 
 /** Records of a table in order of keys: the shards, each in order, merged. */
-export async function* scanShards(send: Send, table: string, range: ScanRange): AsyncGenerator<Row, void> {
+export async function* scanShards(reads: Reads, table: string, range: ScanRange): AsyncGenerator<Row, void> {
+  const { prefix = '', after, limit = Infinity } = range;
+  const end = prefix === '' ? '+' : Buffer.concat([Buffer.from(`(${prefix}`), afterAll]);
+  const start =
+    after !== undefined && compareKeys(after, prefix) >= 0 ? `(${after}` : prefix === '' ? '-' : `[${prefix}`;
+  if (limit <= 0) return;
+  const page = Math.min(firstPage, limit);
   const heads = new Heap<{ row: Row; readonly rows: AsyncGenerator<Row, void> }>(
     (a, b) => compareKeys(a.row.key, b.row.key) < 0,
   );
+  const pages = await reads.keysOfAll(table, start, end, page);
   await Promise.all(
-    allShards.map(async (shard) => {
-      const rows = shardRows(send, shard, table, range);
+    pages.map(async (keys, shard) => {
+      if (keys.length === 0) return;
+      const rows = shardRows(reads, shard, table, { keys, page, end });
       const first = await rows.next();
       if (!first.done) heads.push({ row: first.value, rows });
     }),
   );
-  for (let left = range.limit ?? Infinity; left > 0; left--) {
+  for (let left = limit; left > 0; left--) {
     const head = heads.pop();
     if (!head) return;
     yield head.row;
@@ -40,29 +47,23 @@ export async function* scanShards(send: Send, table: string, range: ScanRange): 
   }
 }
 
+/** @param begun the first page of keys, how many it could have, and where the range ends. */
 async function* shardRows(
-  send: Send,
+  reads: Reads,
   shard: number,
   table: string,
-  range: ScanRange,
+  begun: { readonly keys: readonly string[]; readonly page: number; readonly end: Argument },
 ): AsyncGenerator<Row, void> {
-  const { prefix = '', after } = range;
-  const end = prefix === '' ? '+' : Buffer.concat([Buffer.from(`(${prefix}`), afterAll]);
-  let start =
-    after !== undefined && compareKeys(after, prefix) >= 0 ? `(${after}` : prefix === '' ? '-' : `[${prefix}`;
-  const index = indexName(shard, table);
-  for (let page = firstPage; ; page = Math.min(2 * page, largestPage)) {
-    const command = ['ZRANGE', index, start, end, 'BYLEX', 'LIMIT', '0', String(page)];
-    const keys = ((await send(shard, index, command)) as Buffer[]).map(String);
-    if (keys.length > 0) {
-      const names = keys.map((key) => recordName(shard, table, key));
-      const records = (await send(shard, index, ['MGET', ...names])) as (Buffer | null)[];
-      for (const [i, key] of keys.entries()) {
-        const { value } = readRecord(records[i] ?? null);
-        if (value !== undefined) yield { key, value };
-      }
+  let { keys, page } = begun;
+  for (;;) {
+    const records = await Promise.all(keys.map((key) => reads.record(shard, recordName(shard, table, key))));
+    for (const [i, key] of keys.entries()) {
+      const { value } = readRecord(records[i] ?? null);
+      if (value !== undefined) yield { key, value };
     }
     if (keys.length < page) return;
-    start = `(${keys.at(-1)}`;
+    page = Math.min(2 * page, largestPage);
+    keys = await reads.keys(shard, table, `(${keys.at(-1)}`, begun.end, page);
+    if (keys.length === 0) return;
   }
 }

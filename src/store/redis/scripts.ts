@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { Argument, RedisLink } from './link.js';
 
 /** A Lua script that Redis keeps by its hash. */
 export interface Script {
@@ -8,8 +9,25 @@ export interface Script {
 
 const script = (source: string): Script => ({ source, sha: createHash('sha1').update(source).digest('hex') });
 
+/** Runs it on the node that has the first of `keys`. */
+export async function runScript(
+  link: RedisLink,
+  { source, sha }: Script,
+  keys: readonly string[],
+  values: readonly Argument[],
+): Promise<unknown> {
+  const rest = [String(keys.length), ...keys, ...values];
+  try {
+    return await link.send(keys[0]!, ['EVALSHA', sha, ...rest]);
+  } catch (error) {
+    // a Redis that was started again does not know it, and has done nothing
+    if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
+    return link.send(keys[0]!, ['EVAL', source, ...rest]);
+  }
+}
+
 /*
- * Both compare a record with what the caller took it for, and answer 1 when it was so and is done now, else with the
+ * Both writing ones compare a record with what the caller took it for, and answer 1 when it was so and is done now, else with the
  * record as it is, or nil. A put that finds its own stamp was done before, and its answer was lost.
  * The first line has Redis refuse a whole script when it may use no more memory, before it did a part of it.
  */
@@ -47,3 +65,19 @@ redis.call('DEL', KEYS[1])
 redis.call('ZREM', KEYS[2], ARGV[2])
 redis.call('ZREM', KEYS[3], ARGV[2])
 return 1`);
+
+/** One reading command on each key. ARGV: its name, and what follows the key. Answers with a list of its answers. */
+export const eachScript = script(`#!lua flags=no-writes
+redis.setresp(3)
+local answers = {}
+for i = 1, #KEYS do
+  answers[i] = redis.call(ARGV[1], KEYS[i], unpack(ARGV, 2))
+end
+return answers`);
+
+/** Several events. KEYS: a channel each. ARGV: the message for each. Allowed when memory is used up: it keeps nothing. */
+export const publishScript = script(`#!lua flags=allow-oom
+for i = 1, #KEYS do
+  redis.call('SPUBLISH', KEYS[i], ARGV[i])
+end
+return #KEYS`);

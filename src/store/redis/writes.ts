@@ -1,7 +1,8 @@
 import type { Health } from './health.js';
 import { deadlinesName, indexName } from './layout.js';
 import type { Argument, RedisLink } from './link.js';
-import { putScript, removeScript, type Script } from './scripts.js';
+import { putScript, removeScript, runScript, type Script } from './scripts.js';
+import { Together } from './together.js';
 
 /** Where a record is. */
 export interface Place {
@@ -18,8 +19,6 @@ export type Answer = 1 | Buffer | null;
 interface Put {
   readonly place: Place;
   readonly arguments: readonly Argument[];
-  readonly resolve: (answer: Answer) => void;
-  readonly reject: (error: unknown) => void;
 }
 
 /** Redis does nothing else during a script: so many puts take it well under a millisecond. */
@@ -29,25 +28,22 @@ const putsPerScript = 32;
 export class Writes {
   readonly #link: RedisLink;
   readonly #health: Health;
-  /** By shard in a cluster; all in one else. */
-  #waiting = new Map<number, Put[]>();
+  readonly #puts: Together<Put, Answer>;
 
   constructor(link: RedisLink, health: Health) {
     this.#link = link;
     this.#health = health;
+    this.#puts = new Together(link.isCluster, putsPerScript, async (shard, puts) => {
+      const names = puts.flatMap(({ place }) => namesOf(place));
+      const values = puts.flatMap((put) => put.arguments);
+      return (await this.#run(shard, putScript, names, values)) as Answer[];
+    });
   }
 
   /** @param deadline Infinity for none. @throws ParleyError `store-unavailable` when it cannot be known what happened. */
   put(place: Place, expected: Buffer, record: Buffer, deadline: number): Promise<Answer> {
-    return new Promise((resolve, reject) => {
-      const until = deadline === Infinity ? '' : String(deadline);
-      const put = { place, arguments: [expected, place.key, record, until], resolve, reject };
-      if (this.#waiting.size === 0) setImmediate(() => this.#sendAll());
-      const group = this.#link.isCluster ? place.shard : 0;
-      const puts = this.#waiting.get(group);
-      if (puts) puts.push(put);
-      else this.#waiting.set(group, [put]);
-    });
+    const until = deadline === Infinity ? '' : String(deadline);
+    return this.#puts.ask(place.shard, { place, arguments: [expected, place.key, record, until] });
   }
 
   /** @throws ParleyError `store-unavailable` when it cannot be known what happened. */
@@ -56,42 +52,13 @@ export class Writes {
     return answer as Answer;
   }
 
-  #sendAll(): void {
-    const groups = this.#waiting;
-    this.#waiting = new Map();
-    for (const puts of groups.values()) {
-      for (let i = 0; i < puts.length; i += putsPerScript)
-        void this.#sendPuts(puts.slice(i, i + putsPerScript));
-    }
-  }
-
-  async #sendPuts(puts: readonly Put[]): Promise<void> {
-    const names = puts.flatMap(({ place }) => namesOf(place));
-    const values = puts.flatMap((put) => put.arguments);
-    try {
-      const answers = (await this.#run(puts[0]!.place.shard, putScript, names, values)) as Answer[];
-      for (const [i, put] of puts.entries()) put.resolve(answers[i]!);
-    } catch (error) {
-      for (const put of puts) put.reject(error);
-    }
-  }
-
   async #run(
     shard: number,
     script: Script,
     names: readonly string[],
     values: readonly Argument[],
   ): Promise<unknown> {
-    const rest = [String(names.length), ...names, ...values];
-    const answer = await this.#health.answer(shard, async () => {
-      try {
-        return await this.#link.send(names[0]!, ['EVALSHA', script.sha, ...rest]);
-      } catch (error) {
-        // a Redis that was started again does not know it, and has done nothing
-        if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
-        return this.#link.send(names[0]!, ['EVAL', script.source, ...rest]);
-      }
-    });
+    const answer = await this.#health.answer(shard, () => runScript(this.#link, script, names, values));
     this.#health.worked(shard);
     return answer;
   }
