@@ -31,7 +31,7 @@ export async function startMsrpRelay(
   }: Parts & { subscribers: Subscribers; endpoint: MsrpEndpoint },
   disposers: Disposers,
 ): Promise<MsrpRelay | undefined> {
-  const { enabled, host, plain, algorithms, ...limits } = config.msrp.relay;
+  const { enabled, host, plain, algorithms, peers, ...limits } = config.msrp.relay;
   if (!enabled) return undefined;
   const secure = endpoint.listeners.some(({ kind }) => kind.secure);
   if (!secure && !plain)
@@ -59,6 +59,7 @@ export async function startMsrpRelay(
     place: secure ? { secure } : {},
     host,
     names: [config.domain],
+    peers,
     plain,
     limits,
   });

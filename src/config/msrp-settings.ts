@@ -23,6 +23,8 @@ const relaySettings = z
       .array(z.enum(['MD5', 'SHA-256', 'SHA-512-256']))
       .min(1)
       .default(['MD5']),
+    /** Hosts of relays whose clients need no password here, since the relay's certificate bears its name (RFC 4976 §6.3). */
+    peers: z.array(z.string().regex(/^[A-Za-z0-9.-]+$/, 'must be a host name')).default([]),
     uris: count(1_000_000, 100_000),
     urisPerUser: count(10_000, 100),
     /** Seconds a URI is valid when the client does not say, and the bounds of what it may say. */

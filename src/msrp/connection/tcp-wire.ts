@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
+import { checkServerIdentity, TLSSocket } from 'node:tls';
 import { msrpError } from '../errors.js';
 import { OutputBatch } from './output-batch.js';
 import type { Wire, WireEvents } from './wire.js';
@@ -64,6 +64,11 @@ export class TcpWire implements Wire {
     if (!(this.#socket instanceof TLSSocket)) return undefined;
     const certificate = this.#socket.getPeerX509Certificate();
     return certificate && fingerprintOf(certificate.raw, algorithm);
+  }
+
+  provesName(host: string): boolean {
+    if (!(this.#socket instanceof TLSSocket) || !this.#socket.authorized) return false;
+    return checkServerIdentity(host, this.#socket.getPeerCertificate()) === undefined;
   }
 
   end(): void {

@@ -34,6 +34,8 @@ export interface Wire extends WireKind {
   resume(): void;
   /** Digest of the peer's certificate in the form of `a=fingerprint` (RFC 4572), undefined without one. */
   peerFingerprint(algorithm: string): string | undefined;
+  /** Whether the peer's certificate comes from an authority that we know and bears this name (RFC 4976 §6.3). */
+  provesName(host: string): boolean;
   /** Sends what is collected, then ends. */
   end(): void;
   destroy(): void;

@@ -63,6 +63,10 @@ export class WsWire implements Wire {
     return undefined;
   }
 
+  provesName(): boolean {
+    return false;
+  }
+
   end(): void {
     this.flush();
     this.#socket.close(1000);

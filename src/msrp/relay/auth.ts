@@ -17,8 +17,8 @@ export type AuthVerdict =
   | {
       readonly kind: 'accepted';
       readonly user: string;
-      /** Value of Authentication-Info. */
-      readonly info: string;
+      /** Value of Authentication-Info; undefined for a relay, which its certificate proves. */
+      readonly info: string | undefined;
     }
   | {
       readonly kind: 'challenge';
@@ -55,12 +55,19 @@ export function expiresFor(head: MessageHead, limits: RelayLimits): number | Aut
 }
 
 /** The answer that gives a URI: the path to the client's first relay comes first (RFC 4976 §5.1). */
-export function grant(head: MessageHead, uri: MsrpUri, expires: number, info: string): AuthAnswer {
+export function grant(
+  head: MessageHead,
+  uri: MsrpUri,
+  expires: number,
+  info: string | undefined,
+): AuthAnswer {
   const relays = head.fromPath.split(/ +/).slice(0, -1).reverse();
   const usePath = [...relays, uri.text].join(' ');
   return {
     status: 200,
-    fields: `Use-Path: ${usePath}\r\nExpires: ${expires}\r\nAuthentication-Info: ${info}\r\n`,
+    fields:
+      `Use-Path: ${usePath}\r\nExpires: ${expires}\r\n` +
+      (info === undefined ? '' : `Authentication-Info: ${info}\r\n`),
   };
 }
 

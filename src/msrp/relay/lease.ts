@@ -20,14 +20,16 @@ export interface LeaseHost {
 
 /**
  * A URI that AUTH gave to a client, for a time (RFC 4976 §6.3). It is valid only with the connection on which the AUTH came: what
- * comes over that one goes out to the peer, what comes over others goes in to the client.
+ * comes over that one goes out to the peer, what comes over others goes in to the client. One for a client behind another relay is
+ * valid with every connection that the certificate proves to be that relay's, and outlives each.
  */
 export class Lease implements ConnectionUser {
   readonly uri: MsrpUri;
   readonly user: string;
-  readonly connection: Connection;
-  /** The way to the client. */
-  readonly inward: Hop;
+  readonly #connection: Connection;
+  /** The relay that the client is behind. */
+  readonly #relay: MsrpUri | undefined;
+  #inward: Hop;
   readonly #host: LeaseHost;
   readonly #timer: Timer;
   /** By the URI of the next hop as written. */
@@ -36,16 +38,43 @@ export class Lease implements ConnectionUser {
 
   constructor(
     host: LeaseHost,
-    parts: { uri: MsrpUri; user: string; connection: Connection; expires: number },
+    parts: {
+      uri: MsrpUri;
+      user: string;
+      connection: Connection;
+      expires: number;
+      relay?: MsrpUri | undefined;
+    },
   ) {
     this.#host = host;
     this.uri = parts.uri;
     this.user = parts.user;
-    this.connection = parts.connection;
-    this.inward = new Hop(host.limits.laneOctets, () => {});
-    this.inward.use(parts.connection);
-    parts.connection.addUser(this);
+    this.#connection = parts.connection;
+    this.#relay = parts.relay;
+    this.#inward = this.#towardClient();
+    this.#inward.use(parts.connection);
+    if (!this.#relay) parts.connection.addUser(this);
     this.#timer = host.clock.after(parts.expires * 1000, () => this.end('expired'));
+  }
+
+  /** The way to the client; to its relay a new connection is made when the last one has gone. */
+  get inward(): Hop {
+    const relay = this.#relay;
+    if (!relay || this.#ended || !this.#inward.isClosed) return this.#inward;
+    const hop = (this.#inward = this.#towardClient());
+    this.#host.connect(relay).then(
+      (connection) => hop.use(connection),
+      (error: ParleyError) => hop.connectionLost(error),
+    );
+    return hop;
+  }
+
+  /** Whether what comes over a connection is from the client, or from its relay. */
+  isClient(connection: Connection): boolean {
+    return (
+      connection === this.#connection ||
+      (this.#relay !== undefined && connection.wire.provesName(this.#relay.host))
+    );
   }
 
   /**
@@ -82,11 +111,17 @@ export class Lease implements ConnectionUser {
     if (this.#ended) return;
     this.#ended = true;
     this.#timer.cancel();
-    this.connection.removeUser(this);
-    this.inward.close();
+    this.#connection.removeUser(this);
+    this.#inward.close();
     for (const hop of this.#outward.values()) hop.close();
     this.#outward.clear();
     this.#host.ended(this, why);
+  }
+
+  #towardClient(): Hop {
+    return new Hop(this.#host.limits.laneOctets, (error) => {
+      if (this.#relay) this.#host.unreachable(this, this.#relay.text, error);
+    });
   }
 
   #add(next: string): Hop | undefined {

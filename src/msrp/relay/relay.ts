@@ -33,6 +33,11 @@ export interface RelayOptions {
   readonly host?: string | undefined;
   /** Further hosts under which AUTH finds the relay, in lower case: the domain that SRV records lead from. */
   readonly names?: readonly string[] | undefined;
+  /**
+   * Relays, by the host in their URIs, for whose clients AUTH is taken without a challenge, when the certificate of their connection
+   * bears that name (RFC 4976 §6.3).
+   */
+  readonly peers?: readonly string[] | undefined;
   /** Whether AUTH is taken over connections without TLS: for labs (RFC 4976 §9.2 forbids it). */
   readonly plain?: boolean | undefined;
   readonly limits?: Partial<RelayLimits> | undefined;
@@ -47,6 +52,7 @@ export class MsrpRelay implements Passage {
   readonly #limits: RelayLimits;
   readonly #host: LeaseHost;
   readonly #names: ReadonlySet<string>;
+  readonly #peers: ReadonlySet<string>;
   /** By the session-id of their URI, which nobody can guess. */
   readonly #leases = new Map<string, Lease>();
   readonly #leasesOf = new Map<string, number>();
@@ -63,6 +69,7 @@ export class MsrpRelay implements Passage {
       ...(options.names ?? []),
       ...(options.host === undefined ? [] : [options.host.toLowerCase()]),
     ]);
+    this.#peers = new Set(options.peers?.map((peer) => peer.toLowerCase()));
     this.#host = {
       clock,
       limits: this.#limits,
@@ -117,7 +124,7 @@ export class MsrpRelay implements Passage {
       fromPath: `${via} ${head.fromPath}`,
       via,
     });
-    if (connection !== lease.connection) {
+    if (!lease.isClient(connection)) {
       lease.peerIs(firstOf(head.fromPath), connection);
       return onward(lease.inward, rest, lease.uri.text);
     }
@@ -183,6 +190,15 @@ export class MsrpRelay implements Passage {
     if (head.fault !== undefined) return refuse(400, head.fault);
     if (!this.#names.has(parseMsrpUri(head.toPath).host)) return refuse(481, 'another host');
     if (!connection.wire.secure && !plain) return refuse(403, 'no TLS');
+    const peer = this.#peerOf(connection, head);
+    if (peer)
+      return this.#grant(
+        connection,
+        head,
+        { kind: 'accepted', user: peer.host, info: undefined },
+        refuse,
+        peer,
+      );
     const verdict = await authority.judge({
       authorization: head.other('Authorization'),
       uri: head.toPath,
@@ -201,21 +217,32 @@ export class MsrpRelay implements Passage {
     head: MessageHead,
     { user, info }: AuthVerdict & { kind: 'accepted' },
     refuse: (status: number, why: string, user: string) => AuthAnswer,
+    peer?: MsrpUri,
   ): AuthAnswer {
     const { uris, urisPerUser } = this.#limits;
     const expires = expiresFor(head, this.#limits);
     if (typeof expires !== 'number') return { ...refuse(expires.status, 'Expires', user), ...expires };
     const count = this.#leasesOf.get(user) ?? 0;
-    if (count >= urisPerUser || this.#leases.size >= uris) return refuse(403, 'too many URIs', user);
+    if ((!peer && count >= urisPerUser) || this.#leases.size >= uris)
+      return refuse(403, 'too many URIs', user);
     // the client went while it was looked up
     if (!connection.isOpen) return refuse(481, 'the connection ended', user);
     const { endpoint, place, host } = this.#options;
     const uri = endpoint.newUri(place, host);
     this.#leasesOf.set(user, count + 1);
-    this.#leases.set(uri.sessionId!, new Lease(this.#host, { uri, user, connection, expires }));
+    this.#leases.set(uri.sessionId!, new Lease(this.#host, { uri, user, connection, expires, relay: peer }));
     this.#failures.delete(connection);
     this.#note('msrp.relay-authorized', 'accepted', '§6.3', user, `${expires} s`);
     return grant(head, uri, expires, info);
+  }
+
+  /** The relay that a request came through, when it is one that we know by its certificate. */
+  #peerOf({ wire }: Connection, { fromPath }: MessageHead): MsrpUri | undefined {
+    if (this.#peers.size === 0 || !fromPath.includes(' ')) return undefined;
+    const previous = parseMsrpUri(firstOf(fromPath));
+    // over TLS and a port it is found again, when the connection has gone
+    if (!previous.secure || previous.port === undefined) return undefined;
+    return this.#peers.has(previous.host) && wire.provesName(previous.host) ? previous : undefined;
   }
 
   #ended({ uri, user }: Lease, why: 'expired' | 'lost' | 'closed'): void {

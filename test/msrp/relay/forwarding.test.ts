@@ -4,6 +4,7 @@ import type { RelayOptions } from '../../../src/msrp/relay/index.js';
 import { streamedMessages, wholeMessages, type EndpointOptions } from '../../../src/msrp/session/index.js';
 import { tls } from '../../sip/transport/bench.js';
 import { counting, eventually, meanwhile, octets, startEndpoint } from '../tools/endpoints.js';
+import { TcpProxy } from '../../tools/tcp-proxy.js';
 import { Line, linePath } from '../tools/line.js';
 import { RelayClient, startRelay, type TestRelay } from '../tools/relay.js';
 
@@ -157,6 +158,50 @@ describe('a relay passes on', () => {
       `\r\nTo-Path: ${client.path}\r\nFrom-Path: ${paths[0]} ${paths[1]} ${linePath}\r\n`,
     );
     expect(trail.recent({ code: 'msrp.relay-refused' })).toEqual([]);
+  });
+});
+
+describe('a relay behind which is another', () => {
+  const peers = ['127.0.0.1'];
+
+  it('believes the one whose certificate bears its name, and finds it again when their connection has gone', async () => {
+    const { client, uri } = await meeting();
+    const outer = await startRelay({}, { peers });
+    const between = await TcpProxy.start(outer.securePort);
+    const there = `${uri} msrps://127.0.0.1:${between.port};tcp`;
+    const answer = await client.auth(there);
+    expect(answer).toContain(' 200 OK\r\n');
+    expect(answer).not.toContain('Authentication-Info');
+    const [near, far] = /^Use-Path: (\S+) (\S+)\r$/m.exec(answer)!.slice(1);
+    expect(near).toBe(uri);
+    const peer = new Line(outer.port);
+    const arrives = async (): Promise<void> => {
+      client.text = '';
+      const id = peer.request('SEND', `${far} ${near} ${client.path}`, text, 'abc');
+      expect(await peer.answerOf(id)).toBe(200);
+      expect(await client.take(/SEND/)).toContain(`\r\nFrom-Path: ${near} ${far} ${linePath}\r\n`);
+    };
+    await arrives();
+    await between.close();
+    await eventually(() => outer.endpoint.pool.size === 1);
+    await arrives();
+    expect(outer.relay.figures.uris).toBe(1);
+  });
+
+  it('asks the clients of one that is not listed for their password', async () => {
+    const outer = await startRelay({}, { peers: ['relay.example'] });
+    const { client, uri } = await meeting();
+    const answer = await client.auth(`${uri} msrps://127.0.0.1:${outer.securePort};tcp`);
+    // the password that it has given here was looked at there
+    expect(answer).toMatch(/ 200 OK\r\n[^]*\r\nAuthentication-Info: /);
+  });
+
+  it('asks who only says that it is one, without its certificate', async () => {
+    const outer = await startRelay({}, { peers });
+    const line = new RelayClient(outer.securePort, 'alice');
+    const path = `msrps://127.0.0.1:7/x;tcp ${line.path}`;
+    const to = `msrps://127.0.0.1:${outer.securePort};tcp`;
+    expect(await line.answerOf(line.request('AUTH', to, [], undefined, '$', path))).toBe(401);
   });
 });
 

@@ -31,6 +31,9 @@ export class MemoryWire implements Wire {
   peerFingerprint(): undefined {
     return undefined;
   }
+  provesName(): boolean {
+    return false;
+  }
   end(): void {
     this.ending = 'end';
   }
