@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { impsClientCommand } from './imps-client.js';
+import { systemMessageCommand } from './imps-system-message.js';
 import type { CommandContext } from './program.js';
 import { formatTable } from './table.js';
 
@@ -29,7 +30,7 @@ interface ConnectionsView {
   };
 }
 
-/** `parley imps status|sessions|disconnect|users|add|remove|client`. */
+/** `parley imps status|sessions|disconnect|users|add|remove|bar|unbar|system-message|client`. */
 export function impsCommand(context: CommandContext): Command {
   const { api, print, readSecret } = context;
   const command = new Command('imps').description('IMPS phones: sessions and users');
@@ -100,6 +101,24 @@ export function impsCommand(context: CommandContext): Command {
       await api().call('DELETE', `/imps/users/${encodeURIComponent(user)}`);
       print(`removed ${user}`);
     });
+  for (const [name, state, done] of [
+    ['bar', 'barred', 'barred'],
+    ['unbar', 'active', 'let in again'],
+  ] as const) {
+    command
+      .command(name)
+      .description(
+        state === 'barred'
+          ? 'end the sessions of a user and refuse logins'
+          : 'let a barred user log in again',
+      )
+      .argument('<user>', 'User-ID')
+      .action(async (user: string) => {
+        await api().call('PATCH', `/imps/users/${encodeURIComponent(user)}`, { state });
+        print(`${done}: ${user}`);
+      });
+  }
+  command.addCommand(systemMessageCommand(context));
   command.addCommand(impsClientCommand(context));
   return command;
 }

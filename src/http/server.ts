@@ -4,6 +4,7 @@ import type { Server } from 'node:http';
 import { ParleyError } from '../base/errors.js';
 import { gatewayRoutes } from './api/gateway.js';
 import { groupRoutes } from './api/groups.js';
+import { impsUserRoutes } from './api/imps-users.js';
 import { impsRoutes } from './api/imps.js';
 import { messageRoutes } from './api/messages.js';
 import { policyRoutes } from './api/policies.js';
@@ -71,6 +72,7 @@ export async function startHttp(context: HttpContext): Promise<HttpServer> {
       recordingRoutes(api, context);
       groupRoutes(api, context);
       impsRoutes(api, context);
+      impsUserRoutes(api, context);
       gatewayRoutes(api, context);
       trailRoutes(api, context);
       api.get('/openapi.json', { schema: { hide: true } }, () => server.swagger());

@@ -32,3 +32,4 @@ export type { GroupView, OutsideGroups } from './services/outside-groups.js';
 export type { InvitationRecord } from './services/invitations.js';
 export type { Address } from './delivery/routing.js';
 export { takesMessages } from './delivery/courier.js';
+export type { SentSystemMessage, SystemMessage } from './services/system-messages.js';

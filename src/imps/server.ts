@@ -15,7 +15,12 @@ import { replaceOwn } from './services/presence-store.js';
 import { outsidePresence, type OutsidePresence } from './services/outside-presence.js';
 import { outsideGroups, type OutsideGroups } from './services/outside-groups.js';
 import { presenceChanged } from './services/presence-subscriptions.js';
-import { sendSystemMessage, type SystemMessage } from './services/system-messages.js';
+import {
+  sendSystemMessage,
+  systemMessagesOf,
+  type SentSystemMessage,
+  type SystemMessage,
+} from './services/system-messages.js';
 import type { SmscState } from './sms/smsc-link.js';
 import { SmsTransport } from './sms/sms-transport.js';
 import { sessions, type MessageRecord, type SessionRecord } from './state/records.js';
@@ -72,7 +77,10 @@ export interface ImpsServer {
   reportDelivery(message: MessageRecord, recipient: UserId, status: StatusCode): Promise<void>;
   /** Presence of a user outside the local directory changed: a PresenceSubList with what is new. */
   publishPresence(user: UserId, list: Element): Promise<void>;
+  /** Asks or tells a user something in the operator's name. @returns the message's ID */
   sendSystemMessage(user: UserId, message: SystemMessage): Promise<string>;
+  /** System messages of a user that wait for an answer or were answered lately, oldest first. */
+  systemMessages(user: UserId): AsyncIterable<SentSystemMessage & { readonly id: string }>;
   /** What this node is connected to. */
   connections(): ImpsConnections;
   /**
@@ -178,6 +186,7 @@ export function createImpsServer(options: ImpsServerOptions): ImpsServer {
       await presenceChanged(context, user, await replaceOwn(context, user, list));
     },
     sendSystemMessage: (user, message) => sendSystemMessage(context, user, message),
+    systemMessages: (user) => systemMessagesOf(context, user),
     groups: outsideGroups(context),
     presence: outsidePresence(context),
     connections: () => ({ cir: cir.connections, smsc: sms?.state }),

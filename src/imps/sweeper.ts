@@ -7,6 +7,7 @@ import { endSession } from './lifecycle.js';
 import { deleteEmptyGroups } from './services/groups.js';
 import { invitations } from './services/invitations.js';
 import { searches } from './services/search.js';
+import { systemMessages } from './services/system-messages.js';
 import { concatenated, lettered } from './sms/parts.js';
 import { attempts, challenges, replies, taken, userOutbox } from './state/records.js';
 
@@ -26,6 +27,7 @@ const passing: readonly Table<unknown>[] = [
   userOutbox,
   taken,
   endedSessions,
+  systemMessages,
   concatenated,
   lettered,
 ];

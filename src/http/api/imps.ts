@@ -1,12 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { ParleyError } from '../../base/errors.js';
-import {
-  parseUserId,
-  type ImpsServer,
-  type SessionRecord,
-  type UserId,
-  type UserRecord,
-} from '../../imps/index.js';
+import { parseUserId, type SessionRecord, type UserId } from '../../imps/index.js';
 import type { HttpContext } from '../context.js';
 
 const sessionSchema = {
@@ -22,33 +16,6 @@ const sessionSchema = {
     seenAt: { type: 'string', format: 'date-time' },
   },
 } as const;
-
-const userSchema = {
-  type: 'object',
-  properties: {
-    user: { type: 'string', description: 'User-ID' },
-    msisdn: { type: 'string' },
-    state: { type: 'string', enum: ['active', 'confirming', 'barred'] },
-    createdAt: { type: 'string', format: 'date-time' },
-  },
-} as const;
-
-const newUserSchema = {
-  type: 'object',
-  additionalProperties: false,
-  required: ['user', 'password'],
-  properties: {
-    user: { type: 'string', description: 'User-ID, wv:USER@DOMAIN' },
-    password: { type: 'string', minLength: 1 },
-    msisdn: { type: 'string', pattern: '^\\+\\d{3,15}$' },
-  },
-} as const;
-
-interface NewUser {
-  readonly user: string;
-  readonly password: string;
-  readonly msisdn?: string;
-}
 
 const connectionsSchema = {
   type: 'object',
@@ -72,27 +39,32 @@ const connectionsSchema = {
   },
 } as const;
 
-const page = {
+export const page = {
   type: 'object',
   properties: { limit: { type: 'integer', minimum: 1, maximum: 1000, default: 100 } },
 } as const;
-const one = {
+export const one = {
   type: 'object',
   properties: { user: { type: 'string' } },
   required: ['user'],
 } as const;
 
-/**
- * `/imps`, `/imps/sessions` and `/imps/users`: connections, which phones are logged in, and who may. Session-IDs are not shown: who has one is
- * taken for the phone. Passwords go in and never come out.
- */
-export function impsRoutes(api: FastifyInstance, { imps, config, clock }: HttpContext): void {
-  if (!imps) return;
-  const userOf = (text: string): UserId => {
-    const user = parseUserId(text, config.imps.domain ?? config.domain);
+/** Reads User-IDs of the server's domain. @returns a function that throws ParleyError `imps-user-invalid` */
+export const userReader =
+  ({ imps, domain }: HttpContext['config']) =>
+  (text: string): UserId => {
+    const user = parseUserId(text, imps.domain ?? domain);
     if (user === undefined) throw new ParleyError('imps-user-invalid', text.slice(0, 80));
     return user;
   };
+
+/**
+ * `/imps` and `/imps/sessions`: connections, and which phones are logged in. Session-IDs are not shown: who has one is
+ * taken for the phone.
+ */
+export function impsRoutes(api: FastifyInstance, { imps, config }: HttpContext): void {
+  if (!imps) return;
+  const userOf = userReader(config);
 
   api.get(
     '/imps',
@@ -149,63 +121,10 @@ export function impsRoutes(api: FastifyInstance, { imps, config, clock }: HttpCo
       return { sessions: ended.map(showSession) };
     },
   );
-
-  api.get<{ Querystring: { limit: number } }>(
-    '/imps/users',
-    {
-      schema: {
-        summary: 'IMPS users in order of their addresses',
-        querystring: page,
-        response: { 200: { type: 'object', properties: { users: { type: 'array', items: userSchema } } } },
-      },
-    },
-    async (request) => ({
-      users: (await first(imps.users.all(), request.query.limit)).map(showUser),
-    }),
-  );
-
-  api.post<{ Body: NewUser }>(
-    '/imps/users',
-    { schema: { summary: 'Adds an IMPS user', body: newUserSchema, response: { 201: userSchema } } },
-    async (request, reply) => {
-      const { password, msisdn } = request.body;
-      const record: UserRecord = {
-        user: userOf(request.body.user),
-        password,
-        msisdn,
-        state: 'active',
-        createdAt: clock.now(),
-      };
-      if (!(await imps.users.create(record))) throw new ParleyError('imps-user-exists', record.user);
-      return reply.code(201).send(showUser(record));
-    },
-  );
-
-  api.delete<{ Params: { user: string } }>(
-    '/imps/users/:user',
-    {
-      schema: {
-        summary: 'Removes an IMPS user and ends its sessions',
-        params: one,
-        response: { 200: userSchema },
-      },
-    },
-    async (request) => {
-      const user = userOf(request.params.user);
-      const record = await imps.users.find(user);
-      if (!record) throw new ParleyError('imps-user-unknown', user);
-      await imps.users.remove(user);
-      await endAll(imps, user);
-      return showUser(record);
-    },
-  );
 }
 
-async function endAll(imps: ImpsServer, user: UserId): Promise<void> {
-  for await (const session of imps.sessions(user)) await imps.disconnect(session.id);
-}
-
-async function first<T>(of: AsyncIterable<T>, limit: number): Promise<T[]> {
+/** The first items, at most `limit`. */
+export async function first<T>(of: AsyncIterable<T>, limit: number): Promise<T[]> {
   const found: T[] = [];
   for await (const item of of) {
     if (found.push(item) === limit) break;
@@ -214,7 +133,8 @@ async function first<T>(of: AsyncIterable<T>, limit: number): Promise<T[]> {
 }
 
 const clientOf = ({ client }: SessionRecord): string => client.url ?? client.msisdn ?? '';
-const iso = (at: number): string => new Date(at).toISOString();
+/** Milliseconds since the epoch as ISO 8601. */
+export const iso = (at: number): string => new Date(at).toISOString();
 
 const showSession = (session: SessionRecord): object => ({
   user: session.user,
@@ -225,11 +145,4 @@ const showSession = (session: SessionRecord): object => ({
   keepAliveSeconds: session.keepAliveSeconds,
   startedAt: iso(session.startedAt),
   seenAt: iso(session.seenAt),
-});
-
-const showUser = ({ user, msisdn, state, createdAt }: UserRecord): object => ({
-  user,
-  msisdn,
-  state,
-  createdAt: iso(createdAt),
 });

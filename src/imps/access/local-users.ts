@@ -29,24 +29,37 @@ export class LocalUsers implements UserDirectory {
   }
 
   async change(user: UserId, fn: (current: UserRecord) => UserRecord): Promise<UserRecord | undefined> {
-    return this.#store.update(users, user, (current) => {
+    const changed = await this.#store.update<
+      UserRecord,
+      { before: UserRecord; after: UserRecord } | undefined
+    >(users, user, (current) => {
       if (!current) return { kind: 'keep', result: undefined };
       const value = fn(current);
-      return { kind: 'put', value, result: value };
+      return { kind: 'put', value, result: { before: current, after: value } };
     });
+    if (!changed) return undefined;
+    const { before, after } = changed;
+    if (before.msisdn !== after.msisdn) {
+      if (before.msisdn !== undefined) await this.#unindex(before.msisdn, user);
+      if (after.msisdn !== undefined) await this.#index(after.msisdn, user);
+    }
+    return after;
   }
 
   async remove(user: UserId): Promise<void> {
     const removed = await this.#store.update(users, user, (current) => ({ kind: 'remove', result: current }));
-    if (removed?.msisdn === undefined) return;
-    await this.#store.update(usersByMsisdn, digits(removed.msisdn), (current) =>
-      current?.user === user ? { kind: 'remove', result: undefined } : { kind: 'keep', result: undefined },
-    );
+    if (removed?.msisdn !== undefined) await this.#unindex(removed.msisdn, user);
   }
 
   async *all(after?: UserId): AsyncIterable<UserRecord> {
     const range = after === undefined ? {} : { after };
     for await (const { value } of this.#store.scan(users, range)) yield value;
+  }
+
+  #unindex(msisdn: string, user: UserId): Promise<void> {
+    return this.#store.update(usersByMsisdn, digits(msisdn), (current) =>
+      current?.user === user ? { kind: 'remove', result: undefined } : { kind: 'keep', result: undefined },
+    );
   }
 
   #index(msisdn: string, user: UserId): Promise<void> {

@@ -3,7 +3,7 @@ import type { UserId } from '../address/wv-address.js';
 import { child, childrenOf, element, numberOf, textOf, type Element } from '../codec/element.js';
 import type { Handler, ImpsContext } from '../context.js';
 import { sameSecret } from '../access/digest.js';
-import { keyOf, type SessionRecord } from '../state/records.js';
+import { keyOf, lastPart, type SessionRecord } from '../state/records.js';
 import { CspRefusal, Failures, codeFor, status } from '../status.js';
 
 /** A message of the operator to a user. */
@@ -16,12 +16,23 @@ export interface SystemMessage {
   readonly verificationKey?: string | undefined;
 }
 
-interface PendingRecord extends SystemMessage {
+/** A system message as it was sent, and what became of it. */
+export interface SentSystemMessage extends SystemMessage {
+  /** Milliseconds since the epoch. */
+  readonly sentAt: number;
   /** Undefined until it is answered. */
+  readonly answeredAt?: number | undefined;
+  /** The option that the user chose; undefined where there was none to choose. */
   readonly chosen?: number | undefined;
 }
 
-const systemMessages = table<PendingRecord>('imps-system-messages');
+export const systemMessages = table<SentSystemMessage>('imps-system-messages');
+
+/** How long a message is asked again at logins, and its answer kept. */
+const KEEP_MS = 30 * 86_400_000;
+/** Messages of one user that are looked at, and those that a new session is asked. */
+const LOOK = 1000;
+const ASKED = 20;
 
 const messageElement = (id: string, message: SystemMessage): Element =>
   element(
@@ -52,16 +63,18 @@ const messageElement = (id: string, message: SystemMessage): Element =>
     ),
   );
 
-/** Sends a system message to the sessions of a user; clients before 1.3 know none. @returns its ID */
+/** Sends a system message to the sessions of a user, now and at logins; clients before 1.3 know none. @returns its ID */
 export async function sendSystemMessage(
   context: ImpsContext,
   user: UserId,
   message: SystemMessage,
 ): Promise<string> {
   const id = context.ids.next();
+  const sentAt = context.clock.now();
   await context.store.update(systemMessages, keyOf(user, id), () => ({
     kind: 'put',
-    value: message,
+    value: { ...message, sentAt },
+    deadline: sentAt + KEEP_MS,
     result: undefined,
   }));
   for (const session of await context.sessions.ofUser(user)) {
@@ -70,14 +83,27 @@ export async function sendSystemMessage(
   return id;
 }
 
-/** A new session gets the messages that still require an answer. */
+/** System messages of a user that wait for an answer or were answered lately, oldest first. */
+export async function* systemMessagesOf(
+  context: ImpsContext,
+  user: UserId,
+): AsyncIterable<SentSystemMessage & { readonly id: string }> {
+  for await (const { key, value } of context.store.scan(systemMessages, {
+    prefix: keyOf(user, ''),
+    limit: LOOK,
+  }))
+    yield { ...value, id: lastPart(key) };
+}
+
+/** A new session gets the messages that were not answered. */
 export async function repeatSystemMessages(context: ImpsContext, session: SessionRecord): Promise<void> {
   if (session.version !== '1.3') return;
-  const prefix = keyOf(session.user, '');
-  for await (const { key, value } of context.store.scan(systemMessages, { prefix, limit: 20 })) {
-    if (value.chosen !== undefined) continue;
-    await context.outbox.add(session.id, messageElement(key.slice(prefix.length), value));
-    if (!value.requiresResponse) await forget(context, key);
+  let asked = 0;
+  for await (const { id, ...message } of systemMessagesOf(context, session.user)) {
+    if (message.answeredAt !== undefined) continue;
+    await context.outbox.add(session.id, messageElement(id, message));
+    if (!message.requiresResponse) await forget(context, keyOf(session.user, id));
+    if (++asked >= ASKED) return;
   }
 }
 
@@ -93,14 +119,12 @@ export const systemMessageUser: Handler = async (context, { session, primitive }
   for (const answer of answers) {
     const id = textOf(answer, 'SystemMessageID')?.trim() ?? '';
     const key = keyOf(session.user, id);
-    const message = await context.store.get(systemMessages, key);
-    const problem = message ? judge(message, answer) : 404;
+    const problem = await settle(context, key, answer);
     if (problem !== undefined) {
       failures.add(problem, element('MessageID', id));
       continue;
     }
     done++;
-    await forget(context, key);
     context.trail.record({
       code: 'imps.system-message-answered',
       outcome: 'accepted',
@@ -114,6 +138,19 @@ export const systemMessageUser: Handler = async (context, { session, primitive }
   if (done === 0 && details.length === 1) throw new CspRefusal(details[0]!.code);
   return status(codeFor(done, details), details);
 };
+
+/** Keeps an answer. @returns why it is none; an answer is given once */
+function settle(context: ImpsContext, key: string, answer: Element): Promise<402 | 404 | undefined> {
+  const now = context.clock.now();
+  return context.store.update<SentSystemMessage, 402 | 404 | undefined>(systemMessages, key, (current) => {
+    if (!current || current.answeredAt !== undefined) return { kind: 'keep', result: 404 };
+    const problem = judge(current, answer);
+    if (problem !== undefined) return { kind: 'keep', result: problem };
+    const chosen = current.options.length > 0 ? numberOf(answer, 'ChosenOptionID') : undefined;
+    const value = { ...current, answeredAt: now, chosen };
+    return { kind: 'put', value, deadline: now + KEEP_MS, result: undefined };
+  });
+}
 
 function judge(message: SystemMessage, answer: Element): 402 | undefined {
   const chosen = numberOf(answer, 'ChosenOptionID');
