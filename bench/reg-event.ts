@@ -1,7 +1,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { markdown } from './load-runs.js';
-import { cpuSeconds, memory } from './measure.js';
+import { cpuSeconds, memory, type Memory } from './measure.js';
 import { startParley, type RunningParley } from './servers/parley.js';
 
 export interface RegEventWork {
@@ -13,8 +13,11 @@ export interface RegEventWork {
   readonly subscriptions: number;
 }
 
-type Method = 'REGISTER' | 'SUBSCRIBE';
+/** A fetch is a SUBSCRIBE for 0 seconds (RFC 6665 §4.4.3). */
+type Work = 'REGISTER' | 'SUBSCRIBE' | 'fetch';
 
+/** Times that every user re-registers before it is measured: the process compiles, and its heap takes the size that the rate needs. */
+const WARM_UP_PASSES = 3;
 /** Times that every user re-registers and is measured. */
 const PASSES = 3;
 /** Requests without an answer at once while users are made. */
@@ -44,13 +47,25 @@ export async function measureRegEvents(work: RegEventWork, told: (line: string) 
   });
   await withUsers(async (parley, phones) => {
     await phones.all('REGISTER', subscriptions);
+    // the same traffic, of which nothing stays: what the process needs to take it is not the subscriptions'
+    await phones.all('fetch', subscriptions);
     await settle();
-    const before = memory(parley.processes());
+    const before = { process: memory(parley.processes()), heap: await parley.heap() };
     await phones.all('SUBSCRIBE', subscriptions);
     await settle();
-    const after = memory(parley.processes());
-    const bytes = (after.total - after.file - before.total + before.file) / subscriptions;
-    rows.push([`memory a subscription, of ${subscriptions}`, `${bytes.toFixed(0)} B`]);
+    const after = { process: memory(parley.processes()), heap: await parley.heap() };
+    const each = (bytes: number): string => `${(bytes / subscriptions).toFixed(0)} B`;
+    const own = ({ total, file }: Memory): number => total - file;
+    rows.push(
+      [
+        `heap and buffers a subscription after a collection, of ${subscriptions}`,
+        each(after.heap - before.heap),
+      ],
+      [
+        'the whole process a subscription, after fetches as many, without pages of files',
+        each(own(after.process) - own(before.process)),
+      ],
+    );
   });
   return markdown([`${users} users, ${rate} REGISTERs a second`, ''], rows);
 }
@@ -66,14 +81,14 @@ async function withUsers(work: (parley: RunningParley, phones: Phones) => Promis
   }
 }
 
-/** All users re-register some times, after once for warmth. @returns CPU seconds a REGISTER. */
+/** All users re-register some times, after some for warmth. @returns CPU seconds a REGISTER. */
 async function reRegister(
   parley: RunningParley,
   phones: Phones,
   users: number,
   rate: number,
 ): Promise<number> {
-  await phones.paced(users, rate, 1);
+  await phones.paced(users, rate, WARM_UP_PASSES);
   phones.forget();
   const before = cpuSeconds(parley.processes());
   await phones.paced(users, rate, PASSES);
@@ -95,7 +110,7 @@ class Phones {
   readonly #socket: Socket;
   readonly #server: number;
   readonly #sentAt = new Map<number, number>();
-  readonly #waiting = new Map<string, () => void>();
+  readonly #waiting = new Map<string, (accepted: boolean) => void>();
   #cseq = 0;
   /** Milliseconds from each REGISTER to its 200. */
   answered: number[] = [];
@@ -126,10 +141,10 @@ class Phones {
   }
 
   /** One request of each user, sent anew until it is accepted. */
-  async all(method: Method, users: number): Promise<void> {
+  async all(work: Work, users: number): Promise<void> {
     let next = 0;
     const worker = async (): Promise<void> => {
-      while (next < users) await this.#accepted(method, next++);
+      while (next < users) await this.#accepted(work, next++);
     };
     await Promise.all(Array.from({ length: AT_ONCE }, worker));
   }
@@ -145,22 +160,28 @@ class Phones {
     await new Promise((resolve) => setTimeout(resolve, 1_000));
   }
 
-  async #accepted(method: Method, user: number): Promise<void> {
-    for (;;) {
-      const cseq = ++this.#cseq;
-      const accepted = new Promise<boolean>((resolve) => {
-        const timer = setTimeout(() => resolve(false), 1_000);
-        this.#waiting.set(`${cseq} ${method}`, () => {
+  /** The same request while there is no answer; a new one after a refusal. */
+  async #accepted(work: Work, user: number): Promise<void> {
+    for (let cseq = ++this.#cseq; ;) {
+      const answer = new Promise<boolean | undefined>((resolve) => {
+        const timer = setTimeout(() => resolve(undefined), 1_000);
+        this.#waiting.set(`${cseq} ${work === 'fetch' ? 'SUBSCRIBE' : work}`, (accepted) => {
           clearTimeout(timer);
-          resolve(true);
+          resolve(accepted);
         });
       });
-      this.#send(method, user, cseq);
-      if (await accepted) return;
+      this.#send(work, user, cseq);
+      const accepted = await answer;
+      if (accepted === true) return;
+      if (accepted === false) {
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        cseq = ++this.#cseq;
+      }
     }
   }
 
-  #send(method: Method, user: number, cseq: number): void {
+  #send(work: Work, user: number, cseq: number): void {
+    const method = work === 'fetch' ? 'SUBSCRIBE' : work;
     const { port } = this.#socket.address();
     const aor = `sip:user${user}@ims.test`;
     const uuid = `00000000-0000-4000-8000-${String(user).padStart(12, '0')}`;
@@ -171,7 +192,12 @@ class Phones {
             `Contact: ${contact};+sip.instance="<urn:uuid:${uuid}>";+g.oma.sip-im;expires=3600`,
             'Supported: gruu',
           ]
-        : [`Contact: ${contact}`, 'Event: reg', 'Accept: application/reginfo+xml', 'Expires: 600000'];
+        : [
+            `Contact: ${contact}`,
+            'Event: reg',
+            'Accept: application/reginfo+xml',
+            `Expires: ${work === 'fetch' ? 0 : 600_000}`,
+          ];
     this.#sentAt.set(user, performance.now());
     this.#reply([
       `${method} ${method === 'REGISTER' ? 'sip:ims.test' : aor} SIP/2.0`,
@@ -202,11 +228,12 @@ class Phones {
       this.#reply(['SIP/2.0 200 OK', ...copied]);
       return;
     }
-    if (!text.startsWith('SIP/2.0 200')) return; // a 503 of a server that sheds load: asked again
+    if (text.startsWith('SIP/2.0 1')) return;
+    const accepted = text.startsWith('SIP/2.0 200'); // a 503 of a server that sheds load is asked again
     const cseq = field('CSeq');
-    this.#waiting.get(cseq)?.();
+    this.#waiting.get(cseq)?.(accepted);
     this.#waiting.delete(cseq);
-    if (!cseq.endsWith('REGISTER')) return;
+    if (!accepted || !cseq.endsWith('REGISTER')) return;
     const user = Number(field('Call-ID').split('-')[1]);
     this.answered.push(performance.now() - this.#sentAt.get(user)!);
   }

@@ -37,6 +37,8 @@ export interface RunningParley extends RunningServer {
   readonly readyAfter: number;
   /** URL of the admin API. */
   readonly api: string;
+  /** Octets that its heap and its buffers hold after a collection. */
+  heap(): Promise<number>;
   /** Waits for a text in its log. */
   says(pattern: RegExp): Promise<unknown>;
 }
@@ -48,10 +50,11 @@ export async function startParley(options: ParleyOptions = {}): Promise<RunningP
   await writeFile(config, configuration(options.digest ? (options.subscribers ?? 0) : 0, options.settings));
   const startedAt = performance.now();
   const main = join(packageFolder(), 'dist/src/main.js');
+  const collect = join(packageFolder(), 'dist/bench/servers/collect.js');
   // the heap that `npm start` and the command ask for
   const parley = spawnServer(
     process.execPath,
-    ['--max-semi-space-size=32', main, 'serve', '--config', config],
+    ['--max-semi-space-size=32', '--expose-gc', '--import', collect, main, 'serve', '--config', config],
     {
       cwd: folder,
       env: {
@@ -72,6 +75,7 @@ export async function startParley(options: ParleyOptions = {}): Promise<RunningP
     parley.says(/"sip":\["udp:127\.0\.0\.1:(\d+)"[^\]]*\],"http":"([^"]+)".*"msg":"ready"/),
   );
   await parley.until(ready(`${http}/readyz`));
+  let collections = 0;
   return {
     name: options.name ?? 'Parley',
     port: Number(port),
@@ -79,6 +83,11 @@ export async function startParley(options: ParleyOptions = {}): Promise<RunningP
     readyAfter: performance.now() - startedAt,
     api: `${http}/api/v1`,
     says: (pattern) => parley.until(parley.says(pattern)),
+    async heap() {
+      process.kill(parley.pid, 'SIGUSR2');
+      const [, octets] = await parley.until(parley.says(new RegExp(`heap ${++collections}: (\\d+) B`)));
+      return Number(octets);
+    },
     processes: () => [parley.pid, ...(options.beside ?? []).map(({ pid }) => pid)],
     async stop() {
       await parley.stop();
