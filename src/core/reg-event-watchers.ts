@@ -1,5 +1,5 @@
 import { orNone } from '../base/errors.js';
-import { aorDomain, isTelAor, parseAor, type Aor } from '../identity/aor.js';
+import { aorDomain, isTelAor, parseAor } from '../identity/aor.js';
 import type { Registrar } from '../registrar/registrar.js';
 import type { Subscribers } from '../registrar/subscribers.js';
 import { parseAddress } from '../sip/message/address.js';
@@ -21,8 +21,8 @@ export interface WatchersOptions {
 export type Watcher = 'user' | 'network' | 'stranger';
 
 /**
- * Who wants to know of a registration (3GPP TS 24.229 §5.4.2.1.1): the user itself; a node of the trust domain for itself, as the
- * P-CSCF on the Path and the user's application servers do; anybody else, even when a P-CSCF passes the request on.
+ * Who wants to know of a registration (3GPP TS 24.229 §5.4.2.1.1): the user itself; the P-CSCF on the Path of one of its devices; an
+ * application server that its filter criteria name. Nobody else, even at a trusted address, and even when a P-CSCF passes the request on.
  */
 export class Watchers {
   readonly #options: WatchersOptions;
@@ -34,50 +34,59 @@ export class Watchers {
   /** @param set key of the registration set that is watched. */
   async judge(request: ServerRequest, set: string): Promise<Watcher> {
     const { registrar, trusted } = this.#options;
+    const { address } = request.source;
     const asserted = request.addresses('P-Asserted-Identity');
     for (const { uriText } of asserted) {
       const aor = orNone(() => parseAor(uriText));
       if (aor !== undefined && (await registrar.setOf(aor)) === set) return 'user';
     }
-    if (!trusted.has(request.source.address)) return 'stranger';
-    for (const { uri, uriText } of asserted)
-      if (
-        !(await this.#isNode(
-          uri,
-          orNone(() => parseAor(uriText)),
-          set,
-        ))
-      )
-        return 'stranger';
+    if (!trusted.has(address)) return 'stranger';
+    const nodes = [...(await this.#edges(set)), ...(await this.#applicationServers(set))];
+    const fromNode = nodes.some(({ host }) => host === address || host === `[${address}]`);
+    if (asserted.length === 0) return fromNode ? 'network' : 'stranger';
+    for (const { uri, uriText } of asserted) {
+      const named = nodes.some(
+        ({ user, host }) => uri.host === host && (user === undefined || uri.user === user),
+      );
+      if (!named && !(fromNode && (await this.#isNobody(uri, uriText)))) return 'stranger';
+    }
     return 'network';
   }
 
-  /** A server has no user part, or one that is no user's. */
-  async #isNode(uri: SipUri, aor: Aor | undefined, set: string): Promise<boolean> {
-    const { registrar, subscribers, domains } = this.#options;
-    if (aor === undefined) return uri.isSip && uri.user === undefined;
-    if (isTelAor(aor)) return false;
-    const registration = await registrar.lookup(set);
+  /** The nodes next to the user's devices: P-CSCFs, whatever user part they have in Path. */
+  async #edges(set: string): Promise<Node[]> {
+    const registration = await this.#options.registrar.lookup(set);
     const path = registration?.bindings.flatMap((binding) => binding.path.slice(0, 1)) ?? [];
-    if (path.some((value) => parseAddress(value, 'Path').uri.host === uri.host)) return true;
-    if (await this.#isApplicationServer(uri, set)) return true;
-    if (!domains.includes(aorDomain(aor)!) || (await subscribers.identity(aor))) return false;
+    return path.map((value) => ({ host: parseAddress(value, 'Path').uri.host }));
+  }
+
+  async #applicationServers(set: string): Promise<Node[]> {
+    const { subscribers, profiles } = this.#options;
+    if (!profiles.any) return [];
+    const found: Node[] = [];
+    for (const identity of (await subscribers.identity(set))?.set ?? [set]) {
+      const row = await subscribers.identity(identity);
+      for (const { criterion } of profiles.criteria(row?.profile ?? DEFAULT_PROFILE))
+        if (isServer(criterion.server)) found.push(parseUri(criterion.server));
+    }
+    return found;
+  }
+
+  /** The name of a server in the home domain, or one without user part; not a user's, whom a P-CSCF would have asserted. */
+  async #isNobody(uri: SipUri, uriText: string): Promise<boolean> {
+    const { registrar, subscribers, domains } = this.#options;
+    const aor = orNone(() => parseAor(uriText));
+    if (aor === undefined) return uri.isSip && uri.user === undefined;
+    if (isTelAor(aor) || !domains.includes(aorDomain(aor)!) || (await subscribers.identity(aor)))
+      return false;
     // with open authentication nobody need be provisioned
     return ((await registrar.lookup(aor))?.bindings.length ?? 0) === 0;
   }
+}
 
-  /** Whether the filter criteria of the user name it. */
-  async #isApplicationServer({ user, host }: SipUri, set: string): Promise<boolean> {
-    const { subscribers, profiles } = this.#options;
-    if (!profiles.any) return false;
-    for (const identity of (await subscribers.identity(set))?.set ?? [set]) {
-      const row = await subscribers.identity(identity);
-      for (const { criterion } of profiles.criteria(row?.profile ?? DEFAULT_PROFILE)) {
-        if (!isServer(criterion.server)) continue;
-        const server = parseUri(criterion.server);
-        if (server.user === user && server.host === host) return true;
-      }
-    }
-    return false;
-  }
+/** A node of the trust domain by its URI. */
+interface Node {
+  /** Undefined for any. */
+  readonly user?: string | undefined;
+  readonly host: string;
 }

@@ -134,6 +134,17 @@ async function subscribed(phone: Phone, headers: HeaderMap = {}): Promise<SipReq
   return next(phone);
 }
 
+/** An application server on this machine is to be told of everybody. */
+const withServer = {
+  sip: { trusted: ['127.0.0.1'] },
+  profiles: [
+    {
+      name: 'default',
+      criteria: [{ priority: 1, server: 'sip:127.0.0.1:5099', trigger: { groups: [[{ method: 'NEVER' }]] } }],
+    },
+  ],
+};
+
 describe('a user that watches its own registration', () => {
   it('is told all devices with GRUUs, capabilities and names in full, for each identity of the set', async () => {
     const parley = await server();
@@ -356,7 +367,7 @@ describe('a SUBSCRIBE for registration events', () => {
   });
 
   it('of a trusted node is accepted, without temporary GRUUs', async () => {
-    const parley = await server({ sip: { trusted: ['127.0.0.1'] } });
+    const parley = await server(withServer);
     const phone = await device(parley, 'alice', instance(IMEI));
     const headers = { 'P-Asserted-Identity': '<sip:pf.ims.test;lr>', From: '<sip:pf.ims.test>;tag=pf' };
     const contact = reginfo(await subscribed(phone, headers)).registrations[AOR]!.contacts[0]!;
@@ -365,7 +376,7 @@ describe('a SUBSCRIBE for registration events', () => {
   });
 
   it('for a user without registration is told the state init, and then the registration', async () => {
-    const parley = await server({ sip: { trusted: ['127.0.0.1'] } });
+    const parley = await server(withServer);
     const watcher = await Phone.open('pf', parley.port);
     cleanups.push(() => watcher.close());
     expect(reginfo(await subscribed(watcher)).registrations[AOR]).toMatchObject({
