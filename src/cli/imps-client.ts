@@ -50,9 +50,21 @@ type Word = (client: CspClient, rest: string, print: (line: string) => void) => 
 function accepted(answer: Element): Element {
   const result = child(answer, 'Result');
   const code = Number(textOf(result, 'Code') ?? 200);
-  if (code !== 200) throw new CommandError(`refused: ${code} ${textOf(result, 'Description') ?? ''}`.trim());
+  if (code !== 200)
+    throw new CommandError(
+      ['refused:', reason(result), ...childrenOf(result, 'DetailedResult').map(detail)].join(' '),
+    );
   return answer;
 }
+
+const reason = (of: Element | undefined): string =>
+  `${textOf(of, 'Code') ?? ''} ${textOf(of, 'Description') ?? ''}`.trim();
+
+/** A code, and what it is of: `(531 Unknown user: wv:nobody@ims.test)`. */
+const detail = (of: Element): string => {
+  const names = of.children.filter(({ name }) => name !== 'Code' && name !== 'Description');
+  return `(${reason(of)}: ${names.map(({ text }) => text).join(' ')})`;
+};
 
 const split = (rest: string): [string, string] => {
   const [, first = '', second = ''] = /^(\S+)\s*(.*)$/.exec(rest) ?? [];

@@ -12,6 +12,7 @@ import type { CspMessage } from '../../../src/imps/codec/envelope.js';
 import { tokenTables } from '../../../src/imps/vocabulary/tables.js';
 import { codeOf, type Phone } from '../tools/phone.js';
 import { sampleNames, sampleWbxml } from '../tools/samples.js';
+import { envelopeOf, postTo } from '../tools/wire.js';
 import { world, type World } from '../tools/world.js';
 
 let here: World;
@@ -25,24 +26,10 @@ afterEach(async () => {
   await here.close();
 });
 
-const getList = element('GetList-Request');
-const envelope = (more: Partial<CspMessage> = {}): CspMessage => ({
-  version: '1.3',
-  sessionType: 'Inband',
-  sessionId: alice.sessionId,
-  transactions: [{ mode: 'Request', id: '1', primitive: getList }],
-  poll: undefined,
-  cir: undefined,
-  ...more,
-});
+const envelope = (more: Partial<CspMessage> = {}): CspMessage => envelopeOf(alice, more);
 const asking = (primitive: Element | undefined, more: Partial<CspMessage> = {}): CspMessage =>
   envelope({ transactions: [{ mode: 'Request', id: '1', primitive }], ...more });
-const post = (body: string | Buffer, type: string): Promise<Response> =>
-  fetch(`${here.url}/csp`, {
-    method: 'POST',
-    body: typeof body === 'string' ? body : new Uint8Array(body),
-    headers: { 'Content-Type': type },
-  });
+const post = (body: string | Buffer, type: string): Promise<Response> => postTo(here, body, type);
 
 /** What an input is answered with: `HTTP 400`, or the CSP status. */
 async function answerTo(body: string | Buffer, { contentType }: Coding): Promise<string> {

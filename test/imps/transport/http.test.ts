@@ -4,6 +4,7 @@ import { charsetByName } from '../../../src/imps/codec/charset.js';
 import { child, childrenOf, element, textOf, type Element } from '../../../src/imps/codec/element.js';
 import type { CspMessage } from '../../../src/imps/codec/envelope.js';
 import { capabilityRequest, codeOf, message, serviceRequest, type Phone } from '../tools/phone.js';
+import { envelopeOf, getList, postTo } from '../tools/wire.js';
 import { userId, world, type World } from '../tools/world.js';
 
 let here: World;
@@ -17,23 +18,9 @@ afterEach(async () => {
   await here.close();
 });
 
-const getList = element('GetList-Request');
-const envelope = (more: Partial<CspMessage> = {}): CspMessage => ({
-  version: '1.3',
-  sessionType: 'Inband',
-  sessionId: alice.sessionId,
-  transactions: [{ mode: 'Request', id: '1', primitive: getList }],
-  poll: undefined,
-  cir: undefined,
-  ...more,
-});
+const envelope = (more: Partial<CspMessage> = {}): CspMessage => envelopeOf(alice, more);
 const post = (body: string | Buffer, type: string, more: RequestInit = {}): Promise<Response> =>
-  fetch(`${here.url}/csp`, {
-    method: 'POST',
-    body: typeof body === 'string' ? body : new Uint8Array(body),
-    headers: { 'Content-Type': type },
-    ...more,
-  });
+  postTo(here, body, type, more);
 
 describe('CSP over HTTP', () => {
   it.each([
