@@ -99,8 +99,7 @@ async function readable(read: () => Promise<string | undefined>): Promise<string
     return await read();
   } catch (error) {
     const unreadable =
-      error instanceof URIError ||
-      (error instanceof ParleyError && ['sip-bad-header', 'store-key-invalid'].includes(error.code));
+      error instanceof URIError || (error instanceof ParleyError && error.code === 'sip-bad-header');
     if (unreadable) return undefined;
     throw error;
   }

@@ -1,5 +1,6 @@
 import type { Dialog } from '../../sip/stack.js';
 import { table, type Store } from '../../store/store.js';
+import { sessionKey } from './session-key.js';
 
 /** A dialog by its identifiers (RFC 3261 §12), as this server has it. */
 export type Leg = Pick<Dialog, 'callId' | 'localTag' | 'remoteTag'>;
@@ -15,7 +16,8 @@ const others = table<Leg>('cpm-session-legs');
 /** By the key under which a function behind the far leg knows the session: the session. */
 const parts = table<{ readonly id: string }>('cpm-session-parts');
 
-const nameOf = ({ callId, localTag, remoteTag }: Leg): string => `${callId}\t${localTag}\t${remoteTag}`;
+const nameOf = ({ callId, localTag, remoteTag }: Leg): string =>
+  sessionKey(`${callId}\t${localTag}\t${remoteTag}`);
 
 /** Call-ID and the caller's tag of the far leg, whose caller is this server. */
 const partOf = ({ far }: LegPair): string => `${far.callId}\t${far.localTag}`;
@@ -35,7 +37,7 @@ export class SessionLegs {
 
   /** The session that another one is the far part of. */
   async wholeOf(part: string): Promise<string | undefined> {
-    return (await this.#store.get(parts, part))?.id;
+    return (await this.#store.get(parts, sessionKey(part)))?.id;
   }
 
   /** @returns the keys of the parts behind the far legs. */
@@ -44,7 +46,7 @@ export class SessionLegs {
       pairs.flatMap((pair) => [
         this.#put(others, nameOf(pair.near), pair.far),
         this.#put(others, nameOf(pair.far), pair.near),
-        this.#put(parts, partOf(pair), { id }),
+        this.#put(parts, sessionKey(partOf(pair)), { id }),
       ]),
     );
     return pairs.map(partOf);
@@ -55,7 +57,7 @@ export class SessionLegs {
       pairs.flatMap((pair) => [
         this.#remove(others, nameOf(pair.near)),
         this.#remove(others, nameOf(pair.far)),
-        this.#remove(parts, partOf(pair)),
+        this.#remove(parts, sessionKey(partOf(pair))),
       ]),
     );
   }

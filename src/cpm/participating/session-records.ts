@@ -1,6 +1,7 @@
 import type { Clock } from '../../base/clock.js';
 import { TransientMap } from '../../base/transient-map.js';
 import { table, type Store } from '../../store/store.js';
+import { sessionKey } from './session-key.js';
 import { SessionLegs, type LegPair } from './session-legs.js';
 
 /** One end of a session. */
@@ -49,7 +50,7 @@ export interface SessionRecord {
 export type StartedSession = Omit<SessionRecord, 'startedAt' | 'refreshedAt' | 'bytes' | 'messages'>;
 
 const sessions = table<SessionRecord>('cpm-sessions');
-/** Key: registration set, tab, session. The sessions of each user here, for limits and lists. */
+/** Key: registration set, tab, session's key. The sessions of each user here, for limits and lists. */
 const ofUsers = table<{ readonly id: string }>('cpm-user-sessions');
 
 /** A session without timer whose end nobody told is forgotten after a day. */
@@ -89,7 +90,7 @@ export class SessionRecords {
     this.#starting.delete(id);
     const now = this.#clock.now();
     // all called at once: an end that comes meanwhile takes effect after each of them
-    const kept = this.#store.update(sessions, record.id, (current) => {
+    const kept = this.#store.update(sessions, sessionKey(record.id), (current) => {
       const value: SessionRecord = {
         ...completed(record, current),
         bytes: current?.bytes ?? 0,
@@ -111,14 +112,14 @@ export class SessionRecords {
     await this.#starting.get(part)?.kept;
     const joins = await this.#store.update<SessionRecord, SessionRecord | undefined>(
       sessions,
-      part,
+      sessionKey(part),
       (current) => (current ? { kind: 'remove', result: current } : { kind: 'keep', result: undefined }),
     );
     if (!joins) return;
     const { callee, pairs = [] } = joins;
     await this.legs.add(id, pairs);
     const unlisted = this.#unlist(part, setsOf(joins));
-    const kept = this.#store.update<SessionRecord, boolean>(sessions, id, (current) => {
+    const kept = this.#store.update<SessionRecord, boolean>(sessions, sessionKey(id), (current) => {
       if (!current) return { kind: 'keep', result: false };
       const value: SessionRecord = {
         ...current,
@@ -137,7 +138,7 @@ export class SessionRecords {
   async #list(id: string, sets: readonly string[]): Promise<void> {
     await Promise.all(
       sets.map((set) =>
-        this.#store.update(ofUsers, `${set}\t${id}`, () => ({
+        this.#store.update(ofUsers, `${set}\t${sessionKey(id)}`, () => ({
           kind: 'put',
           value: { id },
           result: undefined,
@@ -149,14 +150,17 @@ export class SessionRecords {
   async #unlist(id: string, sets: readonly string[]): Promise<void> {
     await Promise.all(
       sets.map((set) =>
-        this.#store.update(ofUsers, `${set}\t${id}`, () => ({ kind: 'remove', result: undefined })),
+        this.#store.update(ofUsers, `${set}\t${sessionKey(id)}`, () => ({
+          kind: 'remove',
+          result: undefined,
+        })),
       ),
     );
   }
 
   /** A re-INVITE or UPDATE was answered. */
   async refreshed(id: string, interval: number | undefined): Promise<void> {
-    await this.#store.update(sessions, id, (current) => {
+    await this.#store.update(sessions, sessionKey(id), (current) => {
       if (!current) return { kind: 'keep', result: undefined };
       const value = { ...current, refreshedAt: this.#clock.now(), interval: interval ?? current.interval };
       return { kind: 'put', value, deadline: deadlineOf(value), result: undefined };
@@ -165,7 +169,7 @@ export class SessionRecords {
 
   /** Adds what passed the media path. */
   async counted(id: string, { bytes, messages }: { bytes: number; messages: number }): Promise<void> {
-    await this.#store.update(sessions, id, (current) => {
+    await this.#store.update(sessions, sessionKey(id), (current) => {
       if (!current) return { kind: 'keep', result: undefined };
       const value = {
         ...current,
@@ -178,7 +182,7 @@ export class SessionRecords {
 
   /** A device of the session is gone, and may come back until then; without a time it is back. */
   async lost(id: string, until: number | undefined): Promise<void> {
-    await this.#store.update(sessions, id, (current) => {
+    await this.#store.update(sessions, sessionKey(id), (current) => {
       if (!current) return { kind: 'keep', result: undefined };
       const value = { ...current, lostUntil: until };
       return { kind: 'put', value, deadline: deadlineOf(value), result: undefined };
@@ -193,7 +197,7 @@ export class SessionRecords {
     await this.#starting.get(id)?.kept;
     const gone = await this.#store.update<SessionRecord, SessionRecord | undefined>(
       sessions,
-      id,
+      sessionKey(id),
       (current) =>
         current && (calleeTag === undefined || (current.calleeTag ?? calleeTag) === calleeTag)
           ? { kind: 'remove', result: current }
@@ -219,7 +223,7 @@ export class SessionRecords {
   }
 
   get(id: string): Promise<SessionRecord | undefined> {
-    return this.#store.get(sessions, id);
+    return this.#store.get(sessions, sessionKey(id));
   }
 
   /** How many sessions a user has, counted up to `limit`. */
@@ -248,7 +252,7 @@ export class SessionRecords {
     return count;
   }
 
-  /** Sessions whose time is over, at most `limit`. */
+  /** Keys of sessions whose time is over, at most `limit`; they serve as identifiers. */
   due(limit: number): Promise<string[]> {
     return this.#store.due(sessions, this.#clock.now(), limit);
   }

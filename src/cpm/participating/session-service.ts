@@ -72,6 +72,8 @@ export class SessionService implements Service {
   readonly name = 'cpm-sessions';
   readonly #options: SessionServiceOptions;
   #relay: MediaRelay | undefined;
+  /** Invitations without a final response, by the registration set of their user. */
+  readonly #ringing = new Map<string, number>();
   #timer: Timer | undefined;
   #closed = false;
 
@@ -97,6 +99,20 @@ export class SessionService implements Service {
 
   async handle(call: ServiceCall, next: Next): Promise<void> {
     const policy = await this.#options.policies.of(call.set);
+    // they are on their way into the records: many at once get no further than the limit
+    const ringing = this.#ringing.get(call.set) ?? 0;
+    this.#ringing.set(call.set, ringing + 1);
+    try {
+      await this.#invite(call, policy, ringing, next);
+    } finally {
+      const left = this.#ringing.get(call.set)! - 1;
+      if (left > 0) this.#ringing.set(call.set, left);
+      else this.#ringing.delete(call.set);
+    }
+  }
+
+  /** @param ringing invitations of the same user that have no final response yet. */
+  async #invite(call: ServiceCall, policy: UserPolicy, ringing: number, next: Next): Promise<void> {
     const originating = call.sessionCase === 'originating';
     const replaced = originating
       ? undefined
@@ -104,8 +120,8 @@ export class SessionService implements Service {
           this.#options.setOf(aor),
         );
     const refusal = await (originating
-      ? this.#judgeCaller(call, policy)
-      : this.#judgeCallee(call, policy, replaced !== undefined));
+      ? this.#judgeCaller(call, policy, ringing)
+      : this.#judgeCallee(call, policy, replaced ? undefined : ringing));
     if (refusal !== undefined) {
       refuse(call, refusal, { trail: this.#options.trail, agent: this.#options.domain });
       return;
@@ -138,7 +154,13 @@ export class SessionService implements Service {
     const relay = offer && this.#staysInPath(call, policy, offer) ? this.#relay : undefined;
     const inPath = relay !== undefined;
     this.#continued(call, inPath);
-    const observed = this.#observed(call, inPath);
+    // who answers the caller is then not the chain, so that the caller's function hears of no answer
+    const caller =
+      inPath && call.sessionCase !== 'originating'
+        ? orNone(() => parseAor(callerOf(call.request)))
+        : undefined;
+    const callerSet = caller === undefined ? undefined : await this.#options.setOf(caller);
+    const observed = this.#observed(call, inPath, callerSet);
     if (relay)
       await relay.join(call, observed, {
         id: sessionId(call.request),
@@ -219,18 +241,18 @@ export class SessionService implements Service {
   }
 
   /** What the caller's function asks, in the order of the reference. @returns the code of a refusal. */
-  async #judgeCaller({ request, set, device }: ServiceCall, policy: UserPolicy) {
+  async #judgeCaller({ request, set, device }: ServiceCall, policy: UserPolicy, ringing: number) {
     if (!request.has('P-Asserted-Identity')) return 'cpm-no-identity';
     const wanted = entitlementOf(request);
     if (!policy.services.includes(wanted)) return 'cpm-not-entitled';
     if (this.#isForged(request, device)) return 'cpm-forged-instance';
     if (isBlocked(policy, [request.uri])) return 'cpm-blocked-by-sender';
-    if (await this.#isFull(set, policy)) return 'cpm-too-many-sessions';
+    if (await this.#isFull(set, policy, ringing)) return 'cpm-too-many-sessions';
     return undefined;
   }
 
-  /** @param replaces whether the session will take the place of one that the callee has. */
-  async #judgeCallee({ request, set }: ServiceCall, policy: UserPolicy, replaces: boolean) {
+  /** @param ringing undefined where the session will take the place of one that the callee has. */
+  async #judgeCallee({ request, set }: ServiceCall, policy: UserPolicy, ringing: number | undefined) {
     const wanted = entitlementOf(request);
     if (!policy.services.includes(wanted)) return 'cpm-not-entitled';
     const senders = [...request.addresses('P-Asserted-Identity'), request.from].map(({ uriText }) => uriText);
@@ -238,13 +260,13 @@ export class SessionService implements Service {
       return policy.blockedAnswer === 'forbid' ? 'cpm-blocked-forbidden' : 'cpm-blocked';
     // a message waits instead
     if (policy.doNotDisturb && wanted !== 'large-messages') return 'cpm-do-not-disturb';
-    if (!replaces && (await this.#isFull(set, policy))) return 'cpm-too-many-sessions';
+    if (ringing !== undefined && (await this.#isFull(set, policy, ringing))) return 'cpm-too-many-sessions';
     return undefined;
   }
 
-  async #isFull(set: string, { maxSessions }: UserPolicy): Promise<boolean> {
+  async #isFull(set: string, { maxSessions }: UserPolicy, ringing: number): Promise<boolean> {
     if (maxSessions === undefined) return false;
-    return (await this.#options.records.count(set, maxSessions + 1)) >= maxSessions;
+    return ringing + (await this.#options.records.count(set, maxSessions + 1)) >= maxSessions;
   }
 
   /** Whether Contact names another device than the one that sent the request (OMA CPM §5.1.1.3). */
@@ -307,7 +329,12 @@ export class SessionService implements Service {
   }
 
   /** Sees the answer pass, completes its session timer, and records the session. */
-  #observed(call: ServiceCall, inPath: boolean, options: NextOptions = {}): NextOptions {
+  #observed(
+    call: ServiceCall,
+    inPath: boolean,
+    callerSet: string | undefined,
+    options: NextOptions = {},
+  ): NextOptions {
     const { request, response, sessionCase, servedUser, set, device } = call;
     const { headers } = request;
     const originating = sessionCase === 'originating';
@@ -319,7 +346,7 @@ export class SessionService implements Service {
         options.onResponse?.(answer);
         if (answer.status < 200 || answer.status >= 300) return;
         answerTimer(answer, asked, canTimer);
-        const caller = (request.addresses('P-Asserted-Identity')[0] ?? request.from).uriText;
+        const caller = callerOf(request);
         this.#background(
           this.#options.records.started({
             id: sessionId(request),
@@ -327,7 +354,7 @@ export class SessionService implements Service {
             caller: {
               user: caller,
               device: (device && this.#options.gruuOf(device)) ?? request.contacts[0]?.uriText,
-              set: originating ? set : undefined,
+              set: originating ? set : callerSet,
             },
             callee: {
               user: originating ? request.to.uriText : servedUser,
@@ -357,7 +384,7 @@ export class SessionService implements Service {
       outcome: 'noted',
       clause: why === 'timer' ? 'RFC 4028 §10' : 'RFC 3261 §15',
       subject: record.caller.user,
-      trace: id.split('\t', 1)[0],
+      trace: record.id.split('\t', 1)[0],
       detail: why,
     });
   }
@@ -404,6 +431,9 @@ function legsOf(request: SipRequest, tag: string, answer: SipResponse): LegPair 
     far: { callId: answer.callId, localTag: answer.fromTag ?? '', remoteTag: answer.toTag ?? '' },
   };
 }
+
+const callerOf = (request: SipRequest): string =>
+  (request.addresses('P-Asserted-Identity')[0] ?? request.from).uriText;
 
 function entitlementOf(request: SipRequest): Entitlement {
   if (cpmServiceOf(request) === cpmServices.groupSession) return 'groups';

@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { VirtualClock } from '../../../src/base/clock.js';
 import {
@@ -5,6 +8,9 @@ import {
   type SessionRecord,
   type StartedSession,
 } from '../../../src/cpm/participating/session-records.js';
+import { silentLogger } from '../../../src/base/log.js';
+import { LmdbStore } from '../../../src/store/lmdb/lmdb-store.js';
+import { useCleanups } from '../../tools/cleanups.js';
 import { MemoryStore } from '../../tools/memory-store.js';
 
 const near = { callId: 'near', localTag: 'ours-1', remoteTag: 'alice' };
@@ -40,6 +46,7 @@ const part: StartedSession = {
 };
 
 describe('a session in whose middle a node is', () => {
+  const cleanups = useCleanups();
   const clock = new VirtualClock();
   let store: MemoryStore;
   let records: SessionRecords;
@@ -93,6 +100,28 @@ describe('a session in whose middle a node is', () => {
       undefined,
     ]);
     expect(await records.legs.wholeOf(part.id)).toBeUndefined();
+  });
+
+  it('may have identifiers longer than a key of the store', async () => {
+    const long = (name: string): string => name + '\xe9'.repeat(3_000);
+    const [one, other] = [
+      { ...near, callId: long('near') },
+      { ...far, callId: long('far') },
+    ];
+    const folder = await mkdtemp(join(tmpdir(), 'parley-sessions-'));
+    const filed = new LmdbStore(folder, { clock, log: silentLogger });
+    cleanups.push(async () => {
+      await filed.close();
+      await rm(folder, { recursive: true, force: true });
+    });
+    records = new SessionRecords(filed, clock);
+    const told = { ...whole, id: `${one.callId}\talice`, pairs: [{ near: one, far: other }] };
+    await records.started({ ...part, id: `${other.callId}\tours-2` });
+    await records.started(told);
+    expect(await all('bob')).toMatchObject([{ id: told.id, callee: { set: 'bob' } }]);
+    expect(await records.legs.otherThan(other)).toEqual(one);
+    expect(await records.ended(told.id)).toMatchObject({ id: told.id });
+    expect(await records.count('bob', 5)).toBe(0);
   });
 
   it('that has ended when its far part is told leaves nothing behind', async () => {

@@ -67,6 +67,29 @@ describe('a CPM 1-1 session', () => {
     expect(await sessionsOf(parley, '?aor=sip:bob@ims.test')).toEqual([]);
   });
 
+  it.each([
+    ['caller', ['alice']],
+    ['callee', ['bob']],
+    ['caller and callee', ['alice', 'bob']],
+  ])(
+    'in whose media path the %s wants the server is one session of both users until its BYE',
+    async (_, users) => {
+      const parley = await server();
+      const alice = await phone('alice', parley, device(ALICE));
+      const bob = await phone('bob', parley, device(BOB));
+      for (const user of users) await setPolicy(parley, `sip:${user}@ims.test`, { mediaPath: true });
+      const { fromCallee } = await establish(alice, bob);
+      for (const query of ['', '?aor=sip:alice@ims.test', '?aor=sip:bob@ims.test'])
+        await expect
+          .poll(() => sessionsOf(parley, query))
+          .toMatchObject([{ mediaPath: true, caller: { user: alice.aor }, callee: { user: bob.aor } }]);
+      bob.send('BYE', fromCallee.uri, fromCallee.headers);
+      await alice.answer('BYE', 200);
+      await expect.poll(() => sessionsOf(parley)).toEqual([]);
+      await expect.poll(() => parley.app.trail.counts().get('cpm.session-ended')).toBe(1);
+    },
+  );
+
   it('keeps identifiers that the caller gave, and two users have one conversation in both directions', async () => {
     const parley = await server();
     const alice = await phone('alice', parley, device(ALICE));
@@ -293,6 +316,19 @@ describe('an invitation is refused', () => {
     await bob.answer('BYE', 200);
     expect((await alice.peer.response(200)).status).toBe(200);
     await expect.poll(async () => (await sessionsOf(parley, '?aor=sip:bob@ims.test')).length).toBe(0);
+    await establish(alice, bob);
+  });
+
+  it('with 486 also while the only session that is allowed still rings', async () => {
+    const parley = await server();
+    const alice = await phone('alice', parley, device(ALICE));
+    const bob = await phone('bob', parley, device(BOB));
+    await setPolicy(parley, 'sip:bob@ims.test', { maxSessions: 1 });
+    alice.send('INVITE', 'sip:bob@ims.test', SESSION, offer());
+    const rings = await bob.peer.request('INVITE');
+    expect((await alice.ask('INVITE', 'sip:bob@ims.test', SESSION, offer())).status).toBe(486);
+    bob.peer.answer(rings, 603, {}, 'tag-bob');
+    expect((await alice.peer.response(200)).status).toBe(603);
     await establish(alice, bob);
   });
 
