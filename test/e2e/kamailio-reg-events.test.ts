@@ -3,6 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { answered, freePort, spawnServer } from '../../bench/servers/server.js';
+import { subscribers } from '../gateway/world.js';
+import { codeOf, message, Phone as ImpsPhone } from '../imps/tools/phone.js';
+import { element } from '../../src/imps/codec/element.js';
 import { cpmServices } from '../../src/identity/cpm-services.js';
 import { KAMAILIO_REG_EVENTS, missing } from '../tools/install.js';
 import { startParley, type RunningParley } from '../tools/parley.js';
@@ -33,26 +36,31 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 
-/** Kamailio as the core, and the Parley that it sends its third-party REGISTER to. */
-async function start(): Promise<{ parley: RunningParley; port: number }> {
+/** Kamailio as the core of a server. @param options of Kamailio */
+async function kamailioFor(server: number, port: number, ...options: readonly string[]): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'parley-kamailio-'));
   cleanups.push(() => rm(folder, { recursive: true, force: true }));
   await cp(TABLES, join(folder, 'tables'), { recursive: true });
+  const text = (await readFile(template, 'utf8'))
+    .replaceAll('@PORT@', String(port))
+    .replaceAll('@SERVER@', String(server))
+    .replaceAll('@TABLES@', join(folder, 'tables'));
+  const config = join(folder, 'kamailio.cfg');
+  await writeFile(config, text);
+  const kamailio = spawnServer('kamailio', ['-f', config, '-DD', '-E', '-m', '64', '-M', '16', ...options]);
+  cleanups.push(() => kamailio.stop());
+  await kamailio.until(answered(port));
+}
+
+/** Kamailio as the core, and the Parley that it sends its third-party REGISTER to. */
+async function start(): Promise<{ parley: RunningParley; port: number }> {
   const port = await freePort();
   const parley = await startParley({
     roles: ['participating'],
     foreignCore: { uri: `sip:127.0.0.1:${port}` },
   });
   cleanups.push(() => parley.stop());
-  const text = (await readFile(template, 'utf8'))
-    .replaceAll('@PORT@', String(port))
-    .replaceAll('@SERVER@', String(parley.port))
-    .replaceAll('@TABLES@', join(folder, 'tables'));
-  const config = join(folder, 'kamailio.cfg');
-  await writeFile(config, text);
-  const kamailio = spawnServer('kamailio', ['-f', config, '-DD', '-E', '-m', '64', '-M', '16']);
-  cleanups.push(() => kamailio.stop());
-  await kamailio.until(answered(port));
+  await kamailioFor(parley.port, port);
   return { parley, port };
 }
 
@@ -126,4 +134,61 @@ describe.skipIf(lacking)('Kamailio as the core', () => {
     await bob.register(CPM);
     expect(Buffer.from((await bob.answer('MESSAGE', 200)).body).toString()).toContain('later');
   });
+
+  it('has the IMPS phones of the gateway as devices: by 423 and Path, over a restart, until logout', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'parley-phones-'));
+    cleanups.push(() => rm(folder, { recursive: true, force: true }));
+    const [port, sip, imps] = [await freePort(), await freePort(), await freePort()];
+    await kamailioFor(sip, port, '-A', 'LONG');
+    const serve = (): Promise<RunningParley> =>
+      startParley({
+        store: `lmdb:${join(folder, 'data')}`,
+        sip: { listen: [`udp:127.0.0.1:${sip}`] },
+        imps: { listen: `127.0.0.1:${imps}`, cirListen: '127.0.0.1:0' },
+        roles: ['participating', 'imps'],
+        foreignCore: { uri: `sip:127.0.0.1:${port}` },
+        subscribers,
+      });
+    let parley = await serve();
+    cleanups.push(() => parley.stop());
+    const url = `http://127.0.0.1:${imps}`;
+    const alice = await new ImpsPhone({ url, user: 'wv:alice@ims.test', password: 'alice-secret' }).start();
+    const bob = await Phone.open('bob', port);
+    cleanups.push(() => bob.close());
+    expect((await bob.register(CPM, { Expires: '7200' })).status).toBe(200);
+    const isThere = (): Promise<void> =>
+      vi.waitFor(async () => {
+        const known = (await contacts(parley)).toSorted();
+        expect(known).toEqual([
+          expect.stringMatching(/^sip:alice@ims\.test sip:[^@]+@imps-gateway\.ims\.test$/),
+          `sip:bob@ims.test ${bob.contact}`,
+        ]);
+      }, 20_000);
+    const send = async (text: string): Promise<number> => {
+      const headers = { 'P-Preferred-Service': cpmServices.message, 'Content-Type': 'message/cpim' };
+      return (await bob.ask('MESSAGE', 'sip:alice@ims.test', headers, cpim(text))).status;
+    };
+    await isThere();
+    expect(await send('hello')).toBe(200);
+    expect(await alice.messages()).toEqual(['hello']);
+    const [sent, got] = await Promise.all([
+      alice.request(message('and back', ['wv:bob@ims.test'])),
+      bob.answer('MESSAGE', 200),
+    ]);
+    expect([codeOf(sent), got.get('P-Asserted-Identity')]).toEqual([
+      200,
+      expect.stringContaining('sip:alice@ims.test'),
+    ]);
+
+    await parley.stop();
+    parley = await serve();
+    await parley.app.gateway!.phones.settled();
+    expect(await send('after the restart')).toBe(200);
+    expect(await alice.messages()).toEqual(['after the restart']);
+
+    expect(codeOf(await alice.request(element('Logout-Request')))).toBe(200);
+    await parley.app.gateway!.phones.settled();
+    await vi.waitFor(async () => expect(await contacts(parley)).toHaveLength(1), 20_000);
+    expect(await send('while away')).toBe(202);
+  }, 120_000);
 });
