@@ -1,5 +1,4 @@
-import type { Clock, Timer } from '../base/clock.js';
-import { ParleyError } from '../base/errors.js';
+import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import type { Trail } from '../base/trail.js';
 import type { Policies } from '../cpm/policy/policies.js';
@@ -8,13 +7,12 @@ import { clientKey, type ImpsPorts, type ImpsServer, type UserId } from '../imps
 import type { MsrpEndpoint } from '../msrp/session/index.js';
 import type { RegisteredDevices } from '../reg-event/devices.js';
 import type { Subscribers } from '../registrar/subscribers.js';
-import { shortReason } from '../sip/message/reason-phrases.js';
-import type { Credentials, ServerRequest, ServerResponse, SipStack } from '../sip/stack.js';
+import type { Credentials, ServerRequest, SipStack } from '../sip/stack.js';
 import type { Store } from '../store/store.js';
 import { AddressMap } from './addresses/address-map.js';
 import type { GatewayConfig } from './config.js';
 import type { Registrations } from './devices/registrations.js';
-import { Phones, type Phone } from './devices/phones.js';
+import { Phones } from './devices/phones.js';
 import './errors.js';
 import { GroupInvitations } from './groups/group-invitations.js';
 import { GroupLinks } from './groups/group-links.js';
@@ -24,7 +22,6 @@ import { DeviceMap } from './identity/device-map.js';
 import type { ImpsClient } from './identity/instance-name.js';
 import { LoopGuard } from './interworking/loop-guard.js';
 import { WvUsers } from './interworking/wv-users.js';
-import { acceptOf } from './messages/content.js';
 import { Conversations } from './messages/conversations.js';
 import { Notifications } from './messages/notifications.js';
 import { Reports } from './messages/reports.js';
@@ -33,11 +30,13 @@ import { ToPhone } from './messages/to-phone.js';
 import { Migration } from './migration/migration.js';
 import { Admission } from './sessions/admission.js';
 import { LargeMessages } from './sessions/large-messages.js';
+import { PhoneRequests } from './phone-requests.js';
 import { Presence } from './presence/presence.js';
 import { Publications } from './presence/publications.js';
 import { SessionRecords } from './sessions/session-records.js';
 import { Sessions } from './sessions/sessions.js';
 import { Traffic } from './traffic.js';
+import { Upkeep } from './upkeep.js';
 
 export interface GatewayOptions {
   readonly config: GatewayConfig;
@@ -104,10 +103,9 @@ export class Gateway implements Service {
   readonly #groups: Groups;
   readonly #legs: Legs;
   readonly #invitations: GroupInvitations;
-  #sweeps = 0;
+  readonly #requests: PhoneRequests;
+  readonly #upkeep: Upkeep;
   #imps: ImpsServer | undefined;
-  #timer: Timer | undefined;
-  #closed = false;
 
   constructor(options: GatewayOptions) {
     const { config, store, clock, trail, registrations, core, domains, impsDomain } = options;
@@ -233,7 +231,19 @@ export class Gateway implements Service {
       host: this.host,
       replaced: (phone, contributionId, key) => this.#sessions.replaced(phone, contributionId, key),
     });
-    this.ports = {
+    this.#requests = new PhoneRequests({
+      phones: this.phones,
+      toPhone: this.#toPhone,
+      admission: this.#admission,
+      sessions: this.#sessions,
+      invitations: this.#invitations,
+    });
+    this.#upkeep = new Upkeep(clock, options.log, SWEEP_MS, (round) => this.#sweep(round));
+    this.ports = this.#portsOfImps();
+  }
+
+  #portsOfImps(): Gateway['ports'] {
+    return {
       router: {
         route: (recipient, message, address) => this.#toCpm.route(recipient, message, address),
         report: (recipient, message, status) => this.#toPhone.report(recipient, message, status),
@@ -273,7 +283,7 @@ export class Gateway implements Service {
 
   /** The SIP listeners are open: registers the phones that are logged in. @returns how many there are */
   async start(): Promise<number> {
-    this.#scheduleSweep();
+    this.#upkeep.start();
     const [phones] = await Promise.all([
       this.phones.start(),
       this.#endOrphans(0),
@@ -283,8 +293,7 @@ export class Gateway implements Service {
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
-    this.#timer?.cancel();
+    this.#upkeep.close();
     this.#toCpm.close();
     this.#options.registrations.close();
     this.presence.close();
@@ -296,36 +305,7 @@ export class Gateway implements Service {
   }
 
   async handle({ request, response }: ServiceCall, _next: Next): Promise<void> {
-    if (request.toTag !== undefined) throw new ParleyError('gateway-session-over');
-    const phone = await this.phones.at(request.requestUri.user);
-    switch (request.method) {
-      case 'MESSAGE':
-        await this.#message(request, response, phone);
-        return;
-      case 'INVITE':
-        await this.#invited(request, response, phone);
-        return;
-      case 'OPTIONS':
-        response.send(200, {
-          headers: {
-            Accept: 'message/cpim, text/plain, application/sdp',
-            Allow: 'MESSAGE, OPTIONS, INVITE, ACK, BYE, CANCEL',
-          },
-        });
-        return;
-      default:
-        throw new ParleyError('gateway-method', request.method);
-    }
-  }
-
-  async #message(request: ServerRequest, response: ServerResponse, phone: Phone): Promise<void> {
-    try {
-      response.send(await this.#toPhone.message(request, phone));
-    } catch (error) {
-      if (!(error instanceof ParleyError) || error.sip !== 415) throw error;
-      const headers = { Accept: acceptOf(phone.session.capabilities) };
-      response.send(415, { reason: shortReason(error.message), headers });
-    }
+    await this.#requests.handle(request, response);
   }
 
   /** Messages were stored for a user of whom no device is there: phones that wait to be told of it are. */
@@ -335,12 +315,6 @@ export class Gateway implements Service {
     if (!imps || !(await imps.users.find(user))) return;
     for await (const _session of imps.sessions(user)) return;
     await imps.notifyOffline(user);
-  }
-
-  async #invited(request: ServerRequest, response: ServerResponse, phone: Phone): Promise<void> {
-    const kind = await this.#admission.admit(request, phone);
-    if (kind === 'group') await this.#invitations.invited(request, response, phone);
-    else await this.#sessions.invited(request, response, phone, kind);
   }
 
   /** Ends what processes that are gone have left; their phones come into their groups again. */
@@ -370,23 +344,13 @@ export class Gateway implements Service {
     return false;
   }
 
-  async #sweep(): Promise<void> {
+  async #sweep(round: number): Promise<void> {
     await this.#notifications.retry(SWEEP_BATCH);
     await this.#reports.expire(SWEEP_BATCH);
     await this.#conversations.expire(SWEEP_BATCH);
     await this.#toCpm.resume(SWEEP_BATCH);
     this.#sessions.expire();
     await this.presence.expire(SWEEP_BATCH);
-    if (++this.#sweeps % ORPHANS_EVERY === 0) await this.#endOrphans(ORPHANS_EVERY * SWEEP_MS);
-  }
-
-  #scheduleSweep(): void {
-    this.#timer = this.#options.clock.after(SWEEP_MS, () => {
-      void this.#sweep()
-        .catch((error: unknown) => this.#options.log.error({ err: error }, 'the gateway sweeps again later'))
-        .finally(() => {
-          if (!this.#closed) this.#scheduleSweep();
-        });
-    });
+    if (round % ORPHANS_EVERY === ORPHANS_EVERY - 1) await this.#endOrphans(ORPHANS_EVERY * SWEEP_MS);
   }
 }

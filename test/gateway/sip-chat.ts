@@ -68,8 +68,8 @@ export class SipChat {
 
   /** Invites somebody. @returns the final response; a 2xx is acknowledged and its description taken. */
   async invite(uri: string, headers: HeaderMap = {}): Promise<SipResponse> {
-    this.#phone.send('INVITE', uri, { ...SESSION, ...headers }, this.#media.offer());
-    return this.#established();
+    const callId = this.#phone.send('INVITE', uri, { ...SESSION, ...headers }, this.#media.offer());
+    return this.#established(callId);
   }
 
   /** Makes a group with these entries of the recipient list. */
@@ -82,7 +82,7 @@ export class SipChat {
         body: `<resource-lists xmlns="urn:ietf:params:xml:ns:resource-lists" xmlns:cp="urn:ietf:params:xml:ns:copycontrol"><list>${list}</list></resource-lists>`,
       },
     ]);
-    this.#phone.send(
+    const callId = this.#phone.send(
       'INVITE',
       FACTORY,
       {
@@ -95,12 +95,23 @@ export class SipChat {
       },
       body.toString(),
     );
-    return this.#established();
+    return this.#established(callId);
   }
 
-  async #established(): Promise<SipResponse> {
-    const answer = await this.#phone.peer.response(200);
-    if (answer.status !== 200) return answer;
+  async #established(callId: string): Promise<SipResponse> {
+    let answer = await this.#phone.peer.response(200);
+    // a busy server may have sent the refusal before this one again
+    while (answer.callId !== callId) answer = await this.#phone.peer.response(200);
+    if (answer.status !== 200) {
+      this.#phone.send('ACK', answer.get('To')!.replace(/^.*<|>.*$/g, ''), {
+        Via: answer.headers.lines('Via')[0]!,
+        From: answer.get('From'),
+        To: answer.get('To'),
+        'Call-ID': callId,
+        CSeq: `${answer.cseq.number} ACK`,
+      });
+      return answer;
+    }
     this.#inside = {
       uri: answer.contacts[0]!.uriText,
       headers: {

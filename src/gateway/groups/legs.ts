@@ -13,6 +13,7 @@ import type { SipRequest, SipResponse } from '../../sip/message/message.js';
 import type { Dialog, ServerRequest, ServerResponse, SipStack } from '../../sip/stack.js';
 import { answerInDialog, DIALOG_METHODS } from '../sessions/open-session.js';
 import { PhoneMedia, type MediaListener } from '../sessions/phone-media.js';
+import { farewell, noteSession } from '../sessions/session-ends.js';
 import type { SessionRecords } from '../sessions/session-records.js';
 import { GroupLeg, type Participation } from './group-leg.js';
 import type { GroupLink } from './group-links.js';
@@ -43,8 +44,6 @@ export interface LegEvents {
 const ICSI = `${ICSI_REF}="${referenceValue([cpmServices.session])}"`;
 /** How long somebody who asked to be let in waits for the invitation. */
 const WAIT_MS = 20_000;
-/** How long what ends may tell the focuses when the process stops. */
-const FAREWELL_MS = 1_000;
 
 /** The legs of phones into CPM groups: made, kept, told. */
 export class Legs {
@@ -190,12 +189,8 @@ export class Legs {
 
   /** The process stops: tells the focuses, but waits for none that does not answer. */
   async close(): Promise<void> {
-    if (this.#legs.size === 0) return;
-    const ends = [...this.#legs.values()].map((leg) =>
-      leg.end('SIP;cause=480;text="The server stops"').catch(() => undefined),
-    );
-    const enough = new Promise<void>((resolve) => this.#options.clock.after(FAREWELL_MS, resolve));
-    await Promise.race([Promise.all(ends), enough]);
+    const ends = [...this.#legs.values()].map((leg) => leg.end('SIP;cause=480;text="The server stops"'));
+    await farewell(this.#options.clock, ends);
   }
 
   #media(phone: Participation): PhoneMedia {
@@ -285,14 +280,7 @@ export class Legs {
   }
 
   #note(code: string, { dialog, phone }: GroupLeg, detail: string): void {
-    this.#options.trail.record({
-      code,
-      outcome: 'noted',
-      clause: 'RFC 4353 §5',
-      subject: phone.user,
-      trace: dialog.callId,
-      detail,
-    });
+    noteSession(this.#options.trail, code, { clause: 'RFC 4353 §5', subject: phone.user, dialog, detail });
   }
 
   #background(work: Promise<unknown>): void {

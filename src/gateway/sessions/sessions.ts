@@ -16,6 +16,7 @@ import { msrpStatus, sipStatus } from '../status-map.js';
 import type { InvitationKind } from './admission.js';
 import { DIALOG_METHODS, OpenSession, type Peer } from './open-session.js';
 import { PhoneMedia } from './phone-media.js';
+import { farewell, noteSession } from './session-ends.js';
 import type { SessionRecords } from './session-records.js';
 
 export interface SessionsOptions {
@@ -37,8 +38,6 @@ export interface SessionsOptions {
 }
 
 const CLAUSE = 'OMA CPM §5.2.3.1.1';
-/** How long what ends may tell its peers when the process stops. */
-const FAREWELL_MS = 1_000;
 
 /** CPM 1-1 sessions of phones, and large messages to them: the gateway answers for the phone and is the end of their MSRP. */
 export class Sessions {
@@ -113,12 +112,8 @@ export class Sessions {
 
   /** The process stops: tells the other sides, but waits for none that does not answer. */
   async close(): Promise<void> {
-    const ends = [...this.#open.values()].map((open) =>
-      open.end('SIP;cause=480;text="The server stops"').catch(() => undefined),
-    );
-    if (ends.length === 0) return;
-    const enough = new Promise<void>((resolve) => this.#options.clock.after(FAREWELL_MS, resolve));
-    await Promise.race([Promise.all(ends), enough]);
+    const ends = [...this.#open.values()].map((open) => open.end('SIP;cause=480;text="The server stops"'));
+    await farewell(this.#options.clock, ends);
   }
 
   #of(phone: string): OpenSession[] {
@@ -231,14 +226,7 @@ export class Sessions {
   }
 
   #note(code: string, { dialog, peer }: OpenSession, detail: string): void {
-    this.#options.trail.record({
-      code,
-      outcome: 'noted',
-      clause: CLAUSE,
-      subject: peer.uri,
-      trace: dialog.callId,
-      detail,
-    });
+    noteSession(this.#options.trail, code, { clause: CLAUSE, subject: peer.uri, dialog, detail });
   }
 
   #background(work: Promise<void>): void {
