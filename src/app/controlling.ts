@@ -71,6 +71,8 @@ export function startControlling(
     store,
     keepMs: settings.missed.seconds * 1000,
     perMember: settings.missed.messages,
+    // a data folder has one process
+    isHeld: config.store.startsWith('lmdb:') ? undefined : (id) => groups.holds(id),
     receipts: new Receipts({
       clock,
       mode: settings.receipts.mode,
@@ -103,7 +105,7 @@ export function startControlling(
     trail,
     store,
     groups,
-    expired: (id, message) => controlling.expired(id, message),
+    expired: (message) => controlling.expired(message),
   });
   disposers.push(() => housekeeping.close());
   const directory = new Directory({

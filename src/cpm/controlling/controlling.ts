@@ -13,7 +13,7 @@ import { newAlias, newId } from './identifiers.js';
 import { readParts } from './invitation.js';
 import { invitees } from './invitees.js';
 import { holdsMembership, mayJoin } from './member.js';
-import type { StoredMessage } from './message-log.js';
+import type { ExpiredMessage } from './message-log.js';
 import type { Invitee } from './recipient.js';
 import { parseRecipientList } from './recipient-list.js';
 import { refer } from './refer.js';
@@ -105,9 +105,8 @@ export class ControllingFunction implements Service {
   }
 
   /** Tells who sent a message that it did not reach some members in time, if it asked; the message is gone. */
-  async expired(id: string, message: StoredMessage): Promise<void> {
-    const focus = this.#focuses.get(id);
-    for (const identity of message.waiting) focus?.undelivered(message, identity);
+  expired(message: ExpiredMessage): void {
+    this.#focuses.get(message.groupId)?.expired(message);
   }
 
   /** Ends a group for good. @throws ParleyError `group-unknown`, `group-moved` when another node holds it. */

@@ -22,7 +22,7 @@ import { answerInDialog, endOf, GONE, leftForGood, type Leg, type ReferHandler }
 import { LiveGroup, type EndOfSession } from './live-group.js';
 import type { MediaSession } from './media.js';
 import { refusalOf, shownAs, type DisconnectionMethod, type Endpoint } from './member.js';
-import type { StoredMessage } from './message-log.js';
+import type { ExpiredMessage } from './message-log.js';
 import { tellProgress } from './progress.js';
 import type { Invitee } from './recipient.js';
 import { checkReplacements, type OneToOneSessions } from './replacements.js';
@@ -142,7 +142,7 @@ export class Focus {
     const identity = this.#nameOf(user);
     try {
       if (!findMember(this.group, identity))
-        await this.#live.replace(addMember(this.group, user, 'participant'), [identity]);
+        await this.#live.apply((group) => addMember(group, user, 'participant'));
     } catch (error) {
       media.close();
       throw error;
@@ -161,11 +161,12 @@ export class Focus {
     const checked = await checkReplacements(wanted, owner, this.#options.sessions);
     const known = asKnown(this.group, checked);
     const recipients = known.filter(({ identity }) => !this.#coming.has(identity));
-    const { group, invited } = inviteAll(this.group, recipients, newAlias);
-    await this.#live.replace(
-      group,
-      invited.map(({ identity }) => identity),
-    );
+    let invited: readonly Invitee[] = [];
+    await this.#live.apply((group) => {
+      const all = inviteAll(group, recipients, newAlias);
+      invited = all.invited;
+      return all.group;
+    });
     const rings = invited.map((recipient) => this.#ring(recipient, inviter, recipients));
     // not every caller waits for them
     for (const ring of rings) this.#background(ring);
@@ -192,9 +193,9 @@ export class Focus {
     return this.#subscriptions.accept(request, response, identity);
   }
 
-  /** A message waited too long for a member. */
-  undelivered(message: StoredMessage, identity: string): void {
-    this.#switch.lost(message, identity, 'expired');
+  /** A message waited too long for some members. */
+  expired({ key, message }: ExpiredMessage): void {
+    this.#switch.expire(key, message);
   }
 
   /** Ends all sessions of the group. */
@@ -234,7 +235,8 @@ export class Focus {
   ): Promise<void> {
     const endpoint: Endpoint = { id: newId('e'), joining: 'dialed-in' };
     try {
-      await this.#live.change({ identity, event: 'connect', endpoint });
+      if (!(await this.#live.change({ identity, event: 'connect', endpoint })))
+        throw groupError('group-not-a-member');
       const dialog = await this.#options.stack.createUAS(request, response, {
         headers: { ...groupHeaders(this.group), 'Content-Type': 'application/sdp' },
         body: media.description,
@@ -268,15 +270,13 @@ export class Focus {
   }
 
   async #accepted(identity: string, dialog: Dialog, media: MediaSession): Promise<number> {
-    const state = findMember(this.group, identity)?.state;
-    if (this.#live.over || state === undefined || state === 'removed') {
+    const endpoint: Endpoint = { id: newId('e'), joining: 'dialed-out' };
+    if (this.#live.over || !(await this.#live.change({ identity, event: 'connect', endpoint }))) {
       // its acceptance crossed its removal, or the end; one that crossed its own coming is a further session
       media.close();
       await dialog.destroy(this.#farewell);
       return 487;
     }
-    const endpoint: Endpoint = { id: newId('e'), joining: 'dialed-out' };
-    await this.#live.change({ identity, event: 'connect', endpoint });
     this.#note('group.invitation-accepted', 'RFC 4353 §5.3', identity);
     this.#adopt({ identity, endpoint, dialog, media });
     return 200;
@@ -291,23 +291,37 @@ export class Focus {
     }
     const { identity, endpoint, dialog, media } = leg;
     this.#legs.add(leg);
-    this.#background(this.#switch.add(identity, endpoint.id, media));
+    this.#background(this.#connect(leg));
     media.listen({
       message: (message) => {
         this.#lastMessage = this.#options.clock.now();
-        return this.#switch.deliver(identity, endpoint.id, message);
+        const answered = this.#switch.deliver(identity, endpoint.id, message);
+        // a store that fails is the sender's to hear of; a group that another process has taken is ours as well
+        answered.catch((error: unknown) => isMoved(error) && void this.close('moved'));
+        return answered;
       },
       nickname: (name) => this.#nickname(identity, name),
       lost: () => {
         this.#note('group.media-lost', 'RFC 4975 §5.4', identity);
         this.#hangUp(leg, { Reason: 'SIP;cause=480;text="No MSRP connection"' }, 'failed');
-        this.#background(this.#endIfTooFew());
       },
     });
     dialog.onRequest((request, response) =>
       answerInDialog(leg, this.group, request, response, this.#onRefer),
     );
     dialog.onEnd((cause) => this.#ended(leg, cause));
+  }
+
+  /** Messages reach the session; one that they cannot reach ends, so that its member comes again. */
+  async #connect(leg: Leg): Promise<void> {
+    const { identity, endpoint, media } = leg;
+    try {
+      await this.#switch.add(identity, endpoint.id, media);
+    } catch (error) {
+      this.#hangUp(leg, { Reason: 'SIP;cause=503;text="Messages cannot be read"' }, 'failed');
+      throw error;
+    }
+    if (!this.#legs.has(leg)) this.#switch.remove(endpoint.id);
   }
 
   #ended(leg: Leg, cause: SipRequest | string): void {
@@ -335,9 +349,13 @@ export class Focus {
 
   /** RFC 7701 §7: one name, one participant. */
   async #nickname(identity: string, name: string): Promise<number> {
-    const group = nicknamed(this.group, identity, name);
-    if (!group) return 425;
-    await this.#live.replace(group, [identity]);
+    let taken = false;
+    await this.#live.apply((group) => {
+      const renamed = nicknamed(group, identity, name);
+      taken = renamed === undefined;
+      return renamed ?? group;
+    });
+    if (taken) return 425;
     return 200;
   }
 
@@ -348,7 +366,9 @@ export class Focus {
     this.#background(leg.dialog.destroy(headers));
     const { identity, endpoint } = leg;
     const disconnection = { method, reason: headers.Reason };
-    this.#background(this.#live.change({ identity, event: 'drop', endpoint, disconnection }));
+    this.#background(
+      this.#live.change({ identity, event: 'drop', endpoint, disconnection }).then(() => this.#endIfTooFew()),
+    );
   }
 
   async #endIfTooFew(): Promise<void> {
@@ -377,8 +397,10 @@ export class Focus {
 
   #background(work: Promise<unknown>): void {
     work.catch((error: unknown) => {
-      if (error instanceof ParleyError && error.code === 'group-moved') void this.close('moved');
+      if (isMoved(error)) void this.close('moved');
       else this.#options.log.warn({ err: error, group: this.group.id }, 'something of a group failed');
     });
   }
 }
+
+const isMoved = (error: unknown): boolean => error instanceof ParleyError && error.code === 'group-moved';

@@ -42,6 +42,11 @@ export class Groups {
     return group && this.#seen(group);
   }
 
+  /** Whether this process holds a group, as the store has it. */
+  async holds(id: string): Promise<boolean> {
+    return (await this.#store.get(groups, id))?.holder === this.holder;
+  }
+
   /** The id of the group with that Contribution-ID. */
   idOf(contributionId: string): Promise<string | undefined> {
     return this.#store.get(contributions, contributionId);

@@ -3,7 +3,7 @@ import type { Logger } from '../../base/log.js';
 import type { Trail } from '../../base/trail.js';
 import type { Store } from '../../store/store.js';
 import type { Groups } from './groups.js';
-import { removeExpired, removeMessages, type StoredMessage } from './message-log.js';
+import { removeExpired, removeMessages, type ExpiredMessage } from './message-log.js';
 
 const EVERY_MS = 1_000;
 const BATCH = 200;
@@ -15,7 +15,7 @@ interface Parts {
   readonly store: Store;
   readonly groups: Groups;
   /** A message that waited too long for some members. */
-  expired(groupId: string, message: StoredMessage): Promise<void>;
+  expired(message: ExpiredMessage): void;
 }
 
 /** Removes groups, and messages that wait in them, whose time is over. */
@@ -49,8 +49,7 @@ export class Housekeeping {
 
   async #turn(): Promise<void> {
     const { groups, trail, store, clock } = this.#parts;
-    for (const { groupId, message } of await removeExpired(store, clock.now(), BATCH))
-      await this.#parts.expired(groupId, message);
+    for (const message of await removeExpired(store, clock.now(), BATCH)) this.#parts.expired(message);
     for (const { id, uri, contributionId } of await groups.sweep(BATCH)) {
       await removeMessages(store, id);
       trail.record({

@@ -7,12 +7,25 @@ import type { Groups } from './groups.js';
  */
 export type EndOfSession = 'inactive' | 'minimum' | 'cancelled' | 'never' | 'closed' | 'moved' | 'stopped';
 
-/** A group that this process runs. Every change is stored, and told once it is; after the end nothing is stored any more. */
+/** A change that waits to be stored. */
+interface Step {
+  readonly change: (group: Group) => Group;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * A group that this process runs. A change is true, and told, once it is stored: what could not be stored has not happened. Changes that
+ * come while one is being stored are stored together. After the end nothing is stored any more.
+ */
 export class LiveGroup {
   readonly #groups: Groups;
   readonly #onChange: (identities: readonly string[]) => void;
   #current: Group;
   #over = false;
+  #steps: Step[] = [];
+  /** While changes are being stored. */
+  #storing: Promise<void> | undefined;
 
   /** @param onChange gets whose state changed. */
   constructor(group: Group, groups: Groups, onChange: (identities: readonly string[]) => void) {
@@ -31,31 +44,70 @@ export class LiveGroup {
 
   /** Resolves with true when something changed. @throws ParleyError `group-moved`, `store-unavailable` */
   async change(change: MemberChange): Promise<boolean> {
-    const changed = changeMember(this.#current, change);
-    if (changed === this.#current) return false;
-    await this.replace(changed, [change.identity]);
-    return true;
+    let changed = false;
+    await this.apply((group) => {
+      const next = changeMember(group, change);
+      changed = next !== group;
+      return next;
+    });
+    return changed;
   }
 
-  /** @param identities whose state changed. @throws as {@link change} */
-  async replace(group: Group, identities: readonly string[]): Promise<void> {
-    this.#current = group;
-    if (this.#over) return;
-    await this.#groups.put(group);
-    this.#onChange(identities);
+  /** @param change gives the group as it is to be. What it throws is thrown, and changes nothing. @throws as {@link change} */
+  apply(change: (group: Group) => Group): Promise<void> {
+    return new Promise<void>((resolve, reject) => {
+      this.#steps.push({ change, resolve, reject });
+      this.#storing ??= this.#store();
+    });
   }
 
   /** The sessions have ended: any node may run the group next, or it is no more, or another process has it already. */
   async end(why: EndOfSession): Promise<void> {
-    if (!this.#end() || why === 'moved') return;
+    if (this.#over) return;
+    this.#over = true;
+    if (this.#storing) await this.#storing;
+    this.#current = settled(this.#current);
+    if (why === 'moved') return;
     if (why === 'closed' || why === 'never') await this.#groups.remove(this.#current);
     else await this.#groups.release(this.#current);
   }
 
-  #end(): boolean {
-    if (this.#over) return false;
-    this.#over = true;
-    this.#current = settled(this.#current);
-    return true;
+  async #store(): Promise<void> {
+    // what comes in the same turn is stored together
+    await Promise.resolve();
+    while (this.#steps.length > 0) {
+      const before = this.#current;
+      const { group, done } = applied(before, this.#steps.splice(0));
+      try {
+        if (group !== before && !this.#over) await this.#groups.put(group);
+      } catch (error) {
+        for (const { reject } of done) reject(error);
+        continue;
+      }
+      this.#current = group;
+      if (group !== before && !this.#over) this.#onChange(changedBetween(before, group));
+      for (const { resolve } of done) resolve();
+    }
+    this.#storing = undefined;
   }
+}
+
+/** One change after the other; who asks for one that cannot be is told, and the others go on. */
+function applied(before: Group, steps: readonly Step[]): { group: Group; done: readonly Step[] } {
+  let group = before;
+  const done = steps.filter(({ change, reject }) => {
+    try {
+      group = change(group);
+      return true;
+    } catch (error) {
+      reject(error);
+      return false;
+    }
+  });
+  return { group, done };
+}
+
+function changedBetween(before: Group, after: Group): string[] {
+  const known = new Set(before.members);
+  return after.members.filter((member) => !known.has(member)).map(({ identity }) => identity);
 }

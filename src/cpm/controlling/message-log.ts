@@ -1,6 +1,7 @@
 import type { Clock, Timer } from '../../base/clock.js';
 import type { Logger } from '../../base/log.js';
 import { table, type Store } from '../../store/store.js';
+import { groupError } from './errors.js';
 import type { GroupMessage } from './media.js';
 
 /** A message of a group that somebody has still to get. */
@@ -57,6 +58,8 @@ export interface MessageLogOptions {
   readonly log: Logger;
   /** Milliseconds that a message waits for a member. */
   readonly keepMs: number;
+  /** Whether this process is still the holder of a group; absent where no other process could have taken it. */
+  readonly isHeld?: ((groupId: string) => Promise<boolean>) | undefined;
 }
 
 /**
@@ -65,6 +68,7 @@ export interface MessageLogOptions {
  */
 export class MessageLog {
   readonly #options: MessageLogOptions;
+  readonly #groupId: string;
   readonly #prefix: string;
   readonly #entries = new Map<string, LogEntry>();
   readonly #recent = new Set<LogEntry>();
@@ -75,6 +79,7 @@ export class MessageLog {
   #flush: Timer | undefined;
 
   constructor(groupId: string, options: MessageLogOptions) {
+    this.#groupId = groupId;
     this.#prefix = prefixOf(groupId);
     this.#options = options;
   }
@@ -87,9 +92,11 @@ export class MessageLog {
     return this.#entries.values();
   }
 
-  /** Finds what waits since before. */
+  /** Finds what waits since before; once more after a failure. New messages come after all that it finds, whatever the clock says. */
   async load(): Promise<void> {
     for await (const { key, value } of this.#options.store.scan(messages, { prefix: this.#prefix })) {
+      this.#last = Math.max(this.#last, parseInt(key.slice(this.#prefix.length), 36));
+      if (this.#entries.has(key)) continue;
       const entry = new LogEntry(key, value);
       entry.committed = true;
       this.#enter(entry);
@@ -102,7 +109,7 @@ export class MessageLog {
    * @returns the entry, and a promise of its commit. @throws ParleyError (the promise) `store-unavailable`
    */
   append(stored: StoredMessage): { entry: LogEntry; committed: Promise<void> } {
-    const { store, clock, keepMs } = this.#options;
+    const { store, clock, keepMs, isHeld } = this.#options;
     this.#last = Math.max(this.#last + 1, clock.now() * 1000);
     const key = `${this.#prefix}${this.#last.toString(36).padStart(11, '0')}`;
     const entry = new LogEntry(key, stored);
@@ -111,15 +118,30 @@ export class MessageLog {
     const deadline = stored.receivedAt + keepMs;
     const committed = store
       .update(messages, key, () => ({ kind: 'put', value: stored, deadline, result: undefined }))
-      .then(
-        () => void (entry.committed = true),
-        (error: unknown) => {
-          entry.gone = true;
-          this.#forget(entry);
-          throw error;
-        },
-      );
+      .then(async () => {
+        // who has taken the group since has read its messages before this one
+        if (isHeld && !(await isHeld(this.#groupId))) {
+          this.#remove(key);
+          throw groupError('group-moved', this.#groupId);
+        }
+        entry.committed = true;
+      })
+      .catch((error: unknown) => {
+        entry.gone = true;
+        this.#forget(entry);
+        throw error;
+      });
     return { entry, committed };
+  }
+
+  /** A message waited too long and is not in the store any more. @returns whom it has not reached; undefined when it is not known here. */
+  expire(key: string): readonly string[] | undefined {
+    const entry = this.#entries.get(key);
+    if (!entry) return undefined;
+    const waiting = [...entry.waiting];
+    entry.gone = true;
+    this.#forget(entry);
+    return waiting;
   }
 
   /** How many messages wait for a member. */
@@ -160,9 +182,7 @@ export class MessageLog {
     if (entry.waiting.size === 0 && entry.queued === 0) {
       entry.gone = true;
       this.#forget(entry);
-      this.#background(
-        this.#options.store.update(messages, entry.key, () => ({ kind: 'remove', result: undefined })),
-      );
+      this.#remove(entry.key);
       return;
     }
     entry.dirty = true;
@@ -226,6 +246,12 @@ export class MessageLog {
     this.#unload(entry);
   }
 
+  #remove(key: string): void {
+    this.#background(
+      this.#options.store.update(messages, key, () => ({ kind: 'remove', result: undefined })),
+    );
+  }
+
   #background(work: Promise<unknown>): void {
     work.catch((error: unknown) =>
       this.#options.log.warn({ err: error }, 'what became of a message of a group could not be stored'),
@@ -241,18 +267,21 @@ export async function removeMessages(store: Store, groupId: string): Promise<voi
     await store.update(messages, key, () => ({ kind: 'remove', result: undefined }));
 }
 
-/** Messages that waited too long, at most `limit`, removed. @returns them with the id of their group. */
-export async function removeExpired(
-  store: Store,
-  now: number,
-  limit: number,
-): Promise<{ readonly groupId: string; readonly message: StoredMessage }[]> {
-  const removed: { groupId: string; message: StoredMessage }[] = [];
+/** A message that was removed because it waited too long. */
+export interface ExpiredMessage {
+  readonly groupId: string;
+  readonly key: string;
+  readonly message: StoredMessage;
+}
+
+/** Removes messages that waited too long, at most `limit`. @returns them. */
+export async function removeExpired(store: Store, now: number, limit: number): Promise<ExpiredMessage[]> {
+  const removed: ExpiredMessage[] = [];
   for (const key of await store.due(messages, now, limit)) {
     const message = await store.update<StoredMessage, StoredMessage | undefined>(messages, key, (current) =>
       current ? { kind: 'remove', result: current } : { kind: 'keep', result: undefined },
     );
-    if (message) removed.push({ groupId: key.split('\t', 1)[0]!, message });
+    if (message) removed.push({ groupId: key.split('\t', 1)[0]!, key, message });
   }
   return removed;
 }

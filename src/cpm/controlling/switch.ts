@@ -43,15 +43,23 @@ export class Switch {
   readonly #group: () => Group;
   readonly #log: MessageLog;
   readonly #outboxes = new Map<string, Outbox>();
-  /** What waits since before has been found. */
-  readonly #ready: Promise<void>;
+  /** What waits since before is being found, or has been. */
+  #loading: Promise<void> | undefined;
 
   constructor(group: () => Group, options: SwitchOptions) {
     this.#group = group;
     this.#options = options;
     this.#log = new MessageLog(group().id, options);
-    this.#ready = this.#log.load();
-    this.#ready.catch(() => undefined);
+    this.#ready().catch(() => undefined);
+  }
+
+  /** What waits since before has been found; what failed is tried again. @throws ParleyError `store-unavailable` */
+  #ready(): Promise<void> {
+    this.#loading ??= this.#log.load().catch((error: unknown) => {
+      this.#loading = undefined;
+      throw error;
+    });
+    return this.#loading;
   }
 
   /** Messages that some member has still to get. */
@@ -61,7 +69,7 @@ export class Switch {
 
   /** A session of a member: it gets what its member has missed, then what comes. @throws ParleyError `store-unavailable` */
   async add(identity: string, endpoint: string, media: MediaSession): Promise<void> {
-    await this.#ready;
+    await this.#ready();
     const outbox = new Outbox({
       identity,
       endpoint,
@@ -166,7 +174,7 @@ export class Switch {
     wrapped: string,
     { identities, copies }: Audience,
   ): Promise<void> {
-    await this.#ready;
+    await this.#ready();
     const { clock, perMember } = this.#options;
     const waiting = identities.filter((identity) => this.#log.waitingFor(identity) < perMember);
     const stored: StoredMessage = { from, contentType, octets, wrapped, waiting, receivedAt: clock.now() };
@@ -226,6 +234,12 @@ export class Switch {
       const { log } = this.#options;
       log.warn({ err: error, group: this.#group().id }, 'a sender could not be told of a refused message');
     }
+  }
+
+  /** A message waited too long, and has been removed from the store. */
+  expire(key: string, message: StoredMessage): void {
+    const waiting = this.#log.expire(key) ?? message.waiting;
+    for (const identity of waiting) this.lost(message, identity, 'expired');
   }
 
   /** A message will not reach a member: who sent it hears so, if it asked (RFC 5438 §7.2.1.2). */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { VirtualClock } from '../../../src/base/clock.js';
-import type { Group } from '../../../src/cpm/controlling/group.js';
+import { addMember, type Group } from '../../../src/cpm/controlling/group.js';
 import { Groups } from '../../../src/cpm/controlling/groups.js';
 import { LiveGroup } from '../../../src/cpm/controlling/live-group.js';
 import { MemoryStore } from '../../tools/memory-store.js';
@@ -104,6 +104,50 @@ describe('the groups of several nodes', () => {
 });
 
 describe('a group that runs', () => {
+  it('is as it was when a change could not be stored, and goes on with the next one', async () => {
+    const store = new MemoryStore();
+    const groups = new Groups(store, clock, { holder: 'one', isAlive: () => true, keepMs: DAY });
+    await groups.add(group());
+    const told: string[] = [];
+    const live = new LiveGroup(group(), groups, (changed) => told.push(...changed));
+    store.failure = new Error('disk full');
+    await expect(live.change({ identity: 'sip:alice@ims.test', event: 'leave' })).rejects.toThrow(
+      'disk full',
+    );
+    expect(live.current.members.map(({ state }) => state)).toEqual(['connected']);
+    store.failure = undefined;
+    const endpoint = { id: 'a1', joining: 'dialed-in' } as const;
+    expect(await live.change({ identity: 'sip:alice@ims.test', event: 'drop', endpoint })).toBe(true);
+    expect(await live.change({ identity: 'sip:nobody@ims.test', event: 'drop' })).toBe(false);
+    expect(statesOf(await groups.get('gs-1'))).toEqual(['one', 'away']);
+    expect(told).toEqual(['sip:alice@ims.test']);
+  });
+
+  it('makes changes that come together in their order, and one that cannot be leaves the others', async () => {
+    const { one } = twoNodes();
+    await one.add(group());
+    const live = new LiveGroup(group(), one, () => undefined);
+    const user = (name: string) => ({ identity: `sip:${name}@ims.test`, owner: `sip:${name}@ims.test` });
+    const added = await Promise.allSettled(
+      ['bob', 'carol', 'dave', 'erin'].map((name) =>
+        live.apply((current) => addMember(current, user(name), 'participant')),
+      ),
+    );
+    expect(added.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'rejected']);
+    expect(added[2]).toMatchObject({ reason: { code: 'group-full' } });
+    expect((await one.get('gs-1'))!.members).toHaveLength(3);
+  });
+
+  it('is left with what was being stored when it ended', async () => {
+    const { one } = twoNodes();
+    await one.add(group());
+    const live = new LiveGroup(group(), one, () => undefined);
+    const left = live.change({ identity: 'sip:alice@ims.test', event: 'leave' });
+    await live.end('inactive');
+    await left;
+    expect(statesOf(await one.get('gs-1'))).toEqual([undefined, 'left']);
+  });
+
   it('stores nothing after its end, so that what comes late cannot undo a rejoin', async () => {
     const { one, two } = twoNodes();
     await one.add(group());

@@ -74,6 +74,7 @@ function room(
     receipts?: 'each' | 'aggregated';
     store?: MemoryStore;
     owners?: Readonly<Record<string, string>>;
+    isHeld?: () => Promise<boolean>;
   } = {},
 ) {
   const clock = new VirtualClock();
@@ -101,6 +102,7 @@ function room(
     keepMs: 1e6,
     perMember: options.perMember ?? 10,
     receipts,
+    isHeld: options.isHeld,
     ownerOf: (identity) => Promise.resolve(options.owners?.[identity] ?? identity),
   });
   return { room, clock, store, trail };
@@ -296,6 +298,71 @@ describe('the switch of a group', () => {
     expect(await removeExpired(store, clock.now() + 1e6, 10)).toMatchObject([
       { groupId: 'gs-1', message: { from: ALICE, waiting: [CAROL] } },
     ]);
+  });
+
+  it('tells the sender what waited too long, and sends it to nobody any more', async () => {
+    const { room: at, store, clock } = room({ members: [member(ALICE), member(CAROL)] });
+    const [alice, carol] = [await joined(at, ALICE), new Participant()];
+    carol.auto = undefined;
+    await joined(at, CAROL, CAROL, carol);
+    await at.deliver(ALICE, ALICE, cpim(ALICE, GROUP, 'late', 'negative-delivery'));
+    await settle();
+    for (const answer of carol.open.splice(0)) answer(408);
+    await settle();
+    const [expired] = await removeExpired(store, clock.now() + 1e6, 10);
+    at.expire(expired!.key, expired!.message);
+    carol.got.length = 0;
+    carol.connect();
+    await settle();
+    expect(carol.got).toEqual([]);
+    expect(alice.got.map(({ octets }) => parseImdn(parseCpim(octets).content))).toMatchObject([
+      { messageId: 'id-late', status: 'failed', recipientUri: CAROL },
+    ]);
+  });
+
+  it('goes on when what waits could not be read at first', async () => {
+    const store = new MemoryStore();
+    const members = [member(ALICE), member(BOB, { state: 'away' })];
+    const first = room({ members, store });
+    await first.room.deliver(ALICE, ALICE, cpim(ALICE, GROUP, 'one'));
+    store.scan = () => {
+      throw new Error('no connection');
+    };
+    const { room: at } = room({ members, store });
+    await expect(at.add(BOB, BOB, new Participant())).rejects.toThrow('no connection');
+    Reflect.deleteProperty(store, 'scan');
+    expect(await at.deliver(ALICE, ALICE, cpim(ALICE, GROUP, 'two'))).toBe(200);
+    const bob = await joined(at, BOB);
+    await settle();
+    expect(bob.texts).toEqual(['one', 'two']);
+  });
+
+  it('puts what comes behind what it found, also when its clock is behind', async () => {
+    const store = new MemoryStore();
+    const members = [member(ALICE), member(BOB, { state: 'away' })];
+    const first = room({ members, store });
+    first.clock.advance(60_000);
+    await first.room.deliver(ALICE, ALICE, cpim(ALICE, GROUP, 'one'));
+    const second = room({ members, store });
+    await joined(second.room, ALICE);
+    await second.room.deliver(ALICE, ALICE, cpim(ALICE, GROUP, 'two'));
+    const bob = await joined(room({ members, store }).room, BOB);
+    await settle();
+    expect(bob.texts).toEqual(['one', 'two']);
+  });
+
+  it('acknowledges nothing for a group that another process has taken', async () => {
+    let held = true;
+    const { room: at, store } = room({ isHeld: () => Promise.resolve(held) });
+    const bob = await joined(at, BOB);
+    expect(await at.deliver(ALICE, ALICE, cpim(ALICE, GROUP, 'mine'))).toBe(200);
+    held = false;
+    await expect(at.deliver(ALICE, ALICE, cpim(ALICE, GROUP, 'theirs'))).rejects.toMatchObject({
+      code: 'group-moved',
+    });
+    await settle();
+    expect(bob.texts).toEqual(['mine']);
+    expect(store.size(stored)).toBe(1);
   });
 
   it.each([
