@@ -231,7 +231,9 @@ async function finish(work: Work, single: boolean): Promise<CspMessage | undefin
   const { context, message, session, answers } = work;
   let poll: boolean | undefined;
   if (session) {
-    const room = single ? 1 : (session.capabilities?.multiTransPerMessage ?? 1) - answers.length;
+    const { multiTransPerMessage = 1, multiTrans = Infinity } = session.capabilities ?? {};
+    // a client that polls has a transaction free, and in one answer gets no more than it can have open
+    const room = single ? 1 : Math.min(multiTrans, multiTransPerMessage - answers.length);
     const mayCarry = work.polled || (answers.length === 0 && (context.config.polling.piggyBack || single));
     const limit = mayCarry ? Math.max(1, room) : 0;
     if (mayCarry) await refill(context, session);

@@ -67,6 +67,25 @@ const listOr = (list: Element, name: string, before: readonly string[]): readonl
   return given.length === 0 ? before : given.slice(0, LIST);
 };
 
+const atLeastOne = (count: number | undefined): number | undefined =>
+  count === undefined ? undefined : Math.max(1, count);
+
+/**
+ * How much of a content type may be pushed: AcceptedRichContentLength, and ContentPolicyLimit, from which on a
+ * ContentPolicy holds. What the policies C, N and R do is not established; none of them loses a message here: above the
+ * limit it is announced.
+ */
+function typeLimits(list: Element): Record<string, number> {
+  const limits: Record<string, number> = {};
+  for (const type of childrenOf(list, 'AcceptedContentType').slice(0, LIST)) {
+    const name = textOf(type, 'ContentType')?.trim().toLowerCase();
+    const given = ['AcceptedRichContentLength', 'ContentPolicyLimit'].map((limit) => numberOf(type, limit));
+    const known = given.filter((limit) => limit !== undefined);
+    if (name !== undefined && known.length > 0) limits[name] = Math.min(...known);
+  }
+  return limits;
+}
+
 /** Takes over what a CapabilityList says; what it leaves out stays as agreed before. */
 export function readCapabilities(
   list: Element,
@@ -87,7 +106,11 @@ export function readCapabilities(
     deliveryMethod: oneOf(['P', 'N'], textOf(list, 'InitialDeliveryMethod'), before.deliveryMethod),
     pushLimit:
       numberOf(list, 'AcceptedPushLength') ?? numberOf(list, 'AcceptedContentLength') ?? before.pushLimit,
+    textLimit: numberOf(list, 'AcceptedTextContentLength') ?? before.textLimit,
+    pullLimit: numberOf(list, 'AcceptedPullLength') ?? before.pullLimit,
+    typeLimits: types.length > 0 ? typeLimits(list) : before.typeLimits,
     parserSize: numberOf(list, 'ParserSize') ?? before.parserSize,
+    multiTrans: atLeastOne(numberOf(list, 'MultiTrans')) ?? before.multiTrans,
     multiTransPerMessage: Math.max(1, numberOf(list, 'MultiTransPerMessage') ?? before.multiTransPerMessage),
     anyContent: flagOf(list, 'AnyContent') ?? (types.length > 0 ? false : before.anyContent),
     contentTypes:
@@ -149,7 +172,7 @@ export function agreedList(
         : element('CIRURL', element('URL', pollUrl))
       : undefined,
     is13 && has('SSMS') && config.smpp ? element('CIRSMSAddress', config.smpp.address) : undefined,
-    is13 ? element('MultiTrans', numberOf(list, 'MultiTrans') ?? 1) : undefined,
+    is13 ? element('MultiTrans', agreed.multiTrans ?? 1) : undefined,
     is13 ? element('MultiTransPerMessage', agreed.multiTransPerMessage) : undefined,
     is13 ? element('OfflineETEMHandling', agreed.offlineHandling) : undefined,
     is13 ? element('OnlineETEMHandling', agreed.onlineHandling) : undefined,

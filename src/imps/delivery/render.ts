@@ -1,7 +1,7 @@
 import { defaultCapabilities } from '../access/capabilities.js';
 import { element, type Element } from '../codec/element.js';
 import type { ImpsContext } from '../context.js';
-import type { MessageRecord, SessionRecord } from '../state/records.js';
+import type { Capabilities, MessageRecord, SessionRecord } from '../state/records.js';
 import { contentData, messageInfo } from './message-info.js';
 import type { Waiting } from './outbox.js';
 import { inShapeOf } from './user-requests.js';
@@ -41,9 +41,15 @@ function pushes(session: SessionRecord, message: MessageRecord): boolean {
   const group = message.recipient.group;
   const ofGroup = group === undefined ? undefined : session.groupDelivery?.[group];
   if ((ofGroup?.method ?? capabilities.deliveryMethod) !== 'P') return false;
-  const limit = ofGroup?.pushLimit ?? capabilities.pushLimit;
-  if (limit !== undefined && message.contentSize > limit) return false;
+  const limit = ofGroup?.pushLimit ?? pushLimit(capabilities, message.contentType);
+  if (message.contentSize > limit) return false;
   return accepts(capabilities.anyContent, capabilities.contentTypes, message.contentType);
+}
+
+/** The limit of the content type, of text, or of all. */
+function pushLimit({ typeLimits, textLimit, pushLimit: any }: Capabilities, type: string): number {
+  const ofText = type.startsWith('text/') ? textLimit : undefined;
+  return typeLimits?.[type] ?? ofText ?? any ?? Infinity;
 }
 
 /** Plain text is what every client reads. */

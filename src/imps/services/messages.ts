@@ -169,6 +169,9 @@ export const getMessage: Handler = async (context, { session, version, primitive
   const message = await context.mailbox.get(session.user, id);
   const now = context.clock.now();
   if (!message || message.expiresAt <= now) throw new CspRefusal(426);
+  // it stays where it is: another client of the user may take it
+  const most = session.capabilities?.pullLimit ?? Infinity;
+  if (message.contentSize > most) throw new CspRefusal(432, 'over AcceptedPullLength');
   return element('GetMessage-Response', messageInfo(message, version, now), contentData(message));
 };
 

@@ -37,6 +37,14 @@ export interface Capabilities {
   readonly pushLimit?: number | undefined;
   /** Octets of a whole message that the client can parse. */
   readonly parserSize?: number | undefined;
+  /** Characters of text that may be pushed, where that is another limit. */
+  readonly textLimit?: number | undefined;
+  /** Octets of content that the client takes when it asks for it; undefined means any. */
+  readonly pullLimit?: number | undefined;
+  /** Octets of content of a type that may be pushed, where the client limits it, by MIME type. */
+  readonly typeLimits?: Readonly<Record<string, number>> | undefined;
+  /** Transactions that the client can have open at a time; undefined means any number. */
+  readonly multiTrans?: number | undefined;
   readonly multiTransPerMessage: number;
   readonly anyContent: boolean;
   readonly contentTypes: readonly string[];
