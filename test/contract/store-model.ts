@@ -24,7 +24,7 @@ class Model {
   }
 }
 
-const key = fc.constantFrom('a', 'aa', 'ab', 'b', 'ba', 'c', 'd', 'dd');
+const key = fc.constantFrom('a', 'aa', 'ab', 'a\tb', 'a\tc', 'b', 'ba', 'c', 'd', 'dd', 'd\td');
 const time = fc.integer({ min: 0, max: 40 });
 const limit = fc.integer({ min: 1, max: 9 });
 const update = fc.record({
@@ -48,7 +48,7 @@ const step = fc.oneof(
     weight: 2,
     arbitrary: fc.record({
       do: fc.constant('scan' as const),
-      range: fc.record({ prefix: fc.constantFrom('', 'a', 'd'), after: key, limit }, { requiredKeys: [] }),
+      range: fc.record({ prefix: fc.constantFrom('', 'a', 'a\t', 'a\tb', 'd', 'd\t'), after: key, limit }, { requiredKeys: [] }),
     }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('reopen' as const) }) },

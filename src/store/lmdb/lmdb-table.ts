@@ -5,6 +5,7 @@ import type { Codec } from './codec.js';
 import { DecodedRing } from './decoded-ring.js';
 import { DueIndex } from './due-index.js';
 import { reasonOf, type TableFiles } from './files.js';
+import { KeyGroups } from './key-groups.js';
 import type { Slabs, Slice } from './slabs.js';
 import { deadlineOctets, Slot, type Version } from './slot.js';
 
@@ -22,6 +23,8 @@ export class LmdbTable {
   #generation = 0;
   #slots = new Map<string, Slot>();
   #frozen = new Map<string, Slot>();
+  #groups = new KeyGroups();
+  #frozenGroups = new KeyGroups();
   readonly #decoded: DecodedRing;
   /** Keys that were looked for and have no record, so that asking again costs no look into the files. */
   readonly #absent = new Set<string>();
@@ -85,16 +88,21 @@ export class LmdbTable {
     return this.peek(key)?.deadline ?? this.files.readDeadline(key) ?? Infinity;
   }
 
-  /** Keys in memory that a scan wants, in no order; one may come twice. */
-  keysInMemory(wanted: (key: string) => boolean): string[] {
+  /**
+   * Keys in memory that a scan wants, in no order; one may come twice.
+   * @param prefix what all that are wanted begin with
+   */
+  keysInMemory(prefix: string, wanted: (key: string) => boolean): string[] {
     const found: string[] = [];
-    // every scan looks at every key in memory, and a generator would cost several times as much
-    this.#frozen.forEach((_slot, key) => {
+    const take = (key: string): void => {
       if (wanted(key)) found.push(key);
-    });
-    this.#slots.forEach((_slot, key) => {
-      if (wanted(key)) found.push(key);
-    });
+    };
+    const groups = [this.#frozenGroups.holding(prefix), this.#groups.holding(prefix)];
+    for (const keys of groups) for (const key of keys ?? []) take(key);
+    if (groups[0] !== undefined) return found;
+    // looks at every key in memory, and a generator would cost several times as much
+    this.#frozen.forEach((_slot, key) => take(key));
+    this.#slots.forEach((_slot, key) => take(key));
     return found;
   }
 
@@ -119,7 +127,7 @@ export class LmdbTable {
   /** Brings back a version that the journal has. What hints the files have is not known then. */
   replay(key: string, removed: boolean, deadline: number, encoded: Slice, slabs: Slabs): void {
     let slot = this.#slots.get(key);
-    if (!slot) this.#slots.set(key, (slot = new Slot(key, this.#generation)));
+    if (!slot) this.#insert((slot = new Slot(key, this.#generation)));
     if (removed) slot.remove();
     else slot.put(encoded, { value: undefined, deadline }, slabs);
     this.#hint(slot);
@@ -135,12 +143,15 @@ export class LmdbTable {
     this.#generation++;
     this.#frozen = this.#slots;
     this.#slots = new Map();
+    this.#frozenGroups = this.#groups;
+    this.#groups = new KeyGroups();
     this.dueIndex.freeze();
   }
 
   /** The files have all that is frozen now. */
   dropFrozen(): void {
     this.#frozen = new Map();
+    this.#frozenGroups = new KeyGroups();
     this.dueIndex.dropFrozen();
   }
 
@@ -162,9 +173,14 @@ export class LmdbTable {
 
   #keep(slot: Slot): Slot {
     this.#absent.delete(slot.key);
-    this.#slots.set(slot.key, slot);
+    this.#insert(slot);
     this.#keepDecoded(slot);
     return slot;
+  }
+
+  #insert(slot: Slot): void {
+    this.#slots.set(slot.key, slot);
+    this.#groups.add(slot.key);
   }
 
   #decode(slot: Slot): unknown {
@@ -176,7 +192,9 @@ export class LmdbTable {
   #keepDecoded(slot: Slot): void {
     const out = this.#decoded.push(slot);
     // without its value a slot that is not dirty is of no use
-    if (out && !out.dirty && !out.staged && this.#slots.get(out.key) === out) this.#slots.delete(out.key);
+    if (!out || out.dirty || out.staged || this.#slots.get(out.key) !== out) return;
+    this.#slots.delete(out.key);
+    this.#groups.delete(out.key);
   }
 
   #hint(slot: Slot): void {

@@ -15,7 +15,7 @@ export async function* scanTable(table: LmdbTable, range: ScanRange): AsyncGener
   const { prefix = '', after, limit = Infinity } = range;
   const inRange = (key: string): boolean =>
     key.startsWith(prefix) && (after === undefined || compareKeys(key, after) > 0);
-  const memory = (await sortedKeys(table.keysInMemory(inRange)))[Symbol.iterator]();
+  const memory = (await sortedKeys(table.keysInMemory(prefix, inRange)))[Symbol.iterator]();
   const files = filedRecords(table.files, prefix, after);
   let inMemory = memory.next();
   let filed = await files.next();
