@@ -48,7 +48,10 @@ const step = fc.oneof(
     weight: 2,
     arbitrary: fc.record({
       do: fc.constant('scan' as const),
-      range: fc.record({ prefix: fc.constantFrom('', 'a', 'a\t', 'a\tb', 'd', 'd\t'), after: key, limit }, { requiredKeys: [] }),
+      range: fc.record(
+        { prefix: fc.constantFrom('', 'a', 'a\t', 'a\tb', 'd', 'd\t'), after: key, limit },
+        { requiredKeys: [] },
+      ),
     }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('reopen' as const) }) },

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { digestOf } from '../../../src/imps/access/digest.js';
 import { child, element, textOf } from '../../../src/imps/codec/element.js';
 import { codeOf } from '../tools/phone.js';
 import { userId, world, type World } from '../tools/world.js';
@@ -52,6 +53,25 @@ describe('auto-registration (document 004 §6.2)', () => {
     const other = { clientId: 'wv:other' };
     expect(codeOf(await here.phone('newcomer', other).login2())).toBe(409);
     expect(codeOf(await here.phone('newcomer', { ...other, password }).login2())).toBe(200);
+  });
+
+  it('asks by digest too: 203 after the second round, no session, and a session once it is answered', async () => {
+    here = await world({ autoRegistration: { policy: 'open', questions } });
+    const phone = here.phone('newcomer');
+    const asked = await phone.login4();
+    expect(codeOf(asked)).toBe(203);
+    expect(child(asked, 'SessionID')).toBeUndefined();
+    const password = textOf(asked, 'Password') ?? '';
+    expect(child(child(asked, 'Result'), 'SystemMessageList')?.children).toHaveLength(2);
+    const registered = here.phone('newcomer', { password });
+    expect(codeOf(await registered.login4())).toBe(203);
+    const id = registered.nextTransaction();
+    const challenge = await registered.request(registered.loginElement(element('DigestSchema', 'MD5')), id);
+    const digest = digestOf('MD5', textOf(challenge, 'Nonce') ?? '', password);
+    const given = answers(['terms', 1], ['human', 1, 'maple']);
+    const done = await registered.request(registered.loginElement(element('DigestBytes', digest), given), id);
+    expect(codeOf(done)).toBe(200);
+    expect(textOf(done, 'SessionID')).toMatch(/^[0-9a-f]{32}$/);
   });
 
   it('works by digest: the challenge first, then a password is made', async () => {

@@ -232,4 +232,36 @@ describe('a login by policy', () => {
     const trusted = here.phone('nina', { headers });
     expect(await trusted.code(trusted.loginElement(element('DigestSchema', 'MD5')))).toBe(200);
   });
+
+  it.each([
+    ['x-network-msisdn', '46701234567', 200],
+    ['X-Network-MSISDN', '+46701234567', 200],
+    ['x-up-calling-line-id', '46701234567', 200],
+    ['From', 'tel:+46701234567', 200],
+    ['From', '46701234567@gateway.example', 200],
+    ['From', 'nina@example.net', 401],
+    ['x-network-msisdn', '0046', 401],
+    ['MSISDN', '46701234567', 401],
+    ['x-network-msisdn', '46709999999', 401],
+  ])('with %s: %s of a trusted proxy is %i', async (header, value, code) => {
+    await here.close();
+    here = await world({ trustedProxies: ['127.0.0.1'] });
+    await here.server.users.create({
+      user: userId('nina'),
+      password: 'x',
+      msisdn: '+46701234567',
+      state: 'active',
+      createdAt: 0,
+    });
+    const phone = here.phone('nina', { headers: { [header]: value } });
+    expect(await phone.code(phone.loginElement(element('DigestSchema', 'MD5')))).toBe(code);
+  });
+
+  it('with the asserted number of somebody else is not let in as the one it names', async () => {
+    await here.close();
+    here = await world({ trustedProxies: ['127.0.0.1'] });
+    await here.server.users.change(userId('bob'), (record) => ({ ...record, msisdn: '+46701234567' }));
+    const phone = here.phone('alice', { headers: { 'X-Network-MSISDN': '46701234567' } });
+    expect(await phone.code(phone.loginElement(element('DigestSchema', 'MD5')))).toBe(401);
+  });
 });

@@ -1,5 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { silentLogger } from '../../../src/base/log.js';
+import { login } from '../../../src/imps/access/login.js';
+import { xmlCoding } from '../../../src/imps/codec/coding.js';
 import { child, element, textOf } from '../../../src/imps/codec/element.js';
+import { createContext } from '../../../src/imps/create-context.js';
 import { codeOf, message, serviceRequest } from '../tools/phone.js';
 import { userId, world, type World } from '../tools/world.js';
 
@@ -71,6 +75,19 @@ describe('several sessions of a user (document 001)', () => {
     expect(textOf(agreed, 'UserSessionLimit')).toBe('3');
   });
 
+  it('GEN-13, GEN-14 hold for a phone of CSP 1.1 and of 1.2 in XML too: a second Client-ID beside, the same refused', async () => {
+    for (const version of ['1.1', '1.2'] as const) {
+      const options = { version, coding: xmlCoding };
+      const first = await here.phone('bob', { ...options, clientId: `wv:${version}a` }).start();
+      await here.phone('bob', { ...options, clientId: `wv:${version}b` }).start();
+      const twin = here.phone('bob', { ...options, clientId: `wv:${version}a` });
+      twin.cookie = 'twin';
+      expect(codeOf(await twin.login2())).toBe(603);
+      expect(await alive(first)).toBe(true);
+      for await (const { id } of here.server.sessions(userId('bob'))) await here.server.disconnect(id);
+    }
+  });
+
   it('two logins of one ClientID at the same instant make one session', async () => {
     const phones = ['c1', 'c2', 'c3'].map((cookie) => {
       const phone = here.phone('alice');
@@ -128,6 +145,13 @@ describe('re-establishing a session', () => {
     const phone = await here.phone('alice').start();
     const response = await phone.request(phone.loginElement(element('Password', 'alice-secret')));
     expect(textOf(response, 'SessionID')).toBe(phone.sessionId);
+  });
+
+  it('is 422 when the session is of another application of the client', async () => {
+    const phone = await here.phone('alice', { applicationId: 'chess' }).start();
+    expect(codeOf(await again(here.phone('alice', { applicationId: 'chat' }), phone.sessionId))).toBe(422);
+    expect(codeOf(await again(here.phone('alice'), phone.sessionId))).toBe(422);
+    expect(codeOf(await again(here.phone('alice', { applicationId: 'chess' }), phone.sessionId))).toBe(200);
   });
 
   it('is 422 when the session is of another user or another client', async () => {
@@ -218,12 +242,18 @@ describe('the life of a session', () => {
     }
   });
 
-  it('is not begun while the server drains: 503', async () => {
+  it('is not begun while the server drains: 503 and no session, whatever the secret', async () => {
+    const { store, clock, trail } = here;
+    const context = createContext({ store, clock, trail, log: silentLogger }, [], () => true);
     const phone = here.phone('alice');
-    const closing = here.close();
-    const outcome = await phone.login2().then(codeOf, () => 'closed');
-    expect([503, 'closed']).toContain(outcome);
-    await closing;
-    here = await world();
+    const kept: unknown[] = [];
+    const primitive = phone.loginElement(element('Password', 'alice-secret'));
+    const origin = { remoteAddress: '127.0.0.1', msisdn: undefined };
+    const arrival = { version: '1.3', transactionId: '1', sessionId: undefined, primitive, origin } as const;
+    const answer = await login(context, arrival, async (reply) => void kept.push(reply));
+    expect([answer.name, codeOf(answer)]).toEqual(['Login-Response', 503]);
+    expect(child(answer, 'SessionID')).toBeUndefined();
+    expect(kept).toEqual([]);
+    expect(codeOf(await phone.login2())).toBe(200);
   });
 });

@@ -201,6 +201,27 @@ describe('a message to one who is not logged in', () => {
     expect(pages).toHaveLength(2);
   });
 
+  it.each([
+    ['the operator switched it off', { offlineNotification: { enabled: false } }, 'SSMS', 'wv:bob@ims.test'],
+    ['the client wants a bearer that there is not', {}, 'WAPUDP', 'wv:bob@ims.test'],
+    ['the home domain of the user is another', {}, 'SSMS', 'wv:bob@elsewhere.example'],
+  ] as const)('is not announced where %s', async (_title, settings, bearer, address) => {
+    await here.close();
+    const pages: string[] = [];
+    const page = async (_: string, __: object, text: string) => pages.push(text) > 0;
+    here = await world(settings, { pagers: [{ methods: ['SSMS'], page }] });
+    alice = await here.phone('alice').start();
+    const mobile = here.phone('bob', { msisdn: '+46701234567' });
+    await mobile.login2();
+    const agreed = await mobile.negotiate(element('SupportedOfflineBearer', bearer));
+    const told = textOf(child(agreed, 'AgreedCapabilityList'), 'SupportedOfflineBearer');
+    expect(told).toBe(address.includes('elsewhere') ? bearer : undefined);
+    await mobile.request(element('Logout-Request'));
+    const sent = await alice.code(message('1', [address]));
+    expect(sent).toBe(address.includes('elsewhere') ? 900 : 200);
+    expect(pages).toEqual([]);
+  });
+
   it('is not announced to a client that negotiated no bearer', async () => {
     const pages: string[] = [];
     await here.close();
