@@ -73,6 +73,9 @@ export function readText(text: string, codes: PlainTextCodes, limits: CodecLimit
   };
 }
 
+/** Their session is the one that is begun, or to be re-established: the message is of none. */
+export const withOwnSession: ReadonlySet<string> = new Set(['Login-Request', 'Login-Response']);
+
 function contentOf(
   primitive: string,
   parameters: readonly TextParameter[],
@@ -84,7 +87,7 @@ function contentOf(
   const inResult: Element[] = [];
   for (const { name: code, value } of parameters) {
     const name = nameOf(code, codes);
-    if (name === 'SessionID' && primitive !== 'Login-Response') {
+    if (name === 'SessionID' && !withOwnSession.has(primitive)) {
       sessionId = typeof value === 'string' && value !== '' ? value : undefined;
       continue;
     }

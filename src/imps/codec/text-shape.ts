@@ -23,7 +23,7 @@ export function text(name: string, value: TextValue | undefined): string {
   return value;
 }
 
-export const elementName = /^[A-Za-z][A-Za-z0-9-]{0,63}$/;
+export const elementName = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
 
 /** Any element: its text, or its children as pairs of name and value. */
 export const plain: Shape = {

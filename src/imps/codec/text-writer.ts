@@ -3,7 +3,7 @@ import type { PlainTextCodes } from '../vocabulary/plain-text.js';
 import type { Element } from './element.js';
 import type { CspMessage } from './envelope.js';
 import { formatValue, type TextValue } from './text-grammar.js';
-import { messageInfoParts, resultParts, withMessageInfo } from './text-reader.js';
+import { messageInfoParts, resultParts, withMessageInfo, withOwnSession } from './text-reader.js';
 import { plain } from './text-shape.js';
 import { shapes } from './text-shapes.js';
 
@@ -32,7 +32,7 @@ export function writeText(message: CspMessage, codes: PlainTextCodes): string {
   const code = codes.primitiveCodes.get(primitive.name);
   if (code === undefined) throw impsError('imps-text-malformed', `no code for ${primitive.name}`);
   const pieces = [`WV${message.version.replace('.', '')}${code}${id}`];
-  if (message.sessionId !== undefined && primitive.name !== 'Login-Response')
+  if (message.sessionId !== undefined && !withOwnSession.has(primitive.name))
     pieces.push(`SI=${formatValue(message.sessionId)}`);
   for (const [name, value] of parametersOf(primitive, codes)) pieces.push(`${name}=${formatValue(value)}`);
   return pieces.join(' ');

@@ -6,8 +6,11 @@ import { readMessage, textCoding, writeMessage } from '../../../src/imps/codec/c
 import { element, type Element } from '../../../src/imps/codec/element.js';
 import type { CspMessage } from '../../../src/imps/codec/envelope.js';
 import { defaultLimits } from '../../../src/imps/codec/limits.js';
+import { routes } from '../../../src/imps/dispatcher.js';
 import { plainTextCodes } from '../../../src/imps/vocabulary/plain-text.js';
+import { versions } from '../../../src/imps/vocabulary/versions.js';
 import { flatten } from '../tools/dissectors.js';
+import { primitiveNames, primitivesOf } from '../tools/primitives.js';
 import { sampleNames, sampleXml } from '../tools/samples.js';
 
 const read = (text: string): CspMessage =>
@@ -15,6 +18,11 @@ const read = (text: string): CspMessage =>
 const fixture = (name: string): string =>
   readFileSync(resolve(import.meta.dirname, `../../fixtures/imps/text/${name}.txt`), 'utf8');
 const primitive = (text: string): Element => read(text).transactions[0]!.primitive!;
+/** Names and texts in a primitive, sorted, but those that a pattern leaves out. */
+const partsOf = (primitive: Element, without: RegExp): string[] =>
+  flatten(primitive)
+    .filter((part) => !without.test(part))
+    .sort();
 const refusal = (text: string | Buffer) => {
   try {
     readMessage(Buffer.from(text), 'application/vnd.wv.csp.sms');
@@ -140,7 +148,7 @@ describe('a message in the plain text syntax', () => {
 
   /** What the syntax leaves out: wrappers of 1.3 lists, the number beside a URL, capabilities a phone has no code for. */
   const withoutPlace =
-    /^<(?:ContactListIDList|UserIDList|MSISDN=.*|OfflineETEMHandling=.*|OnlineETEMHandling=.*|SessionPriority=.*|UserSessionLimit=.*)$/;
+    /^<(?:ContactListIDList|UserIDList|MSISDN=.*|AnyContent=.*|UDPAddress=.*|OfflineETEMHandling=.*|OnlineETEMHandling=.*|SessionPriority=.*|UserSessionLimit=.*)$/;
 
   it.each(sampleNames)('says what the XML document says: %s', (name) => {
     const { message } = readMessage(sampleXml(name), 'application/vnd.wv.csp+xml');
@@ -153,11 +161,36 @@ describe('a message in the plain text syntax', () => {
     expect(back.transactions[0]).toMatchObject({ mode: transaction.mode, id });
     expect(back.version).toBe(message.version);
     const dropped = name.startsWith('06') ? /^<(?:ContactListIDList|UserIDList|MSISDN=.*)$/ : withoutPlace;
-    const parts = (primitive: Element): string[] =>
-      flatten(primitive)
-        .filter((part) => !dropped.test(part))
-        .sort();
-    expect(parts(back.transactions[0]!.primitive!)).toEqual(parts(transaction.primitive!));
+    expect(partsOf(back.transactions[0]!.primitive!, dropped)).toEqual(
+      partsOf(transaction.primitive!, dropped),
+    );
+  });
+
+  it.each(
+    versions.flatMap((version) =>
+      primitivesOf(version)
+        .filter(({ name }) => plainTextCodes().primitiveCodes.has(name))
+        .map((given) => ({ version, name: given.name, given })),
+    ),
+  )('says all that is in $name of $version', ({ version, given }) => {
+    const { mode } = plainTextCodes().primitives.get(plainTextCodes().primitiveCodes.get(given.name)!)!;
+    const message: CspMessage = {
+      version,
+      sessionType: 'Inband',
+      sessionId: 's-1',
+      transactions: [{ mode, id: '7', primitive: given }],
+      poll: undefined,
+      cir: undefined,
+    };
+    const back = readMessage(writeMessage(message, textCoding), textCoding.contentType).message;
+    expect(partsOf(back.transactions[0]!.primitive!, withoutPlace)).toEqual(partsOf(given, withoutPlace));
+  });
+
+  it('has a code for every primitive but those that no server here serves', () => {
+    const { primitiveCodes } = plainTextCodes();
+    const without = new Set(versions.flatMap(primitiveNames).filter((name) => !primitiveCodes.has(name)));
+    expect([...without].filter((name) => !/^(?:Extend|GetSegment|DropSegment)/.test(name))).toEqual([]);
+    expect(Object.keys(routes).filter((name) => !primitiveCodes.has(name))).toEqual([]);
   });
 
   it('keeps any text and any nesting', () => {

@@ -30,6 +30,14 @@ describe('a client of the plain text syntax', () => {
     expect(await alice.poll()).toEqual([]);
   });
 
+  it('takes its session up again by the SI of its login', async () => {
+    const alice = await here.phone('alice', { coding: textCoding }).start();
+    const { sessionId } = alice;
+    alice.sessionId = undefined;
+    const again = await alice.login2(element('SessionID', sessionId ?? ''));
+    expect([codeOf(again), textOf(again, 'SessionID')]).toEqual([200, sessionId]);
+  });
+
   it('is given the next request with the answer to the last, since the syntax cannot say that more waits', async () => {
     const alice = await here.phone('alice', { coding: textCoding }).start();
     const bob = await here.phone('bob').start();
