@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { useCleanups } from '../tools/cleanups.js';
 import { missing } from '../tools/install.js';
 import { Phone } from '../tools/phone.js';
@@ -144,11 +144,8 @@ async function registered(api: string): Promise<string[]> {
 }
 
 async function readyAgain(api: string): Promise<void> {
-  const since = performance.now();
-  while ((await fetch(`${api}/readyz`)).status !== 200) {
-    if (performance.now() - since > 10_000) throw new Error('it does not become ready again');
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
+  const ready = async (): Promise<void> => expect((await fetch(`${api}/readyz`)).status).toBe(200);
+  await vi.waitFor(ready, { timeout: 10_000 });
 }
 
 async function expectRefusing(

@@ -1,9 +1,10 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { startApp, type App } from '../../src/app.js';
 import { silentLogger } from '../../src/base/log.js';
 import { loadConfig } from '../../src/config/load.js';
 import type { SipRequest } from '../../src/sip/message/message.js';
 import type { Dialog } from '../../src/sip/stack.js';
+import { RedisStore } from '../../src/store/redis/redis-store.js';
 import { afterThisTest, node, type Node } from '../sip/embedded/nodes.js';
 import { missing } from '../tools/install.js';
 import { RedisServer } from '../tools/redis.js';
@@ -153,7 +154,14 @@ describe.skipIf(missing('redis-server'))('two Parleys on one Redis', () => {
     const expired = (): number =>
       [a, b].reduce((sum, { trail }) => sum + (trail.counts().get('register.expired') ?? 0), 0);
     await until(() => expired() > 0);
-    await new Promise((resolve) => setTimeout(resolve, 1_200)); // both have looked once more
+    const looked = vi.spyOn(RedisStore.prototype, 'due');
+    afterThisTest(async () => looked.mockRestore());
+    // the second look of a node begins when its first one has acted
+    const looks = (): number[] => {
+      const stores = looked.mock.contexts.filter((_, i) => looked.mock.calls[i]![0].name === 'registrations');
+      return [...new Set(stores)].map((store) => stores.filter((one) => one === store).length);
+    };
+    await until(() => looks().filter((times) => times >= 2).length === 2);
     expect(expired()).toBe(1);
   });
 

@@ -249,12 +249,18 @@ class EmbeddedStack implements SipStack {
       if (request.has('Route') || request.uri.includes('maddr')) preprocessRoutes(request, this.#environment);
       const dialog = this.#environment.dialogs.find(request);
       if (dialog) dialog.receive(request, response);
-      else if (this.#draining && request.toTag === undefined) this.#refuse(request, response);
+      else if (this.#draining && request.toTag === undefined && !this.#isOwn(request))
+        this.#refuse(request, response);
       else if (!this.#environment.dialogs.expectation(request)?.receiveFirst(request, response))
         this.#dispatcher.dispatch(request, response);
     } catch (error) {
       this.#dispatcher.fail(error, request, response);
     }
+  }
+
+  /** What this server sends to itself belongs to what runs already: a message on its way, a leg of a call. */
+  #isOwn({ via, source }: InboundRequest): boolean {
+    return source.address === source.localAddress && this.#environment.names.has(via.host, via.port ?? 5060);
   }
 
   /** While draining nothing new begins. Clients are told to come back at different times. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { Listener } from '../../../src/sip/stack.js';
 import { answeredCall } from '../dialog/calls.js';
 import { message, settle, startStack } from './fixture.js';
 
@@ -17,6 +18,21 @@ describe('a stack that drains', () => {
     expect(peer('BYE', 8).statuses).toEqual([200]);
     clock.advance(50);
     await drained;
+  });
+
+  it('takes what it sends to itself, since that belongs to what runs already, and from nobody else who names it', async () => {
+    const { stack, transactions, trail } = await startStack();
+    stack.on('MESSAGE', (_request, response) => {
+      response.send(200);
+    });
+    void stack.drain(0);
+    const [{ address, port }] = stack.listeners as [Listener];
+    const own = message('MESSAGE', 'sip:bob@ims.test').replace('127.0.0.1:5070', `${address}:${port}`);
+    expect(transactions.receive(own, { address, port, localAddress: address }).statuses).toEqual([200]);
+    expect(transactions.receive(own, { address: '192.0.2.7', localAddress: address }).statuses).toEqual([
+      503,
+    ]);
+    expect(trail.counts().get('sip.refused-draining')).toBe(1);
   });
 
   it('is done when nothing runs any more, and at the latest when its time is over', async () => {
