@@ -1,21 +1,26 @@
-import { describe } from 'vitest';
+import { describe, expect, vi } from 'vitest';
 import { SystemClock } from '../../src/base/clock.js';
 import { silentLogger } from '../../src/base/log.js';
 import { MemoryTrail } from '../../src/base/trail.js';
 import { createDrachtioStack } from '../../src/sip/drachtio/stack.js';
 import { afterThisTest } from '../sip/embedded/nodes.js';
+import { Daemon, noDaemon } from '../tools/drachtio-daemon.js';
 import { sipStackContract, type Subject } from './sip-stack.js';
 
-/** The admin address of a running drachtio-server: `drachtio://:secret@127.0.0.1:9022`. */
-const url = process.env['DRACHTIO_URL'];
+/** The admin address of a running drachtio-server: `drachtio://:secret@127.0.0.1:9022`. Without it each test starts its own. */
+const running = process.env['DRACHTIO_URL'];
 
 async function open(): Promise<Subject> {
   const clock = new SystemClock((error) => {
     throw error;
   });
+  const url = running ?? (await Daemon.start({ webSocket: true })).url;
   const trail = new MemoryTrail(() => clock.now());
-  const stack = createDrachtioStack({ url: url!, clock, log: silentLogger, trail, domain: 'ims.test' });
+  const stack = createDrachtioStack({ url, clock, log: silentLogger, trail, domain: 'ims.test' });
   await stack.start();
+  // a server that has just begun opens its listeners one after the other
+  const protocols = (): string[] => stack.listeners.map(({ protocol }) => protocol).toSorted();
+  await vi.waitFor(() => expect(protocols()).toEqual(['tcp', 'udp', 'ws']), { timeout: 10_000 });
   afterThisTest(async () => {
     await stack.close();
     clock.close();
@@ -26,6 +31,6 @@ async function open(): Promise<Subject> {
   };
 }
 
-describe.skipIf(url === undefined)('the drachtio stack on a real drachtio-server', () => {
+describe.skipIf(running === undefined && noDaemon)('the drachtio stack on a real drachtio-server', () => {
   sipStackContract(open);
 });

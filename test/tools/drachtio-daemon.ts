@@ -12,6 +12,8 @@ export const noDaemon = spawnSync('drachtio', ['-v']).error !== undefined;
 export interface DaemonOptions {
   /** `<request-handlers>` of its configuration. */
   readonly handlers?: string;
+  /** Also SIP over WebSocket, on a port of its own. */
+  readonly webSocket?: boolean;
   /** Applications connect over TLS alone. */
   readonly tls?: { readonly key: string; readonly cert: string; readonly dh: string };
 }
@@ -26,7 +28,8 @@ export class Daemon {
 
   /** Started, and ended after the test. */
   static async start(options: DaemonOptions = {}): Promise<Daemon> {
-    const started = new Daemon(await freePort(), await freePort(), options);
+    const webSocket = options.webSocket ? await freePort() : undefined;
+    const started = new Daemon(await freePort(), await freePort(), webSocket, options);
     afterThisTest(async () => {
       await started.kill();
       rmSync(started.folder, { recursive: true, force: true });
@@ -35,18 +38,24 @@ export class Daemon {
     return started;
   }
 
-  private constructor(admin: number, sip: number, { handlers = '', tls }: DaemonOptions) {
+  private constructor(
+    admin: number,
+    sip: number,
+    webSocket: number | undefined,
+    { handlers = '', tls }: DaemonOptions,
+  ) {
     this.admin = admin;
     this.sip = sip;
     const ports = tls ? `port="0" tls-port="${admin}"` : `port="${admin}"`;
     const files = tls
       ? `<tls><key-file>${tls.key}</key-file><cert-file>${tls.cert}</cert-file><dh-param>${tls.dh}</dh-param></tls>`
       : '';
+    const ws = webSocket === undefined ? '' : `<contact>sip:127.0.0.1:${webSocket};transport=ws</contact>`;
     writeFileSync(
       join(this.folder, 'conf.xml'),
       `<drachtio>
   <admin ${ports} secret="cymru">127.0.0.1</admin>${handlers}
-  <sip><contacts><contact>sip:127.0.0.1:${sip};transport=udp,tcp</contact></contacts>${files}</sip>
+  <sip><contacts><contact>sip:127.0.0.1:${sip};transport=udp,tcp</contact>${ws}</contacts>${files}</sip>
   <logging><console/><loglevel>error</loglevel></logging>
 </drachtio>
 `,

@@ -7,6 +7,8 @@ export class FakeDrachtio {
   /** All frames that applications sent, as fields. */
   readonly commands: (readonly string[])[] = [];
   secret = 'cymru';
+  /** SIP listeners that it has opened. */
+  listeners = 'udp/127.0.0.1:5060';
   /** Whether `sip` and `ping` commands are answered. */
   answers = true;
   readonly #server: Server;
@@ -63,9 +65,7 @@ export class FakeDrachtio {
     const [id, command, given] = fields;
     const reply = (words: string): void => void socket.write(writeFrame(`s|response|${id}|${words}`));
     if (command === 'authenticate')
-      reply(
-        given === this.secret ? 'OK|udp/127.0.0.1:5060|v0.9.10|udp/127.0.0.1:5060' : 'NO|incorrect secret',
-      );
+      reply(given === this.secret ? `OK|${this.listeners}|v0.9.10|${this.listeners}` : 'NO|incorrect secret');
     else if (command === 'route') reply('OK');
     else if (!this.answers) return;
     else if (command === 'ping') reply('OK|pong');

@@ -32,6 +32,7 @@ type OnReply = (reply: Reply) => void;
 
 const PING_MS = 5_000;
 const HELLO_MS = 5_000;
+const LOOK_AGAIN_MS = 1_000;
 const LOST: Reply = { ok: false, reason: 'connection lost', transaction: '', message: undefined, fields: [] };
 
 /**
@@ -80,10 +81,10 @@ export class AdminLink {
 
   /** Proves the secret. @returns undefined when the server takes it, else why not. */
   greet(): Promise<string | undefined> {
-    const { secret, tags, verbs, clock } = this.#options;
+    const { verbs, clock } = this.#options;
     return new Promise((resolve) => {
       const patience = clock.after(HELLO_MS, () => this.#close('no answer to the secret'));
-      this.command(`authenticate|${secret}|${tags.join(',')}`, undefined, (reply) => {
+      this.#authenticate((reply) => {
         patience.cancel();
         if (!reply.ok) {
           resolve(reply.reason);
@@ -104,6 +105,27 @@ export class AdminLink {
         });
       });
     });
+  }
+
+  /**
+   * Asks once more for the SIP listeners: a server takes applications before it has opened all of them.
+   * @param onMore called when there are others than before.
+   */
+  lookAgain(onMore: () => void): void {
+    this.#options.clock.after(LOOK_AGAIN_MS, () => {
+      this.#authenticate(({ ok, fields }) => {
+        const found = ok ? readListeners(fields[0] ?? '') : [];
+        if (found.length <= this.listeners.length) return;
+        this.listeners = found;
+        onMore();
+      });
+    });
+  }
+
+  /** The answer has the listeners and the version; a server also answers who has proved the secret before. */
+  #authenticate(onReply: OnReply): void {
+    const { secret, tags } = this.#options;
+    this.command(`authenticate|${secret}|${tags.join(',')}`, undefined, onReply);
   }
 
   /** Sends `<id>|<command>` with a SIP message behind it. `onReply` is called once, also when the connection goes. */

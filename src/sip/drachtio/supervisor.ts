@@ -73,7 +73,8 @@ export class Supervisor {
     for (const link of [...this.#links.values(), ...this.#called]) link.close();
   }
 
-  #connect(server: ServerAddress, backOff: number): void {
+  /** @param retried whether an attempt before failed: the server may just be starting. */
+  #connect(server: ServerAddress, backOff: number, retried = false): void {
     const name = `${server.host}:${server.port}`;
     const { tls } = this.#options.settings;
     const socket: Socket = tls ? connectTls({ ...server, ...tls }) : connect(server);
@@ -105,6 +106,7 @@ export class Supervisor {
           'drachtio-server connected',
         );
         this.#user.onUp(link);
+        if (retried) link.lookAgain(() => this.#user.onUp(link));
       });
     });
   }
@@ -120,7 +122,7 @@ export class Supervisor {
     const next = Math.min(BACK_OFF.most, ms * BACK_OFF.factor);
     this.#timers.set(
       name,
-      this.#options.clock.after(ms, () => this.#connect(server, next)),
+      this.#options.clock.after(ms, () => this.#connect(server, next, true)),
     );
   }
 

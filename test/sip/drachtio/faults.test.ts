@@ -52,6 +52,21 @@ describe('when the drachtio-server', () => {
     expect(stack.trouble()).toBeUndefined();
   });
 
+  it('has just begun and has not opened all its listeners, the stack knows the others soon', async () => {
+    const gone = await fakeServer();
+    const { port, url } = gone;
+    await gone.stop();
+    const { stack, started } = stackOn(url);
+    await until(() => stack.trouble()?.includes('ECONNREFUSED') === true);
+    const fake = await fakeServer(port);
+    await started;
+    expect(stack.listeners.map(({ protocol }) => protocol)).toEqual(['udp']);
+    fake.listeners = 'tcp/127.0.0.1:5060,udp/127.0.0.1:5060';
+    await until(() => stack.listeners.length > 1);
+    expect(stack.listeners.map(({ protocol }) => protocol)).toEqual(['udp', 'tcp']);
+    expect(stack.trouble()).toBeUndefined();
+  });
+
   it('is not there yet, the stack starts when it comes', async () => {
     const gone = await fakeServer();
     const { port, url } = gone;
