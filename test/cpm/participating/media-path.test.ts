@@ -12,6 +12,9 @@ import {
 } from '../../../src/msrp/session/index.js';
 import { anything, eventually, octets, startEndpoint } from '../../msrp/tools/endpoints.js';
 import { startParley, type RunningParley } from '../../tools/parley.js';
+import { Line, lineOffer } from '../../msrp/tools/line.js';
+import { useCleanups } from '../../tools/cleanups.js';
+import { patientServer } from '../patient-server.js';
 import { Program } from '../../tools/program.js';
 import { Phone } from '../../tools/phone.js';
 import { ALICE, BOB, device, SESSION, sessionsOf, setPolicy } from './session-world.js';
@@ -192,5 +195,69 @@ describe('a server in the media path', () => {
     expect(await command()).toBe('no recordings\n');
     expect((await fetch(single)).status).toBe(404);
     expect((await fetch(single, { method: 'DELETE' })).status).toBe(404);
+  });
+});
+
+describe('a session in the media path whose MSRP peers', () => {
+  const cleanups = useCleanups();
+
+  async function inPath(msrp: Record<string, unknown> = {}) {
+    const parley = await patientServer(cleanups, { msrp: { listen: '127.0.0.1:0', ...msrp } });
+    await setPolicy(parley, 'sip:alice@ims.test', { mediaPath: true });
+    const alice = await Phone.registered('alice', parley.port, device(ALICE));
+    const bob = await Phone.registered('bob', parley.port, device(BOB));
+    cleanups.push(() => alice.close());
+    cleanups.push(() => bob.close());
+    return { parley, alice, bob };
+  }
+
+  it('never connect is ended on both legs, and said to be lost', async () => {
+    const { parley, alice, bob } = await inPath({ bind: 1 });
+    const answered = lineOffer('msrp://10.0.0.2:9/bob;tcp');
+    alice.send('INVITE', bob.aor, SESSION, lineOffer('msrp://10.0.0.1:9/alice;tcp'));
+    const invite = await bob.peer.request('INVITE');
+    const headers = { Contact: `<${bob.contact}>`, 'Content-Type': 'application/sdp' };
+    bob.peer.answer(invite, 200, headers, 'tag-bob', answered);
+    const ok = await alice.peer.response(200);
+    alice.send('ACK', ok.contacts[0]!.uriText, {
+      From: ok.get('From'),
+      To: ok.get('To'),
+      'Call-ID': ok.callId,
+      CSeq: `${ok.cseq.number} ACK`,
+    });
+    await alice.answer('BYE', 200);
+    await bob.answer('BYE', 200);
+    await eventually(() => parley.app.msrp.figures.sessions === 0);
+    expect(parley.app.trail.recent({ code: 'session.media-lost' })).toMatchObject([{ trace: ok.callId }]);
+    expect(await sessionsOf(parley)).toEqual([]);
+  });
+
+  it('are others than the descriptions name gets nothing through: 481 for a path, 506 for a second connection', async () => {
+    const { parley, alice, bob } = await inPath();
+    const [near, far] = ['msrp://10.0.0.1:9/alice;tcp', 'msrp://10.0.0.2:9/bob;tcp'];
+    alice.send('INVITE', bob.aor, SESSION, lineOffer(near));
+    const invite = await bob.peer.request('INVITE');
+    const headers = { Contact: `<${bob.contact}>`, 'Content-Type': 'application/sdp' };
+    bob.peer.answer(invite, 200, headers, 'tag-bob', lineOffer(far));
+    const ok = await alice.peer.response(200);
+    const pathIn = (body: Uint8Array): string => /^a=path:(\S+)/m.exec(text(body))![1]!;
+    const [toNear, toFar] = [pathIn(ok.body), pathIn(invite.body)];
+    const { port } = parley.app.msrp.listeners[0]!;
+    const [one, other, thief] = [new Line(port), new Line(port), new Line(port)];
+    const say = (line: Line, to: string, from: string, id = 'm1'): string =>
+      line.request('SEND', to, [`Message-ID: ${id}`, 'Content-Type: text/plain'], 'hello', '$', from);
+    // before the session's own peer has come, and after
+    expect(await thief.answerOf(say(thief, toNear, 'msrp://10.0.0.9:9/mallory;tcp'))).toBe(481);
+    expect(await thief.answerOf(say(thief, toNear.replace(/\/[^/;]+;/, '/guessed;'), near))).toBe(481);
+    const bind = other.request('SEND', toFar, ['Message-ID: bind'], undefined, '$', far);
+    const sent = say(one, toNear, near);
+    const [whole, id] = await other.see(/MSRP (\S+) SEND\r\n[^]*?hello\r\n-------\1\$/);
+    expect(whole).toContain(`From-Path: ${toFar}\r\n`);
+    other.answer(id!, 200, toFar, far);
+    expect(await one.answerOf(sent)).toBe(200);
+    expect(await other.answerOf(bind)).toBe(200);
+    const late = new Line(port);
+    expect(await late.answerOf(say(late, toNear, near, 'm2'))).toBe(506);
+    expect(other.text).not.toContain('m2');
   });
 });
