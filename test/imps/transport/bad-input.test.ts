@@ -172,6 +172,30 @@ describe('bad input', () => {
     expect(here.trail.recent().filter(({ outcome }) => outcome === 'refused')).toEqual([]);
   });
 
+  it.each([
+    ['another version', (text: string) => text.replace('IMPS-TRC1.3', 'WV-TRC1.2')],
+    ['nobody', (text: string) => text.replace('IMPS-TRC1.3', 'nobody')],
+    ['none', (text: string) => text.replace(/ xmlns="[^"]*TRC1\.3"/, '')],
+    ['another version, of presence', (text: string) => text.replace('IMPS-PA1.3', 'WV-PA1.2')],
+  ])('is not a namespace below the message of %s: the one of the message decides', async (_title, change) => {
+    const list = element('PresenceSubList', element('StatusText'));
+    const ask = element(
+      'GetPresence-Request',
+      element('UserIDList', element('UserID', alice.options.user)),
+      list,
+    );
+    const text = change(xml(asking(ask)));
+    expect(text).not.toBe(xml(asking(ask)));
+    const answer = await (await post(text, xmlCoding.contentType)).text();
+    expect(answer).toContain('<GetPresence-Response>');
+    const namespaces = [...answer.matchAll(/DTD\/([A-Z0-9.-]+)"/g)].map(([, name]) => name);
+    expect(namespaces).toEqual([
+      'IMPS-CSP1.3',
+      'IMPS-TRC1.3',
+      ...namespaces.slice(2).map(() => 'IMPS-PA1.3'),
+    ]);
+  });
+
   it('in a primitive out of state is 506: what was not agreed', async () => {
     const phone = here.phone('bob');
     await phone.login2(element('Functions', element('WVCSPFeat', element('PresenceFeat'))));
