@@ -499,7 +499,11 @@ export function sipStackContract(open: () => Promise<Subject>): void {
       const [subject, peer] = [await open(), await node()];
       subject.stack.on('REFER', async (request, response) => {
         const dialog = await subject.stack.createUAS(request, response, { expires: 40 });
-        await dialog.send({ method: 'NOTIFY', headers: { 'Content-Type': 'message/sipfrag' }, body: 'SIP/2.0 100' });
+        await dialog.send({
+          method: 'NOTIFY',
+          headers: { 'Content-Type': 'message/sipfrag' },
+          body: 'SIP/2.0 100',
+        });
         await dialog.destroy();
       });
       const told: string[] = [];

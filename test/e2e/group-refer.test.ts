@@ -198,6 +198,30 @@ describe('a REFER to the focus', () => {
     expect(await stateOf(answer, 'erin')).toBeUndefined();
   });
 
+  it('that removes the group itself ends it for good, which only its chairman may do', async () => {
+    const answer = await group();
+    const close = { 'Refer-To': `<${uriOf(answer)};method=BYE>`, 'Refer-Sub': 'false' };
+    expect((await bob.ask('REFER', uriOf(answer), close)).status).toBe(403);
+    expect((await inDialog(answer, 100, close)).status).toBe(202);
+    for (const phone of [alice, bob]) {
+      const bye = await phone.peer.request('BYE');
+      expect(bye.get('Reason')).toContain('cause=410');
+      phone.peer.answer(bye, 200);
+    }
+    expect((await bob.ask('INVITE', uriOf(answer), { 'Content-Type': 'application/sdp' })).status).toBe(404);
+  });
+
+  it('may remove who sent it, who is no chairman', async () => {
+    const answer = await group();
+    const out = await bob.ask('REFER', uriOf(answer), {
+      'Refer-To': '<sip:bob@ims.test;method=BYE>',
+      'Refer-Sub': 'false',
+    });
+    expect(out.status).toBe(202);
+    bob.peer.answer(await bob.peer.request('BYE'), 200);
+    expect(await stateOf(answer, 'bob')).toBe('removed');
+  });
+
   it('of a stranger, and of somebody who was removed, is refused with 403', async () => {
     const answer = await group();
     const refer = (phone: Phone, who: string) =>

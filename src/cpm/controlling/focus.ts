@@ -1,4 +1,3 @@
-import type { Timer } from '../../base/clock.js';
 import { ParleyError } from '../../base/errors.js';
 import type { SipRequest } from '../../sip/message/message.js';
 import type { Dialog, ServerRequest, ServerResponse } from '../../sip/stack.js';
@@ -16,6 +15,7 @@ import {
 import type { Groups } from './groups.js';
 import { newAlias, newId } from './identifiers.js';
 import { groupHeaders, readParts } from './invitation.js';
+import { Inactivity } from './inactivity.js';
 import { asKnown } from './invitees.js';
 import { bestRefusal, firstAccepted, Invitations, type InvitationsOptions } from './invitations.js';
 import { answerInDialog, endOf, GONE, leftForGood, type Leg, type ReferHandler } from './leg.js';
@@ -46,8 +46,7 @@ export class Focus {
   readonly #switch: Switch;
   readonly #onEnd: (focus: Focus) => void;
   readonly #onRefer: ReferHandler;
-  #lastMessage: number;
-  #inactivity: Timer | undefined;
+  readonly #inactivity: Inactivity;
   /** Members whose own INVITE is being answered: they need no invitation. */
   readonly #coming = new Set<string>();
   /** What a session is told that has no place here: that of who was put out, until the sessions end. */
@@ -68,9 +67,10 @@ export class Focus {
     this.#subscriptions = new Subscriptions(options, () => this.group);
     this.#switch = new Switch(() => this.group, options);
     this.#invitations = new Invitations(options);
-    this.#lastMessage = options.clock.now();
     this.#background(this.#subscriptions.resume());
-    this.#watchInactivity();
+    this.#inactivity = new Inactivity(options.clock, options.inactivity, () =>
+      this.#background(this.close('inactive')),
+    );
   }
 
   get group(): Group {
@@ -204,7 +204,7 @@ export class Focus {
     this.#note('group.session-ended', 'RFC 4353 §5.2', why);
     // at once, so that who comes now finds the group as it is stored then, and not this focus
     const stored = this.#live.end(why);
-    this.#inactivity?.cancel();
+    this.#inactivity.stop();
     this.#onEnd(this);
     this.#invitations.cancelAll('SIP;cause=487;text="The group ended"');
     if (why === 'moved' || why === 'stopped') this.#subscriptions.leave();
@@ -294,7 +294,7 @@ export class Focus {
     this.#background(this.#connect(leg));
     media.listen({
       message: (message) => {
-        this.#lastMessage = this.#options.clock.now();
+        this.#inactivity.heard();
         const answered = this.#switch.deliver(identity, endpoint.id, message);
         // a store that fails is the sender's to hear of; a group that another process has taken is ours as well
         answered.catch((error: unknown) => isMoved(error) && void this.close('moved'));
@@ -373,14 +373,6 @@ export class Focus {
 
   async #endIfTooFew(): Promise<void> {
     if (this.#held === 0 && isBelowMinimum(this.group)) await this.close('minimum');
-  }
-
-  #watchInactivity(): void {
-    const { clock, inactivity } = this.#options;
-    if (this.#live.over) return;
-    const wait = this.#lastMessage + inactivity - clock.now();
-    if (wait <= 0) this.#background(this.close('inactive'));
-    else this.#inactivity = clock.after(wait, () => this.#watchInactivity());
   }
 
   #note(code: string, clause: string, detail: string): void {
