@@ -36,8 +36,11 @@ export class Descriptions {
 
 function descriptionOf(message: SipMessage): Description | undefined {
   const type = message.get('Content-Type');
-  // a copy: what arrived may be a small part of a large buffer, which would live as long as the dialog
-  return message.body.length > 0 && type !== undefined
-    ? { body: Uint8Array.from(message.body), type }
-    : undefined;
+  if (message.body.length === 0 || type === undefined) return undefined;
+  // A copy, for the message too: its body may be a small part of a large buffer, a datagram or a slab of Node's pool, which would live as
+  // long as the dialog that keeps the message.
+  const body = Buffer.allocUnsafeSlow(message.body.length);
+  body.set(message.body);
+  message.body = body;
+  return { body, type };
 }

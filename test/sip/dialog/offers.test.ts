@@ -5,6 +5,19 @@ import { answeredCall, bobsContact, connectedToBob, inDialog, settle } from './c
 
 const sdp = { 'Content-Type': 'application/sdp' };
 
+describe('a call', () => {
+  it('keeps the octets of its descriptions alone, not the large buffers in which they came or were made', async () => {
+    const slab = Buffer.alloc(8_192, 'v=0 ');
+    const sent = { headers: sdp, body: slab.subarray(0, 40) };
+    const { dialog: caller } = await connectedToBob(sent);
+    const { dialog: callee } = await answeredCall(`Content-Type: application/sdp`, sent, {}, 'v=0 offer');
+    for (const message of [caller.request, callee.request, callee.response!]) {
+      expect(Buffer.from(message.body).toString()).toMatch(/^v=0 /);
+      expect(message.body.buffer.byteLength).toBe(message.body.length);
+    }
+  });
+});
+
 describe('a re-INVITE that we send', () => {
   it('carries the new offer and our Contact, and its 2xx is acknowledged', async () => {
     const { dialog, transactions } = await connectedToBob();
