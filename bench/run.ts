@@ -9,6 +9,7 @@ import { measureTransactions } from './imps/transactions.js';
 import { alternate, table, type Contender, type Work } from './load-runs.js';
 import { describeMachine } from './machine.js';
 import { measureMsrp } from './msrp/run.js';
+import { measurePort } from './port.js';
 import { startBareNode } from './servers/bare-node.js';
 import { startKamailio } from './servers/kamailio.js';
 import { startParley } from './servers/parley.js';
@@ -25,6 +26,7 @@ const USAGE = `npm run bench -- [part ...] [options]
 
 parts: register, digest, invite, bindings (all when none is named),
        gateway (IMPS phones and SIP devices), groups (group sessions), reg-event (NOTIFYs of registrations), setups (LMDB, Redis, drachtio-server side by side), nodes (one and two on one Redis),
+       port (what the SIP stack port costs),
        sessions (1-1 sessions as proxy and B2BUA, open ones, deferred messages),
        imps (logins, messages, codec beside libwbxml, CIR over TCP)
   --rounds N     runs of each server, one after the other (5)
@@ -111,6 +113,10 @@ const parts: Record<string, () => Promise<void>> = {
       rate: 0,
     } as const;
     print(`### INVITE to BYE, at saturation\n\n${table(await alternate(setups, invites, rounds, told))}`);
+  },
+  port: async () => {
+    const register = { users, calls, warmUp: calls / 4 };
+    print(`### The SIP stack port\n\n${await measurePort(rounds, register, told)}`);
   },
   nodes: async () => {
     const one: Contender = { name: 'one Parley on Redis', start: startParleyOnRedis };
