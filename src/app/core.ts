@@ -60,6 +60,7 @@ export async function startCore(
     gruu: config.registrar.gruu,
     openDomain: config.auth === 'none',
     trusted,
+    visitedNetworks: allowedNetworks(config),
     serviceRoute,
   });
   disposers.push(() => registrar.close());
@@ -111,6 +112,13 @@ export async function startCore(
     start: () => regEvents.tellResumed(),
     resume: () => regEvents.resume(),
   };
+}
+
+/** The home network is none that is visited, but a P-CSCF of it may say so. */
+function allowedNetworks({ registrar, domain, domains }: Config): ReadonlySet<string> | undefined {
+  const { visitedNetworks } = registrar;
+  if (!visitedNetworks) return undefined;
+  return new Set([domain, ...domains, ...visitedNetworks.map((name) => name.toLowerCase())]);
 }
 
 /** The own listener that a REGISTER came in on, as originating S-CSCF (RFC 3608 §5; lower case, since clients fold it). */

@@ -172,6 +172,8 @@ export const configSchema = z.strictObject({
       /** How a device that sends an Instance ID without reg-id is found again: by it alone (3GPP TS 24.229), or also by its contact (RFC 3261). */
       matching: z.enum(['instance', 'contact']).default('instance'),
       gruu: z.boolean().default(true),
+      /** Networks that users may roam in, as P-Visited-Network-ID of a trusted P-CSCF names them; all when absent. */
+      visitedNetworks: z.array(z.string().min(1)).max(10_000).optional(),
       /** Name space for the UUIDs that hide IMEI and MEID in GRUUs; made at the first start when absent. */
       gruuNameSpace: z.uuid().optional(),
     })

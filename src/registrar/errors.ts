@@ -31,6 +31,12 @@ export const registrarErrors = defineErrors({
     text: 'an identity of a wildcarded one is only registered along with others',
     clause: '3GPP TS 23.003 §13.5',
   },
+  'register-roaming': {
+    sip: 403,
+    http: 403,
+    text: 'users of this domain may not roam in that network',
+    clause: '3GPP TS 24.229 §5.3.1.2',
+  },
   'register-third-party': {
     sip: 403,
     http: 403,

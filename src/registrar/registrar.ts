@@ -36,6 +36,7 @@ import {
   type Registration,
   type RegistrationEvent,
 } from './registration.js';
+import { refuseRoaming } from './roaming.js';
 import type { Subscribers } from './subscribers.js';
 
 export interface RegistrarOptions {
@@ -57,6 +58,8 @@ export interface RegistrarOptions {
   readonly openDomain: boolean;
   /** IP addresses of edge proxies and other peers inside the trust domain. */
   readonly trusted: ReadonlySet<string>;
+  /** Names of networks that REGISTERs may come from, lower case; undefined for all. */
+  readonly visitedNetworks?: ReadonlySet<string> | undefined;
   /** Service-Route values for the 200, by the listener the request came in on (RFC 3608). */
   serviceRoute(request: ServerRequest): readonly string[];
 }
@@ -107,6 +110,9 @@ export class Registrar {
     if (!this.#options.domains.includes(request.requestUri.host) || request.requestUri.user !== undefined) {
       throw new ParleyError('register-wrong-domain', request.requestUri.host);
     }
+    const { visitedNetworks } = this.#options;
+    if (visitedNetworks && this.#options.trusted.has(request.source.address))
+      refuseRoaming(request, visitedNetworks);
     const authentication = await this.#options.authenticator.authenticate(request, 'registrar');
     if (authentication.kind === 'refused') throw authentication.error;
     if (authentication.kind === 'challenge') {
