@@ -1,6 +1,7 @@
 import type { Logger } from '../base/log.js';
 import type { Config } from '../config/schema.js';
 import { Core } from '../core/core.js';
+import { OwedRegisters } from '../core/third-party/owed-registers.js';
 import { RegistrationTriggers } from '../core/third-party/registration-triggers.js';
 import type { Profiles } from '../core/triggers/profiles.js';
 import { LocalDevices } from '../reg-event/local-devices.js';
@@ -83,9 +84,14 @@ export async function startCore(
     serverPatience: config.isc.patience,
     timerC: config.sip.timerC * 1000,
   });
+  // behind drachtio-server it is not known which of several nodes live
+  const areNodesKnown = !shared || config.sip.stack === 'embedded';
+  const isAlive = (node: string): boolean => !areNodesKnown || nodes.endOf(node) !== undefined;
+  const owed = new OwedRegisters({ store, clock, log: logOf('core'), node: nodes.instance, isAlive });
   const registrationTriggers = new RegistrationTriggers({
     ...parts,
     registrar,
+    owed,
     log: logOf('core'),
     domain: config.domain,
     trusted,
@@ -94,7 +100,11 @@ export async function startCore(
   disposers.push(() => registrationTriggers.close());
   stack.on('REGISTER', (request, response) => registrar.handle(request, response));
   const log = logOf('reg-event');
-  const regEvents = startRegEvents(config, { ...parts, log, core, registrar, gruus, feed }, disposers);
+  const regEvents = startRegEvents(
+    config,
+    { ...parts, log, core, registrar, gruus, feed, isAlive },
+    disposers,
+  );
   stack.onFlowClosed((flow) => {
     registrar
       .flowClosed(flow)
@@ -109,8 +119,14 @@ export async function startCore(
     devices: new LocalDevices(registrar, config.registrar.gruu ? gruus : undefined),
     setOf: (aor) => registrar.setOf(aor),
     attach: () => core.attach(),
-    start: () => regEvents.tellResumed(),
-    resume: () => regEvents.resume(),
+    start: () => {
+      regEvents.tellResumed();
+      registrationTriggers.tellResumed();
+    },
+    resume: async () => {
+      await regEvents.resume();
+      await registrationTriggers.resume();
+    },
   };
 }
 

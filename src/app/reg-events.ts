@@ -20,19 +20,14 @@ export function startRegEvents(
     profiles: Profiles;
     gruus: Gruus;
     feed: RegistrationFeed | undefined;
-    nodes: Pick<Nodes, 'instance' | 'endOf'>;
+    nodes: Pick<Nodes, 'instance'>;
+    /** Whether a process, by its name, runs and goes on with its subscriptions itself. */
+    isAlive: (node: string) => boolean;
   },
   disposers: Disposers,
 ): RegEventNotifier {
   const { core, gruus, nodes, ...others } = parts;
-  // behind drachtio-server it is not known which of several nodes live
-  const isKnown = parts.feed === undefined || config.sip.stack === 'embedded';
-  const keeper = new SubscriptionKeeper({
-    ...parts,
-    event: 'reg',
-    node: nodes.instance,
-    isAlive: (node) => !isKnown || nodes.endOf(node) !== undefined,
-  });
+  const keeper = new SubscriptionKeeper({ ...parts, event: 'reg', node: nodes.instance });
   disposers.push(() => keeper.close());
   const notifier = new RegEventNotifier({
     ...others,

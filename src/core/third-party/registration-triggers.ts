@@ -12,6 +12,7 @@ import { ownPlace } from '../own-place.js';
 import type { TriggerSubject } from '../triggers/compile.js';
 import { DEFAULT_PROFILE, type RegistrationType } from '../triggers/criteria.js';
 import type { Profiles } from '../triggers/profiles.js';
+import type { OwedRegister, OwedRegisters } from './owed-registers.js';
 import { thirdPartyRegister, type ThirdPartyRegister } from './register-request.js';
 import { ServerQueue } from './server-queue.js';
 
@@ -29,6 +30,8 @@ export interface RegistrationTriggersOptions {
   readonly trusted: ReadonlySet<string>;
   /** Milliseconds within which a server must answer. */
   readonly patience: number;
+  /** What is still to be sent, for who goes on after a crash. */
+  readonly owed: OwedRegisters;
 }
 
 interface Told extends ThirdPartyRegister {
@@ -48,11 +51,23 @@ export class RegistrationTriggers {
   /** What each registration set waits for, so that its events keep their order. */
   readonly #turns = new TransientMap<Promise<void>>();
   readonly #unlisten: () => void;
+  /** Taken over, and to be sent. */
+  readonly #untold: OwedRegister[] = [];
   #closed = false;
 
   constructor(options: RegistrationTriggersOptions) {
     this.#options = options;
     this.#unlisten = options.registrar.onChange((event) => this.#changed(event));
+  }
+
+  /** Takes over what a process that is no more has not sent: this server's life before, or another node. */
+  async resume(): Promise<void> {
+    for await (const owed of this.#options.owed.orphans()) this.#untold.push(owed);
+  }
+
+  /** Sends what was taken over; called when requests can be sent. */
+  tellResumed(): void {
+    for (const owed of this.#untold.splice(0)) this.#inTurn(owed.set, () => this.#tellOwed(owed));
   }
 
   /** What is on its way then fails for want of a stack, which is not the servers' failure. */
@@ -62,14 +77,18 @@ export class RegistrationTriggers {
   }
 
   #changed(event: RegistrationEvent): void {
-    const { profiles, clock, log } = this.#options;
+    const { profiles, clock } = this.#options;
     if (!profiles.anyOnRegister) return;
     const type = typeOf(event);
     if (!type) return;
-    const { set } = event;
     const at = clock.now();
+    this.#inTurn(event.set, () => this.#choose(event, type, at));
+  }
+
+  #inTurn(set: string, work: () => Promise<void>): void {
+    const { log } = this.#options;
     const turn = (this.#turns.get(set) ?? Promise.resolve())
-      .then(() => this.#choose(event, type, at))
+      .then(work)
       .catch((error: unknown) =>
         log.error({ err: error, set }, 'application servers were not told of a registration'),
       )
@@ -99,6 +118,31 @@ export class RegistrationTriggers {
     }
   }
 
+  /** The registration as it is now; what the device sent is not known any more. */
+  async #tellOwed(owed: OwedRegister): Promise<void> {
+    const { profiles, subscribers, registrar, clock } = this.#options;
+    const { set, identity, server, priority } = owed;
+    const profile = (await subscribers.identity(identity))?.profile ?? DEFAULT_PROFILE;
+    const found = profiles
+      .criteria(profile)
+      .find(({ criterion }) => criterion.server === server && criterion.priority === priority);
+    if (!found) {
+      this.#options.owed.settle(owed);
+      return;
+    }
+    const at = clock.now();
+    const seconds = secondsLeft((await registrar.lookup(set))?.bindings ?? [], at);
+    this.#add({
+      criterion: found.criterion,
+      identity,
+      seconds,
+      register: undefined,
+      believed: false,
+      set,
+      at,
+    });
+  }
+
   /** The service profiles of a set, each with the identity that stands for it: the one that registered, else the first. */
   async #profilesOf(set: string, wanted: string): Promise<ReadonlyMap<string, string>> {
     const { subscribers } = this.#options;
@@ -115,8 +159,9 @@ export class RegistrationTriggers {
     const { server } = told.criterion;
     let queue = this.#queues.get(server);
     if (!queue) this.#queues.set(server, (queue = this.#open(server)));
-    if (!queue.add(`${told.set}\n${told.identity}\n${told.criterion.priority}`, told))
-      this.#note(told, 'core.server-not-told', 'too many wait');
+    if (queue.add(`${told.set}\n${told.identity}\n${told.criterion.priority}`, told))
+      this.#options.owed.note(owedOf(told));
+    else this.#note(told, 'core.server-not-told', 'too many wait');
   }
 
   #open(server: string): ServerQueue<Told> {
@@ -137,6 +182,8 @@ export class RegistrationTriggers {
     const { criterion, seconds, set, at } = told;
     const status = await this.#send(told);
     if (this.#closed) return;
+    // who waits behind it owes the same
+    if (!superseded()) this.#options.owed.settle(owedOf(told));
     if (status < 300) {
       this.#note(told, 'core.server-told', String(status));
       return;
@@ -179,6 +226,13 @@ export class RegistrationTriggers {
     });
   }
 }
+
+const owedOf = ({ set, identity, criterion }: Told): OwedRegister => ({
+  set,
+  identity,
+  server: criterion.server,
+  priority: criterion.priority,
+});
 
 /** What makes the default handling apply (3GPP TS 24.229 §5.4.1.7): no answer, 408 and 5xx. */
 const isFailure = (status: number): boolean => status === 408 || (status >= 500 && status < 600);
