@@ -226,6 +226,9 @@ const volatile: readonly (readonly [string, RegExp])[] = [
   ['port', /(<(?:TCPPort|UDPPort)>)(\d+)/g],
   // message identifiers of Parley, and its Transaction-IDs, which are the same where a message is pushed
   ['message', /(<(?:MessageID|TransactionID)>)([a-z0-9]{17})(?=<)/g],
+  ['transaction', /(^MSRP )(\S+)/gm],
+  ['transaction', /(^-{7})([\w.+%=-]+?)(?=[$+#]\r?$)/gm],
+  ['msrp', /((?:To|From)-Path: msrps?:\/\/[^/\s]+\/)([\w-]{22})/g],
   ['msrp', /(a=path:msrps?:\/\/[^/\s]+\/)([\w-]{22})/g],
   ['sdp', /(^o=- )(\d{9,})/gm],
   ['time', /((?:DateTime|Date):\s*)([^\r\n]+)/gi],
