@@ -494,31 +494,6 @@ export function sipStackContract(open: () => Promise<Subject>): void {
       await until(() => theirs.state === 'terminated');
       expect(theirs.state).toBe('terminated');
     });
-
-    it('by REFER tell by NOTIFY what became of it (RFC 3515 §2.4.4)', async () => {
-      const [subject, peer] = [await open(), await node()];
-      subject.stack.on('REFER', async (request, response) => {
-        const dialog = await subject.stack.createUAS(request, response, { expires: 40 });
-        await dialog.send({
-          method: 'NOTIFY',
-          headers: { 'Content-Type': 'message/sipfrag' },
-          body: 'SIP/2.0 100',
-        });
-        await dialog.destroy();
-      });
-      const told: string[] = [];
-      peer.stack.on('NOTIFY', (request, response) => {
-        told.push(`${request.get('Event')} ${request.get('Subscription-State')} ${text(request.body)}`);
-        response.send(200);
-      });
-      const answer = await peer.stack.request(uriOf(subject), {
-        method: 'REFER',
-        headers: { 'Refer-To': '<sip:carol@ims.test>', Contact: `<sip:alice@127.0.0.1:${peer.port()}>` },
-      });
-      expect([answer.status, answer.has('Expires')]).toEqual([202, false]);
-      await until(() => told.length === 2);
-      expect(told).toEqual(['refer active;expires=40 SIP/2.0 100', 'refer terminated;reason=noresource ']);
-    });
   });
 
   describe('the proxy', () => {

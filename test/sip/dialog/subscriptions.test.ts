@@ -183,6 +183,38 @@ async function notifying(expires: string, options: UasOptions = {}): Promise<Not
 }
 
 describe('a notifier', () => {
+  it('accepts a REFER with 202 and the subscription that it implies (RFC 3515 §2.4.4)', async () => {
+    const { stack, transactions, clock } = await startStack();
+    let made: Promise<Dialog> | undefined;
+    stack.on('REFER', async (request, response) => {
+      made = stack.createUAS(request, response, { expires: 40 });
+      await made;
+    });
+    const incoming = transactions.receive(
+      inDialog(
+        'REFER',
+        7,
+        'x',
+        'Contact: <sip:alice@127.0.0.1:5070>\nRefer-To: <sip:carol@ims.test>',
+      ).replace(';tag=x', ''),
+    );
+    const dialog = await made!;
+    expect([incoming.statuses, incoming.last.has('Expires')]).toEqual([[202], false]);
+    void dialog.send({
+      method: 'NOTIFY',
+      body: 'SIP/2.0 100 Trying',
+      headers: { 'Content-Type': 'message/sipfrag' },
+    });
+    const { request } = transactions.lastSent('NOTIFY');
+    expect([request.get('Event'), request.get('Subscription-State')]).toEqual(['refer', 'active;expires=40']);
+    expect([request.uri, request.fromTag]).toEqual(['sip:alice@127.0.0.1:5070', dialog.localTag]);
+    clock.advance(40_000);
+    expect(transactions.lastSent('NOTIFY').request.get('Subscription-State')).toBe(
+      'terminated;reason=timeout',
+    );
+    expect(dialog.state).toBe('terminated');
+  });
+
   it('accepts a SUBSCRIBE with Expires and sends NOTIFYs with Event and the time that is left', async () => {
     const { incoming, dialog, transactions, clock } = await notifying('Expires: 100');
     expect(incoming.statuses).toEqual([200]);
