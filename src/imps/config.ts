@@ -173,6 +173,7 @@ export const impsConfig = z.strictObject({
       contacts: z.number().int().positive().default(500),
       groupsPerUser: z.number().int().positive().default(50),
       joinedUsers: z.number().int().positive().default(500),
+      groupMembers: z.number().int().positive().default(1000),
       accessList: z.number().int().positive().default(1000),
       /** Users and contact lists for which a user may say what they see. */
       attributeLists: z.number().int().positive().default(1000),

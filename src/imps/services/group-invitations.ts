@@ -35,15 +35,19 @@ export async function acceptInvitation(
   if (id === undefined || (type !== 'GM' && type !== 'GR')) return;
   try {
     const isNew = await changeGroup(context, id, (group) => {
-      const invited = group.invited.includes(user) ? group.invited : [...group.invited, user];
+      const known = group.invited.includes(user) ? group.invited : [...group.invited, user];
+      // the oldest ones have joined long ago, or never will
+      const invited = known.slice(-context.config.limits.groupMembers);
       if (type === 'GR' || group.members[user]) return { value: { ...group, invited }, result: false };
       const members = { ...group.members, [user]: { role: 'User' as const, own: {} } };
+      if (Object.keys(members).length > context.config.limits.groupMembers)
+        throw new CspRefusal(403, 'too many members');
       return { value: { ...group, members }, result: true };
     });
     if (!isNew) return;
     await indexMembers(context, id, [user], []);
     await notifyTypes(context, user, 'GMG', [element('GroupID', id)]);
   } catch (error) {
-    if (!(error instanceof CspRefusal)) throw error;
+    if (!(error instanceof CspRefusal) || error.status !== 800) throw error;
   }
 }

@@ -1,7 +1,7 @@
 import { parseUserId, type UserId } from '../address/wv-address.js';
 import { child, childrenOf, element, textOf, textsOf, type Element } from '../codec/element.js';
 import type { Handler, ImpsContext } from '../context.js';
-import { Failures, codeFor, status } from '../status.js';
+import { CspRefusal, Failures, codeFor, status } from '../status.js';
 import { exists } from './contact-lists.js';
 import { notifyTypes, type NotificationType } from './general-notifications.js';
 import { putOut } from './group-join.js';
@@ -77,6 +77,8 @@ export const addGroupMembers: Handler = async (context, { session, primitive }) 
     const fresh = wanted.filter((user) => !current.members[user]);
     const member: Member = { role: 'User', own: {} };
     const members = { ...current.members, ...Object.fromEntries(fresh.map((user) => [user, member])) };
+    if (Object.keys(members).length > context.config.limits.groupMembers)
+      throw new CspRefusal(403, 'too many members');
     const value = { ...current, members };
     return { value, result: { group: value, added: fresh } };
   });
@@ -146,13 +148,17 @@ export const rejectList: Handler = async (context, { session, version, primitive
   const failures = new Failures();
   const added = listed(context, child(primitive, 'AddList'), failures);
   const removed = listed(context, child(primitive, 'RemoveList'), failures);
+  // the answer has no place for a failure, so an address that is none is refused before anything is done
+  if (failures.details().length > 0) throw new CspRefusal(531);
   const group = await changeGroup(context, id, (current) => {
     requireRole(current, session.user, ['Admin', 'Mod']);
     const kept = current.rejected.filter((user) => !removed.includes(user));
     const fresh = added.filter((user) => !kept.includes(user) && user !== current.owner);
     if (fresh.length === 0 && kept.length === current.rejected.length)
       return { value: current, result: current };
-    const value = { ...current, rejected: [...kept, ...fresh].slice(0, context.config.limits.accessList) };
+    const rejected = [...kept, ...fresh];
+    if (rejected.length > context.config.limits.accessList) throw new CspRefusal(403, 'the list is full');
+    const value = { ...current, rejected };
     return { value, result: value };
   });
   if (added.length > 0)

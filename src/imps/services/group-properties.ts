@@ -1,4 +1,4 @@
-import { childrenOf, textOf, type Element } from '../codec/element.js';
+import { child, childrenOf, textOf, type Element } from '../codec/element.js';
 import { CspRefusal } from '../status.js';
 
 type Check = (value: string) => boolean;
@@ -67,3 +67,15 @@ export const readGroupProperties = (parent: Element | undefined): Record<string,
 /** @throws CspRefusal 806; the privilege level is not the user's own to set */
 export const readOwnProperties = (parent: Element | undefined): Record<string, string> =>
   read(parent, ownChecks);
+
+/** Characters of a WelcomeNote. */
+const LONGEST_WELCOME = 10_000;
+
+/** The WelcomeNote of GroupProperties, if there is one. @throws CspRefusal 806 for one that is too long */
+export function readWelcome(parent: Element | undefined): Element | undefined {
+  const note = child(parent, 'WelcomeNote');
+  const data = child(note, 'ContentData');
+  if ((data?.bytes?.length ?? data?.text.length ?? 0) > LONGEST_WELCOME)
+    throw new CspRefusal(806, 'WelcomeNote');
+  return note;
+}

@@ -7,7 +7,12 @@ import { CspRefusal, result, status } from '../status.js';
 import { notifyTypes } from './general-notifications.js';
 import { join, screenNameOf } from './group-join.js';
 import { groupChanged, groupProperties, ownProperties } from './group-presentation.js';
-import { defaultGroupProperties, readGroupProperties, readOwnProperties } from './group-properties.js';
+import {
+  defaultGroupProperties,
+  readGroupProperties,
+  readOwnProperties,
+  readWelcome,
+} from './group-properties.js';
 import {
   changeGroup,
   deadlineOf,
@@ -43,7 +48,7 @@ export const createGroup: Handler = async (context, { session, primitive }) => {
     owner: session.user,
     createdAt: context.clock.now(),
     properties: { ...defaultGroupProperties, ...properties },
-    welcome: child(child(primitive, 'GroupProperties'), 'WelcomeNote'),
+    welcome: readWelcome(child(primitive, 'GroupProperties')),
     members: { [session.user]: { role: 'Admin', own } },
     rejected: [],
     invited: [],
@@ -113,6 +118,7 @@ export const getGroupProps: Handler = async (context, { session, primitive }) =>
 export const setGroupProps: Handler = async (context, { session, primitive }) => {
   const given = child(primitive, 'GroupProperties');
   const properties = readGroupProperties(given);
+  const welcome = readWelcome(given);
   const own = readOwnProperties(child(primitive, 'OwnProperties'));
   const group = await changeGroup(context, groupId(context, primitive), (current) => {
     if (given) requireRole(current, session.user, ['Admin']);
@@ -128,7 +134,7 @@ export const setGroupProps: Handler = async (context, { session, primitive }) =>
     const value: GroupRecord = {
       ...current,
       properties: { ...current.properties, ...properties },
-      welcome: child(given, 'WelcomeNote') ?? current.welcome,
+      welcome: welcome ?? current.welcome,
       members,
       joined: joinedNow,
     };

@@ -353,6 +353,49 @@ describe('the delivery method of a group', () => {
   });
 });
 
+describe('what a group holds', () => {
+  beforeEach(async () => {
+    await here.close();
+    here = await world({ limits: { groupMembers: 2, accessList: 1 } });
+    alice = await here.phone('alice').start();
+    carol = await here.phone('carol').start();
+    await createAndJoin();
+  });
+  const reject = (name: string): Element =>
+    element('RejectList-Request', group, element('AddList', element('UserID', userId(name))));
+
+  it('is limited in members, also those who come by an invitation: 403', async () => {
+    expect(await alice.code(element('AddGroupMembers-Request', group, userIds('bob', 'carol')))).toBe(403);
+    expect(await alice.code(element('AddGroupMembers-Request', group, userIds('bob')))).toBe(200);
+    expect(await alice.code(element('AddGroupMembers-Request', group, userIds('bob')))).toBe(200);
+    const to = element('Recipient', element('User', element('UserID', userId('carol'))));
+    const head = element('InviteID', 'i');
+    await alice.request(element('Invite-Request', head, element('InviteType', 'GM'), to, group));
+    expect(await carol.code(element('InviteUser-Response', head, element('Acceptance', true)))).toBe(403);
+    expect(await carol.code(element('GetGroupMembers-Request', group))).toBe(816);
+  });
+
+  it('is limited in rejected users: 403, and an address that is none is 531', async () => {
+    expect((await alice.request(reject('bob'))).name).toBe('RejectList-Response');
+    expect(await alice.code(reject('carol'))).toBe(403);
+    const none = element('RejectList-Request', group, element('AddList', element('UserID', 'wv:')));
+    expect(await alice.code(none)).toBe(531);
+    const list = await alice.request(element('RejectList-Request', group));
+    expect(childrenOf(child(list, 'UserList'), 'User')).toHaveLength(1);
+  });
+
+  it('is limited in its WelcomeNote: 806', async () => {
+    const note = (text: string): Element =>
+      element(
+        'SetGroupProps-Request',
+        group,
+        element('GroupProperties', element('WelcomeNote', element('ContentData', text))),
+      );
+    expect(await alice.code(note('x'.repeat(10_001)))).toBe(806);
+    expect(await alice.code(note('x'.repeat(10_000)))).toBe(200);
+  });
+});
+
 describe('members of a group', () => {
   it('are added, listed by role, given roles, and removed by those who may', async () => {
     await createAndJoin({ AccessType: 'Restricted' });
