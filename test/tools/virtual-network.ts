@@ -98,6 +98,8 @@ class Host implements Wire, StackWire {
     return { transport: 'UDP', sentBy: `${this.#address}:${PORT}` };
   }
 
+  streamFailed(): void {}
+
   streamFor(): undefined {
     return undefined;
   }

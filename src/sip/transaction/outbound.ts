@@ -56,6 +56,7 @@ export class Outbound {
    */
   fallBack(): boolean {
     if (!this.#left) return false;
+    this.#wire.streamFailed(this.#left);
     this.#moveTo(this.#left);
     this.#left = undefined;
     return true;

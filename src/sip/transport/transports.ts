@@ -12,6 +12,7 @@ import './errors.js';
 import { defaultTransportLimits, type TransportLimits } from './limits.js';
 import { writeListener } from './listener-spec.js';
 import { LocalEnds, type LocalEnd } from './local-ends.js';
+import { NoStream } from './no-stream.js';
 import { QueueMeter, type ReadingTaker } from './queue-meter.js';
 import { bindServer, closeServer, tcpServer, tlsServer } from './stream-listener.js';
 import type { TlsOptions } from './tls-options.js';
@@ -46,6 +47,7 @@ export class Transports implements Wire {
   );
   readonly #options: TransportOptions;
   readonly #connections: Connections;
+  readonly #noStream = new NoStream();
   readonly #flowListeners = new Set<(flow: string) => void>();
   readonly #udp: UdpTransport[] = [];
   readonly #servers: Server[] = [];
@@ -176,7 +178,12 @@ export class Transports implements Wire {
   streamFor(hop: NextHop, bytes: number): NextHop | undefined {
     if (hop.protocol !== 'udp' || hop.flow !== undefined || bytes <= this.limits.udpRequestBytes)
       return undefined;
+    if (this.#noStream.has(hop.address, hop.port, this.#options.clock.now())) return undefined;
     return { ...hop, protocol: 'tcp' };
+  }
+
+  streamFailed({ address, port }: NextHop): void {
+    this.#noStream.note(address, port, this.#options.clock.now());
   }
 
   readonly #receive: Receiver = (parsed, way) => {

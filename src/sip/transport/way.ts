@@ -42,6 +42,8 @@ export interface Wire {
   sentBy(hop: NextHop): SentBy;
   /** The hop over TCP that a request too long for UDP takes (RFC 3261 §18.1.1); undefined when the hop is good as it is. */
   streamFor(hop: NextHop, bytes: number): NextHop | undefined;
+  /** That hop took no connection: for a while long requests go there over UDP at once. */
+  streamFailed(hop: NextHop): void;
   /** Sends a request's octets to an address or over exactly one flow. */
   send(octets: Buffer, hop: NextHop, done: SendDone): void;
 }

@@ -27,6 +27,8 @@ export class FakeWire implements Wire {
     return { transport: hop.protocol.toUpperCase(), sentBy: '192.0.2.1:5060' };
   }
 
+  streamFailed(): void {}
+
   streamFor(): undefined {
     return undefined;
   }

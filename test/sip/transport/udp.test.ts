@@ -185,6 +185,23 @@ describe('a request longer than 1300 octets (RFC 3261 §18.1.1)', () => {
     expect([heard.transaction.hop.protocol, heard.failures]).toEqual(['udp', []]);
   });
 
+  it('goes over UDP at once for five minutes after the peer took no connection', async () => {
+    server = await startServer('udp:127.0.0.1:0,tcp:127.0.0.1:0');
+    const peer = await phone();
+    const { port } = peer.address();
+    const hop = { protocol: 'udp', address: '127.0.0.1', port } as const;
+    send(hop, body);
+    await next(peer);
+    const listener = createServer().listen(port, '127.0.0.1');
+    await once(listener, 'listening');
+    expect(send(hop, body).transaction.hop.protocol).toBe('udp');
+    server.clock.advance(300_000);
+    const connected = once(listener, 'connection') as Promise<[Peer['socket']]>;
+    expect(send(hop, body).transaction.hop.protocol).toBe('tcp');
+    (await connected)[0].destroy();
+    listener.close();
+  });
+
   it('stays on UDP when it is bound to a flow', async () => {
     server = await startServer('udp:127.0.0.1:0');
     const peer = await phone();
