@@ -5,7 +5,7 @@ import { referenceValue } from '../../src/identity/feature-tags.js';
 import { SESSION, setPolicy } from '../cpm/participating/session-world.js';
 import { codeOf, detailsOf, message } from '../imps/tools/phone.js';
 import { chat, cpmDevice, SipChat } from './sip-chat.js';
-import { GatewayWorld, until } from './world.js';
+import { GatewayWorld, subscribers, until } from './world.js';
 
 let world: GatewayWorld;
 afterEach(() => world.close());
@@ -143,6 +143,18 @@ describe('a large message', () => {
     expect((await bob.phone.answer('BYE', 200)).callId).toBe(invite.callId);
     const id = /imdn\.Message-ID: (\S+)/.exec(bob.heard[0]!)![1]!;
     expect(invite.get('Contribution-ID')).toBe(id);
+  });
+
+  it('of a phone to a SIP user who is away waits in CPM, and comes at the next registration', async () => {
+    const dave = { privateId: 'dave@ims.test', password: 'x', identities: ['sip:dave@ims.test'] };
+    world = await GatewayWorld.start({ sip, subscribers: [...subscribers, dave] });
+    const alice = await world.loggedIn('alice');
+    expect(codeOf(await alice.request(message(long, ['wv:dave@ims.test'])))).toBe(200);
+    const device = await SipChat.of(await world.sip('dave', cpmDevice));
+    await device.answer();
+    await until(() => device.heard[0]);
+    expect(device.heard[0]).toContain(long);
+    expect(await alice.messages()).toEqual([]);
   });
 
   it('of a phone that nobody takes is refused, and the phone is told', async () => {

@@ -1,6 +1,7 @@
 import { afterEach, expect, it } from 'vitest';
 import { xmlCoding } from '../../src/imps/codec/coding.js';
 import { child, element, textOf } from '../../src/imps/codec/element.js';
+import { cpmServices } from '../../src/identity/cpm-services.js';
 import { chat, cpmDevice, SipChat } from '../gateway/sip-chat.js';
 import { GatewayWorld, until } from '../gateway/world.js';
 import { DrawnPhone } from '../imps/tools/drawn-phone.js';
@@ -56,3 +57,73 @@ it('draws a CPM session with an IMPS phone', async () => {
   expect((await bob.bye()).status).toBe(200);
   await expect(ladder.markdown()).toMatchFileSnapshot('../../docs/ladders/gateway-session.md');
 });
+
+it('draws messages both ways with their receipts, and one that waits', async () => {
+  const timers = { t1: 10_000, t2: 10_000 };
+  world = await GatewayWorld.start({ sip: { overloadDelay: 60_000, timers } });
+  const { port, app } = world.parley;
+  const sip = await world.sip('bob', cpmDevice);
+  const csp = new URL(app.imps!.csp);
+  const ladder = new Ladder(
+    'Messages between a SIP device and an IMPS phone',
+    'Alice, on an IMPS phone, writes to Bob, who has a SIP device: her SendMessage becomes a MESSAGE in pager mode, his notification her DeliveryReport. Bob answers: his MESSAGE becomes NewMessage, her MessageDelivered his notification. She logs out: his next message waits, and comes at her next login, with its notification.',
+  );
+  ladder.peer('bob', sip.peer);
+  ladder.server('parley', port, Number(csp.port));
+  ladder.server('alice');
+  const alice = new DrawnPhone(ladder, 'alice', {
+    url: csp.origin,
+    user: 'wv:alice@ims.test',
+    password: 'alice-secret',
+    clientId: 'wv:lab1$acme@maker.m1.42',
+    coding: xmlCoding,
+  });
+  alice.drawsEmpty = false;
+  const comesIn = (): Promise<void> =>
+    ladder.without(async () => {
+      await alice.login2();
+      await alice.negotiate();
+      await world.settled();
+    });
+  const taken = async (): Promise<void> => {
+    const [{ id, primitive } = { id: '', primitive: undefined }] = await alice.poll();
+    const messageId = element('MessageID', textOf(child(primitive, 'MessageInfo'), 'MessageID'));
+    await alice.respond(id, element('MessageDelivered', messageId));
+    await sip.answer('MESSAGE', 200);
+  };
+  const MESSAGE = { 'P-Preferred-Service': cpmServices.message, 'Content-Type': 'message/cpim' };
+
+  await comesIn();
+  const sent = alice.request(message('hello Bob', ['wv:bob@ims.test'], element('DeliveryReport', true)));
+  const request = await sip.answer('MESSAGE', 200);
+  await sent;
+  const imdn =
+    `<?xml version="1.0"?><imdn xmlns="urn:ietf:params:xml:ns:imdn"><message-id>${request.get('Contribution-ID')!}</message-id>` +
+    '<datetime>2026-01-01T00:00:00Z</datetime><delivery-notification><status><delivered/></status></delivery-notification></imdn>';
+  const told = chat('n-1', imdn, { asks: '', type: 'message/imdn+xml' });
+  expect((await sip.ask('MESSAGE', 'sip:alice@ims.test', MESSAGE, told)).status).toBe(200);
+  const [report] = await alice.poll();
+  await alice.respond(report!.id, element('Status', element('Result', element('Code', 200))));
+
+  const answer = { ...MESSAGE, 'Conversation-ID': request.get('Conversation-ID')! };
+  expect((await sip.ask('MESSAGE', 'sip:alice@ims.test', answer, chat('m-1', 'hello Alice'))).status).toBe(
+    200,
+  );
+  await taken();
+
+  await alice.request(element('Logout-Request'));
+  await world.settled();
+  expect((await sip.ask('MESSAGE', 'sip:alice@ims.test', answer, chat('m-2', 'are you there?'))).status).toBe(
+    202,
+  );
+  await comesIn();
+  await until(async () => (await waiting()) === 0 || undefined);
+  await taken();
+  await expect(ladder.markdown()).toMatchFileSnapshot('../../docs/ladders/gateway-messages.md');
+});
+
+/** Messages that wait in CPM. */
+async function waiting(): Promise<number> {
+  const answer = await fetch(`${world.parley.api}/api/v1/messages`);
+  return ((await answer.json()) as { messages: unknown[] }).messages.length;
+}

@@ -178,6 +178,8 @@ class Numbers {
     if (/^o=- \d{9,}/m.test(result)) result = result.replace(/^(Content-Length: )\d+/m, '$1<octets>');
     // what is left of a week when the message goes out
     result = result.replace(/(<Validity>)60479\d(?=<)/g, (_whole, before: string) => `${before}604800`);
+    // to the second: two of them may be the same, or not
+    result = result.replace(/(<(?:DateTime|DeliveryTime)>)(?!20260101T000000Z)\d{8}T\d{6}Z/g, '$1<time>');
     for (const [kind, pattern] of volatile)
       result = result.replace(
         pattern,
@@ -231,5 +233,6 @@ const volatile: readonly (readonly [string, RegExp])[] = [
   ['msrp', /((?:To|From)-Path: msrps?:\/\/[^/\s]+\/)([\w-]{22})/g],
   ['msrp', /(a=path:msrps?:\/\/[^/\s]+\/)([\w-]{22})/g],
   ['sdp', /(^o=- )(\d{9,})/gm],
+  ['id', /(<message-id>)([0-9a-f-]{36})(?=<)/g],
   ['time', /((?:DateTime|Date):\s*)([^\r\n]+)/gi],
 ];

@@ -9,6 +9,8 @@ import { Phone, type PhoneOptions } from './phone.js';
 export class DrawnPhone extends Phone {
   readonly #ladder: Ladder;
   readonly #name: string;
+  /** Whether answers without content are drawn; what else they cause comes before or after them. */
+  drawsEmpty = true;
 
   constructor(ladder: Ladder, name: string, options: PhoneOptions) {
     super(options);
@@ -23,7 +25,7 @@ export class DrawnPhone extends Phone {
     this.#ladder.message(this.#name, 'parley', drawn(body, contentType));
     const answer = await super.postBytes(body, contentType);
     const text = answer.bytes.length === 0 ? 'HTTP 200, empty' : drawn(answer.bytes, answer.contentType);
-    this.#ladder.message('parley', this.#name, text);
+    if (answer.bytes.length > 0 || this.drawsEmpty) this.#ladder.message('parley', this.#name, text);
     return answer;
   }
 
