@@ -228,7 +228,7 @@ const volatile: readonly (readonly [string, RegExp])[] = [
   ['port', /(<(?:TCPPort|UDPPort)>)(\d+)/g],
   // message identifiers of Parley, and its Transaction-IDs, which are the same where a message is pushed
   ['message', /(<(?:MessageID|TransactionID)>)([a-z0-9]{17})(?=<)/g],
-  ['transaction', /(^MSRP )(\S+)/gm],
+  ['transaction', /(^MSRP )(\S+)(?= (?:SEND|REPORT|\d{3})\b)/gm],
   ['transaction', /(^-{7})([\w.+%=-]+?)(?=[$+#]\r?$)/gm],
   ['msrp', /((?:To|From)-Path: msrps?:\/\/[^/\s]+\/)([\w-]{22})/g],
   ['msrp', /(a=path:msrps?:\/\/[^/\s]+\/)([\w-]{22})/g],
