@@ -254,6 +254,16 @@ describe('the switch of a group', () => {
     expect(bob.texts).toEqual(['one']);
   });
 
+  it('gives a file to a hundred participants from one copy of its octets', async () => {
+    const members = Array.from({ length: 100 }, (_, i) => member(`sip:u${i}@ims.test`));
+    const { room: at } = room({ members: [member(ALICE), ...members] });
+    const all = await Promise.all(members.map(({ identity }) => joined(at, identity)));
+    await at.deliver(ALICE, ALICE, cpim(ALICE, GROUP, 'x'.repeat(1_000_000)));
+    await settle();
+    expect(all.map(({ got }) => got.length)).toEqual(all.map(() => 1));
+    expect(new Set(all.map(({ got }) => got[0]!.octets.buffer)).size).toBe(1);
+  });
+
   it('gives each device of a member its copy, those of the sender too', async () => {
     const { room: at } = room();
     const [a1, a2, b1, b2] = [
