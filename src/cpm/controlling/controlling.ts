@@ -255,7 +255,7 @@ export class ControllingFunction implements Service {
         await this.#subscribe(group, request, response, sender);
         return;
       case 'REFER': {
-        const { focus, identity } = this.#running(group, sender);
+        const { focus, identity } = await this.#running(group, sender);
         await refer(focus, identity, request, response, undefined, this.#options);
         return;
       }
@@ -272,14 +272,14 @@ export class ControllingFunction implements Service {
   ): Promise<void> {
     if (request.get('Event')?.split(';')[0]?.trim().toLowerCase() !== 'conference')
       throw groupError('group-event-unknown', request.get('Event'));
-    const { focus, identity } = this.#running(group, sender);
+    const { focus, identity } = await this.#running(group, sender);
     await focus.subscribe(request, response, identity);
   }
 
   /** Only who is in may watch and refer (RFC 4575 §3.5). @throws ParleyError `group-not-a-member` */
-  #running(group: Group, sender: Participant): { focus: Focus; identity: string } {
+  async #running(group: Group, sender: Participant): Promise<{ focus: Focus; identity: string }> {
     const focus = this.#focuses.get(group.id);
-    const member = focus && memberOf(focus.group, sender);
+    const member = focus && memberOf(await focus.upToDate(), sender);
     if (member?.state !== 'connected') throw groupError('group-not-a-member');
     return { focus: focus!, identity: member.identity };
   }

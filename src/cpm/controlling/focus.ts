@@ -77,6 +77,12 @@ export class Focus {
     return this.#live.current;
   }
 
+  /** The group with what has happened until now: who has just answered subscribes before its coming is stored. */
+  async upToDate(): Promise<Group> {
+    await this.#live.stored();
+    return this.group;
+  }
+
   /** For metrics: what there is now. */
   get figures(): { sessions: number; queued: number } {
     return { sessions: this.#legs.size, queued: this.#switch.queued };

@@ -42,6 +42,11 @@ export class LiveGroup {
     return this.#over;
   }
 
+  /** Resolves when what was asked for until now is stored, or could not be. */
+  async stored(): Promise<void> {
+    await this.#storing;
+  }
+
   /** Resolves with true when something changed. @throws ParleyError `group-moved`, `store-unavailable` */
   async change(change: MemberChange): Promise<boolean> {
     let changed = false;

@@ -142,7 +142,7 @@ export class Groups {
       if (control !== undefined) return msrpStatus(control);
       const { head } = parseCpim(octets);
       const from = head.from?.uri ?? link.focus;
-      const sender = leg.members.get(from) ?? (await this.#shown(from));
+      const sender = leg.members.get(from) ?? (await this.#shown(link, from));
       const alone = head.to.length > 0 && !head.to.some(({ uri }) => isEverybody(uri, link));
       const own = alone ? await this.#ownName(leg) : undefined;
       const status = await toPhone.deliver(
@@ -196,7 +196,7 @@ export class Groups {
   async #changed(leg: GroupLeg, { uri, name, state }: Participant): Promise<void> {
     const { group } = leg.link;
     const { groups } = this.#options.imps();
-    const wv = leg.members.get(uri)?.wv ?? (await this.#shown(uri)).wv;
+    const wv = leg.members.get(uri)?.wv ?? (await this.#shown(leg.link, uri)).wv;
     if (state === 'connected') {
       const screenName = await groups.join(group, wv, name ?? userPartOf(wv));
       leg.members.set(uri, { wv, screenName });
@@ -208,9 +208,12 @@ export class Groups {
     }
   }
 
-  async #shown(uri: string): Promise<ShownMember> {
+  /** Who speaks before the focus has told that it is in: a user of this server is called as in the group here. */
+  async #shown({ group }: GroupLink, uri: string): Promise<ShownMember> {
     const wv = await this.#options.addresses.toWv(uri);
-    return { wv, screenName: userPartOf(wv) };
+    const view = await this.#options.imps().groups.find(group);
+    const known = view?.joined.find(({ user }) => user === wv);
+    return { wv, screenName: known?.screenName ?? userPartOf(wv) };
   }
 
   async #ownName({ link, phone }: GroupLeg): Promise<string> {
