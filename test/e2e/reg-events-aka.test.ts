@@ -14,15 +14,22 @@ import { testKeys, Usim } from '../tools/usim.js';
 
 const cleanups = useCleanups();
 const ALICE = 'sip:alice@ims.test';
+const AS = 'sip:as@ims.test';
 /** Not the address that is trusted. */
 const HANDSET = '127.0.0.2';
 
-/** A server whose subscriber alice has a USIM, in a network where an application server of ours is trusted. */
+/** A server whose subscriber alice has a USIM, in a network where an application server of her filter criteria is trusted. */
 async function lab(): Promise<RunningParley> {
   const { k, op, amf } = testKeys;
   const parley = await startParley({
     subscribers: [{ privateId: 'alice@ims.test', identities: [ALICE], aka: { k, op, amf } }],
     sip: { trusted: ['127.0.0.1'], overloadDelay: 60_000 },
+    profiles: [
+      {
+        name: 'default',
+        criteria: [{ priority: 10, server: AS, trigger: { groups: [[{ method: 'PUBLISH' }]] } }],
+      },
+    ],
   });
   cleanups.push(() => parley.stop());
   return parley;
@@ -42,7 +49,7 @@ async function watch(watcher: Phone, identity: string): Promise<void> {
 async function applicationServer({ port }: RunningParley): Promise<Phone> {
   const server = await Phone.open('parley', port);
   cleanups.push(() => server.close());
-  await watch(server, 'sip:as@ims.test');
+  await watch(server, AS);
   return server;
 }
 

@@ -76,5 +76,8 @@ it('an application server that had not answered before a crash is told after it,
 
   const third = await start();
   await register('carol', third.port);
-  expect((await as.request('REGISTER')).to.uriText).toBe('sip:carol@ims.test');
+  // that bob's was answered may not have been committed
+  const told: string[] = [];
+  while (!told.includes('sip:carol@ims.test')) told.push((await as.request('REGISTER')).to.uriText);
+  expect(told).not.toContain('sip:alice@ims.test');
 }, 120_000);
