@@ -1,6 +1,8 @@
 import { XMLParser } from 'fast-xml-parser';
 
 const MAX_OCTETS = 65_536;
+/** What {@link parseSmallXml} says of a document that is not small. */
+export const TOO_LARGE = 'too large';
 const MAX_DEPTH = 16;
 
 const parser = new XMLParser({
@@ -19,7 +21,7 @@ export type XmlValue = string | undefined | { readonly [name: string]: XmlValue 
  * @returns the root element, or a text that says why it cannot be used.
  */
 export function parseSmallXml(octets: Uint8Array, root: string, namespace: string): XmlValue {
-  if (octets.length > MAX_OCTETS) return 'too large';
+  if (octets.length > MAX_OCTETS) return TOO_LARGE;
   const text = Buffer.from(octets).toString('utf8');
   if (/<!(?!--|\[CDATA\[)/.test(text)) return 'a document type';
   let document: Record<string, XmlValue>;

@@ -60,6 +60,9 @@ describe('a list of recipients', () => {
     ['is empty', '', 403],
     ['names only its creator', '<entry uri="sip:alice@ims.test"/>', 403],
     ['names more than a group may have', many, 403],
+    ['names more than can be read at once', many.repeat(400), 403],
+    ['names a group', '<entry uri="sip:gs-another@ims.test"/>', 400],
+    ['names the factory', `${BOB}<entry uri="${FACTORY}"/>`, 400],
     ['is nested too deep', nested(20, BOB), 400],
     ['refers to an entity', '<entry uri="&bomb;"/>', 400],
     ['is not well-formed', '<entry', 400],
@@ -178,7 +181,11 @@ describe('a request to a group or the factory', () => {
       [alice, 'SUBSCRIBE', focus, { Event: 'presence' }, 489],
       [alice, 'MESSAGE', focus, {}, 405],
       [alice, 'INVITE', focus, {}, 488],
+      [alice, 'OPTIONS', focus, {}, 200],
+      [mallory, 'OPTIONS', focus, {}, 403],
       [alice, 'REFER', focus, {}, 400],
+      [alice, 'REFER', focus, { 'Refer-To': `<${focus}>` }, 400],
+      [alice, 'REFER', focus, { 'Refer-To': `<${FACTORY}>` }, 400],
       [alice, 'REFER', focus, { 'Refer-To': '<sip:bob@ims.test;method=INFO>' }, 400],
       [alice, 'REFER', focus, { 'Refer-To': '<cid:nothing@ims.test>' }, 400],
       [alice, 'REFER', focus, { 'Refer-To': '<sip:dave@ims.test;method=BYE>' }, 404],
@@ -192,6 +199,14 @@ describe('a request to a group or the factory', () => {
         (await phone.ask(method, uri, headers)).status,
         `${method} ${uri} ${JSON.stringify(headers)}`,
       ).toBe(status);
+  });
+
+  it('that is refused for its method or event hears what there is instead', async () => {
+    const focus = await group();
+    const method = await alice.ask('MESSAGE', focus);
+    expect([method.status, method.get('Allow')]).toEqual([405, expect.stringContaining('SUBSCRIBE')]);
+    const event = await alice.ask('SUBSCRIBE', focus, { Event: 'presence' });
+    expect([event.status, event.get('Allow-Events')]).toEqual([489, 'conference']);
   });
 
   it('of somebody who has no place there says that it is of no use to ask again', async () => {

@@ -2,6 +2,7 @@ import { ParleyError } from '../../base/errors.js';
 import type { Service, ServiceCall } from '../../core/service.js';
 import { wantsPrivacy } from '../../core/trust-domain.js';
 import { parseAor } from '../../identity/aor.js';
+import type { HeaderMap } from '../../sip/message/headers.js';
 import { shortReason } from '../../sip/message/reason-phrases.js';
 import type { ServerRequest, ServerResponse } from '../../sip/stack.js';
 import { warningOf } from '../policy/warnings.js';
@@ -10,8 +11,8 @@ import { invitee } from './directory.js';
 import { Focus, type FocusOptions } from './focus.js';
 import { addMember, inviteAll, memberOf, settled, type Group, type Participant } from './group.js';
 import { newAlias, newId } from './identifiers.js';
-import { readParts } from './invitation.js';
-import { invitees } from './invitees.js';
+import { ALLOW, ALLOW_EVENTS, focusContact, readParts } from './invitation.js';
+import { GROUP_PREFIX, invitees } from './invitees.js';
 import { holdsMembership, mayJoin } from './member.js';
 import type { ExpiredMessage } from './message-log.js';
 import type { Invitee } from './recipient.js';
@@ -31,8 +32,11 @@ export interface ControllingOptions extends FocusOptions {
   forward(holder: string, request: ServerRequest, response: ServerResponse): Promise<boolean>;
 }
 
-/** User parts of group session identities begin so. */
-const GROUP_PREFIX = 'gs-';
+/** What a refusal must say besides (RFC 3261 §21.4.6, RFC 6665 §4.2.1.4). */
+const wanting: Readonly<Record<string, HeaderMap>> = {
+  'group-method-unknown': ALLOW,
+  'group-event-unknown': ALLOW_EVENTS,
+};
 
 /** The controlling function: conference factory and focuses (OMA CPM architecture §5.2.3, RFC 4353, RFC 5366). */
 export class ControllingFunction implements Service {
@@ -80,7 +84,7 @@ export class ControllingFunction implements Service {
         trace: request.callId,
         detail: `${method} ${request.uri}`,
       });
-      const headers = warningOf(error.code, domain);
+      const headers = { ...warningOf(error.code, domain), ...wanting[error.code] };
       response.send(error.sip, { headers, reason: shortReason(error.message) });
     }
   }
@@ -259,6 +263,12 @@ export class ControllingFunction implements Service {
         await refer(focus, identity, request, response, undefined, this.#options);
         return;
       }
+      case 'OPTIONS':
+        if (group.access === 'closed' && !member) throw groupError('group-not-a-member');
+        response.send(200, {
+          headers: { Contact: focusContact(group), ...ALLOW, ...ALLOW_EVENTS, Accept: 'application/sdp' },
+        });
+        return;
       default:
         throw groupError('group-method-unknown', request.method);
     }

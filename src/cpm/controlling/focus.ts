@@ -147,8 +147,8 @@ export class Focus {
     const media = this.#mediaFor(request);
     const identity = this.#nameOf(user);
     try {
-      if (!findMember(this.group, identity))
-        await this.#live.apply((group) => addMember(group, user, 'participant'));
+      const enter = (group: Group): Group => addMember(group, user, 'participant');
+      if (enter(this.group) !== this.group) await this.#live.apply(enter);
     } catch (error) {
       media.close();
       throw error;

@@ -129,10 +129,15 @@ function newMember({ identity, owner, copyControl, anonymize }: Invitee, alias: 
 
 /** A member that comes in by itself: the creator, or somebody who joins an open group. */
 export function addMember(group: Group, user: Participant, role: Role): Group {
-  if (memberOf(group, user)) return group;
-  if (group.members.filter(holdsMembership).length >= group.maximum)
-    throw groupError('group-full', `${group.maximum}`);
   const { identity, owner, alias } = user;
+  const known = memberOf(group, user);
+  const holds = known !== undefined && holdsMembership(known);
+  if (!holds && group.members.filter(holdsMembership).length >= group.maximum)
+    throw groupError('group-full', `${group.maximum}`);
+  if (known) {
+    if (alias === undefined || known.alias !== undefined || known.state === 'connected') return group;
+    return { ...group, members: group.members.map((one) => (one === known ? { ...one, alias } : one)) };
+  }
   const member: Member = { identity, owner, state: 'away', role, endpoints: [], copyControl: 'to', alias };
   return { ...group, members: [...group.members, member] };
 }

@@ -45,6 +45,9 @@ export function focusContact(group: Group): string {
   return `<${group.uri};gr>;isfocus;${ICSI}`;
 }
 
+export const ALLOW: HeaderMap = { Allow: 'ACK, BYE, CANCEL, INVITE, OPTIONS, REFER, SUBSCRIBE, UPDATE' };
+export const ALLOW_EVENTS: HeaderMap = { 'Allow-Events': 'conference' };
+
 /** What the focus says of the group in its INVITEs and 2xx. */
 export function groupHeaders(group: Group): HeaderMap {
   return {
@@ -52,8 +55,8 @@ export function groupHeaders(group: Group): HeaderMap {
     Subject: group.subject,
     'Conversation-ID': group.conversationId,
     'Contribution-ID': group.contributionId,
-    Allow: 'ACK, BYE, CANCEL, INVITE, OPTIONS, REFER, SUBSCRIBE, UPDATE',
-    'Allow-Events': 'conference',
+    ...ALLOW,
+    ...ALLOW_EVENTS,
   };
 }
 

@@ -1,17 +1,35 @@
+import { parseAor } from '../../identity/aor.js';
+import { groupError } from './errors.js';
 import type { Group } from './group.js';
 import { memberOf } from './group.js';
 import type { Invitee, Recipient } from './recipient.js';
 import { merge } from './recipient-list.js';
 
+/** User parts of group session identities begin so. */
+export const GROUP_PREFIX = 'gs-';
+
+export interface InviteesOptions {
+  /** `sip:conference-factory@ims.test` */
+  readonly factory: string;
+  /** Host of the group session identities. */
+  readonly domain: string;
+  /** Key of the registration set of a user here, else the identity. */
+  ownerOf(identity: string): Promise<string>;
+}
+
 /**
  * Whom recipients are, one for each user: a user is one participant under each of its identities (3GPP TS 23.228 §4.3.3.4).
  * @param self the owner who is left out: who asks.
+ * @throws ParleyError `group-list-malformed` for a group in a group, which would invite itself.
  */
 export async function invitees(
   recipients: readonly Recipient[],
-  options: { ownerOf(identity: string): Promise<string> },
+  options: InviteesOptions,
   self?: string,
 ): Promise<Invitee[]> {
+  for (const { identity, method } of recipients)
+    if (method === 'INVITE' && isGroup(identity, options))
+      throw groupError('group-list-malformed', `${identity} is a group`);
   const owners = await Promise.all(recipients.map(({ identity }) => options.ownerOf(identity)));
   const found = new Map<string, Invitee>();
   for (const [index, recipient] of recipients.entries()) {
@@ -35,3 +53,7 @@ export function asKnown(group: Group, wanted: readonly Invitee[]): Invitee[] {
     };
   });
 }
+
+const isGroup = (identity: string, { factory, domain }: InviteesOptions): boolean =>
+  identity === parseAor(factory) ||
+  (identity.startsWith(`sip:${GROUP_PREFIX}`) && identity.endsWith(`@${domain}`));

@@ -1,4 +1,4 @@
-import { escapeXml, parseSmallXml, unescapeXml, type XmlValue } from '../../msrp/xml.js';
+import { escapeXml, parseSmallXml, TOO_LARGE, unescapeXml, type XmlValue } from '../../msrp/xml.js';
 import { groupError } from './errors.js';
 import {
   copyControls,
@@ -32,6 +32,7 @@ export function parseRecipientList(
   },
 ): Recipient[] {
   const root = parseSmallXml(octets, 'resource-lists', NAMESPACE);
+  if (root === TOO_LARGE) throw groupError('group-list-too-long', `limit ${options.limit}`);
   // an empty document element is text; everything else that is text says what is wrong
   if (typeof root !== 'object')
     throw groupError(root === '' ? 'group-list-empty' : 'group-list-malformed', root);

@@ -6,7 +6,7 @@ import { groupError } from './errors.js';
 import type { Focus } from './focus.js';
 import { checkRight, findMember, type Group } from './group.js';
 import { focusContact, readParts } from './invitation.js';
-import { asKnown, invitees } from './invitees.js';
+import { asKnown, invitees, type InviteesOptions } from './invitees.js';
 import { parseRecipient, type Recipient } from './recipient.js';
 import { parseRecipientList } from './recipient-list.js';
 
@@ -16,14 +16,12 @@ const REFERRED = ['INVITE', 'BYE'] as const;
 /** Seconds that are left to say how an invitation ended after it has rung. */
 const AFTER_RINGING = 32;
 
-export interface ReferOptions {
+export interface ReferOptions extends InviteesOptions {
   readonly stack: SipStack;
   /** Entries of a list at most. */
   readonly maximum: number;
   /** Milliseconds that an invitation rings. */
   readonly ringing: number;
-  /** Key of the registration set of a user here, else the identity. */
-  ownerOf(identity: string): Promise<string>;
 }
 
 /**

@@ -82,6 +82,20 @@ describe('a group', () => {
     expect(() => addMember(created, user('sip:dave@ims.test'), 'participant')).toThrow(/full/);
   });
 
+  it('lets who has left back in only where there is room', () => {
+    const without = changeMember(created, { identity: BOB, event: 'leave' });
+    expect(addMember(without, user(BOB), 'participant')).toBe(without);
+    const taken = addMember(without, user('sip:dave@ims.test'), 'participant');
+    expect(() => addMember(taken, user(BOB), 'participant')).toThrow(/full/);
+    expect(addMember(taken, user(CAROL), 'participant')).toBe(taken);
+  });
+
+  it('hides a member that asks for it when it comes', () => {
+    const alias = 'sip:anonymous-1@anonymous.invalid';
+    const away = changeMember(created, { identity: BOB, event: 'leave' });
+    expect(findMember(addMember(away, { ...user(BOB), alias }, 'participant'), BOB)?.alias).toBe(alias);
+  });
+
   it('invites nobody twice who rings or is in', () => {
     expect(inviteAll(created, [recipient(BOB), recipient(ALICE)], () => '').invited).toEqual([]);
   });
