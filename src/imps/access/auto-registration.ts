@@ -44,10 +44,14 @@ export async function register(
   return record;
 }
 
-/** Which questions are still open after these answers, and whether one was answered with a refusal. */
+/**
+ * Which questions are still open after these answers, and whether one was answered with a refusal.
+ * @param answered ids of those that were answered before: a client answers what it is asked, and that is what is open.
+ */
 export function judgeAnswers(
   context: ImpsContext,
   answers: readonly Element[],
+  answered: readonly string[] = [],
 ): { readonly open: readonly Question[]; readonly refused: boolean } {
   const open: Question[] = [];
   let refused = false;
@@ -55,8 +59,9 @@ export function judgeAnswers(
     const answer = answers.find((candidate) => textOf(candidate, 'SystemMessageID')?.trim() === question.id);
     const chosen = numberOf(answer, 'ChosenOptionID');
     const key = textOf(answer, 'VerificationKey')?.trim() ?? '';
-    if (!answer || chosen === undefined) open.push(question);
-    else if (chosen !== 1) refused = true;
+    if (!answer || chosen === undefined) {
+      if (!answered.includes(question.id)) open.push(question);
+    } else if (chosen !== 1) refused = true;
     else if (question.key !== undefined && !sameSecret(key, question.key)) open.push(question);
   }
   return { open, refused };

@@ -101,13 +101,17 @@ async function confirm(
   record: UserRecord,
   request: LoginRequest,
 ): Promise<readonly Question[]> {
-  const { open, refused } = judgeAnswers(context, request.answers);
+  const { open, refused } = judgeAnswers(context, request.answers, record.answered);
   if (refused) {
     await context.ports.users.remove(record.user);
     throw new CspRefusal(403, 'registration declined');
   }
-  if (open.length === 0)
-    await context.ports.users.change(record.user, (current) => ({ ...current, state: 'active' }));
+  const answered = context.config.autoRegistration.questions
+    .filter((question) => !open.includes(question))
+    .map(({ id }) => id);
+  await context.ports.users.change(record.user, (current) =>
+    open.length === 0 ? { ...current, state: 'active', answered: undefined } : { ...current, answered },
+  );
   return open;
 }
 

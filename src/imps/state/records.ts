@@ -27,6 +27,8 @@ export interface UserRecord {
     | undefined;
   /** `confirming` while the system messages of an auto-registration are unanswered. */
   readonly state: 'active' | 'confirming' | 'barred';
+  /** While `confirming`: ids of the system messages that are answered as they should be. */
+  readonly answered?: readonly string[] | undefined;
   readonly createdAt: number;
 }
 

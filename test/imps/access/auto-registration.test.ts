@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { digestOf } from '../../../src/imps/access/digest.js';
-import { child, element, textOf } from '../../../src/imps/codec/element.js';
+import { child, element, textOf, type Element } from '../../../src/imps/codec/element.js';
 import { codeOf } from '../tools/phone.js';
 import { userId, world, type World } from '../tools/world.js';
 
@@ -121,6 +121,19 @@ describe('auto-registration (document 004 §6.2)', () => {
     expect(codeOf(ready)).toBe(200);
     const welcome = child(child(child(ready, 'Result'), 'SystemMessageList'), 'SystemMessage');
     expect(textOf(welcome, 'SystemMessageText')).toBe('Ready.');
+  });
+
+  it('with questions is complete as well for a client that answers each time what is still asked', async () => {
+    here = await world({ autoRegistration: { policy: 'open', questions } });
+    const phone = here.phone('newcomer');
+    const asked = (response: Element): (string | undefined)[] =>
+      (child(child(response, 'Result'), 'SystemMessageList')?.children ?? []).map((one) =>
+        textOf(one, 'SystemMessageID'),
+      );
+    expect(asked(await phone.login2())).toEqual(['terms', 'human']);
+    expect(asked(await phone.login2(answers(['human', 1, 'maple'])))).toEqual(['terms']);
+    expect(codeOf(await phone.login2(answers(['terms', 1])))).toBe(200);
+    expect(await here.server.users.find(userId('newcomer'))).toMatchObject({ state: 'active' });
   });
 
   it('that is declined is 403, and leaves no user behind', async () => {
