@@ -196,7 +196,7 @@ export class Groups {
   async #changed(leg: GroupLeg, { uri, name, state }: Participant): Promise<void> {
     const { group } = leg.link;
     const { groups } = this.#options.imps();
-    const wv = leg.members.get(uri)?.wv ?? (await this.#shown(leg.link, uri)).wv;
+    const wv = leg.members.get(uri)?.wv ?? (await this.#options.addresses.toWv(uri));
     if (state === 'connected') {
       const screenName = await groups.join(group, wv, name ?? userPartOf(wv));
       leg.members.set(uri, { wv, screenName });
