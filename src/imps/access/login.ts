@@ -109,9 +109,11 @@ async function confirm(
   const answered = context.config.autoRegistration.questions
     .filter((question) => !open.includes(question))
     .map(({ id }) => id);
-  await context.ports.users.change(record.user, (current) =>
-    open.length === 0 ? { ...current, state: 'active', answered: undefined } : { ...current, answered },
-  );
+  // a login that answers nothing new is no write
+  if (open.length === 0 || answered.length > (record.answered?.length ?? 0))
+    await context.ports.users.change(record.user, (current) =>
+      open.length === 0 ? { ...current, state: 'active', answered: undefined } : { ...current, answered },
+    );
   return open;
 }
 
