@@ -122,6 +122,39 @@ describe('a REFER to the focus', () => {
     expect([first.notify.get('Event'), first.line]).toEqual(['refer;id=100', 'SIP/2.0 486 Busy Here']);
   });
 
+  it('for somebody who rings already tells how that ringing ends, and rings no second time', async () => {
+    const answer = await group();
+    await inDialog(answer, 100, { 'Refer-To': '<sip:carol@ims.test>' });
+    await told(alice);
+    const invite = await carol.peer.request('INVITE');
+    await inDialog(answer, 101, { 'Refer-To': '<sip:carol@ims.test>' });
+    const second = await told(alice);
+    expect([second.notify.get('Event'), second.line]).toEqual(['refer;id=101', 'SIP/2.0 100 Trying']);
+    expect([requestsAt(alice), requestsAt(carol)]).toEqual([[], []]);
+    carol.peer.answer(invite, 603, {}, 'carol');
+    for (const id of [100, 101]) {
+      const last = await told(alice);
+      expect([last.notify.get('Event'), last.line]).toEqual([`refer;id=${id}`, 'SIP/2.0 603 Decline']);
+    }
+  });
+
+  it('for who was put out while it rang is an invitation of its own, whatever becomes of the other', async () => {
+    const answer = await group();
+    const add = { 'Refer-To': '<sip:carol@ims.test>', 'Refer-Sub': 'false' };
+    await inDialog(answer, 100, add);
+    const first = await carol.peer.request('INVITE');
+    carol.peer.answer(first, 180, { Contact: `<${carol.contact}>` }, 'carol');
+    await inDialog(answer, 101, { ...add, 'Refer-To': '<sip:carol@ims.test;method=BYE>' });
+    carol.peer.answer(await carol.peer.request('CANCEL'), 200, {}, 'carol');
+    await inDialog(answer, 102, add);
+    const second = await carol.peer.request('INVITE');
+    carol.peer.answer(first, 487, {}, 'carol');
+    await carol.peer.request('ACK');
+    expect(await stateOf(answer, 'carol')).toBe('invited');
+    await accept(carol, second);
+    await expect.poll(() => stateOf(answer, 'carol')).toBe('connected');
+  });
+
   it('outside the session makes a subscription of its own', async () => {
     const answer = await group();
     const accepted = await alice.ask('REFER', uriOf(answer), { 'Refer-To': '<sip:carol@ims.test>' });

@@ -1,6 +1,6 @@
 import { ParleyError } from '../../base/errors.js';
 import type { SipRequest } from '../../sip/message/message.js';
-import type { Dialog, ServerRequest, ServerResponse } from '../../sip/stack.js';
+import type { ServerRequest, ServerResponse } from '../../sip/stack.js';
 import { groupError } from './errors.js';
 import {
   addMember,
@@ -17,7 +17,13 @@ import { newAlias, newId } from './identifiers.js';
 import { groupHeaders, readParts } from './invitation.js';
 import { Inactivity } from './inactivity.js';
 import { asKnown } from './invitees.js';
-import { bestRefusal, firstAccepted, Invitations, type InvitationsOptions } from './invitations.js';
+import {
+  bestRefusal,
+  firstAccepted,
+  Invitations,
+  type Accepted,
+  type InvitationsOptions,
+} from './invitations.js';
 import { answerInDialog, endOf, GONE, leftForGood, type Leg, type ReferHandler } from './leg.js';
 import { LiveGroup, type EndOfSession } from './live-group.js';
 import type { MediaSession } from './media.js';
@@ -49,6 +55,8 @@ export class Focus {
   readonly #inactivity: Inactivity;
   /** Members whose own INVITE is being answered: they need no invitation. */
   readonly #coming = new Set<string>();
+  /** What the invitation that rings for a member comes to, by identity. */
+  readonly #rings = new Map<string, { outcome?: Promise<number> }>();
   /** What a session is told that has no place here: that of who was put out, until the sessions end. */
   #farewell: { readonly Reason: string } = GONE;
   /** Requests under way that will need the focus. */
@@ -157,9 +165,9 @@ export class Focus {
   }
 
   /**
-   * Invites those who are not in yet, all at once.
+   * Invites those who are not in yet, all at once; who rings already is not rung a second time.
    * @param inviter by the identity that the group knows it by.
-   * @returns for each of them the final status, when it comes.
+   * @returns for each of those who are not coming by themselves the final status, when it comes; 200 for who is in.
    * @throws ParleyError `group-full`, `group-replaces-not-yours`.
    */
   async invite(wanted: readonly Invitee[], inviter: string): Promise<Promise<number>[]> {
@@ -173,10 +181,8 @@ export class Focus {
       invited = all.invited;
       return all.group;
     });
-    const rings = invited.map((recipient) => this.#ring(recipient, inviter, recipients));
-    // not every caller waits for them
-    for (const ring of rings) this.#background(ring);
-    return rings;
+    for (const recipient of invited) this.#startRing(recipient, inviter, recipients);
+    return recipients.map(({ identity }) => this.#rings.get(identity)?.outcome ?? Promise.resolve(200));
   }
 
   /** Puts a member out, whether it is in or rings. @throws ParleyError `group-member-unknown` */
@@ -257,13 +263,32 @@ export class Focus {
     }
   }
 
-  async #ring(recipient: Invitee, inviter: string, shown: readonly Invitee[]): Promise<number> {
+  #startRing(recipient: Invitee, inviter: string, shown: readonly Invitee[]): void {
+    const { identity } = recipient;
+    const ring: { outcome?: Promise<number> } = {};
+    this.#rings.set(identity, ring);
+    const isCurrent = (): boolean => this.#rings.get(identity) === ring;
+    ring.outcome = this.#ring(recipient, inviter, shown, isCurrent).finally(() => {
+      if (isCurrent()) this.#rings.delete(identity);
+    });
+    // not every caller waits for it
+    this.#background(ring.outcome);
+  }
+
+  /** @param isCurrent false once its member was put out and invited again: how this one ends is then nothing to the member. */
+  async #ring(
+    recipient: Invitee,
+    inviter: string,
+    shown: readonly Invitee[],
+    isCurrent: () => boolean,
+  ): Promise<number> {
     const { identity } = recipient;
     const by = findMember(this.group, inviter);
     const more = { inviter: by ? shownAs(by) : inviter, shown };
     const result = await this.#invitations.ring(this.group, recipient, more);
-    if (result.kind === 'accepted') return this.#accepted(identity, result.dialog, result.media);
+    if (result.kind === 'accepted') return this.#accepted(identity, result, isCurrent);
     const { status, reason } = result;
+    if (!isCurrent()) return status;
     this.#note('group.invitation-refused', 'RFC 4353 §5.3', `${identity} ${status}`);
     const disconnection = refusalOf(status, reason);
     if (await this.#live.change({ identity, event: 'refuse', disconnection })) {
@@ -275,9 +300,10 @@ export class Focus {
     return findMember(this.group, identity)?.state === 'connected' ? 200 : status;
   }
 
-  async #accepted(identity: string, dialog: Dialog, media: MediaSession): Promise<number> {
+  async #accepted(identity: string, { dialog, media }: Accepted, isCurrent: () => boolean): Promise<number> {
     const endpoint: Endpoint = { id: newId('e'), joining: 'dialed-out' };
-    if (this.#live.over || !(await this.#live.change({ identity, event: 'connect', endpoint }))) {
+    const isWanted = !this.#live.over && isCurrent();
+    if (!isWanted || !(await this.#live.change({ identity, event: 'connect', endpoint }))) {
       // its acceptance crossed its removal, or the end; one that crossed its own coming is a further session
       media.close();
       await dialog.destroy(this.#farewell);

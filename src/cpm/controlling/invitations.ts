@@ -19,10 +19,15 @@ export interface InvitationsOptions {
   readonly sessionExpires: number;
 }
 
+export interface Accepted {
+  readonly kind: 'accepted';
+  readonly dialog: Dialog;
+  readonly media: MediaSession;
+}
+
 /** What came of an invitation. */
 export type InvitationResult =
-  | { readonly kind: 'accepted'; readonly dialog: Dialog; readonly media: MediaSession }
-  | { readonly kind: 'refused'; readonly status: number; readonly reason: string };
+  Accepted | { readonly kind: 'refused'; readonly status: number; readonly reason: string };
 
 /** The invitations of one focus that ring. */
 export class Invitations {
@@ -86,7 +91,7 @@ export class Invitations {
       throw error;
     } finally {
       timer.cancel();
-      this.#ringing.delete(identity);
+      if (this.#ringing.get(identity) === cancel) this.#ringing.delete(identity);
     }
   }
 
