@@ -3,7 +3,7 @@ import type { Logger } from '../../base/log.js';
 import type { Trail } from '../../base/trail.js';
 import type { Next, Service, ServiceCall, ServiceSubject } from '../../core/service.js';
 import { cpmServices } from '../../identity/cpm-services.js';
-import { innermostCpim, parseCpim, type CpimMessage } from '../../msrp/cpim/index.js';
+import { parseCpim, unwrapCpim, type CpimMessage } from '../../msrp/cpim/index.js';
 import type { RegisteredDevices } from '../../reg-event/devices.js';
 import { splitList } from '../../sip/message/lexer.js';
 import type { SipRequest } from '../../sip/message/message.js';
@@ -43,6 +43,8 @@ export interface MessageServiceOptions {
 export class MessageService implements Service {
   readonly name = 'cpm-messages';
   readonly #options: MessageServiceOptions;
+  /** Bodies that the caller's side has read, for the callee's. */
+  readonly #read = new WeakMap<Uint8Array, CpimMessage>();
 
   constructor(options: MessageServiceOptions) {
     this.#options = options;
@@ -157,9 +159,13 @@ export class MessageService implements Service {
   /** The parsed body where it is a message/cpim. @throws ParleyError `cpm-message-malformed` */
   #cpim(request: SipRequest, subject: string): CpimMessage | undefined {
     if (!isCpim(request)) return undefined;
+    const { body } = request;
+    const known = this.#read.get(body);
+    if (known) return known;
     try {
-      const message = parseCpim(request.body);
-      innermostCpim(request.body);
+      const message = parseCpim(body);
+      unwrapCpim(message);
+      this.#read.set(body, message);
       return message;
     } catch (error) {
       if (error instanceof ParleyError)

@@ -14,6 +14,7 @@ export {
   innermostCpim,
   parseCpim,
   rewriteCpimHead,
+  unwrapCpim,
   type CpimChanges,
   type CpimMessage,
   type CpimParts,

@@ -28,7 +28,12 @@ export function parseCpim(octets: Uint8Array, limits: CpimLimits = defaultCpimLi
  * @throws ParleyError `cpim-nested-too-deep` beyond four levels, and what {@link parseCpim} throws.
  */
 export function innermostCpim(octets: Uint8Array, limits: CpimLimits = defaultCpimLimits): CpimMessage {
-  let message = parseCpim(octets, limits);
+  return unwrapCpim(parseCpim(octets, limits), limits);
+}
+
+/** The same, of a message whose outer head is parsed. @throws as {@link innermostCpim} */
+export function unwrapCpim(outer: CpimMessage, limits: CpimLimits = defaultCpimLimits): CpimMessage {
+  let message = outer;
   for (let depth = 1; message.head.mediaType === 'message/cpim'; depth++) {
     if (depth === MAX_DEPTH) throw msrpError('cpim-nested-too-deep');
     message = parseCpim(message.content, limits);
