@@ -65,7 +65,9 @@ export async function startCore(
     serviceRoute,
   });
   disposers.push(() => registrar.close());
-  const feed = shared ? new RegistrationFeed(store, registrar, logOf('registrar')) : undefined;
+  const feed = shared
+    ? new RegistrationFeed({ store, registrar, clock, log: logOf('registrar') })
+    : undefined;
   if (feed) disposers.push(() => feed.close());
   const core = new Core({
     stack,

@@ -1,31 +1,63 @@
 import { randomUUID } from 'node:crypto';
+import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import type { Store } from '../store/store.js';
 import type { Registrar } from './registrar.js';
 import type { BindingChange, RegistrationEvent } from './registration.js';
+import { WatchedChannels } from './watched-channels.js';
 
 type Listener = (changes: readonly BindingChange[]) => void;
 
 /** A node listens only to the channels of the sets it watches, and hears little else. */
 const CHANNELS = 256;
+/** What nobody watched is told after all when somebody turns out to have watched it so much before or longer. */
+const LATE_MS = 200;
+/** Untold changes that are remembered, twice. */
+const MOST_UNTOLD = 5_000;
+
+interface Untold {
+  readonly channel: number;
+  readonly set: string;
+  readonly changes: readonly BindingChange[];
+}
+
+export interface FeedOptions {
+  readonly store: Store;
+  readonly registrar: Pick<Registrar, 'onChange'>;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
 
 /**
- * Tells the other nodes on one store what the registrar of this node changed, and hears from them of the sets that are
- * watched here. Delivery is at most once; the registration itself is to be read from the store, which has it by then.
+ * Tells the other nodes on one store what the registrar of this node changed, where one of them watches, and hears from them of the sets
+ * that are watched here. Delivery is at most once; the registration itself is to be read from the store, which has it by then.
  */
 export class RegistrationFeed {
   readonly #node = randomUUID();
   readonly #store: Store;
+  readonly #clock: Clock;
   readonly #log: Logger;
+  readonly #watched: WatchedChannels;
+  /** Of the last {@link LATE_MS}, and of those before. */
+  #untold: Untold[] = [];
+  #untoldBefore: Untold[] = [];
+  #untoldSince = -Infinity;
   readonly #listeners = new Map<string, Set<Listener>>();
   /** Watched sets of each channel, and what ends the subscription to it. */
-  readonly #channels = new Map<string, { sets: number; readonly end: () => void }>();
+  readonly #channels = new Map<number, { sets: number; readonly end: () => void }>();
   readonly #unlisten: () => void;
 
-  constructor(store: Store, registrar: Registrar, log: Logger) {
+  constructor({ store, registrar, clock, log }: FeedOptions) {
     this.#store = store;
+    this.#clock = clock;
     this.#log = log;
-    this.#unlisten = registrar.onChange((event) => this.#publish(event));
+    this.#watched = new WatchedChannels({
+      store,
+      clock,
+      log,
+      onWatch: (channel) => this.#tellLate(channel),
+    });
+    this.#unlisten = registrar.onChange((event) => this.#changed(event));
   }
 
   /** Calls `listener` with what other nodes change in a set. @returns a function that ends it. */
@@ -41,6 +73,7 @@ export class RegistrationFeed {
 
   close(): void {
     this.#unlisten();
+    this.#watched.close();
     for (const { end } of this.#channels.values()) end();
     this.#channels.clear();
     this.#listeners.clear();
@@ -50,25 +83,56 @@ export class RegistrationFeed {
     const listeners = this.#listeners.get(set);
     if (!listeners?.delete(listener) || listeners.size > 0) return;
     this.#listeners.delete(set);
-    const name = channelOf(set);
-    const channel = this.#channels.get(name);
+    const number = channelOf(set);
+    const channel = this.#channels.get(number);
     if (!channel || --channel.sets > 0) return;
-    this.#channels.delete(name);
+    this.#channels.delete(number);
+    this.#watched.unwatch(number);
     channel.end();
   }
 
-  #join(name: string): void {
-    const channel = this.#channels.get(name);
-    if (channel) channel.sets++;
-    else this.#channels.set(name, { sets: 1, end: this.#store.subscribe(name, (text) => this.#hear(text)) });
+  #join(number: number): void {
+    const channel = this.#channels.get(number);
+    if (channel) {
+      channel.sets++;
+      return;
+    }
+    const end = this.#store.subscribe(nameOf(number), (text) => this.#hear(text));
+    this.#channels.set(number, { sets: 1, end });
+    this.#watched.watch(number);
   }
 
-  #publish({ set, changes }: RegistrationEvent): void {
+  #changed({ set, changes }: RegistrationEvent): void {
+    const channel = channelOf(set);
+    if (this.#watched.has(channel)) this.#publish({ channel, set, changes });
+    else this.#remember({ channel, set, changes });
+  }
+
+  #publish({ channel, set, changes }: Untold): void {
     this.#store
-      .publish(channelOf(set), `${this.#node} ${set}\n${JSON.stringify(changes)}`)
+      .publish(nameOf(channel), `${this.#node} ${set}\n${JSON.stringify(changes)}`)
       .catch((error: unknown) =>
         this.#log.warn({ err: error, set }, 'other nodes were not told of a registration'),
       );
+  }
+
+  #remember(untold: Untold): void {
+    const now = this.#clock.now();
+    if (now - this.#untoldSince >= LATE_MS || this.#untold.length >= MOST_UNTOLD) {
+      this.#untoldBefore = now - this.#untoldSince < 2 * LATE_MS ? this.#untold : [];
+      this.#untold = [];
+      this.#untoldSince = now;
+    }
+    this.#untold.push(untold);
+  }
+
+  /** A node may have read a registration before a change, and have said that it watches it when that was not heard yet here. */
+  #tellLate(channel: number): void {
+    const isThat = (untold: Untold): boolean => untold.channel === channel;
+    if (this.#clock.now() - this.#untoldSince < 2 * LATE_MS)
+      for (const untold of [...this.#untoldBefore, ...this.#untold].filter(isThat)) this.#publish(untold);
+    this.#untoldBefore = this.#untoldBefore.filter((untold) => !isThat(untold));
+    this.#untold = this.#untold.filter((untold) => !isThat(untold));
   }
 
   #hear(text: string): void {
@@ -82,8 +146,10 @@ export class RegistrationFeed {
   }
 }
 
-function channelOf(set: string): string {
+function channelOf(set: string): number {
   let hash = 0;
   for (let i = 0; i < set.length; i++) hash = (Math.imul(hash, 31) + set.charCodeAt(i)) | 0;
-  return `registrations-${(hash >>> 0) % CHANNELS}`;
+  return (hash >>> 0) % CHANNELS;
 }
+
+const nameOf = (channel: number): string => `registrations-${channel}`;

@@ -19,15 +19,22 @@ const PAGER: HeaderMap = {
 
 const cleanups = useCleanups();
 
-async function twoNodes(settings: Record<string, unknown> = {}): Promise<[RunningParley, RunningParley]> {
-  const redis = await RedisServer.start();
-  cleanups.push(() => redis.dispose());
+async function twoNodesOn(
+  redis: RedisServer,
+  settings: Record<string, unknown> = {},
+): Promise<[RunningParley, RunningParley]> {
   const start = async (): Promise<RunningParley> => {
     const node = await startParley({ auth: 'none', store: redis.url, ...settings });
     cleanups.push(() => node.stop());
     return node;
   };
   return [await start(), await start()];
+}
+
+async function twoNodes(settings: Record<string, unknown> = {}): Promise<[RunningParley, RunningParley]> {
+  const redis = await RedisServer.start();
+  cleanups.push(() => redis.dispose());
+  return twoNodesOn(redis, settings);
 }
 
 async function phone(user: string, { port }: RunningParley): Promise<Phone> {
@@ -77,6 +84,26 @@ describe.skipIf(missing('redis-server'))('of two nodes on one Redis', () => {
     expect(await contacts()).toEqual(['active registered', 'active refreshed']);
     await other.register(DEVICE, { Expires: '0' });
     expect(await contacts()).toEqual(['active registered', 'terminated unregistered']);
+  });
+
+  it('none tells what nobody watches', async () => {
+    const redis = await RedisServer.start();
+    cleanups.push(() => redis.dispose());
+    const [a, b] = await twoNodesOn(redis);
+    const told = (): string =>
+      /cmdstat_spublish:calls=(\d+)/.exec(redis.cli('INFO', 'commandstats'))?.[1] ?? '0';
+    const device = await phone('bob', b);
+    await device.register(DEVICE);
+    const before = told();
+    for (let i = 0; i < 5; i++) await device.register(DEVICE);
+    expect(told()).toBe(before);
+    const watcher = await phone('bob', a);
+    await watcher.register();
+    await watcher.ask('SUBSCRIBE', watcher.aor, { Event: 'reg', Expires: '600' });
+    await watcher.answer('NOTIFY', 200);
+    await device.register(DEVICE);
+    const { body } = await watcher.answer('NOTIFY', 200);
+    expect(Buffer.from(body).toString()).toContain('event="refreshed"');
   });
 
   it('the one where a device registers delivers what the other has kept, in order and once', async () => {
