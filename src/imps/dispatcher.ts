@@ -144,23 +144,9 @@ export const routes: Readonly<Record<string, Route>> = {
   'SubscribeGroupNotice-Request': write(subscribeGroupNotice, 'SUBGCN'),
 };
 
-/** What must have been granted for a request of the server; others belong to the session itself. */
-const serverRequests: Readonly<Record<string, Service>> = {
-  'InviteUser-Request': 'INVIT',
-  'Invite-Response': 'INVIT',
-  'CancelInviteUser-Request': 'CAINV',
-  'PresenceNotification-Request': 'PresenceFeat',
-  'PresenceAuth-Request': 'REACT',
-  'DeliveryReport-Request': 'MDELIV',
-  NewMessage: 'IMFeat',
-  MessageNotification: 'IMFeat',
-  GroupChangeNotice: 'GRCHN',
-  'LeaveGroup-Response': 'GroupFeat',
-};
-
-/** Whether service negotiation lets a session have a primitive, by its name. */
+/** Whether service negotiation lets a session make a request, by its name. */
 export function agreed({ functions, version }: SessionRecord, primitive: string): boolean {
-  const service = serverRequests[primitive] ?? routes[primitive]?.service;
+  const service = routes[primitive]?.service;
   return service === undefined || covers(functions, version, service);
 }
 

@@ -4,8 +4,10 @@ import type { ReadMessage } from './codec/coding.js';
 import type { CspMessage, Transaction } from './codec/envelope.js';
 import { element, type Element } from './codec/element.js';
 import type { ImpsContext, Origin } from './context.js';
+import { agreedRequest } from './delivery/agreed-requests.js';
 import { refill, takesMessages } from './delivery/courier.js';
 import { render } from './delivery/render.js';
+import { handBack } from './delivery/user-requests.js';
 import { agreed, answered, routes } from './dispatcher.js';
 import { endSession } from './lifecycle.js';
 import type { Replies } from './replies.js';
@@ -244,8 +246,9 @@ async function finish(work: Work, single: boolean): Promise<CspMessage | undefin
       const primitive = await render(context, session, waiting);
       if (!primitive) continue;
       // what came before service negotiation is not held back: the client polled for it
-      if (session.functions !== undefined && !agreed(session, primitive.name)) {
+      if (session.functions !== undefined && !agreedRequest(session, primitive.name)) {
         notAgreed(context, session, primitive);
+        await handBack(context, session, waiting);
         await context.outbox.remove(session.id, waiting.id);
         continue;
       }

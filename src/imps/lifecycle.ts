@@ -11,7 +11,7 @@ import type { StatusCode } from './status.js';
 type Step = (context: ImpsContext, session: SessionRecord) => Promise<void>;
 
 /** What a session's beginning means to the services, in this order. */
-const onStart: readonly Step[] = [noticeBacklog, cameOnline, takeOverKept, repeatSystemMessages];
+const onStart: readonly Step[] = [noticeBacklog, cameOnline, repeatSystemMessages];
 /**
  * What its end means, before the session's record goes: after a crash in between the session is still there and ends
  * again. A session ends by logout, by the server's disconnect, or by expiry; whatever ends it, the same happens.
@@ -31,9 +31,13 @@ export async function sessionChanged(context: ImpsContext, id: string): Promise<
   if (session) context.ports.observer.sessionChanged(session);
 }
 
-/** Services were agreed: a session with groups joins those that its user wants to be in (document 004 §6.1.1). */
+/**
+ * Services were agreed: the session gets what was kept for its user, and one with groups joins those that its user
+ * wants to be in (document 004 §6.1.1).
+ */
 export async function afterServices(context: ImpsContext, id: string): Promise<void> {
   const session = await context.sessions.find(id);
+  if (session?.functions) await takeOverKept(context, session);
   const groups = session?.functions?.some(
     (code) => code === 'SUBGCN' || code === 'GETJU' || code === 'CREAG',
   );

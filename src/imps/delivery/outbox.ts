@@ -68,6 +68,11 @@ export class Outbox {
     return this.#put(session, this.#ids.next(), { primitive, ofUser });
   }
 
+  /** Has a request that was kept for a user wait for a session under the ID that it was kept by; doing so again changes nothing. */
+  async take(session: string, id: string, primitive: Element, ofUser: OfUser): Promise<void> {
+    await this.#put(session, id, { primitive, ofUser });
+  }
+
   /** Everything that waits for a session, in order. */
   async *all(session: string): AsyncIterable<Waiting> {
     for await (const { key, value } of this.#store.scan(outbox, { prefix: keyOf(session, '') }))

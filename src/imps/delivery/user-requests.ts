@@ -2,8 +2,10 @@ import type { UserId } from '../address/wv-address.js';
 import type { Element } from '../codec/element.js';
 import { hasName, inVersion } from '../codec/in-version.js';
 import type { ImpsContext } from '../context.js';
-import { keyOf, userOutbox, type SessionRecord } from '../state/records.js';
+import { keyOf, lastPart, userOutbox, type SessionRecord } from '../state/records.js';
 import type { CspVersion } from '../vocabulary/versions.js';
+import { agreedRequest } from './agreed-requests.js';
+import type { Waiting } from './outbox.js';
 
 /*
  * Requests of the server that are for a user and not for one session: reports, invitations, answers. They are written
@@ -11,8 +13,9 @@ import type { CspVersion } from '../vocabulary/versions.js';
  * it may be another session that gets them in the end.
  */
 
-/** How long a request waits for a user without session. */
+/** How long a request waits for a user without session that takes it, and how many of a kind may. */
 const KEEP_MS = 7 * 86_400_000;
+const KEPT = 100;
 
 /** What stands in these requests before 1.3, where 1.3 has more under names that older versions know as well. */
 const before13: Readonly<Record<string, readonly string[]>> = {
@@ -46,37 +49,79 @@ export function inShapeOf(primitive: Element, version: CspVersion): Element | un
   return inVersion({ ...primitive, children }, version);
 }
 
-/** Gives a request to one session of the user, the preferred one if it lives; kept when there is none. */
+/**
+ * Sessions of a user that may be given a request: those that agreed on its service, and those that have yet to agree
+ * on any; what they then leave out is handed back.
+ */
+async function takers(context: ImpsContext, user: UserId, primitive: Element): Promise<SessionRecord[]> {
+  const sessions = await context.sessions.ofUser(user);
+  return sessions.filter(
+    (session) =>
+      takes(session, primitive) ||
+      (session.functions === undefined && hasName(primitive.name, session.version)),
+  );
+}
+
+const takes = (session: SessionRecord, { name }: Element): boolean =>
+  hasName(name, session.version) && agreedRequest(session, name);
+
+/** The one of these sessions that gets a request: one that takes it for certain before one that may. */
+const firstOf = (sessions: readonly SessionRecord[]): SessionRecord | undefined =>
+  sessions.find(({ functions }) => functions !== undefined) ?? sessions[0];
+
+/**
+ * Gives a request to one session of the user, the preferred one if it takes it; kept when there is none.
+ * @returns false when as many are kept as may be
+ */
 export async function toOneSession(
   context: ImpsContext,
   user: UserId,
   primitive: Element,
   preferred?: string,
-): Promise<void> {
-  const sessions = await context.sessions.ofUser(user);
-  const target = sessions.find(({ id }) => id === preferred) ?? sessions[0];
+): Promise<boolean> {
+  const sessions = await takers(context, user, primitive);
+  const target = sessions.find(({ id }) => id === preferred) ?? firstOf(sessions);
   if (!target) return keepForUser(context, user, primitive);
   await context.outbox.add(target.id, primitive, { to: 'one', at: context.clock.now() });
+  return true;
 }
 
-/** Gives a request to each session of the user that negotiated the function code; kept when there is none. */
+/**
+ * Gives a request to each session of the user that takes it; kept when there is none.
+ * @returns false when as many are kept as may be
+ */
 export async function toEachSession(
   context: ImpsContext,
   user: UserId,
   primitive: Element,
-  code: string,
-): Promise<void> {
-  const sessions = (await context.sessions.ofUser(user)).filter(
-    ({ functions, version }) =>
-      (functions === undefined || functions.includes(code)) && hasName(primitive.name, version),
-  );
+): Promise<boolean> {
+  const sessions = await takers(context, user, primitive);
   for (const { id } of sessions)
     await context.outbox.add(id, primitive, { to: 'each', at: context.clock.now() });
-  if (sessions.length === 0) await keepForUser(context, user, primitive);
+  return sessions.length > 0 || keepForUser(context, user, primitive);
 }
 
-/** Keeps a request for a user without session; the next session whose version has such a request gets it. */
-async function keepForUser(context: ImpsContext, user: UserId, primitive: Element): Promise<void> {
+/** Keeps a request for a user without session that takes it, unless as many of its kind are kept as may be: @returns false. */
+async function keepForUser(context: ImpsContext, user: UserId, primitive: Element): Promise<boolean> {
+  let kept = 0;
+  for await (const { value } of context.store.scan(userOutbox, { prefix: keyOf(user, '') }))
+    if (value.primitive.name === primitive.name) kept++;
+  if (kept < KEPT) {
+    await keep(context, user, primitive);
+    return true;
+  }
+  context.trail.record({
+    code: 'imps.kept-requests-full',
+    outcome: 'refused',
+    clause: 'CSP status 507',
+    subject: user,
+    detail: primitive.name,
+  });
+  return false;
+}
+
+/** @param without a session that is not to get it */
+async function keep(context: ImpsContext, user: UserId, primitive: Element, without?: string): Promise<void> {
   const expiresAt = context.clock.now() + KEEP_MS;
   await context.store.update(userOutbox, keyOf(user, context.ids.next()), () => ({
     kind: 'put',
@@ -84,31 +129,50 @@ async function keepForUser(context: ImpsContext, user: UserId, primitive: Elemen
     deadline: expiresAt,
     result: undefined,
   }));
+  context.trail.record({
+    code: 'imps.request-kept',
+    outcome: 'noted',
+    clause: 'CSP service negotiation',
+    subject: user,
+    detail: primitive.name,
+  });
+  // a session that agreed on its services meanwhile looked before the request was there
+  const taker = (await context.sessions.ofUser(user)).find(
+    (session) => session.id !== without && takes(session, primitive),
+  );
+  if (taker) await takeOverKept(context, taker);
 }
 
-/** A new session gets what was kept for its user. */
+/** A session that has agreed on its services gets what was kept for its user, as far as it agreed on it. */
 export async function takeOverKept(context: ImpsContext, session: SessionRecord): Promise<void> {
   for await (const { key, value } of context.store.scan(userOutbox, { prefix: keyOf(session.user, '') })) {
-    if (!hasName(value.primitive.name, session.version)) continue;
-    await context.outbox.add(session.id, value.primitive, { to: 'one', at: context.clock.now() });
+    if (!takes(session, value.primitive)) continue;
+    const ofUser = { to: 'one', at: context.clock.now() } as const;
+    await context.outbox.take(session.id, lastPart(key), value.primitive, ofUser);
     await context.store.update(userOutbox, key, () => ({ kind: 'remove', result: undefined }));
   }
 }
 
-/**
- * A session ends: what it did not answer and is for its user goes to another of his sessions, or is kept. What each
- * session got goes to those that came later.
- */
+/** A session ends: what it did not answer and is for its user is handed back. */
 export async function returnRequests(context: ImpsContext, session: SessionRecord): Promise<void> {
-  for await (const { id, primitive, ofUser } of context.outbox.all(session.id)) {
-    if (!primitive || !ofUser) continue;
-    const others = (await context.sessions.ofUser(session.user)).filter(
-      (other) => other.id !== session.id && hasName(primitive.name, other.version),
-    );
-    const heirs =
-      ofUser.to === 'one' ? others.slice(0, 1) : others.filter(({ startedAt }) => startedAt > ofUser.at);
-    for (const heir of heirs) await context.outbox.add(heir.id, primitive, ofUser);
-    if (others.length === 0) await keepForUser(context, session.user, primitive);
-    await context.outbox.remove(session.id, id);
-  }
+  for await (const waiting of context.outbox.all(session.id)) await handBack(context, session, waiting);
+}
+
+/**
+ * A session will not answer a request: one for its user goes to another session of his, or is kept. What each session
+ * got goes to those that came later.
+ */
+export async function handBack(
+  context: ImpsContext,
+  session: SessionRecord,
+  { id, primitive, ofUser }: Waiting,
+): Promise<void> {
+  if (!primitive || !ofUser) return;
+  const others = (await takers(context, session.user, primitive)).filter((other) => other.id !== session.id);
+  const first = firstOf(others);
+  const heirs =
+    ofUser.to === 'each' ? others.filter(({ startedAt }) => startedAt > ofUser.at) : first ? [first] : [];
+  for (const heir of heirs) await context.outbox.add(heir.id, primitive, ofUser);
+  if (others.length === 0) await keep(context, session.user, primitive, session.id);
+  await context.outbox.remove(session.id, id);
 }

@@ -3,8 +3,8 @@ import { parseResourceId, parseUserId, type UserId } from '../address/wv-address
 import { child, childrenOf, element, flagOf, numberOf, textOf, type Element } from '../codec/element.js';
 import type { Handler, ImpsContext } from '../context.js';
 import { toEachSession } from '../delivery/user-requests.js';
-import { keyOf, type SessionRecord } from '../state/records.js';
-import { CspRefusal, Failures, codeFor, status } from '../status.js';
+import { keyOf } from '../state/records.js';
+import { CspRefusal, Failures, codeFor, status, type StatusCode } from '../status.js';
 import type { CspVersion } from '../vocabulary/versions.js';
 import { allows } from './access-lists.js';
 import { exists } from './contact-lists.js';
@@ -68,8 +68,9 @@ const userElement = (name: string, user: UserId): Element =>
   element(name, element('User', element('UserID', user)));
 
 /** To every session of a user that takes invitations. */
-const toUser = (context: ImpsContext, user: UserId, request: Element): Promise<void> =>
-  toEachSession(context, user, request, 'INVIT');
+const toUser = async (context: ImpsContext, user: UserId, request: Element): Promise<void> => {
+  await toEachSession(context, user, request);
+};
 
 export const inviteRequest: Handler = async (context, { session, version, primitive }) => {
   const id = inviteId(primitive);
@@ -87,38 +88,40 @@ export const inviteRequest: Handler = async (context, { session, version, primit
   const outside = await context.ports.groups.invite(wanted, session);
   let done = 0;
   for (const record of wanted) {
-    const code = outside.get(record.invitee);
-    if (code === undefined) await invite(context, session, primitive, record);
-    if (code === undefined || code === 200) done++;
+    const code = outside.get(record.invitee) ?? (await invite(context, primitive, record));
+    if (code === 200) done++;
     else failures.add(code, element('UserID', record.invitee));
   }
   const details = failures.details();
   return status(codeFor(done, details), details);
 };
 
+/** @returns 200, or 507 when too many requests wait for the invitee */
 async function invite(
   context: ImpsContext,
-  session: SessionRecord,
   primitive: Element,
   record: InvitationRecord,
-): Promise<void> {
+): Promise<StatusCode> {
   const asked = numberOf(primitive, 'Validity') ?? DEFAULT_VALIDITY;
   const validity = Math.min(asked, context.config.messages.maxValidity);
-  await context.store.update(invitations, keyOf(record.invitee, record.id, record.inviter), () => ({
+  const key = keyOf(record.invitee, record.id, record.inviter);
+  await context.store.update(invitations, key, () => ({
     kind: 'put',
     value: record,
     deadline: context.clock.now() + validity * 1000,
     result: undefined,
   }));
-  await sendInvitation(context, record, passing(primitive, 'invite'));
+  if (await sendInvitation(context, record, passing(primitive, 'invite'))) return 200;
+  await context.store.update(invitations, key, () => ({ kind: 'remove', result: undefined }));
+  return 507;
 }
 
 const sendInvitation = (
   context: ImpsContext,
   { id, type, inviter, invitee }: InvitationRecord,
   more: readonly Element[],
-): Promise<void> =>
-  toUser(
+): Promise<boolean> =>
+  toEachSession(
     context,
     invitee,
     element(

@@ -153,7 +153,7 @@ async function askOwner(
   await notifyTypes(context, owner, 'ANU', [list, element('UserIDList', element('UserID', watcher))]);
   if (asked) return;
   const request = element('PresenceAuth-Request', element('UserID', watcher), list);
-  await toEachSession(context, owner, request, 'REACT');
+  await toEachSession(context, owner, request);
 }
 
 /** Members of a list that are added with AuthorizeAndGrant may see what the default list shows, or all. */

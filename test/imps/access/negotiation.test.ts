@@ -195,8 +195,9 @@ describe('service negotiation', () => {
     const [got] = await receiver.drain();
     expect(textOf(got, 'ContentData')).toBe('report');
     expect(await sender.drain()).toEqual([]);
-    expect(here.trail.recent({ code: 'imps.service-not-agreed' })[0]?.detail).toBe('DeliveryReport-Request');
+    expect(here.trail.recent({ code: 'imps.request-kept' })[0]?.detail).toBe('DeliveryReport-Request');
     await negotiate(sender, group('IMFeat', 'IMSendFunc', ['MDELIV']));
+    expect((await sender.drain()).map(({ name }) => name)).toEqual(['DeliveryReport-Request']);
     await sender.request(message('report', [userId('alice')], element('DeliveryReport', true)));
     await receiver.drain();
     expect((await sender.drain()).map(({ name }) => name)).toEqual(['DeliveryReport-Request']);

@@ -198,3 +198,86 @@ describe('a request for a user whose session ends before it answered', () => {
     expect(await names(await here.phone('bob').start())).toEqual(['InviteUser-Request']);
   });
 });
+
+describe('a request for a user with a session that did not agree on its service', () => {
+  const names = async (phone: Phone): Promise<string[]> => (await phone.drain()).map(({ name }) => name);
+  const onlyMessages = element(
+    'WVCSPFeat',
+    element('IMFeat', element('IMReceiveFunc', element('NEWM'), element('NOTIF'))),
+  );
+  const narrowly = async (phone: Phone): Promise<Phone> => {
+    await phone.login2();
+    await phone.request(
+      element('Service-Request', element('Functions', onlyMessages), element('AllFunctionsRequest', false)),
+    );
+    return phone;
+  };
+  const second = (): Phone => here.phone('bob', { clientId: 'wv:second' });
+  const wantsReport = message('hello', [userId('carol')], element('DeliveryReport', true));
+
+  it.each(['before the login', 'between login and negotiation'])(
+    'that came %s waits for the next session that does',
+    async (when) => {
+      if (when === 'before the login') await alice.request(invitation);
+      const narrow = here.phone('bob');
+      await narrow.login2();
+      if (when !== 'before the login') await alice.request(invitation);
+      await narrow.request(
+        element('Service-Request', element('Functions', onlyMessages), element('AllFunctionsRequest', false)),
+      );
+      expect(await names(narrow)).toEqual([]);
+      expect(await names(await second().start())).toEqual(['InviteUser-Request']);
+      expect(await names(narrow)).toEqual([]);
+    },
+  );
+
+  it('waits for it in a short login too', async () => {
+    await alice.request(invitation);
+    const narrow = here.phone('bob');
+    await narrow.login2(element('Functions', onlyMessages));
+    expect(await names(narrow)).toEqual([]);
+    const wide = second();
+    await wide.login2(element('Functions', element('WVCSPFeat', element('FundamentalFeat'))));
+    expect(await names(wide)).toEqual(['InviteUser-Request']);
+  });
+
+  it('goes to the session that did, though another is older', async () => {
+    const narrow = await narrowly(here.phone('bob'));
+    const wide = await second().start();
+    const sender = await here.phone('bob', { clientId: 'wv:third' }).start();
+    await sender.request(wantsReport);
+    await sender.request(logout);
+    await (await here.phone('carol').start()).messages();
+    expect(await names(narrow)).toEqual([]);
+    expect(await names(wide)).toEqual(['DeliveryReport-Request']);
+  });
+
+  it('goes past it when a session ends that had it', async () => {
+    const narrow = await narrowly(here.phone('bob'));
+    const wide = await second().start();
+    await alice.request(invitation);
+    await wide.request(logout);
+    expect(await names(narrow)).toEqual([]);
+    expect(await names(await second().start())).toEqual(['InviteUser-Request']);
+  });
+
+  it('goes to it once it agrees after all', async () => {
+    const narrow = await narrowly(here.phone('bob'));
+    await alice.request(invitation);
+    expect(await names(narrow)).toEqual([]);
+    await narrow.negotiate();
+    expect(await names(narrow)).toEqual(['InviteUser-Request']);
+  });
+
+  it('is refused with 507 when a hundred of its kind wait', async () => {
+    const invite = (id: number): Promise<number> =>
+      alice.code(
+        element('Invite-Request', element('InviteID', `many-${id}`), element('InviteType', 'IM'), recipient),
+      );
+    for (let id = 0; id < 100; id++) expect(await invite(id)).toBe(200);
+    expect(await invite(100)).toBe(900);
+    expect(here.trail.recent({ code: 'imps.kept-requests-full' })).toHaveLength(1);
+    expect(await names(await here.phone('bob').start())).toHaveLength(100);
+    expect(await invite(101)).toBe(200);
+  });
+});
