@@ -1,6 +1,7 @@
 import { XMLParser } from 'fast-xml-parser';
 
-const MAX_OCTETS = 65_536;
+/** Octets of a document, unless its reader knows better. */
+export const MAX_XML_OCTETS = 65_536;
 /** What {@link parseSmallXml} says of a document that is not small. */
 export const TOO_LARGE = 'too large';
 const MAX_DEPTH = 16;
@@ -18,10 +19,16 @@ export type XmlValue = string | undefined | { readonly [name: string]: XmlValue 
 
 /**
  * Reads the small documents of RFC 5438 and RFC 3994. Entities stay what they are, DOCTYPE is refused.
+ * @param maxOctets of a document that is read at all.
  * @returns the root element, or a text that says why it cannot be used.
  */
-export function parseSmallXml(octets: Uint8Array, root: string, namespace: string): XmlValue {
-  if (octets.length > MAX_OCTETS) return TOO_LARGE;
+export function parseSmallXml(
+  octets: Uint8Array,
+  root: string,
+  namespace: string,
+  maxOctets = MAX_XML_OCTETS,
+): XmlValue {
+  if (octets.length > maxOctets) return TOO_LARGE;
   const text = Buffer.from(octets).toString('utf8');
   if (/<!(?!--|\[CDATA\[)/.test(text)) return 'a document type';
   let document: Record<string, XmlValue>;

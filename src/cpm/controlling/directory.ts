@@ -3,6 +3,7 @@ import { groupError } from './errors.js';
 import {
   addMember,
   changeMember,
+  inviteAll,
   memberOf,
   type Group,
   type GroupAccess,
@@ -10,7 +11,8 @@ import {
   type Participant,
 } from './group.js';
 import type { Groups } from './groups.js';
-import { newId } from './identifiers.js';
+import { newAlias, newId } from './identifiers.js';
+import { asKnown } from './invitees.js';
 import type { Invitee } from './recipient.js';
 
 /** A group that the operator makes. */
@@ -101,10 +103,9 @@ export class Directory {
       return focus.group;
     }
     return this.#options.groups.edit(id, (group) => {
-      const known = memberOf(group, user);
-      if (!known) return addMember(group, user, 'participant');
-      const { identity } = known;
-      return changeMember(changeMember(group, { identity, event: 'invite' }), { identity, event: 'drop' });
+      const [added] = asKnown(group, [invitee(user)]);
+      const { group: invited } = inviteAll(group, [added!], newAlias);
+      return changeMember(invited, { identity: added!.identity, event: 'drop' });
     });
   }
 

@@ -4,6 +4,7 @@ import type { ServerRequest, ServerResponse } from '../../sip/stack.js';
 import { groupError } from './errors.js';
 import {
   addMember,
+  changeMember,
   findMember,
   inviteAll,
   isBelowMinimum,
@@ -131,6 +132,7 @@ export class Focus {
     this.#coming.add(creator);
     let accepted: true | number[];
     try {
+      await this.#live.apply((group) => addMember(group, user, 'participant'));
       accepted = await firstAccepted(await this.invite(recipients, creator));
     } catch (error) {
       media.close();
@@ -140,7 +142,7 @@ export class Focus {
       this.#coming.delete(creator);
     }
     if (accepted === true && !cancelled) {
-      await this.#answer(request, response, creator, media);
+      await this.#answer(request, response, user, media);
       return;
     }
     media.close();
@@ -152,16 +154,7 @@ export class Focus {
 
   /** A member that comes by itself, for the first time or again; under {@link hold}. */
   async join(request: ServerRequest, response: ServerResponse, user: Participant): Promise<void> {
-    const media = this.#mediaFor(request);
-    const identity = this.#nameOf(user);
-    try {
-      const enter = (group: Group): Group => addMember(group, user, 'participant');
-      if (enter(this.group) !== this.group) await this.#live.apply(enter);
-    } catch (error) {
-      media.close();
-      throw error;
-    }
-    await this.#answer(request, response, identity, media);
+    await this.#answer(request, response, user, this.#mediaFor(request));
   }
 
   /**
@@ -238,27 +231,34 @@ export class Focus {
     return this.#options.media.answer(description);
   }
 
-  /** Answers a member's own INVITE. Its devices need not ring for it any more. */
+  /** Answers a member's own INVITE, unless the group is full by then. Its devices need not ring for it any more. */
   async #answer(
     request: ServerRequest,
     response: ServerResponse,
-    identity: string,
+    user: Participant,
     media: MediaSession,
   ): Promise<void> {
     const endpoint: Endpoint = { id: newId('e'), joining: 'dialed-in' };
+    let identity: string | undefined;
     try {
-      if (!(await this.#live.change({ identity, event: 'connect', endpoint })))
-        throw groupError('group-not-a-member');
+      await this.#live.apply((group) => {
+        const entered = addMember(group, user, 'participant');
+        const name = memberOf(entered, user)!.identity;
+        const connected = changeMember(entered, { identity: name, event: 'connect', endpoint });
+        if (connected === entered) throw groupError('group-not-a-member');
+        identity = name;
+        return connected;
+      });
       const dialog = await this.#options.stack.createUAS(request, response, {
         headers: { ...groupHeaders(this.group), 'Content-Type': 'application/sdp' },
         body: media.description,
         sessionExpires: this.#options.sessionExpires,
       });
-      this.#adopt({ identity, endpoint, dialog, media });
-      this.#invitations.cancel(identity, 'SIP;cause=200;text="Call completed elsewhere"');
+      this.#adopt({ identity: identity!, endpoint, dialog, media });
+      this.#invitations.cancel(identity!, 'SIP;cause=200;text="Call completed elsewhere"');
     } catch (error) {
       media.close();
-      await this.#live.change({ identity, event: 'drop', endpoint });
+      if (identity !== undefined) await this.#live.change({ identity, event: 'drop', endpoint });
       throw error;
     }
   }

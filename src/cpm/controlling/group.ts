@@ -127,7 +127,10 @@ function newMember({ identity, owner, copyControl, anonymize }: Invitee, alias: 
   };
 }
 
-/** A member that comes in by itself: the creator, or somebody who joins an open group. */
+/**
+ * A member that comes in by itself: the creator, somebody who joins an open group, and who comes back. One that had left, or had refused,
+ * has a place again from then on. @throws ParleyError `group-full`
+ */
 export function addMember(group: Group, user: Participant, role: Role): Group {
   const { identity, owner, alias } = user;
   const known = memberOf(group, user);
@@ -135,8 +138,15 @@ export function addMember(group: Group, user: Participant, role: Role): Group {
   if (!holds && group.members.filter(holdsMembership).length >= group.maximum)
     throw groupError('group-full', `${group.maximum}`);
   if (known) {
-    if (alias === undefined || known.alias !== undefined || known.state === 'connected') return group;
-    return { ...group, members: group.members.map((one) => (one === known ? { ...one, alias } : one)) };
+    const hides = alias !== undefined && known.alias === undefined && known.state !== 'connected';
+    const returns = known.state === 'left' || known.state === 'refused';
+    if (!hides && !returns) return group;
+    const changed: Member = {
+      ...known,
+      ...(hides ? { alias } : {}),
+      ...(returns ? { state: 'away', disconnection: undefined } : {}),
+    };
+    return { ...group, members: group.members.map((one) => (one === known ? changed : one)) };
   }
   const member: Member = { identity, owner, state: 'away', role, endpoints: [], copyControl: 'to', alias };
   return { ...group, members: [...group.members, member] };

@@ -15,6 +15,8 @@ export interface StoredMessage {
   readonly waiting: readonly string[];
   /** Milliseconds since the epoch. */
   readonly receivedAt: number;
+  /** Only for sessions that agreed on private messages. */
+  readonly private?: true;
 }
 
 const messages = table<StoredMessage>('group-messages');
@@ -31,6 +33,7 @@ export class LogEntry {
   readonly wrapped: string;
   readonly receivedAt: number;
   readonly size: number;
+  readonly private: boolean;
   /** Members whom it still has to reach. */
   readonly waiting: Set<string>;
   /** Sessions that it is still queued for, also further devices of a member that has it. */
@@ -48,6 +51,7 @@ export class LogEntry {
     this.wrapped = stored.wrapped;
     this.receivedAt = stored.receivedAt;
     this.size = stored.octets.length;
+    this.private = stored.private ?? false;
     this.waiting = new Set(stored.waiting);
   }
 }

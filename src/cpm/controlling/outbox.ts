@@ -107,9 +107,10 @@ export class Outbox {
       }
       // it would overtake one that is being stored
       if (!entry.committed) return;
-      if (!this.media.accepts(entry.wrapped)) {
+      const refusal = this.#refusalOf(entry);
+      if (refusal !== undefined) {
         this.#queue.splice(this.#sent, 1);
-        this.#settled(entry, 415);
+        this.#settled(entry, refusal);
         continue;
       }
       const message = this.#options.log.read(entry);
@@ -131,6 +132,12 @@ export class Outbox {
       entry.queued--;
       this.#options.log.settle(entry);
     }
+  }
+
+  /** The status of what is not sent to this session, for which others of its member may be there. */
+  #refusalOf(entry: LogEntry): number | undefined {
+    if (entry.private && !this.media.privateMessages) return 428;
+    return this.media.accepts(entry.wrapped) ? undefined : 415;
   }
 
   async #sendWhenRead(entry: LogEntry, reading: Promise<GroupMessage | undefined>): Promise<void> {

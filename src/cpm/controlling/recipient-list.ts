@@ -1,4 +1,11 @@
-import { escapeXml, parseSmallXml, TOO_LARGE, unescapeXml, type XmlValue } from '../../msrp/xml.js';
+import {
+  escapeXml,
+  MAX_XML_OCTETS,
+  parseSmallXml,
+  TOO_LARGE,
+  unescapeXml,
+  type XmlValue,
+} from '../../msrp/xml.js';
 import { groupError } from './errors.js';
 import {
   copyControls,
@@ -15,6 +22,8 @@ const COPY_CONTROL_NAMESPACE = 'urn:ietf:params:xml:ns:copycontrol';
 const ANONYMOUS = 'sip:anonymous@anonymous.invalid';
 /** Lists inside lists that are read as one flat list. */
 const MAX_DEPTH = 4;
+/** Octets of the longest entry that is of use: a GRUU, a Session-Replaces and an escaped Accept-Contact. */
+const ENTRY_OCTETS = 1_024;
 
 /**
  * Reads a list of recipients (RFC 4826 §3.2, RFC 5364, RFC 5366 §5). Lists inside it count as one flat list; references and
@@ -31,7 +40,8 @@ export function parseRecipientList(
     readonly methods?: readonly RecipientMethod[];
   },
 ): Recipient[] {
-  const root = parseSmallXml(octets, 'resource-lists', NAMESPACE);
+  const maxOctets = Math.max(MAX_XML_OCTETS, options.limit * ENTRY_OCTETS);
+  const root = parseSmallXml(octets, 'resource-lists', NAMESPACE, maxOctets);
   if (root === TOO_LARGE) throw groupError('group-list-too-long', `limit ${options.limit}`);
   // an empty document element is text; everything else that is text says what is wrong
   if (typeof root !== 'object')

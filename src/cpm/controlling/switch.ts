@@ -32,6 +32,8 @@ interface Audience {
   readonly identities: readonly string[];
   /** Whether further devices of its sender get a copy. */
   readonly copies: boolean;
+  /** Only for sessions that agreed on private messages (RFC 7701 §6.2). */
+  readonly private?: true;
 }
 
 /**
@@ -128,9 +130,10 @@ export class Switch {
     const text = unchanged ? message : { ...message, octets: signed(head, content, self) };
     if (report) return this.#notification(self, audience, head, content, text);
     if (head.mediaType === IS_COMPOSING_TYPE) {
-      for (const outbox of this.#outboxes.values())
-        if (outbox.endpoint !== endpoint && audience.identities.includes(outbox.identity))
-          outbox.transient(text);
+      for (const outbox of this.#outboxes.values()) {
+        const wanted = audience.identities.includes(outbox.identity) && outbox.endpoint !== endpoint;
+        if (wanted && (!audience.private || outbox.media.privateMessages)) outbox.transient(text);
+      }
       return 200;
     }
     await this.#spread(from, endpoint, text, head.mediaType ?? 'text/plain', audience);
@@ -172,12 +175,13 @@ export class Switch {
     endpoint: string,
     { contentType, octets }: GroupMessage,
     wrapped: string,
-    { identities, copies }: Audience,
+    { identities, copies, ...kind }: Audience,
   ): Promise<void> {
     await this.#ready();
     const { clock, perMember } = this.#options;
     const waiting = identities.filter((identity) => this.#log.waitingFor(identity) < perMember);
-    const stored: StoredMessage = { from, contentType, octets, wrapped, waiting, receivedAt: clock.now() };
+    const receivedAt = clock.now();
+    const stored: StoredMessage = { from, contentType, octets, wrapped, waiting, receivedAt, ...kind };
     const { entry, committed } = this.#log.append(stored);
     const boxes: Outbox[] = [];
     for (const outbox of this.#outboxes.values()) {
@@ -207,9 +211,12 @@ export class Switch {
     }
     const member = await this.#named(group, to[0]!);
     if (!member || !holdsMembership(member)) return 404;
-    const sessions = [...this.#outboxes.values()].filter(({ identity }) => identity === member.identity);
-    if (!report && sessions.length > 0 && !sessions.some(({ media }) => media.privateMessages)) return 428;
-    return { identities: [member.identity], copies: true };
+    if (report) return { identities: [member.identity], copies: true };
+    // of one who is not there nothing says that its next client takes them
+    const takesIt = [...this.#outboxes.values()].some(
+      ({ identity, media }) => identity === member.identity && media.privateMessages,
+    );
+    return takesIt ? { identities: [member.identity], copies: true, private: true } : 428;
   }
 
   /** Whether a member may call itself so: as others know it, as nobody, and by each of its own identities. */

@@ -150,6 +150,23 @@ describe('two at once', () => {
     expect(heard('bob')).toBeGreaterThan(0);
   });
 
+  it('that come back, where there is room for one: the other hears 486', async () => {
+    const { room, bob, carol, alice, uri } = await meeting({ maximum: 3 });
+    const gone = { Reason: 'SIP;cause=200;text="Call completed"' };
+    await room.during(Promise.all([bob.dialogs[0]!.destroy(gone), carol.dialogs[0]!.destroy(gone)]));
+    await room.clock.advanceAsync(1_000);
+    expect(states(room)).toEqual(['alice connected', 'bob left', 'carol left']);
+    const dave = await room.user('dave');
+    await room.during(alice.refer(uri, dave));
+    await room.clock.advanceAsync(1_000);
+    const back = [bob, carol].map((user) => user.join(uri).catch((error: unknown) => error));
+    const answers = await room.during(Promise.all(back));
+    expect(answers.filter((answer) => (answer as { status?: number }).status === 486)).toHaveLength(1);
+    const there = states(room).filter((state) => state.endsWith(' connected'));
+    expect(there).toHaveLength(3);
+    expect(room.sessions.filter(({ closed }) => !closed)).toHaveLength(3);
+  });
+
   it('of whom one is no member of the group that the other makes: 403', async () => {
     const room = await VirtualRoom.open();
     const [alice, bob, mallory] = [

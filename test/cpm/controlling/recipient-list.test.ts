@@ -59,6 +59,12 @@ describe('a recipient list', () => {
     expect(refusal(() => list(entries, 2))).toEqual({ code: 'group-list-too-long', sip: 403 });
   });
 
+  it('may be as long as a large group needs it', () => {
+    const uri = (n: number): string => `sip:u${n}@home1.net;gr=urn:uuid:6ca759e8-d1b1-5dee-95f9-e36d2aca6bc1`;
+    const entries = Array.from({ length: 2_000 }, (_, n) => `<entry uri="${uri(n)}" cp:copyControl="to"/>`);
+    expect(list(entries.join(''), 2_000)).toHaveLength(2_000);
+  });
+
   it('counts nested lists as one flat list and follows no references', () => {
     const nested =
       '<list><entry uri="sip:bob@home1.net"/></list><entry-ref ref="me"/><external anchor="http://x/"/>';

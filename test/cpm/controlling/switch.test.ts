@@ -398,6 +398,39 @@ describe('the switch of a group', () => {
     expect([bob.texts, carol.texts]).toEqual([['psst'], []]);
   });
 
+  it('refuses a private message to a member that is not there (428)', async () => {
+    const { room: at, store } = room({
+      members: [member(ALICE), member(BOB), member(CAROL, { state: 'away' })],
+    });
+    await joined(at, BOB);
+    expect(await at.deliver(ALICE, ALICE, cpim(ALICE, CAROL, 'psst'))).toBe(428);
+    expect(store.size(stored)).toBe(0);
+  });
+
+  it('sends a private message only where that was agreed on, also to the client that comes later', async () => {
+    const { room: at, store } = room();
+    const [able, plain, later] = [new Participant(), new Participant(), new Participant()];
+    able.auto = undefined;
+    plain.privateMessages = false;
+    later.privateMessages = false;
+    await joined(at, CAROL, 'c1', able);
+    await joined(at, CAROL, 'c2', plain);
+    const alice = await joined(at, ALICE);
+    expect(await at.deliver(ALICE, 'a2', cpim(ALICE, CAROL, 'psst', 'negative-delivery'))).toBe(200);
+    const composing = cpim(ALICE, CAROL, '<isComposing/>', undefined, IS_COMPOSING_TYPE);
+    expect(await at.deliver(ALICE, 'a2', composing)).toBe(200);
+    expect(await at.deliver(ALICE, 'a2', cpim(ALICE, GROUP, 'to all'))).toBe(200);
+    await settle();
+    expect([able.texts, plain.texts]).toEqual([['psst', '<isComposing/>', 'to all'], ['to all']]);
+    // it has not answered for it, and the next client takes none: the sender hears so
+    at.remove('c1');
+    await joined(at, CAROL, 'c3', later);
+    await settle();
+    expect(later.texts).toEqual([]);
+    expect(parseImdn(parseCpim(alice.got.at(-1)!.octets).content).status).toBe('failed');
+    expect(store.size(stored)).toBe(1);
+  });
+
   it('shows who is anonymous by its alias, whatever its client writes', async () => {
     const alias = 'sip:anonymous-1@anonymous.invalid';
     const { room: at } = room({ members: [member(ALICE), member(BOB, { alias })] });

@@ -26,6 +26,7 @@ class RoomMedia implements MediaSession {
   readonly privateMessages = true;
   readonly got: GroupMessage[] = [];
   whose = '';
+  closed = false;
   listener: MediaListener | undefined;
   accept(answer: Uint8Array): void {
     this.answer(answer);
@@ -44,7 +45,9 @@ class RoomMedia implements MediaSession {
     this.listener = listener;
   }
   onConnected(): void {}
-  close(): void {}
+  close(): void {
+    this.closed = true;
+  }
 }
 
 /** A user at a host of its own, who answers as it is told. */
@@ -131,6 +134,12 @@ export class VirtualUser {
     return this.invite(uri, SDP, `v=0 ${this.name}`);
   }
 
+  /** Asks the focus to invite somebody, without being told how it ends. */
+  refer(uri: string, whom: VirtualUser): Promise<unknown> {
+    const headers = this.#identified({ 'Refer-To': `<${whom.uri}>`, 'Refer-Sub': 'false' });
+    return this.stack.request(uri, { method: 'REFER', headers });
+  }
+
   async subscribe(uri: string, expires = 3600): Promise<Dialog> {
     const headers = this.#identified({ Event: 'conference', Expires: expires });
     return this.adopt(await this.stack.createUAC(uri, { method: 'SUBSCRIBE', headers }));
@@ -156,7 +165,9 @@ export class VirtualRoom {
   controlling!: ControllingFunction;
   keeper!: SubscriptionKeeper;
 
-  static async open(settings: { inactivity?: number; minimum?: number } = {}): Promise<VirtualRoom> {
+  static async open(
+    settings: { inactivity?: number; minimum?: number; maximum?: number } = {},
+  ): Promise<VirtualRoom> {
     const room = new VirtualRoom();
     const { clock, store, trail, sessions } = room;
     const stack = await room.network.host(SERVER);
@@ -194,7 +205,7 @@ export class VirtualRoom {
       sessions: { of: async function* () {} },
       factory: FACTORY,
       domain: SERVER,
-      maximum: 10,
+      maximum: settings.maximum ?? 10,
       minimum: settings.minimum ?? 1,
       ringing: 180_000,
       inactivity: (settings.inactivity ?? 900) * 1000,
