@@ -11,7 +11,7 @@ export interface MessageOrigin {
 }
 
 interface Origin extends MessageOrigin {
-  /** Notifications that came, each by kind, status and whom it is about. */
+  /** Notifications that reached the device or are stored for it, each by kind, status and whom it is about. */
   readonly came: readonly string[];
 }
 
@@ -31,6 +31,8 @@ export class MessageOrigins {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #keptMs: number;
+  /** Notifications that this process has and that have not arrived: they are forgotten with it, and may come again. */
+  readonly #underWay = new Set<string>();
 
   /** @param keptSeconds how long notifications may take. */
   constructor(store: Store, clock: Clock, keptSeconds: number) {
@@ -55,19 +57,31 @@ export class MessageOrigins {
     return this.#store.get(origins, keyOf(set, messageId));
   }
 
-  /** Counts a notification. @returns false when one that says the same came before. */
-  take(set: string, imdn: Imdn, from: string): Promise<boolean> {
+  /** A notification is on its way; {@link settle} says how that ended. @returns false when one that says the same came before. */
+  async take(set: string, imdn: Imdn, from: string): Promise<boolean> {
     const what = nameOf(imdn, from);
-    return this.#change(set, imdn.messageId, (came) => {
-      if (came.includes(what)) return undefined;
-      return came.length < MAX_CAME ? [...came, what] : came;
-    });
+    const way = `${keyOf(set, imdn.messageId)}\t${what}`;
+    if (this.#underWay.has(way)) return false;
+    this.#underWay.add(way);
+    try {
+      const origin = await this.#store.get(origins, keyOf(set, imdn.messageId));
+      if (origin?.came.includes(what) !== true) return true;
+    } catch (error) {
+      this.#underWay.delete(way);
+      throw error;
+    }
+    this.#underWay.delete(way);
+    return false;
   }
 
-  /** The notification did not reach the sender: the next one counts as the first. */
-  async giveBack(set: string, imdn: Imdn, from: string): Promise<void> {
+  /** @param arrived whether the notification is with the device or stored: else the next one counts as the first. */
+  async settle(set: string, imdn: Imdn, from: string, arrived: boolean): Promise<void> {
     const what = nameOf(imdn, from);
-    await this.#change(set, imdn.messageId, (came) => came.filter((one) => one !== what));
+    try {
+      if (arrived) await this.#arrived(set, imdn.messageId, what);
+    } finally {
+      this.#underWay.delete(`${keyOf(set, imdn.messageId)}\t${what}`);
+    }
   }
 
   /** Forgets those whose time is over. */
@@ -76,18 +90,17 @@ export class MessageOrigins {
       await this.#store.update(origins, key, () => ({ kind: 'remove', result: undefined }));
   }
 
-  #change(
-    set: string,
-    messageId: string,
-    change: (came: readonly string[]) => readonly string[] | undefined,
-  ): Promise<boolean> {
+  #arrived(set: string, messageId: string, what: string): Promise<void> {
     const deadline = this.#clock.now() + this.#keptMs;
     return this.#store.update(origins, keyOf(set, messageId), (current) => {
-      if (!current) return { kind: 'keep', result: true };
-      const came = change(current.came);
-      return came
-        ? { kind: 'put', value: { ...current, came }, deadline, result: true }
-        : { kind: 'keep', result: false };
+      if (!current || current.came.includes(what) || current.came.length >= MAX_CAME)
+        return { kind: 'keep', result: undefined };
+      return {
+        kind: 'put',
+        value: { ...current, came: [...current.came, what] },
+        deadline,
+        result: undefined,
+      };
     });
   }
 }

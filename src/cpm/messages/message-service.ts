@@ -100,7 +100,12 @@ export class MessageService implements Service {
       return;
     }
     aimAtChosenDevice(request, policy);
-    await this.#deliver(call, next, policy.doNotDisturb, notification);
+    try {
+      await this.#deliver(call, next, policy.doNotDisturb, notification);
+    } finally {
+      const { finalStatus = 500 } = call.response;
+      if (notification) await this.#options.notifications.settled(set, notification, finalStatus < 300);
+    }
   }
 
   /** To the devices, or into the store. */
@@ -111,7 +116,7 @@ export class MessageService implements Service {
     notification: RoutedNotification | undefined,
   ): Promise<void> {
     const { request, response, sessionCase, servedUser, set } = call;
-    const { devices, deferral, interworking, notifications, pagerBytes } = this.#options;
+    const { devices, deferral, interworking, pagerBytes } = this.#options;
     const here = await devices.of(set);
     // a message does not overtake those that wait
     const waits = await deferral.waits(set);
@@ -119,15 +124,13 @@ export class MessageService implements Service {
     let mustDefer =
       sessionCase === 'terminating-unregistered' || waits || isQuiet || deferral.perDevice || converts;
     let instead: InterworkingFunction | undefined;
-    if (!mustDefer) {
-      const { status } = await next({
+    if (!mustDefer)
+      await next({
         takesOver: async ({ status }: ProxyResult) => {
           instead = await interworking.afterRefusal(call, status, here);
           return instead !== undefined || (mustDefer = away.has(status));
         },
       });
-      if (!mustDefer && notification && status >= 300) await notifications.failed(set, notification);
-    }
     if (instead) await interworking.retry(instead, call);
     if (!mustDefer) return;
     await deferral.keep(request, {

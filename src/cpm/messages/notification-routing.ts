@@ -17,7 +17,7 @@ export interface NotificationRoutingOptions {
 
 /** A notification on its way to the device that asked for it. */
 export interface RoutedNotification {
-  /** One, or those that a list server put together (RFC 5438 §8.3). */
+  /** What is new in it: one, or some of those that a list server put together (RFC 5438 §8.3). */
   readonly imdns: readonly Imdn[];
   readonly from: string;
   /** Undefined when the message is not known here. */
@@ -66,16 +66,22 @@ export class NotificationRouting {
     const from = (request.addresses('P-Asserted-Identity')[0] ?? request.from).uriText;
     const origin = await origins.of(set, imdns[0]!.messageId);
     if (!origin) return { imdns, from, origin };
-    let isNew = false;
-    for (const imdn of imdns) if (await origins.take(set, imdn, from)) isNew = true;
-    if (!isNew) return 'repeated';
+    const fresh: Imdn[] = [];
+    try {
+      for (const imdn of imdns) if (await origins.take(set, imdn, from)) fresh.push(imdn);
+    } catch (error) {
+      await this.settled(set, { imdns: fresh, from, origin }, false);
+      throw error;
+    }
+    if (fresh.length === 0) return 'repeated';
     aimAtChosenDevice(request, { deliverTo: origin.instance });
-    return { imdns, from, origin };
+    return { imdns: fresh, from, origin };
   }
 
-  /** The notification was refused. */
-  async failed(set: string, { imdns, from }: RoutedNotification): Promise<void> {
-    for (const imdn of imdns) await this.#options.origins.giveBack(set, imdn, from);
+  /** @param arrived whether the notification is with the device or stored: one that is not may come again. */
+  async settled(set: string, { imdns, from, origin }: RoutedNotification, arrived: boolean): Promise<void> {
+    if (!origin) return;
+    for (const imdn of imdns) await this.#options.origins.settle(set, imdn, from, arrived);
   }
 
   /** The device whose GRUU, or address, is the Contact of a request. */

@@ -20,9 +20,9 @@ const ALICE2 = 'urn:uuid:5a1e7c9a-3d53-4d59-9c2c-4a7f9f8f2b33';
 
 const cleanups = useCleanups();
 
-async function server(): Promise<RunningParley> {
+async function server(settings: Record<string, unknown> = {}): Promise<RunningParley> {
   const sip = { overloadDelay: 60_000, timers: { t1: 2_000, t2: 4_000 } };
-  const parley = await startParley({ auth: 'none', sip });
+  const parley = await startParley({ auth: 'none', sip, ...settings });
   cleanups.push(() => parley.stop());
   return parley;
 }
@@ -139,6 +139,25 @@ describe('a disposition notification', () => {
     await soon(() => phone.got.length).toBe(1);
     expect(told(phone)).toEqual(['m-1 delivery delivered']);
     expect(parseCpim(tablet.got[0]!.octets).content.toString()).toBe('for all');
+  });
+
+  it('that found no room may come again, and then goes to the device', async () => {
+    const parley = await server({ cpm: { deferral: { perUser: 1 } } });
+    const phone = await registered('alice', parley, ALICE2);
+    const bob = await registered('bob', parley, BOB);
+    expect((await phone.page(bob.aor, cpim('hello', 'm-1'))).status).toBe(200);
+    await phone.register(0);
+    expect((await bob.page('sip:alice@ims.test', cpim('fills the mailbox', 'm-2'))).status).toBe(202);
+    const delivered = imdn('m-1', 'delivery', 'delivered');
+    expect((await bob.page('sip:alice@ims.test', delivered)).status).toBe(480);
+    await phone.register();
+    await soon(() => phone.got.length).toBe(1);
+    await soon(() => parley.app.trail.counts().get('cpm.message-delivered')).toBe(1);
+    expect((await bob.page('sip:alice@ims.test', delivered)).status).toBe(200);
+    expect((await bob.page('sip:alice@ims.test', delivered)).status).toBe(200);
+    await soon(() => parley.app.trail.counts().get('cpm.notification-repeated')).toBe(1);
+    expect(phone.got).toHaveLength(2);
+    expect(phone.got[1]!.octets.equals(delivered)).toBe(true);
   });
 
   it('about a large message that the server took goes back to the device by its GRUU', async () => {
