@@ -24,16 +24,31 @@ export function cpmServiceOf(request: SipRequest): CpmService | undefined {
     const named = request.headers.lines(field).flatMap(splitList);
     if (named.length > 0) return named.map(cpmService).find((service) => service !== undefined);
   }
-  const tagged = (params: ReadonlyMap<string, string | null>): CpmService | undefined => {
-    const features = featureSet(params);
-    return bySpeciality.find((service) => hasIcsi(features, service));
-  };
+  return (
+    acceptedService(request, bySpeciality) ??
+    request.contacts
+      .map(({ params }) => serviceTagged(params, bySpeciality))
+      .find((service) => service !== undefined)
+  );
+}
+
+/** The first of these services that the first value of Accept-Contact with any of them names. */
+function acceptedService(request: SipRequest, services: readonly CpmService[]): CpmService | undefined {
   for (const value of request.headers.lines('Accept-Contact').flatMap(splitList)) {
     const start = value.indexOf(';');
-    const service = start < 0 ? undefined : tagged(parseParams(value, start, 'Accept-Contact'));
+    const service =
+      start < 0 ? undefined : serviceTagged(parseParams(value, start, 'Accept-Contact'), services);
     if (service !== undefined) return service;
   }
-  return request.contacts.map(({ params }) => tagged(params)).find((service) => service !== undefined);
+  return undefined;
+}
+
+function serviceTagged(
+  params: ReadonlyMap<string, string | null>,
+  services: readonly CpmService[],
+): CpmService | undefined {
+  const features = featureSet(params);
+  return services.find((service) => hasIcsi(features, service));
 }
 
 /** A Contact lists everything that its device can do; a request for more than a message is told by the rarer service. */
@@ -66,6 +81,23 @@ export function invitedService(request: SipRequest): CpmService | undefined {
   const service = cpmServiceOf(request);
   return service === undefined ? undefined : invitations.get(service);
 }
+
+/**
+ * Whether a request is a standalone message in pager mode: so marked by P-Asserted-Service, else by P-Preferred-Service, else by
+ * Accept-Contact, or a message/cpim that nobody marked. Contact has no say: a MESSAGE should have none (RFC 3428 §4).
+ */
+export function isPagerMessage(request: SipRequest): boolean {
+  if (request.method !== 'MESSAGE') return false;
+  for (const field of ['P-Asserted-Service', 'P-Preferred-Service']) {
+    const services = request.headers.lines(field).flatMap(splitList);
+    if (services.length > 0) return services.some((service) => cpmService(service) === cpmServices.message);
+  }
+  return isCpim(request) || acceptedService(request, [cpmServices.message]) !== undefined;
+}
+
+/** Whether the body of a request is a message/cpim (RFC 3862). */
+export const isCpim = (request: SipRequest): boolean =>
+  /^\s*message\/cpim\s*(?:;|$)/i.test(request.get('Content-Type') ?? '');
 
 const required = new Map<CpmService, Preference>();
 

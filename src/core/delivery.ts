@@ -6,6 +6,7 @@ import type { Binding } from '../registrar/registration.js';
 import type { Headers } from '../sip/message/headers.js';
 import type { SipResponse } from '../sip/message/message.js';
 import type { ProxyResult, ProxyTarget, ServerRequest, ServerResponse, SipStack } from '../sip/stack.js';
+import { isPagerMessage } from './cpm-invitation.js';
 import type { Destination } from './destination.js';
 import { hideDevice, type Device } from './device-hiding.js';
 import './errors.js';
@@ -160,7 +161,8 @@ function deviceTargets(
     throw new ParleyError(kind === 'gruu' ? 'core-device-not-registered' : 'core-not-registered');
   const groups = chooseDevices(devices(bindings), registration, callerPreferences(request, service));
   if (groups.length === 0) throw new ParleyError('core-no-device-matches');
-  return groups;
+  // a message is for all devices, whichever the callee prefers for calls (OMA CPM: delivery to all devices)
+  return isPagerMessage(request) ? [groups.flat()] : groups;
 }
 
 /** The device that a request inside a dialog goes to: the caller chose it when the dialog began. @throws ParleyError 480 */

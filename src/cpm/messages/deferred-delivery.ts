@@ -185,9 +185,9 @@ export class DeferredDelivery {
   /** Whether a device is here that the message is for, that the addressee stands for, and that can take it. */
   #reaches(message: DeferredMessage, { key }: Addressee, here: readonly RegisteredDevice[]): boolean {
     const devices = here.filter(
-      ({ instanceKey }) =>
-        (message.device === undefined || instanceKey === message.device) &&
-        (key === ALL || instanceKey === key),
+      (device) =>
+        (message.device === undefined || isNamed(device, message.device)) &&
+        (key === ALL || device.instanceKey === key),
     );
     return devices.length > 0 && this.#options.canTake(message, devices);
   }
@@ -231,6 +231,11 @@ export class DeferredDelivery {
 export const callIdOf = ({ id }: Pick<DeferredMessage, 'id'>): string => `deferred-${id}`;
 
 const ALL = '';
+
+/** Others may know a device by the UUID URN of its GRUU, where its hardware identity is hidden from them. */
+const isNamed = ({ instanceKey, publicGruu }: RegisteredDevice, key: string): boolean =>
+  instanceKey === key ||
+  (key.startsWith('uuid:') && publicGruu?.toLowerCase().endsWith(`;gr=urn:${key}`) === true);
 
 function addressees(here: readonly RegisteredDevice[], perDevice: boolean): Addressee[] {
   if (!perDevice) return [{ key: ALL, device: undefined, others: [] }];

@@ -12,6 +12,7 @@ import type { RegisteredDevices } from '../../reg-event/devices.js';
 import type { ProxyResult, SipStack } from '../../sip/stack.js';
 import { announcedOctets, receiveLargeMessage } from '../large-message/index.js';
 import { refuse } from '../participating/refusal.js';
+import { deviceNamedBy } from '../policy/chosen-device.js';
 import type { Policies } from '../policy/policies.js';
 import type { ContentStore } from './content-store.js';
 import type { Deferral } from './deferral.js';
@@ -109,7 +110,16 @@ export class LargeMessageService implements Service {
       const head = /^\s*message\/cpim/i.test(contentType) ? headOf(beginning.octets) : undefined;
       const body = beginning.octets.subarray(0, head?.length ?? 0);
       if (head) await notifications.arrived(request, senderOf(request), head);
-      await deferral.keep(request, { recipient: servedUser, set, contentType, body, content, expiresAt });
+      const device = deviceNamedBy(request);
+      await deferral.keep(request, {
+        recipient: servedUser,
+        set,
+        contentType,
+        body,
+        content,
+        device,
+        expiresAt,
+      });
       deferral.announce(set);
       deferral.start(set, 'more');
       return 200;

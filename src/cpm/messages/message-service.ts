@@ -1,18 +1,18 @@
 import { ParleyError } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
 import type { Trail } from '../../base/trail.js';
+import { isCpim, isPagerMessage } from '../../core/cpm-invitation.js';
 import type { Next, Service, ServiceCall, ServiceSubject } from '../../core/service.js';
 import { cpmServices } from '../../identity/cpm-services.js';
 import { parseCpim, unwrapCpim, type CpimMessage } from '../../msrp/cpim/index.js';
 import type { RegisteredDevices } from '../../reg-event/devices.js';
-import { splitList } from '../../sip/message/lexer.js';
 import type { SipRequest } from '../../sip/message/message.js';
 import type { ProxyResult } from '../../sip/stack.js';
 import type { InterworkingFunction } from '../interworking/function.js';
 import type { InterworkingSelection } from '../interworking/selection.js';
 import { nameContribution } from '../participating/identifiers.js';
 import { refuse } from '../participating/refusal.js';
-import { aimAtChosenDevice } from '../policy/chosen-device.js';
+import { aimAtChosenDevice, deviceNamedBy } from '../policy/chosen-device.js';
 import type { Policies } from '../policy/policies.js';
 import type { Deferral } from './deferral.js';
 import { away } from './deferred-delivery.js';
@@ -51,7 +51,7 @@ export class MessageService implements Service {
   }
 
   matches({ request }: ServiceSubject): boolean {
-    return request.method === 'MESSAGE' && isPagerMessage(request);
+    return isPagerMessage(request);
   }
 
   async handle(call: ServiceCall, next: Next): Promise<void> {
@@ -137,7 +137,7 @@ export class MessageService implements Service {
       recipient: servedUser,
       set,
       body: request.body,
-      device: notification?.origin?.instanceKey,
+      device: notification?.origin?.instanceKey ?? deviceNamedBy(request),
       expiresAt: deferral.endOf(request),
     });
     response.send(202);
@@ -193,16 +193,3 @@ export class MessageService implements Service {
 /** Which devices are there and until when, to be compared. */
 const seen = (devices: readonly { readonly id: string; readonly expiresAt?: number }[]): string =>
   devices.map(({ id, expiresAt }) => `${id} ${expiresAt}`).join();
-
-/** Marked as a CPM message, or a message/cpim that nobody marked (`sessions.md` §1: order of the marks). */
-function isPagerMessage(request: SipRequest): boolean {
-  for (const field of ['P-Asserted-Service', 'P-Preferred-Service']) {
-    const services = request.headers.lines(field).flatMap(splitList);
-    if (services.length > 0)
-      return services.some((service) => service.trim().toLowerCase() === cpmServices.message);
-  }
-  return isCpim(request);
-}
-
-const isCpim = (request: SipRequest): boolean =>
-  /^\s*message\/cpim\s*(?:;|$)/i.test(request.get('Content-Type') ?? '');

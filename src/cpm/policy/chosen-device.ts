@@ -12,6 +12,15 @@ export function aimAtChosenDevice(request: SipRequest, { deliverTo }: Pick<UserP
   request.headers.append('Accept-Contact', `*;+sip.instance="<${deliverTo}>";require;explicit`);
 }
 
+/** Instance key of the one device that a request is for by what the caller asks of it; undefined where that names none, or several. */
+export function deviceNamedBy(request: SipRequest): string | undefined {
+  const keys = preferences(request, 'Accept-Contact')
+    .flatMap(({ terms }) => terms)
+    .filter(({ tag }) => tag === SIP_INSTANCE)
+    .flatMap(({ filters }) => filters.map((filter) => (filter.kind === 'string' ? filter.text : '')));
+  return new Set(keys).size === 1 && keys[0] !== '' ? keys[0] : undefined;
+}
+
 /** Whether a request is for one device: by its GRUU, or by what the caller asks of it. */
 export function namesDevice(request: SipRequest): boolean {
   if (request.requestUri.isSip && request.requestUri.params.has('gr')) return true;

@@ -16,6 +16,7 @@ import { cpimText as cpim } from '../cpim-text.js';
 import { patientServer } from '../patient-server.js';
 
 const UUID = 'urn:uuid:0f8fad5b-d9cb-469f-a165-70867728950e';
+const TABLET = 'urn:uuid:7a6f1c1e-3d53-4d59-9c2c-4a7f9f8f2b11';
 const DEVICE =
   `;+sip.instance="<${UUID}>"` + ';+g.3gpp.icsi-ref="urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm.msg"';
 
@@ -111,6 +112,46 @@ describe('a pager mode message', () => {
     expect(await send(alice, 'sip:bob@ims.test', cpim('second', 'm-2'))).toBe(202);
     expect([textOf(await received(bob)), textOf(await received(bob))]).toEqual(['first', 'second']);
     await soon(() => waiting(parley)).toEqual([]);
+  });
+
+  it('goes to all devices, also to those that the user prefers less', async () => {
+    const parley = await server();
+    const devices = await Promise.all([opened('bob', parley.port), opened('bob', parley.port)]);
+    await devices[0].register(`;q=1.0${DEVICE}`);
+    await devices[1].register(`;q=0.5${DEVICE.replace(UUID, TABLET)}`);
+    const alice = await opened('alice', parley.port);
+    alice.send('MESSAGE', 'sip:bob@ims.test', PAGER, cpim('for all', 'm-1'));
+    const got = await Promise.all(devices.map(received));
+    expect(got.map(textOf)).toEqual(['for all', 'for all']);
+    expect((await alice.peer.response(200)).status).toBe(200);
+  });
+
+  it('that Accept-Contact alone marks is one, and is kept', async () => {
+    const parley = await server();
+    const alice = await opened('alice', parley.port);
+    const marked = {
+      'P-Preferred-Service': undefined,
+      'Content-Type': 'text/plain',
+      'Accept-Contact': '*;+g.3gpp.icsi-ref="urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm.msg"',
+    };
+    expect(await send(alice, 'sip:bob@ims.test', 'plain', marked)).toBe(202);
+    expect(await send(alice, 'sip:bob@ims.test', 'plain', { ...marked, 'Accept-Contact': '*' })).toBe(480);
+  });
+
+  it('that Accept-Contact aims at an absent device waits for it, and holds up no other device', async () => {
+    const parley = await server();
+    const phone = await opened('bob', parley.port);
+    const tablet = await opened('bob', parley.port);
+    await tablet.register(DEVICE.replace(UUID, TABLET));
+    const alice = await opened('alice', parley.port);
+    const aimed = { 'Accept-Contact': `*;+sip.instance="<${UUID}>";require;explicit` };
+    expect(await send(alice, 'sip:bob@ims.test', cpim('for the phone', 'm-1'), aimed)).toBe(202);
+    expect(await send(alice, 'sip:bob@ims.test', cpim('for all', 'm-2'))).toBe(202);
+    expect(textOf(await received(tablet))).toBe('for all');
+    await phone.register(DEVICE);
+    expect(textOf(await received(phone))).toBe('for the phone');
+    await soon(() => waiting(parley)).toEqual([]);
+    expect(tablet.peer.unread.filter((message) => 'method' in message)).toEqual([]);
   });
 
   it('to a GRUU is for that device alone: it is not kept', async () => {
