@@ -188,6 +188,13 @@ export class Outbox {
     return true;
   }
 
+  /** The request did not go out after all: the answer had no place for it. */
+  held(session: string, id: string): void {
+    const sent = this.#sent.get(session);
+    const last = sent?.get(id);
+    if (sent && last) sent.set(id, { ...last, at: -Infinity, times: last.times - 1 });
+  }
+
   /** Takes a request away, because its client answered it. @returns it, or undefined when there was none */
   async remove(session: string, id: string): Promise<OutboxRecord | undefined> {
     const sent = this.#sent.get(session);

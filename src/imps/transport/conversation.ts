@@ -1,13 +1,11 @@
 import { readMessage, writeMessage, type Coding, type ReadMessage } from '../codec/coding.js';
-import type { CspMessage, Transaction } from '../codec/envelope.js';
+import type { CspMessage } from '../codec/envelope.js';
 import { defaultLimits, type CodecLimits } from '../codec/limits.js';
 import type { ImpsContext, Origin } from '../context.js';
-import { announcement } from '../delivery/render.js';
 import { exchange } from '../exchange.js';
 import type { Replies } from '../replies.js';
-import type { SessionRecord } from '../state/records.js';
-import { status } from '../status.js';
 import { plainTextCodes, type PlainTextCodes } from '../vocabulary/plain-text.js';
+import { fit } from './fitting.js';
 import { TransactionNumbers } from './transaction-numbers.js';
 
 /** An answer as octets, with the content type that it is in. */
@@ -52,19 +50,28 @@ export class Conversation {
     const reply = await exchange(this.#context, this.#replies, read, origin);
     if (!reply) return undefined;
     const body = await this.#write(reply, read, most);
-    return { body, contentType: contentTypeOf(read.coding) };
+    return body && { body, contentType: contentTypeOf(read.coding) };
   }
 
-  async #write(reply: CspMessage, { coding, message }: ReadMessage, most: number): Promise<Buffer> {
+  async #write(
+    reply: CspMessage,
+    { coding, message }: ReadMessage,
+    most: number,
+  ): Promise<Buffer | undefined> {
     const body = this.#encode(reply, coding);
     const session =
       message.sessionId === undefined ? undefined : await this.#context.sessions.find(message.sessionId);
     const size = Math.min(session?.capabilities?.parserSize || Infinity, most);
     if (body.length <= size) return body;
-    const transactions = await Promise.all(
-      reply.transactions.map((one) => this.#smaller(session, one, reply, coding, size)),
-    );
-    return this.#encode({ ...reply, transactions }, coding);
+    const smaller = await fit({
+      context: this.#context,
+      session,
+      reply,
+      polling: message.transactions.find(({ primitive }) => primitive?.name === 'Polling-Request')?.id,
+      size,
+      lengthOf: (transactions) => this.#encode({ ...reply, transactions }, coding).length,
+    });
+    return smaller && this.#encode(smaller, coding);
   }
 
   /** The plain text syntax has numbers for Transaction-IDs, so those of the server get one each. */
@@ -88,33 +95,6 @@ export class Conversation {
         : transaction,
     );
     return { ...read, message: { ...message, transactions } };
-  }
-
-  /** What goes out instead of a transaction that the client cannot parse: an announcement, or status 432. */
-  async #smaller(
-    session: SessionRecord | undefined,
-    transaction: Transaction,
-    reply: CspMessage,
-    coding: Coding,
-    size: number,
-  ): Promise<Transaction> {
-    if (this.#encode({ ...reply, transactions: [transaction] }, coding).length <= size) return transaction;
-    this.#context.trail.record({
-      code: 'imps.over-parser-size',
-      outcome: 'refused',
-      clause: 'CSP status 432',
-      subject: session?.user,
-      trace: transaction.id,
-      detail: transaction.primitive?.name,
-    });
-    if (session && transaction.primitive?.name === 'NewMessage') {
-      const message = await this.#context.mailbox.get(session.user, transaction.id);
-      if (message) {
-        this.#context.outbox.wentAnnounced(session.id, transaction.id);
-        return { ...transaction, primitive: announcement(this.#context, session, message) };
-      }
-    }
-    return { ...transaction, primitive: status(432) };
   }
 }
 
