@@ -240,7 +240,7 @@ export async function report(
  * that is stored before sees no session and is found here, one that comes after is routed to the session.
  */
 export async function noticeBacklog(context: ImpsContext, session: SessionRecord): Promise<void> {
-  if ((await countOf(context.mailbox.list(session.user, '', 1))) === 0) return;
+  if (!(await somethingWaits(context, session.user))) return;
   await context.sessions.change(session.id, (current) => ({ ...current, backlog: '' }));
 }
 
@@ -282,13 +282,19 @@ async function take(
   return true;
 }
 
-/** A session ended: what it did not acknowledge is looked at again for the other sessions of its user. */
-export async function returnMessages(context: ImpsContext, session: SessionRecord): Promise<void> {
-  for (const other of await context.sessions.ofUser(session.user)) {
-    if (takesMessages(other))
-      await context.sessions.change(other.id, (current) => ({ ...current, backlog: '' }));
-  }
+/**
+ * A session ended: what it did not acknowledge is looked at again for the other sessions of its user. Where there is
+ * none, messages wait from now on for somebody who is not logged in, and his clients are told (document 002 §9).
+ */
+export async function returnMessages(context: ImpsContext, { user }: SessionRecord): Promise<void> {
+  const others = (await context.sessions.ofUser(user)).filter(takesMessages);
+  for (const other of others)
+    await context.sessions.change(other.id, (current) => ({ ...current, backlog: '' }));
+  if (others.length === 0 && (await somethingWaits(context, user))) await notifyOffline(context, user);
 }
+
+const somethingWaits = async (context: ImpsContext, user: UserId): Promise<boolean> =>
+  (await countOf(context.mailbox.list(user, '', 1))) > 0;
 
 /** The validity of a message is over: its sender hears 542. */
 export async function expireMessage(context: ImpsContext, user: UserId, id: string): Promise<void> {

@@ -201,6 +201,28 @@ describe('a message to one who is not logged in', () => {
     expect(pages).toHaveLength(2);
   });
 
+  it('is announced by WVON too when the session that it was for ends without it', async () => {
+    const pages: string[] = [];
+    await here.close();
+    here = await world(
+      {},
+      { pagers: [{ methods: ['SSMS'], page: async (_, __, text) => pages.push(text) > 0 }] },
+    );
+    alice = await here.phone('alice', { timeToLive: 7000 }).start();
+    const mobile = await here
+      .phone('bob', { msisdn: '+46701234567' })
+      .start(element('SupportedOfflineBearer', 'SSMS'));
+    const other = await here.phone('bob', { clientId: 'wv:other' }).start();
+    await alice.request(toBob('unfetched'));
+    await mobile.request(element('Logout-Request'));
+    expect(pages).toEqual([]); // the other one has it
+    here.clock.advance(3_599_000);
+    await here.clock.advanceAsync(4000, 1000);
+    expect(pages).toEqual(['WVON 1.3 Offline-Message-Notification']);
+    expect(await other.code(element('GetList-Request'))).toBe(600);
+    expect(await (await here.phone('bob').start()).messages()).toEqual(['unfetched']);
+  });
+
   it.each([
     ['the operator switched it off', { offlineNotification: { enabled: false } }, 'SSMS', 'wv:bob@ims.test'],
     ['the client wants a bearer that there is not', {}, 'WAPUDP', 'wv:bob@ims.test'],
