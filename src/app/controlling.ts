@@ -7,7 +7,7 @@ import { Housekeeping } from '../cpm/controlling/housekeeping.js';
 import { MsrpGroupMedia } from '../cpm/controlling/group-media.js';
 import type { RunningGroups } from '../cpm/controlling/running-groups.js';
 import { Receipts } from '../cpm/controlling/receipts.js';
-import type { KnownSession, OneToOneSessions } from '../cpm/controlling/replacements.js';
+import type { OneToOneSessions, SessionParty } from '../cpm/controlling/replacements.js';
 import type { MsrpEndpoint } from '../msrp/session/index.js';
 import { SubscriptionKeeper } from '../subscriptions/subscription-keeper.js';
 import type { Nodes } from './nodes.js';
@@ -16,8 +16,9 @@ import type { Disposers, ServiceParts, ServiceSide } from './parts.js';
 /** The 1-1 sessions that the participating function has on record. */
 interface SessionList {
   list(set: string): AsyncIterable<{
-    /** Call-ID, a tab, and more. */
+    /** Call-ID and the caller's tag, with a tab between. */
     readonly id: string;
+    readonly calleeTag?: string | undefined;
     readonly contributionId: string | undefined;
     readonly mediaPath: boolean;
     readonly caller: SessionEnd;
@@ -124,20 +125,25 @@ function oneToOneSessions(
   sessions: SessionList | undefined,
   ownerOf: (identity: string) => Promise<string>,
 ): OneToOneSessions {
-  const end = async ({ user, device, set }: SessionEnd): Promise<KnownSession['ends'][number]> => ({
+  const end = async ({ user, device, set }: SessionEnd): Promise<SessionParty> => ({
     owner: set ?? (await ownerOf(user)),
     device,
   });
   return {
     async *of(owner) {
       if (!sessions) return;
-      for await (const { id, contributionId, mediaPath, caller, callee } of sessions.list(owner))
+      for await (const { id, contributionId, mediaPath, calleeTag, caller, callee } of sessions.list(owner)) {
+        const [callId, callerTag] = id.split('\t');
         yield {
           contributionId,
-          callId: id.split('\t', 1)[0]!,
+          callId: callId!,
+          callerTag: callerTag!,
+          calleeTag,
           renamed: mediaPath,
-          ends: [await end(caller), await end(callee)],
+          caller: await end(caller),
+          callee: await end(callee),
         };
+      }
     },
   };
 }

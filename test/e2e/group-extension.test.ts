@@ -242,19 +242,38 @@ describe('the extension of a 1-1 session to a group (Figure 9)', () => {
     await created(alice);
   });
 
-  it('is refused to somebody who is not in the 1-1 session, and nobody is invited', async () => {
+  it.each(entryForms)(
+    'of somebody else by %s is an ordinary invitation, which leaves the 1-1 session (hijack)',
+    async (_form, entry) => {
+      const parley = await server();
+      const party = await cast(parley.port, cleanups);
+      await oneToOne(party);
+      await expect.poll(() => privately(parley)).toEqual([ONE_TO_ONE]);
+      const mallory = await cpmDevice('mallory', '6ca759e8-d1b1-5dee-95f9-e36d2aca6bb9', parley.port);
+      cleanups.push(() => mallory.close());
+      createGroup(mallory, entry(party.bob) + CAROL);
+      const toBob = await party.bob.peer.request('INVITE');
+      expect([toBob.has('Session-Replaces'), toBob.has('Replaces')]).toEqual([false, false]);
+      await accept(party.bob, toBob);
+      await created(mallory);
+      expect(parley.app.trail.recent({ code: 'group.replacement-ignored' })).toMatchObject([
+        { detail: 'sip:bob@ims.test: session of somebody else' },
+      ]);
+      expect(await privately(parley)).toEqual([ONE_TO_ONE]);
+    },
+  );
+
+  it("of another device's session is an ordinary invitation of the device that the entry names", async () => {
     const parley = await server();
     const party = await cast(parley.port, cleanups);
     await oneToOne(party);
-    const mallory = await cpmDevice('mallory', '6ca759e8-d1b1-5dee-95f9-e36d2aca6bb9', parley.port);
-    cleanups.push(() => mallory.close());
-    for (const [, entry] of entryForms) {
-      createGroup(mallory, entry(party.bob) + CAROL, `hijack-${Math.random()}`);
-      expect((await mallory.peer.response(200)).status).toBe(403);
-    }
-    expect(parley.app.trail.recent({ code: 'group-replaces-not-yours' })).toHaveLength(3);
-    for (const phone of [party.bob, party.bobsOther, party.carol]) expect(requestsAt(phone)).toEqual([]);
-    expect(await privately(parley)).toEqual([ONE_TO_ONE]);
+    await expect.poll(() => privately(parley)).toEqual([ONE_TO_ONE]);
+    createGroup(party.alice, bobEntry(party.bobsOther.gruu));
+    const invite = await party.bobsOther.peer.request('INVITE');
+    expect(invite.has('Session-Replaces')).toBe(false);
+    await accept(party.bobsOther, invite);
+    await created(party.alice);
+    expect(requestsAt(party.bob)).toEqual([]);
   });
 
   it('of a session that is unknown here is an ordinary invitation, at the device that the entry names', async () => {

@@ -30,12 +30,6 @@ export const groupErrors = defineErrors({
   'group-full': { sip: 486, http: 409, text: 'the group is full', clause: 'RFC 4575 §5.3.5' },
   'group-unknown': { sip: 404, http: 404, text: 'no such group', clause: 'RFC 3261 §21.4.5' },
   'group-exists': { sip: 403, http: 409, text: 'there is such a group', clause: 'RFC 4353 §4.2' },
-  'group-replaces-not-yours': {
-    sip: 403,
-    http: 403,
-    text: 'the session to replace is not one of the creator and that participant',
-    clause: 'RFC 3891 §4',
-  },
   'group-moved': {
     sip: 480,
     http: 409,

@@ -161,11 +161,13 @@ export class Focus {
    * Invites those who are not in yet, all at once; who rings already is not rung a second time.
    * @param inviter by the identity that the group knows it by.
    * @returns for each of those who are not coming by themselves the final status, when it comes; 200 for who is in.
-   * @throws ParleyError `group-full`, `group-replaces-not-yours`.
+   * @throws ParleyError `group-full`.
    */
   async invite(wanted: readonly Invitee[], inviter: string): Promise<Promise<number>[]> {
     const owner = findMember(this.group, inviter)?.owner ?? inviter;
-    const checked = await checkReplacements(wanted, owner, this.#options.sessions);
+    const checked = await checkReplacements(wanted, owner, this.#options.sessions, ({ identity }, why) =>
+      this.#note('group.replacement-ignored', 'RFC 3891 §4', `${identity}: ${why}`),
+    );
     const known = asKnown(this.group, checked);
     const recipients = known.filter(({ identity }) => !this.#coming.has(identity));
     let invited: readonly Invitee[] = [];

@@ -9,6 +9,7 @@ import {
 import { groupError } from './errors.js';
 import {
   copyControls,
+  isGruu,
   parseRecipient,
   type CopyControl,
   type Recipient,
@@ -95,12 +96,20 @@ function attribute(element: XmlValue, name: string): string | undefined {
   return typeof value === 'string' ? unescapeXml(value) : undefined;
 }
 
-/** Two entries of one user: `to` before `cc` before `bcc` (RFC 5364 §4.2); what either says of the device stays. */
+/**
+ * Two entries of one user: `to` before `cc` before `bcc` (RFC 5364 §4.2), unnamed when one says so; what either says of the device and of
+ * the session to replace stays, the first before the second.
+ */
 export function merge(first: Recipient, second: Recipient): Recipient {
-  const rank = (control: CopyControl): number => copyControls.indexOf(control);
-  const open = rank(second.copyControl) < rank(first.copyControl) ? second : first;
-  const marked = first.sessionReplaces === undefined && second.sessionReplaces !== undefined ? second : first;
-  return { ...marked, copyControl: open.copyControl, anonymize: open.anonymize };
+  const rank = ({ copyControl }: Recipient): number => copyControls.indexOf(copyControl);
+  const named = isGruu(first.target) || !isGruu(second.target) ? first : second;
+  return {
+    ...second,
+    ...first,
+    target: named.target,
+    copyControl: (rank(second) < rank(first) ? second : first).copyControl,
+    anonymize: first.anonymize || second.anonymize,
+  };
 }
 
 /**

@@ -1,5 +1,6 @@
-import { ParleyError } from '../../base/errors.js';
+import { orNone, ParleyError } from '../../base/errors.js';
 import { parseAor, type Aor } from '../../identity/aor.js';
+import { parseGruu } from '../../identity/gruu.js';
 import { parseReplaces } from '../../sip/message/replaces.js';
 import { parseUriHeaders } from '../../sip/message/uri-headers.js';
 import { parseUri } from '../../sip/message/uri.js';
@@ -32,6 +33,11 @@ export interface Recipient extends EntryFields {
   readonly method: RecipientMethod;
   readonly copyControl: CopyControl;
   readonly anonymize: boolean;
+}
+
+/** Whether a URI names one device, by a public or a temporary GRUU (RFC 5627 §3). */
+export function isGruu(uri: string | undefined): uri is string {
+  return uri !== undefined && orNone(() => parseGruu(uri)) !== undefined;
 }
 
 /** A recipient whose user has been looked up. */

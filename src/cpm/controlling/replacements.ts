@@ -1,6 +1,7 @@
-import { parseReplaces } from '../../sip/message/replaces.js';
-import { groupError } from './errors.js';
-import type { Invitee, Recipient } from './recipient.js';
+import { orNone } from '../../base/errors.js';
+import { parseGruu } from '../../identity/gruu.js';
+import { parseReplaces, type Replaces } from '../../sip/message/replaces.js';
+import { isGruu, type Invitee, type Recipient } from './recipient.js';
 
 /** One end of a 1-1 session. */
 export interface SessionParty {
@@ -13,10 +14,14 @@ export interface SessionParty {
 /** A 1-1 session that goes on. */
 export interface KnownSession {
   readonly contributionId: string | undefined;
+  /** The identifiers that the caller's dialog has. */
   readonly callId: string;
+  readonly callerTag: string;
+  readonly calleeTag: string | undefined;
   /** Whether its dialog has other identifiers at one end than at the other. */
   readonly renamed: boolean;
-  readonly ends: readonly SessionParty[];
+  readonly caller: SessionParty;
+  readonly callee: SessionParty;
 }
 
 /** The 1-1 sessions that this domain knows. */
@@ -25,52 +30,62 @@ export interface OneToOneSessions {
   of(owner: string): AsyncIterable<KnownSession>;
 }
 
+/** Why a replacement is not passed on. */
+export type IgnoredReplacement = 'session of somebody else' | 'session of another device';
+
 /**
- * Holds the replacements that recipients are marked with against the sessions that there are. A session of the recipient with somebody
- * else than the inviter is not the inviter's to replace. A recipient whose entry names no device gets the device of that session. A
- * Session-Replaces that is unknown here stays as it is: the recipient's device knows best, and takes what it does not know for an ordinary
- * invitation. RFC 3891 has such a device answer 481 instead, so that a Replaces stays only when its dialog is known to have these
- * identifiers at both ends; the session of any other one is named by its Contribution-ID.
- * @param inviter its {@link SessionParty.owner}.
- * @throws ParleyError `group-replaces-not-yours`
+ * Holds the replacements that recipients are marked with against the sessions that there are. A recipient whose entry names no device gets
+ * the device of the session. A session of the recipient with somebody else than the inviter, or with another device than the entry names,
+ * is not the inviter's to replace: the invitation is an ordinary one. A Session-Replaces that is unknown here stays as it is: the
+ * recipient's device knows best, and takes what it does not know for an ordinary invitation. RFC 3891 has such a device answer 481 instead,
+ * so that a Replaces stays only when its dialog is known to have these identifiers at both ends; the session of any other one is named by
+ * its Contribution-ID.
+ * @param inviter its {@link SessionParty.owner}. @param ignored gets what is not passed on.
  */
 export async function checkReplacements(
   recipients: readonly Invitee[],
   inviter: string,
   sessions: OneToOneSessions,
+  ignored: (recipient: Invitee, why: IgnoredReplacement) => void,
 ): Promise<readonly Invitee[]> {
   return Promise.all(
-    recipients.map(async (recipient) =>
-      marked(recipient) ? checked(recipient, inviter, sessions) : recipient,
-    ),
+    recipients.map(async (recipient) => {
+      const { sessionReplaces, replaces, ...ordinary } = recipient;
+      if (sessionReplaces === undefined && replaces === undefined) return recipient;
+      const checked = await held(recipient, inviter, sessions);
+      if (typeof checked !== 'string') return checked;
+      ignored(recipient, checked);
+      return ordinary;
+    }),
   );
 }
 
-const marked = ({ sessionReplaces, replaces }: Recipient): boolean =>
-  sessionReplaces !== undefined || replaces !== undefined;
-
-async function checked(recipient: Invitee, inviter: string, sessions: OneToOneSessions): Promise<Invitee> {
+async function held(
+  recipient: Invitee,
+  inviter: string,
+  sessions: OneToOneSessions,
+): Promise<Invitee | IgnoredReplacement> {
   const { replaces, ...plain } = recipient;
   const { owner } = recipient;
-  const callId = replaces === undefined ? undefined : parseReplaces(replaces).callId;
+  const dialog = replaces === undefined ? undefined : parseReplaces(replaces);
   let found: KnownSession | undefined;
   let somebodyElses = false;
   for (const whose of new Set([owner, inviter])) {
     for await (const session of sessions.of(whose)) {
-      if (!isNamed(session, recipient, callId)) continue;
-      const owners = session.ends.map((end) => end.owner);
+      if (!isNamed(session, recipient, dialog)) continue;
+      const owners = [session.caller.owner, session.callee.owner];
       if (owners.includes(inviter) && owners.includes(owner)) found ??= session;
       else if (owners.includes(owner)) somebodyElses = true;
     }
   }
-  if (!found && somebodyElses) throw groupError('group-replaces-not-yours', recipient.identity);
-  if (!found) return plain;
-  const device = found.ends.find((end) => end.owner === owner)?.device;
-  const pinned = plain.target.includes(';gr') || plain.acceptContact !== undefined;
-  const same = callId === found.callId && !found.renamed;
+  if (!found) return somebodyElses ? 'session of somebody else' : plain;
+  const { device } = found.callee.owner === owner ? found.callee : found.caller;
+  const named = deviceNamed(plain);
+  if (named !== undefined && isAnother(named, device)) return 'session of another device';
+  const same = dialog?.callId === found.callId && !found.renamed;
   return {
     ...plain,
-    ...(pinned || !device?.includes(';gr') ? {} : { target: device }),
+    ...(named !== undefined || !isGruu(device) ? {} : { target: device }),
     ...(same ? { replaces: replaces! } : {}),
     ...(plain.sessionReplaces === undefined && found.contributionId !== undefined
       ? { sessionReplaces: found.contributionId }
@@ -78,12 +93,39 @@ async function checked(recipient: Invitee, inviter: string, sessions: OneToOneSe
   };
 }
 
-function isNamed(
-  { contributionId, callId, ends }: KnownSession,
-  { sessionReplaces }: Recipient,
-  replaced: string | undefined,
-): boolean {
-  if (replaced !== undefined && callId === replaced) return true;
+function isNamed(session: KnownSession, recipient: Invitee, dialog: Replaces | undefined): boolean {
+  const { contributionId, caller, callee } = session;
+  if (dialog && isDialogOf(session, recipient.owner, dialog)) return true;
+  const { sessionReplaces } = recipient;
   if (sessionReplaces === undefined) return false;
-  return sessionReplaces === contributionId || ends.some(({ device }) => device === sessionReplaces);
+  return [contributionId, caller.device, callee.device].includes(sessionReplaces);
+}
+
+/** Whether a Replaces names the dialog as it is at the recipient, whose own tag is `to-tag` (RFC 3891 §3). */
+function isDialogOf(
+  { callId, callerTag, calleeTag, callee }: KnownSession,
+  owner: string,
+  { callId: wanted, toTag, fromTag }: Replaces,
+): boolean {
+  const [own, other] = callee.owner === owner ? [calleeTag, callerTag] : [callerTag, calleeTag];
+  const fits = (known: string | undefined, tag: string): boolean => known === undefined || known === tag;
+  return wanted === callId && fits(own, toTag) && fits(other, fromTag);
+}
+
+/** What an entry says of the device: the `gr` of its GRUU or the instance of its Accept-Contact; empty for a temporary GRUU. */
+function deviceNamed({ target, acceptContact }: Recipient): string | undefined {
+  if (isGruu(target)) return grOf(target);
+  return /;\s*\+sip\.instance\s*=\s*"<([^>"]+)>"/i.exec(acceptContact ?? '')?.[1];
+}
+
+/** Empty where only the registrar knows which device it is. */
+function grOf(uri: string | undefined): string {
+  const gruu = uri === undefined ? undefined : orNone(() => parseGruu(uri));
+  return gruu?.kind === 'public' ? gruu.gr : '';
+}
+
+/** Whether two names, which must be UUIDs to be compared, are those of two devices: hardware has one that hides it as well. */
+function isAnother(named: string, device: string | undefined): boolean {
+  const [one, other] = [named, grOf(device)].map((name) => name.toLowerCase());
+  return [one, other].every((name) => name!.startsWith('urn:uuid:')) && one !== other;
 }

@@ -32,6 +32,18 @@ describe('a recipient list', () => {
     expect(others).toEqual([]);
   });
 
+  it('loses nothing that one of two entries of a user says', () => {
+    const [device, session] = ['sip:bob@home1.net;gr=urn:uuid:1', 'c11'];
+    const entries = [
+      `<entry uri="sip:bob@home1.net?Session-Replaces=${session}" cp:copyControl="cc"/>`,
+      `<entry uri="${device}" cp:copyControl="to" cp:anonymize="true"/>`,
+    ];
+    for (const both of [entries, entries.toReversed()])
+      expect(list(both.join(''))).toMatchObject([
+        { target: device, sessionReplaces: session, copyControl: 'to', anonymize: true },
+      ]);
+  });
+
   it('takes a recipient without copyControl for bcc', () => {
     expect(list('<entry uri="sip:bob@home1.net"/>')[0]!.copyControl).toBe('bcc');
   });

@@ -1,10 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { checkReplacements, type KnownSession } from '../../../src/cpm/controlling/replacements.js';
+import {
+  checkReplacements,
+  type KnownSession,
+  type SessionParty,
+} from '../../../src/cpm/controlling/replacements.js';
 import type { Invitee } from '../../../src/cpm/controlling/recipient.js';
 
 const ALICE = 'sip:alice@ims.test';
 const BOB = 'sip:bob@ims.test';
-const BOBS_DEVICE = 'sip:bob@ims.test;gr=urn:uuid:1';
+const MALLORY = 'sip:mallory@ims.test';
+const uuid = (n: number): string => `urn:uuid:6ca759e8-d1b1-5dee-95f9-e36d2aca6bb${n}`;
+const BOBS_DEVICE = `sip:bob@ims.test;gr=${uuid(1)}`;
 const recipient = (more: Partial<Invitee> = { sessionReplaces: 'c11' }): Invitee => ({
   identity: BOB,
   owner: more.identity ?? BOB,
@@ -15,86 +21,130 @@ const recipient = (more: Partial<Invitee> = { sessionReplaces: 'c11' }): Invitee
   anonymize: false,
   ...more,
 });
+/** What an entry is without its replacement. */
+const ordinary = ({ sessionReplaces: _s, replaces: _r, ...rest }: Invitee): Invitee => rest;
 
-const check = (of: Invitee, inviter: string, ...sessions: KnownSession[]) =>
-  checkReplacements([of], inviter, {
-    async *of(owner) {
-      for (const session of sessions) if (session.ends.some((end) => end.owner === owner)) yield session;
+/** @returns the recipient as it is invited, and why its replacement is not passed on. */
+async function check(
+  of: Invitee,
+  inviter: string,
+  ...sessions: KnownSession[]
+): Promise<{ invited: Invitee; ignored: string[] }> {
+  const ignored: string[] = [];
+  const known = {
+    async *of(owner: string) {
+      for (const session of sessions)
+        if ([session.caller, session.callee].some((end) => end.owner === owner)) yield session;
     },
-  });
+  };
+  const [invited] = await checkReplacements([of], inviter, known, (_of, why) => ignored.push(why));
+  return { invited: invited!, ignored };
+}
+const bob: SessionParty = { owner: BOB, device: BOBS_DEVICE };
 const session = (other: string, more: Partial<KnownSession> = {}): KnownSession => ({
   contributionId: 'c11',
   callId: 'call-1',
+  callerTag: 'a',
+  calleeTag: 'b',
   renamed: false,
-  ends: [
-    { owner: other, device: undefined },
-    { owner: BOB, device: BOBS_DEVICE },
-  ],
+  caller: { owner: other, device: undefined },
+  callee: bob,
   ...more,
 });
 
 describe('the replacement of a 1-1 session by a group', () => {
-  it("is refused for a session of somebody else's", async () => {
-    await expect(check(recipient(), 'sip:mallory@ims.test', session(ALICE))).rejects.toMatchObject({
-      code: 'group-replaces-not-yours',
-      sip: 403,
+  it("of somebody else's session is ignored, and the invitation is an ordinary one", async () => {
+    const named = recipient({ sessionReplaces: 'c11', target: BOBS_DEVICE });
+    expect(await check(named, MALLORY, session(ALICE))).toEqual({
+      invited: ordinary(named),
+      ignored: ['session of somebody else'],
     });
   });
 
-  it('goes to the device of the session when the entry names none', async () => {
-    expect(await check(recipient(), ALICE, session(ALICE))).toMatchObject([{ target: BOBS_DEVICE }]);
+  it('goes to the device of the session when the entry names none, also by what else it prefers', async () => {
+    expect((await check(recipient(), ALICE, session(ALICE))).invited.target).toBe(BOBS_DEVICE);
+    const video = recipient({ sessionReplaces: 'c11', acceptContact: '*;video' });
+    expect(await check(video, ALICE, session(ALICE))).toEqual({
+      invited: { ...video, target: BOBS_DEVICE },
+      ignored: [],
+    });
   });
 
-  it('leaves the device that the entry names', async () => {
-    const named = recipient({ sessionReplaces: 'c11', target: 'sip:bob@ims.test;gr=urn:uuid:2' });
-    expect(await check(named, ALICE, session(ALICE))).toEqual([named]);
-    const preferred = recipient({ sessionReplaces: 'c11', acceptContact: '*;+sip.instance="<urn:uuid:2>"' });
-    expect(await check(preferred, ALICE, session(ALICE))).toEqual([preferred]);
+  it.each([
+    ['its GRUU', { target: BOBS_DEVICE }],
+    ['a temporary GRUU, which only the registrar knows', { target: 'sip:tgruu.7hs@ims.test;gr' }],
+    ['its instance', { acceptContact: `*;+sip.instance="<${uuid(1)}>";require;explicit` }],
+    [
+      'its IMEI, for which the GRUU has another name',
+      { acceptContact: '*;+sip.instance="<urn:gsma:imei:1>"' },
+    ],
+  ])('leaves an entry that names the device by %s', async (_how, device) => {
+    const named = recipient({ sessionReplaces: 'c11', ...device });
+    expect(await check(named, ALICE, session(ALICE))).toEqual({ invited: named, ignored: [] });
+  });
+
+  it.each([
+    ['its GRUU', { target: `sip:bob@ims.test;gr=${uuid(2)}` }],
+    ['its instance', { acceptContact: `*;+sip.instance="<${uuid(2)}>";require;explicit` }],
+  ])('of a session of another device than an entry names by %s is ignored', async (_how, device) => {
+    const named = recipient({ sessionReplaces: 'c11', replaces: 'call-1;to-tag=b;from-tag=a', ...device });
+    expect(await check(named, ALICE, session(ALICE))).toEqual({
+      invited: ordinary(named),
+      ignored: ['session of another device'],
+    });
   });
 
   it('of a session that is not known here is left to the device', async () => {
-    expect(await check(recipient(), ALICE)).toEqual([recipient()]);
-    expect(await check(recipient({ sessionReplaces: 'other' }), ALICE, session(ALICE))).toMatchObject([
-      { target: BOB },
-    ]);
+    expect((await check(recipient(), ALICE)).invited).toEqual(recipient());
+    const other = recipient({ sessionReplaces: 'other' });
+    expect((await check(other, ALICE, session(ALICE))).invited).toEqual(other);
   });
 
   it('may name the session by the device at its other end, as older clients do', async () => {
     const named = recipient({ sessionReplaces: BOBS_DEVICE });
-    await expect(check(named, 'sip:mallory@ims.test', session(ALICE))).rejects.toMatchObject({ sip: 403 });
-    expect(await check(named, ALICE, session(ALICE))).toMatchObject([{ target: BOBS_DEVICE }]);
+    expect((await check(named, MALLORY, session(ALICE))).invited).not.toHaveProperty('sessionReplaces');
+    expect((await check(named, ALICE, session(ALICE))).invited.target).toBe(BOBS_DEVICE);
   });
 
   it("names the device of a user elsewhere by the inviter's record of the session", async () => {
     const dora = 'sip:dora@elsewhere.test';
-    const device = `${dora};gr=urn:uuid:3`;
-    const ends = [
-      { owner: ALICE, device: undefined },
-      { owner: dora, device },
-    ];
-    const known = session(ALICE, { ends });
-    expect(
-      await check(recipient({ sessionReplaces: 'c11', identity: dora, target: dora }), ALICE, known),
-    ).toMatchObject([{ target: device }]);
+    const device = `${dora};gr=${uuid(3)}`;
+    const known = session(ALICE, { callee: { owner: dora, device } });
+    const named = recipient({ sessionReplaces: 'c11', identity: dora, target: dora });
+    expect((await check(named, ALICE, known)).invited.target).toBe(device);
   });
 
   it('by dialog identifiers (RFC 3891) stays where they are the same at both ends', async () => {
     const replaces = 'call-1;to-tag=b;from-tag=a';
     const named = recipient({ replaces });
-    expect(await check(named, ALICE, session(ALICE))).toMatchObject([
-      { replaces, sessionReplaces: 'c11', target: BOBS_DEVICE },
-    ]);
-    const [mapped] = await check(named, ALICE, session(ALICE, { renamed: true }));
-    expect(mapped).toMatchObject({ sessionReplaces: 'c11', target: BOBS_DEVICE });
-    expect(mapped).not.toHaveProperty('replaces');
+    const added = { sessionReplaces: 'c11', target: BOBS_DEVICE };
+    expect((await check(named, ALICE, session(ALICE))).invited).toEqual({ ...named, ...added });
+    expect((await check(named, ALICE, session(ALICE, { renamed: true }))).invited).toEqual({
+      ...ordinary(named),
+      ...added,
+    });
   });
 
-  it('by dialog identifiers of nobody is an ordinary invitation, and of others is refused', async () => {
-    const named = recipient({ replaces: 'call-2;to-tag=b;from-tag=a' });
-    const [ordinary] = await check(named, ALICE, session(ALICE));
-    expect(ordinary).not.toHaveProperty('replaces');
-    expect(ordinary!.target).toBe(BOB);
+  it('by dialog identifiers takes the tag of the recipient for its own, whichever end began', async () => {
+    const alice: SessionParty = { owner: ALICE, device: undefined };
+    const his = session(ALICE, { caller: bob, callee: alice });
+    const [right, wrong] = ['call-1;to-tag=a;from-tag=b', 'call-1;to-tag=b;from-tag=a'];
+    expect((await check(recipient({ replaces: right }), ALICE, his)).invited.replaces).toBe(right);
+    expect((await check(recipient({ replaces: wrong }), ALICE, his)).invited).toEqual(recipient({}));
+  });
+
+  it.each(['call-2;to-tag=b;from-tag=a', 'call-1;to-tag=b;from-tag=x', 'call-1;to-tag=x;from-tag=a'])(
+    'by the dialog identifiers of nobody (%s) is an ordinary invitation',
+    async (replaces) => {
+      expect((await check(recipient({ replaces }), ALICE, session(ALICE))).invited).toEqual(recipient({}));
+    },
+  );
+
+  it('by the dialog identifiers of others is ignored', async () => {
     const theirs = recipient({ replaces: 'call-1;to-tag=b;from-tag=a' });
-    await expect(check(theirs, 'sip:mallory@ims.test', session(ALICE))).rejects.toMatchObject({ sip: 403 });
+    expect(await check(theirs, MALLORY, session(ALICE))).toEqual({
+      invited: ordinary(theirs),
+      ignored: ['session of somebody else'],
+    });
   });
 });
