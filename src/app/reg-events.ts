@@ -35,12 +35,9 @@ export function startRegEvents(
     gruus: config.registrar.gruu ? gruus : undefined,
     settings: config.regEvent,
   });
-  const watchers = new Watchers({
-    ...parts,
-    domains: [config.domain, ...config.domains],
-    trusted: new Set(config.sip.trusted),
-  });
-  core.use(new RegEventService({ notifier, watchers }));
+  const domains = [config.domain, ...config.domains];
+  const watchers = new Watchers({ ...parts, domains, trusted: new Set(config.sip.trusted) });
+  core.use(new RegEventService({ notifier, watchers, domains }));
   disposers.push(() => notifier.close());
   return notifier;
 }

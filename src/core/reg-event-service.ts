@@ -6,6 +6,8 @@ import type { Service, ServiceCall, ServiceSubject } from './service.js';
 export interface RegEventServiceOptions {
   readonly notifier: RegEventNotifier;
   readonly watchers: Watchers;
+  /** Home domains, lower-case. */
+  readonly domains: readonly string[];
 }
 
 /**
@@ -18,6 +20,13 @@ export class RegEventService implements Service {
 
   constructor(options: RegEventServiceOptions) {
     this.#options = options;
+  }
+
+  /** The S-CSCF is the notifier of its users: an application server that cannot serve reg must not come before it. */
+  precedes({ request }: ServiceSubject): boolean {
+    if (request.method !== 'SUBSCRIBE' || packageOf(request) !== 'reg') return false;
+    const { scheme, host } = request.requestUri;
+    return scheme === 'tel' || this.#options.domains.includes(host);
   }
 
   matches({ request, sessionCase }: ServiceSubject): boolean {

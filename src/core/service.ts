@@ -57,6 +57,11 @@ export interface Service {
   /** Default trigger, for users without filter criteria: which requests the service wants. Without it, none but those it {@link serves}. */
   matches?(call: ServiceSubject): boolean;
   /**
+   * Whether the service answers for the core itself: then no criterion is held against the request, in no session case, so that no
+   * application server stands before it, unless one of the user's criteria names the service.
+   */
+  precedes?(call: ServiceSubject): boolean;
+  /**
    * Whether the Request-URI is a public service identity of this service (3GPP TS 23.228 §5.4.12), such as a conference factory:
    * such a request comes as `terminating-registered` with that identity as served user; `next` sends it out of the domain by its
    * topmost Route, else by its Request-URI.

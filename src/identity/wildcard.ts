@@ -1,23 +1,21 @@
 import { ParleyError } from '../base/errors.js';
+import { extendedExpression } from '../base/extended-expression.js';
 import { parseAor, type Aor } from './aor.js';
 import './errors.js';
 
 /**
- * A wildcarded public user identity (3GPP TS 23.003 §13.5): between exclamation marks in the user part stands a regular expression,
+ * A wildcarded public user identity (3GPP TS 23.003 §13.5): between exclamation marks in the user part stands an extended
+ * regular expression of POSIX,
  * and every identity that it matches is meant, as the extensions of a private branch exchange.
  */
 export interface Wildcard {
   /** As provisioned, the host in lower case: `sip:pbx!.*!@ims.test`. */
   readonly uri: string;
-  /** No groups and two repetitions at most: to match costs little whatever the identity. */
-  readonly isSimple: boolean;
   /** @param aor canonical. */
   readonly matches: (aor: string) => boolean;
 }
 
 const FORM = /^(sip:|tel:)([^!@]*)!([^!@]{1,128})!([^!@]*)(@[^@]+)?$/i;
-
-const SIMPLE = /^(?:[^()*+{]*[*+{]){0,2}[^()*+{]*$/;
 
 /** Whether a URI is meant as a wildcarded identity. */
 export const isWildcard = (uri: string): boolean => FORM.test(uri);
@@ -31,13 +29,12 @@ export function parseWildcard(uri: string): Wildcard {
   const host = at.toLowerCase();
   try {
     const plain = decodeURIComponent(expression);
-    const pattern = new RegExp(
+    const matches = extendedExpression(
       `^${scheme.toLowerCase()}${escape(before)}(?:${plain})${escape(behind + host)}$`,
     );
     return {
       uri: `${scheme.toLowerCase()}${before}!${expression}!${behind}${host}`,
-      isSimple: SIMPLE.test(plain),
-      matches: (aor) => pattern.test(aor),
+      matches,
     };
   } catch (error) {
     throw new ParleyError('aor-wildcard', uri, { cause: error });

@@ -181,11 +181,8 @@ function instanceOf(text: string | undefined): InstanceId | undefined {
   return orNone(() => InstanceId.parse(value.startsWith('<') ? value : `<${value}>`));
 }
 
-/** Of another core only an expression that costs little, since it is held against every identity that is not known. */
-function wildcardOf(uri: string | undefined): string | undefined {
-  const wildcard = uri === undefined ? undefined : orNone(() => parseWildcard(uri));
-  return wildcard?.isSimple === true ? wildcard.uri : undefined;
-}
+const wildcardOf = (uri: string | undefined): string | undefined =>
+  uri === undefined ? undefined : orNone(() => parseWildcard(uri))?.uri;
 
 const isUri = (uri: string): boolean => orNone(() => parseUri(uri)) !== undefined;
 const isPublicGruu = (uri: string): boolean => orNone(() => parseGruu(uri))?.kind === 'public';

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { ParleyError } from '../base/errors.js';
 import type { Trail } from '../base/trail.js';
 import { akaKeys, akaVector, resynchronised, type AkaSecret, type AkaVector } from '../sip/auth/aka.js';
-import type { AkaAlgorithm, AkaServer } from '../sip/auth/aka-server.js';
+import { answersNothing, type AkaAlgorithm, type AkaServer } from '../sip/auth/aka-server.js';
 import { digestAlgorithm } from '../sip/auth/algorithm.js';
 import type { DigestCredentials } from '../sip/auth/credentials.js';
 import type { GuessLock } from '../sip/auth/guess-lock.js';
@@ -45,7 +45,7 @@ export class AkaAuthenticator {
     const { privateId } = subscriber;
     const secret = usims.secretOf(subscriber);
     if (!secret) throw new ParleyError('auth-no-keys');
-    if (credentials === undefined || credentials.response === '') return this.#challenge(claim, secret);
+    if (credentials === undefined || answersNothing(credentials)) return this.#challenge(claim, secret);
     const open = await usims.challengeOf(privateId);
     const verdict = server.judge({
       privateId,

@@ -65,8 +65,11 @@ export class ImsAuthenticator implements Authenticator {
     fromEdge: boolean,
   ): Promise<Authentication> {
     const { aka, digest } = this.#options;
-    if (!subscriber?.aka)
-      return digest.authenticate({ request, role: 'registrar', credentials: undefined, subscriber });
+    // a P-CSCF writes integrity-protected="no" into the answers of devices that have a password as well
+    if (!subscriber?.aka) {
+      const answered = credentials?.response === '' ? undefined : credentials;
+      return digest.authenticate({ request, role: 'registrar', credentials: answered, subscriber });
+    }
     // a P-CSCF writes Path, and takes CK and IK off the challenge
     const withKeys = fromEdge && request.has('Path');
     const judged = await aka.authenticate({ request, credentials, subscriber, withKeys });

@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { HeaderMap } from '../../src/sip/message/headers.js';
-import type { SipRequest } from '../../src/sip/message/message.js';
+import { SipRequest } from '../../src/sip/message/message.js';
 import { startParley, type RunningParley } from '../tools/parley.js';
 import { Phone } from '../tools/phone.js';
 import { SipPeer } from '../tools/sip-peer.js';
@@ -188,6 +188,25 @@ describe('an application server on ISC', () => {
     const again = await as.peer.request('MESSAGE');
     expect([again.callId, again.get('P-Asserted-Identity')]).toEqual(['forged', `<${alice.aor}>`]);
     expect(codes(parley)).not.toContain('core.chain-resumed');
+  });
+
+  it('is never asked for the registration events of a user here, which the core itself gives', async () => {
+    const as = await AppServer.open();
+    const everything = { priority: 10, server: as.uri };
+    const parley = await server([everything]);
+    const { alice, bob } = await phones(parley);
+    alice.send('SUBSCRIBE', alice.aor, {
+      Event: 'reg',
+      Expires: '600',
+      Contact: `<sip:alice@127.0.0.1:${alice.peer.port}>`,
+    });
+    expect((await alice.peer.response(200)).status).toBe(200);
+    expect((await alice.answer('NOTIFY', 200)).get('Event')).toBe('reg');
+    expect(
+      as.peer.unread.filter((message) => message instanceof SipRequest && message.method === 'SUBSCRIBE'),
+    ).toEqual([]);
+    alice.send('MESSAGE', bob.aor);
+    expect((await as.peer.request('MESSAGE')).uri).toBe(bob.aor);
   });
 
   it('stays in a dialog by Record-Route, and requests inside it pass there and are not triggered again', async () => {

@@ -54,6 +54,18 @@ describe('an initial filter criterion', () => {
   it.each<[string, ServicePointTrigger, TriggerSubject, boolean]>([
     ['a negated method', { method: 'INVITE', negated: true }, subject('MESSAGE'), true],
     ['the Request-URI', { requestUri: '^sip:bob@' }, subject('INVITE'), true],
+    [
+      'the Request-URI by the character classes of POSIX',
+      { requestUri: '^tel:[+][[:digit:]]{5,15}$' },
+      subject('INVITE', { uri: 'tel:+15550100001' }),
+      true,
+    ],
+    [
+      'at once a Request-URI that an expression of nested repetitions does not match',
+      { requestUri: '^(sip:)?([a-z]+)+@$' },
+      subject('INVITE', { uri: `sip:${'a'.repeat(2000)}@ims.test` }),
+      false,
+    ],
     ['another Request-URI', { requestUri: '^tel:' }, subject('INVITE'), false],
     [
       'a header field that is there',

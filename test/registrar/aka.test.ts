@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/load.js';
+import { DigestClient } from '../../src/sip/auth/digest-client.js';
 import type { HeaderMap } from '../../src/sip/message/headers.js';
 import type { SipResponse } from '../../src/sip/message/message.js';
 import { startParley, type RunningParley } from '../tools/parley.js';
@@ -99,16 +100,27 @@ describe('a subscriber with a USIM', () => {
     expect(usim.sequence.highest).toBeGreaterThan(highest);
   });
 
-  it('whose sequence number is ahead says so with AUTS, and is challenged from there', async () => {
-    const parley = await server();
-    const register = await phone(parley);
-    const usim = new Usim('alice@ims.test', 'ims.test');
-    for (let sqn = 33; sqn < 33 * 70; sqn += 33) usim.sequence.accept(sqn);
-    const again = await register(usim.answer(await register(usim.hello())));
-    expect(again.status).toBe(401);
-    expect((await register(usim.answer(again))).status).toBe(200);
-    expect(codes(parley)).toContain('auth.resynchronised');
-  });
+  it.each([
+    ['a response', (answer: HeaderMap) => answer],
+    [
+      'an empty response',
+      ({ Authorization }: HeaderMap) => ({
+        Authorization: String(Authorization).replace(/response="[^"]*"/, 'response=""'),
+      }),
+    ],
+  ])(
+    'whose sequence number is ahead says so with AUTS and %s, and is challenged from there',
+    async (_, sent) => {
+      const parley = await server();
+      const register = await phone(parley);
+      const usim = new Usim('alice@ims.test', 'ims.test');
+      for (let sqn = 33; sqn < 33 * 70; sqn += 33) usim.sequence.accept(sqn);
+      const again = await register(sent(usim.answer(await register(usim.hello()))));
+      expect(again.status).toBe(401);
+      expect((await register(usim.answer(again))).status).toBe(200);
+      expect(codes(parley)).toContain('auth.resynchronised');
+    },
+  );
 
   it('is challenged anew for an AUTS of another key, which counts as a wrong answer', async () => {
     const parley = await server({ digest: { maxFailures: 2 } });
@@ -203,6 +215,24 @@ describe('a P-CSCF that is trusted', () => {
     expect((await register({ ...usim.answer(challenge), Path: PATH })).status).toBe(200);
     expect((await register(protectedHello)).status).toBe(200);
   });
+
+  it.each(['no', 'yes', 'tls-connected'])(
+    'whose integrity-protected="%s" stands beside the answer of a password registers its user',
+    async (hint) => {
+      const register = await phone(await server(edge), 'carol');
+      const usim = new Usim('carol@ims.test', 'ims.test');
+      const challenge = await register({ ...usim.hello(`, integrity-protected="${hint}"`), Path: PATH });
+      expect(challenge.status).toBe(401);
+      const answer = (password: string): HeaderMap => {
+        const client = new DigestClient({ username: 'carol@ims.test', password });
+        client.challenged(challenges(challenge));
+        const line = client.sign({ method: 'REGISTER', uri: 'sip:ims.test' })!;
+        return { Authorization: `${line}, integrity-protected="${hint}"`, Path: PATH };
+      };
+      expect((await register(answer('wrong'))).status).toBe(401);
+      expect((await register(answer('carol-secret'))).status).toBe(200);
+    },
+  );
 
   it('vouches for a user with auth-done', async () => {
     const register = await phone(await server(edge), 'carol');

@@ -1,4 +1,5 @@
 import { ParleyError } from '../../base/errors.js';
+import { extendedExpression } from '../../base/extended-expression.js';
 import type { SipRequest } from '../../sip/message/message.js';
 import { leafParts, parseMultipart } from '../../sip/message/multipart.js';
 import { parseUri } from '../../sip/message/uri.js';
@@ -35,7 +36,7 @@ type Test = (subject: TriggerSubject) => boolean;
 const MAX_CRITERIA = 64;
 const MAX_TRIGGERS = 256;
 const MAX_PATTERN = 512;
-/** Octets of a value that a pattern is held against: bounds what a bad pattern costs. */
+/** Characters of a value that a pattern is held against. */
 const MAX_VALUE = 2_048;
 
 /** Criteria in order of priority. @throws ParleyError `profile-invalid`, saying what is wrong. */
@@ -162,11 +163,12 @@ function linesOf(body: Uint8Array): string[] {
   return Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8').split(/\r?\n/);
 }
 
+/** Patterns of a service point trigger are extended regular expressions of POSIX (3GPP TS 29.228 annex B.2). */
 function pattern(source: string): (value: string) => boolean {
   if (source.length > MAX_PATTERN) throw invalid(`a pattern of more than ${MAX_PATTERN} characters`);
   try {
-    const compiled = new RegExp(source);
-    return (value) => compiled.test(value.length > MAX_VALUE ? value.slice(0, MAX_VALUE) : value);
+    const found = extendedExpression(source);
+    return (value) => found(value.length > MAX_VALUE ? value.slice(0, MAX_VALUE) : value);
   } catch (error) {
     throw new ParleyError('profile-invalid', 'a pattern that cannot be read', { cause: error });
   }

@@ -33,7 +33,17 @@ export class ProfileTriggers implements Triggers {
 
   async #byProfile(subject: ServiceSubject, after: number): Promise<Step | undefined> {
     const row = await this.#subscribers.identity(subject.servedUser);
-    return this.#choose(this.#profiles.criteria(row?.profile ?? DEFAULT_PROFILE), subject, after);
+    const criteria = this.#profiles.criteria(row?.profile ?? DEFAULT_PROFILE);
+    return this.#choose(this.#preceded(subject, criteria) ? [] : criteria, subject, after);
+  }
+
+  /** Whether a service that precedes all criteria wants the request; where a criterion names it, that one has put it elsewhere. */
+  #preceded(subject: ServiceSubject, criteria: readonly CompiledCriterion[]): boolean {
+    return this.#services.some(
+      (service) =>
+        service.precedes?.(subject) === true &&
+        criteria.every(({ criterion }) => criterion.server !== service.name),
+    );
   }
 
   #choose(criteria: readonly CompiledCriterion[], subject: ServiceSubject, after: number): Step | undefined {

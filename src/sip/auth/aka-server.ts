@@ -70,6 +70,13 @@ export interface AkaAnswer {
 }
 
 /**
+ * Whether the credentials only say who asks. A device that asks for another sequence number may leave `response` empty: MAC-S inside
+ * `auts` proves its key (3GPP TS 33.102 §6.3.3, TS 24.229 §5.1.1.5.3).
+ */
+export const answersNothing = ({ response, auts }: DigestCredentials): boolean =>
+  response === '' && auts === undefined;
+
+/**
  * The server side of digest with AKA (RFC 3310, RFC 4169). It keeps nothing but the count of wrong answers: open challenges, of which a
  * subscriber has one at most, vectors and sequence numbers are kept outside.
  */
@@ -108,7 +115,7 @@ export class AkaServer {
 
   /** Judges the credentials of a request. */
   judge({ privateId, credentials, callId, request, open, keysOf }: AkaAnswer): AkaVerdict {
-    if (credentials.response === '') return NEW_VECTOR;
+    if (answersNothing(credentials)) return NEW_VECTOR;
     const retryAfterMs = this.#userLock.lockedFor(privateId);
     if (retryAfterMs > 0) return { kind: 'locked', retryAfterMs };
     if (!open || !this.#fits(open, credentials, callId)) return NEW_VECTOR;
@@ -116,6 +123,7 @@ export class AkaServer {
     const { username, auts } = credentials;
     const rand = randOf(open.nonce);
     const failed = auts !== undefined && open.count === 0;
+    if (credentials.response === '') return failed ? { kind: 'resynchronise', rand, auts } : NEW_VECTOR;
     const ha1 = failed
       ? digestHa1(algorithm.hash, username, this.#realm, '') // RFC 3310 §3.4
       : akaHa1(algorithm, username, this.#realm, keysOf(rand));
