@@ -135,7 +135,8 @@ export const impsConfig = z.strictObject({
           }),
         )
         .default([]),
-      welcome: z.string().optional(),
+      /** What tells a user that the registration is complete (document 004 §6.2). */
+      welcome: z.string().min(1).default('Your registration is complete. The service is ready to be used.'),
     })
     .prefault({}),
   polling: z

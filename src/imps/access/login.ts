@@ -81,18 +81,19 @@ async function attempt(context: ImpsContext, request: LoginRequest, keep: KeepAn
   else record = outcome.record;
   if (record.state === 'barred') throw new CspRefusal(403);
   if (record.state === 'confirming') {
+    // a client before 1.3 knows neither 203 nor system messages
+    if (request.version !== '1.3') throw new CspRefusal(531, 'the registration is not confirmed');
     const open = await confirm(context, record, request);
     if (open.length > 0) return { code: 203, registered: record, inResult: [questionList(open)] };
     registered = record;
   }
   const { welcome } = context.config.autoRegistration;
-  const inResult = [
-    registered && welcome !== undefined && request.version === '1.3' ? welcomeList(welcome) : undefined,
-  ];
+  const inResult = [registered && request.version === '1.3' ? welcomeList(welcome) : undefined];
+  const success = { code: 200, registered, inResult } as const;
   if (request.sessionId !== undefined) {
-    return { code: 200, session: await reestablish(context, record, request, request.sessionId) };
+    return { ...success, session: await reestablish(context, record, request, request.sessionId) };
   }
-  return start(context, record, request, { code: 200, registered, inResult }, keep);
+  return start(context, record, request, success, keep);
 }
 
 /** Answers of the open questions of an auto-registration. @returns the questions that remain */
@@ -205,7 +206,15 @@ async function start(
   const answer = { ...success, session, shortLogin };
   await claimPlace(context, session);
   await Promise.all([context.sessions.start(session), keep(response(request, answer))]);
-  await rememberClient(context, session);
+  const [current] = await Promise.all([
+    context.ports.users.find(record.user),
+    rememberClient(context, session),
+  ]);
+  // who was barred meanwhile may have been before there was a session to end
+  if (current?.state !== 'active') {
+    await context.sessions.end(session, undefined);
+    throw new CspRefusal(current ? 403 : 531);
+  }
   await sessionStarted(context, session);
   return answer;
 }

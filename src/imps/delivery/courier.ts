@@ -55,7 +55,10 @@ export async function sendHere(
   message: MessageRecord,
   address: Address = {},
 ): Promise<StatusCode> {
-  if (!(await context.ports.users.find(user))) return 531;
+  const recipient = await context.ports.users.find(user);
+  // who has yet to confirm the registration is no user of the service (document 004 §6.2)
+  if (!recipient || recipient.state === 'confirming') return 531;
+  if (recipient.state === 'barred') return 534;
   if (!(await allows(context, user, message.sender))) return 532;
   if (await context.mailbox.full(user)) return 507;
   const known = message.origin && (await changeTaken(context, user, message, (current) => current));

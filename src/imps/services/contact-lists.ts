@@ -63,7 +63,8 @@ async function contactsOf(
 }
 
 export const exists = async (context: ImpsContext, user: UserId): Promise<boolean> =>
-  (await context.ports.users.find(user)) !== undefined || (await context.ports.router.knows(user));
+  ((await context.ports.users.find(user))?.state ?? 'confirming') !== 'confirming' ||
+  (await context.ports.router.knows(user));
 
 interface Properties {
   readonly displayName?: string | undefined;

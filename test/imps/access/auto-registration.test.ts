@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { digestOf } from '../../../src/imps/access/digest.js';
 import { child, element, textOf, type Element } from '../../../src/imps/codec/element.js';
-import { codeOf } from '../tools/phone.js';
+import { codeOf, detailsOf, message } from '../tools/phone.js';
 import { userId, world, type World } from '../tools/world.js';
 
 let here: World;
@@ -93,6 +93,62 @@ describe('auto-registration (document 004 §6.2)', () => {
   it('is for users of the home domain alone', async () => {
     here = await world({ autoRegistration: { policy: 'open' } });
     expect(codeOf(await here.phone('x', { user: 'wv:x@elsewhere.test' }).login2())).toBe(531);
+  });
+
+  const welcomeOf = (response: Element): string | undefined =>
+    textOf(
+      child(child(child(response, 'Result'), 'SystemMessageList'), 'SystemMessage'),
+      'SystemMessageText',
+    );
+
+  it('says that the service is ready without being told to, once', async () => {
+    here = await world({ autoRegistration: { policy: 'open', questions } });
+    const phone = here.phone('newcomer');
+    await phone.login2();
+    const ready = await phone.login2(answers(['terms', 1], ['human', 1, 'maple']));
+    expect(welcomeOf(ready)).toBe('Your registration is complete. The service is ready to be used.');
+    await phone.request(element('Logout-Request'));
+    expect(welcomeOf(await phone.login2())).toBeUndefined();
+  });
+
+  it('says so as well to a client that completes it while it takes its session up again', async () => {
+    here = await world({ autoRegistration: { policy: 'open', questions } });
+    const phone = here.phone('newcomer');
+    await phone.login2();
+    await phone.login2(answers(['terms', 1], ['human', 1, 'maple']));
+    await here.server.users.change(userId('newcomer'), (user) => ({ ...user, state: 'confirming' }));
+    const again = await phone.login2(
+      element('SessionID', phone.sessionId ?? ''),
+      answers(['terms', 1], ['human', 1, 'maple']),
+    );
+    expect([codeOf(again), textOf(again, 'SessionID')]).toEqual([200, phone.sessionId]);
+    expect([textOf(again, 'UserID'), welcomeOf(again)]).toEqual([
+      'wv:newcomer@ims.test',
+      'Your registration is complete. The service is ready to be used.',
+    ]);
+  });
+
+  it('that is not confirmed makes nobody whom others could write to, invite or list', async () => {
+    here = await world({ autoRegistration: { policy: 'open', questions } });
+    const newcomer = here.phone('newcomer');
+    expect(codeOf(await newcomer.login2())).toBe(203);
+    const bob = await here.phone('bob').start();
+    expect(detailsOf(await bob.request(message('early', [userId('newcomer')])))).toEqual([
+      `531 ${userId('newcomer')}`,
+    ]);
+    const verify = element('VerifyID-Request', element('IDList', element('UserID', userId('newcomer'))));
+    expect(detailsOf(await bob.request(verify))).toEqual([`531 ${userId('newcomer')}`]);
+    await newcomer.login2(answers(['terms', 1], ['human', 1, 'maple']));
+    expect(await bob.code(message('welcome', [userId('newcomer')]))).toBe(200);
+    expect(await bob.code(verify)).toBe(200);
+    await newcomer.negotiate();
+    expect(await newcomer.messages()).toEqual(['welcome']);
+  });
+
+  it('that is not confirmed is 531 for a client that knows no 203', async () => {
+    here = await world({ autoRegistration: { policy: 'open', questions } });
+    await here.phone('newcomer').login2();
+    expect(codeOf(await here.phone('newcomer', { version: '1.2' }).login2())).toBe(531);
   });
 
   it('of a client before 1.3 needs no word that it cannot read', async () => {

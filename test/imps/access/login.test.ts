@@ -2,8 +2,13 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { digestOf } from '../../../src/imps/access/digest.js';
 import { wbxmlCoding, xmlCoding } from '../../../src/imps/codec/coding.js';
 import { child, element, textOf } from '../../../src/imps/codec/element.js';
+import { VirtualClock } from '../../../src/base/clock.js';
+import { LocalUsers } from '../../../src/imps/access/local-users.js';
+import type { UserId } from '../../../src/imps/address/wv-address.js';
+import type { UserRecord } from '../../../src/imps/state/records.js';
+import { MemoryStore } from '../../tools/memory-store.js';
 import { codeOf, message } from '../tools/phone.js';
-import { userId, world, type World } from '../tools/world.js';
+import { userId, world, worldOn, type World } from '../tools/world.js';
 
 let here: World;
 beforeEach(async () => {
@@ -94,6 +99,28 @@ describe('login', () => {
       const digest = digestOf('SHA', textOf(challenge, 'Nonce') ?? '', 'grün', encoding);
       expect(await phone.code(phone.loginElement(element('DigestBytes', digest)), '1')).toBe(200);
     }
+  });
+
+  it('of a user who is barred while it runs starts nothing: 403', async () => {
+    await here.close();
+    /** Who bars alice comes after her login looked whether she is barred. */
+    class Barring extends LocalUsers {
+      override async find(user: UserId): Promise<UserRecord | undefined> {
+        const found = await super.find(user);
+        if (user === userId('alice')) await this.change(user, (one) => ({ ...one, state: 'barred' }));
+        return found;
+      }
+    }
+    const store = new MemoryStore();
+    here = await worldOn(store, new VirtualClock(), {}, { users: new Barring(store) });
+    const phone = here.phone('alice');
+    const response = await phone.login2();
+    expect([codeOf(response), child(response, 'SessionID')]).toEqual([403, undefined]);
+    const sessions = [];
+    for await (const session of here.server.sessions()) sessions.push(session);
+    expect(sessions).toEqual([]);
+    // nor does its repeat
+    expect(await phone.code(phone.loginElement(element('Password', 'alice-secret')), '1')).toBe(403);
   });
 
   it('of an unknown user is 531, of a barred one 403', async () => {

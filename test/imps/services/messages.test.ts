@@ -154,6 +154,15 @@ describe('a message to one who is not logged in', () => {
     expect(seen).toEqual([['1', '2', '3'], []]);
   });
 
+  it('is 534 for a barred user, and waits for nobody then', async () => {
+    await bob.request(element('Logout-Request'));
+    await here.server.users.change(userId('bob'), (user) => ({ ...user, state: 'barred' }));
+    expect(detailsOf(await alice.request(toBob('x')))).toEqual(['534 wv:bob@ims.test']);
+    await here.server.users.change(userId('bob'), (user) => ({ ...user, state: 'active' }));
+    expect(await alice.code(toBob('y'))).toBe(200);
+    expect(await (await here.phone('bob').start()).messages()).toEqual(['y']);
+  });
+
   it('is 533 where the last client wanted that, or the operator stores nothing', async () => {
     const last = here.phone('bob');
     await last.login2();
