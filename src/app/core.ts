@@ -97,7 +97,7 @@ export async function startCore(
     log: logOf('core'),
     domain: config.domain,
     trusted,
-    patience: config.isc.patience,
+    ...config.isc,
   });
   disposers.push(() => registrationTriggers.close());
   stack.on('REGISTER', (request, response) => registrar.handle(request, response));

@@ -265,6 +265,8 @@ export const configSchema = z.strictObject({
     .strictObject({
       /** Milliseconds in which an application server must answer or send the request back, before its default handling applies. */
       patience: milliseconds(2_000),
+      /** Third-party REGISTERs that wait for one server with all that the device said; those beyond say only how the user is registered. */
+      waiting: z.number().int().min(1).max(1_000_000).default(10_000),
     })
     .prefault({}),
   http: z

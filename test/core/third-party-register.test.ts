@@ -310,6 +310,28 @@ describe('an application server that is told of a registration', () => {
     expect((await told(as)).get('Expires')).not.toBe('0');
     expect(as.unread).toEqual([]);
   });
+
+  it('late hears of every user, also of those that are too many to wait with what their devices said', async () => {
+    const as = await opened();
+    const isc = { patience: 60_000, waiting: 100 };
+    const parley = await server([onRegister(as, { includeRegisterRequest: true })], { isc });
+    const users = 800; // of which 256 are on their way
+    await registerUsers(parley, users);
+    const heard = new Map<string, boolean>();
+    while (heard.size < users) {
+      const request = await told(as);
+      expect(request.get('Expires')).not.toBe('0');
+      heard.set(request.to.uriText, request.body.length > 0);
+    }
+    const withBody = [...heard.values()].filter(Boolean).length;
+    expect(withBody).toBeGreaterThanOrEqual(356);
+    expect(withBody).toBeLessThan(users);
+    // what was not sent at once is not sent twice
+    const alice = await phone(parley);
+    await alice.register();
+    expect((await told(as)).to.uriText).toBe(ALICE);
+    expect(as.unread).toEqual([]);
+  });
 });
 
 describe.skipIf(missing('redis-server'))('several nodes on one store', () => {
@@ -351,6 +373,29 @@ describe.skipIf(missing('redis-server'))('several nodes on one store', () => {
     expect(await registered(other)).toBe(true);
   });
 });
+
+/** So many users with one device each, 64 at a time. */
+async function registerUsers({ port }: RunningParley, users: number): Promise<void> {
+  const devices = await opened();
+  const send = (user: number): void =>
+    devices.send(
+      `REGISTER sip:ims.test SIP/2.0
+      Via: SIP/2.0/UDP 127.0.0.1:${devices.port};branch=z9hG4bK${user}
+      From: <sip:user${user}@ims.test>;tag=${user}
+      To: <sip:user${user}@ims.test>
+      Call-ID: ${user}
+      CSeq: 1 REGISTER
+      Max-Forwards: 70
+      Contact: <sip:user${user}@127.0.0.1:${devices.port}>
+      Content-Length: 0`,
+      port,
+    );
+  for (let user = 0; user < 64; user++) send(user);
+  for (let done = 0; done < users; done++) {
+    expect((await devices.response(200)).status).toBe(200);
+    if (done + 64 < users) send(done + 64);
+  }
+}
 
 async function closingServer(): Promise<Server> {
   const sockets = new Set<Socket>();

@@ -12,9 +12,10 @@ import { ownPlace } from '../own-place.js';
 import type { TriggerSubject } from '../triggers/compile.js';
 import { DEFAULT_PROFILE, type RegistrationType } from '../triggers/criteria.js';
 import type { Profiles } from '../triggers/profiles.js';
+import { OwedBacklog } from './owed-backlog.js';
 import type { OwedRegister, OwedRegisters } from './owed-registers.js';
 import { thirdPartyRegister, type ThirdPartyRegister } from './register-request.js';
-import { ServerQueue } from './server-queue.js';
+import { AT_ONCE, ServerQueue } from './server-queue.js';
 
 export interface RegistrationTriggersOptions {
   readonly stack: SipStack;
@@ -30,6 +31,8 @@ export interface RegistrationTriggersOptions {
   readonly trusted: ReadonlySet<string>;
   /** Milliseconds within which a server must answer. */
   readonly patience: number;
+  /** How many wait for one server with what the device said. */
+  readonly waiting: number;
   /** What is still to be sent, for who goes on after a crash. */
   readonly owed: OwedRegisters;
 }
@@ -39,6 +42,9 @@ interface Told extends ThirdPartyRegister {
   /** When the registration was as it says. */
   readonly at: number;
 }
+
+/** Before the store is asked again how the registration of one that waits is. */
+const STORE_RETRY_MS = 1_000;
 
 /**
  * Tells the application servers of a user's filter criteria that the user is registered, still, or no longer, by third-party REGISTER
@@ -51,8 +57,8 @@ export class RegistrationTriggers {
   /** What each registration set waits for, so that its events keep their order. */
   readonly #turns = new TransientMap<Promise<void>>();
   readonly #unlisten: () => void;
-  /** Taken over, and to be sent. */
-  readonly #untold: OwedRegister[] = [];
+  /** Taken over, or too many at once: sent when those before are answered. */
+  readonly #backlog = new OwedBacklog();
   #closed = false;
 
   constructor(options: RegistrationTriggersOptions) {
@@ -62,12 +68,27 @@ export class RegistrationTriggers {
 
   /** Takes over what a process that is no more has not sent: this server's life before, or another node. */
   async resume(): Promise<void> {
-    for await (const owed of this.#options.owed.orphans()) this.#untold.push(owed);
+    for await (const owed of this.#options.owed.orphans()) this.#backlog.add(owed);
   }
 
   /** Sends what was taken over; called when requests can be sent. */
   tellResumed(): void {
-    for (const owed of this.#untold.splice(0)) this.#inTurn(owed.set, () => this.#tellOwed(owed));
+    for (const server of [...this.#backlog.servers]) for (let i = 0; i < AT_ONCE; i++) this.#tellNext(server);
+  }
+
+  /** The next one of those that wait behind the queue of a server. */
+  #tellNext(server: string): void {
+    const owed = this.#closed ? undefined : this.#backlog.take(server);
+    if (!owed) return;
+    this.#inTurn(owed.set, async () => {
+      try {
+        await this.#tellOwed(owed);
+      } catch (error) {
+        this.#backlog.add(owed);
+        this.#options.clock.after(STORE_RETRY_MS, () => this.#tellNext(server));
+        throw error;
+      }
+    });
   }
 
   /** What is on its way then fails for want of a stack, which is not the servers' failure. */
@@ -128,6 +149,7 @@ export class RegistrationTriggers {
       .find(({ criterion }) => criterion.server === server && criterion.priority === priority);
     if (!found) {
       this.#options.owed.settle(owed);
+      this.#tellNext(server);
       return;
     }
     const at = clock.now();
@@ -159,13 +181,19 @@ export class RegistrationTriggers {
     const { server } = told.criterion;
     let queue = this.#queues.get(server);
     if (!queue) this.#queues.set(server, (queue = this.#open(server)));
+    const owed = owedOf(told);
     if (queue.add(`${told.set}\n${told.identity}\n${told.criterion.priority}`, told))
-      this.#options.owed.note(owedOf(told));
-    else this.#note(told, 'core.server-not-told', 'too many wait');
+      this.#backlog.remove(owed);
+    else if (!this.#backlog.add(owed)) {
+      this.#note(told, 'core.server-not-told', 'too many wait');
+      return;
+    }
+    this.#options.owed.note(owed);
   }
 
   #open(server: string): ServerQueue<Told> {
     return new ServerQueue<Told>(
+      this.#options.waiting,
       (told, superseded) =>
         this.#tell(told, superseded).catch((error: unknown) =>
           this.#options.log.error(
@@ -182,6 +210,7 @@ export class RegistrationTriggers {
     const { criterion, seconds, set, at } = told;
     const status = await this.#send(told);
     if (this.#closed) return;
+    this.#tellNext(criterion.server);
     // who waits behind it owes the same
     if (!superseded()) this.#options.owed.settle(owedOf(told));
     if (status < 300) {
