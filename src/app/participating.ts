@@ -12,7 +12,7 @@ import type { RegisteredDevices } from '../reg-event/devices.js';
 import { DialogLegs } from '../cpm/participating/dialog-legs.js';
 import { DialogMapping } from '../cpm/participating/dialog-mapping.js';
 import { MsrpMediaRelay } from '../cpm/participating/msrp-media-relay.js';
-import { SessionRecords, type SessionRecord } from '../cpm/participating/session-records.js';
+import { SessionRecords } from '../cpm/participating/session-records.js';
 import { SessionRelease } from '../cpm/participating/session-release.js';
 import { SessionService } from '../cpm/participating/session-service.js';
 import { Policies } from '../cpm/policy/policies.js';
@@ -24,7 +24,11 @@ import type { Gruus } from '../registrar/gruus.js';
 import type { Registrar } from '../registrar/registrar.js';
 import type { ServiceParts, ServiceSide } from './parts.js';
 
-type Passed = Pick<SessionRecord, 'bytes' | 'messages'>;
+/** What passed a session. */
+interface Passed {
+  readonly bytes: number;
+  readonly messages: number;
+}
 
 export interface Participating {
   readonly deferral: Deferral;
@@ -151,10 +155,6 @@ export function makeParticipating(
     endpoint: msrp,
     dialogs,
     recordings,
-    async ended(session, passed) {
-      await records.counted(session, passed);
-      await sessions.ended(session);
-    },
   });
   sessions.relay = relay;
   release.endLegs = (session, lost) => relay.end(session, lost);

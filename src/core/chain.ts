@@ -109,6 +109,8 @@ export class ServiceChain {
     const next: Next = (options) => {
       if (handedOn) throw new ParleyError('core-handed-on-twice');
       const all = options ? [...layers, options] : layers;
+      // what a later service of this process answers passes those before it as a device's answer does
+      if (options?.onResponse) response.onSend((answer) => options.onResponse!(answer));
       handedOn = settle(response, all, onward(all));
       return handedOn;
     };

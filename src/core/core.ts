@@ -225,8 +225,9 @@ export class Core extends HostedServices {
   async #inDialog(passage: Passage): Promise<void> {
     const service = serviceAt(this.services, passage.request);
     if (service) {
-      // a dialog with the service at another node
-      await this.#serve(service, passage, noLayers);
+      // a dialog with the service at another node, or one that is over
+      const result = await this.#serve(service, passage, noLayers);
+      this.tell(passage.request, result);
       return;
     }
     if (this.returns(passage.request)) {

@@ -55,6 +55,11 @@ export interface ServerResponse {
    * A provisional response to INVITE with `Require: 100rel` is sent until its PRACK comes, where the client can do that (RFC 3262).
    */
   send(status: number, options?: SendOptions): boolean;
+  /**
+   * Shows each response that this process makes itself, other than 100, before it is sent; its header fields may be changed. Those
+   * that a proxy forwards are shown to its own `onResponse`. The listener that was set last hears first.
+   */
+  onSend(listener: (response: SipResponse) => void): void;
 }
 
 export type Handler = (request: ServerRequest, response: ServerResponse) => void | Promise<void>;
@@ -296,6 +301,8 @@ export interface SipStack {
   /** Forwards a request statefully (RFC 3261 §16) and sends the best response upstream. */
   proxyRequest(request: ServerRequest, response: ServerResponse, options: ProxyOptions): Promise<ProxyResult>;
 
+  /** Called with each dialog by INVITE one of whose user agents is in this process, when its 2xx was sent or came. */
+  onDialog(listener: (dialog: Dialog) => void): void;
   /** Called when a connection has gone, with its flow: bindings over it are dead (RFC 5626 §7). */
   onFlowClosed(listener: (flow: string) => void): void;
   /** Undefined when the stack can send and receive, else why not, for `/readyz`. */

@@ -66,6 +66,8 @@ export class RecordedResponse implements ServerResponse {
     return true;
   }
 
+  onSend(): void {}
+
   /** The lines of a header field of the final response. */
   lines(name: string): string[] {
     const value = this.sent.at(-1)?.options.headers?.[name];

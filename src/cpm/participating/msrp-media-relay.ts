@@ -21,8 +21,6 @@ export interface MsrpMediaRelayOptions {
   readonly log: Logger;
   /** Where messages are recorded, if anywhere. */
   readonly recordings?: Recordings | undefined;
-  /** A session has ended, and this has passed. */
-  ended(session: string, passed: { bytes: number; messages: number }): Promise<void>;
 }
 
 /** Keeps the participating function in the media path of a session: a B2BUA whose legs each have an MSRP session of ours. */
@@ -113,9 +111,6 @@ export class MsrpMediaRelay implements MediaRelay {
         path.close();
         this.#past.bytes += path.passed.bytes;
         this.#past.messages += path.passed.messages;
-        this.#options
-          .ended(session.id, path.passed)
-          .catch((error: unknown) => log.error({ err: error }, 'what passed a session was not counted'));
       });
     } catch (error) {
       path.close();

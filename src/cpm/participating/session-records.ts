@@ -26,9 +26,6 @@ export interface SessionRecord {
   readonly inReplyTo: string | undefined;
   /** Whether the media pass this server. */
   readonly mediaPath: boolean;
-  /** What passed, while the media pass this server. */
-  readonly bytes: number;
-  readonly messages: number;
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
   readonly refreshedAt: number;
@@ -40,14 +37,14 @@ export interface SessionRecord {
   readonly recordRoute?: readonly string[] | undefined;
   /** Of a session in whose media path this server is; two pairs where both users' functions are. */
   readonly pairs?: readonly LegPair[] | undefined;
-  /** The node that is in the media path. */
+  /** The node that is in the media path, or has the user agent at one end. */
   readonly holder?: string | undefined;
   /** A device is gone: milliseconds since the epoch until which it may come back. */
   readonly lostUntil?: number | undefined;
 }
 
 /** What a participating function knows of a session when its answer passes. */
-export type StartedSession = Omit<SessionRecord, 'startedAt' | 'refreshedAt' | 'bytes' | 'messages'>;
+export type StartedSession = Omit<SessionRecord, 'startedAt' | 'refreshedAt'>;
 
 const sessions = table<SessionRecord>('cpm-sessions');
 /** Key: registration set, tab, session's key. The sessions of each user here, for limits and lists. */
@@ -85,6 +82,12 @@ export class SessionRecords {
     return starting.kept;
   }
 
+  /** The user agent at one end of a session that is just being told is in this process, which is `holder`. */
+  held(id: string, holder: string): void {
+    const told = this.#starting.get(id);
+    if (told) told.record = { ...told.record, holder };
+  }
+
   async #keep(id: string): Promise<void> {
     const { record } = this.#starting.get(id)!;
     this.#starting.delete(id);
@@ -93,8 +96,6 @@ export class SessionRecords {
     const kept = this.#store.update(sessions, sessionKey(record.id), (current) => {
       const value: SessionRecord = {
         ...completed(record, current),
-        bytes: current?.bytes ?? 0,
-        messages: current?.messages ?? 0,
         startedAt: current?.startedAt ?? now,
         refreshedAt: now,
       };
@@ -167,19 +168,6 @@ export class SessionRecords {
     });
   }
 
-  /** Adds what passed the media path. */
-  async counted(id: string, { bytes, messages }: { bytes: number; messages: number }): Promise<void> {
-    await this.#store.update(sessions, sessionKey(id), (current) => {
-      if (!current) return { kind: 'keep', result: undefined };
-      const value = {
-        ...current,
-        bytes: current.bytes + bytes,
-        messages: current.messages + messages,
-      };
-      return { kind: 'put', value, deadline: deadlineOf(value), result: undefined };
-    });
-  }
-
   /** A device of the session is gone, and may come back until then; without a time it is back. */
   async lost(id: string, until: number | undefined): Promise<void> {
     await this.#store.update(sessions, sessionKey(id), (current) => {
@@ -208,8 +196,8 @@ export class SessionRecords {
   }
 
   /**
-   * Sessions in the media path of a node that is no more have lost it: their ends hear so from their MSRP connections. Until a
-   * BYE could have come they are mapped as before.
+   * Sessions in the media path of a node that is no more, or with a user agent there, have lost it: their ends hear so from their
+   * MSRP connections. Until a BYE could have come they are mapped as before.
    */
   async abandon(isAlive: (holder: string) => boolean): Promise<void> {
     for await (const { key, value } of this.#store.scan(sessions))
@@ -272,12 +260,20 @@ const completed = (record: StartedSession, earlier: StartedSession | undefined):
     ? earlier
     : joined(record, earlier);
 
-const joined = (record: StartedSession, earlier: StartedSession | undefined): StartedSession => ({
-  ...record,
-  caller: { ...earlier?.caller, ...defined(record.caller) },
-  callee: { ...earlier?.callee, ...defined(record.callee) },
-  mediaPath: record.mediaPath || earlier?.mediaPath === true,
-});
+function joined(record: StartedSession, earlier: StartedSession | undefined): StartedSession {
+  if (!earlier) return record;
+  // the function in the media path knows the legs, and a timer is theirs
+  const ofLegs = earlier.mediaPath ? earlier : record;
+  return {
+    ...record,
+    caller: { ...earlier.caller, ...defined(record.caller) },
+    callee: { ...earlier.callee, ...defined(record.callee) },
+    mediaPath: ofLegs.mediaPath,
+    interval: ofLegs.interval,
+    pairs: ofLegs.pairs,
+    holder: record.holder ?? earlier.holder,
+  };
+}
 
 const defined = (end: SessionEnd): SessionEnd => ({
   user: end.user,

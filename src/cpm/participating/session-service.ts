@@ -13,7 +13,13 @@ import type { RegisteredDevices } from '../../reg-event/devices.js';
 import { unquote } from '../../sip/message/lexer.js';
 import type { SipRequest, SipResponse } from '../../sip/message/message.js';
 import { parseUri } from '../../sip/message/uri.js';
-import type { ProxyResult, ServerRequest } from '../../sip/stack.js';
+import {
+  STACK_CLOSED,
+  type Dialog,
+  type ProxyResult,
+  type ServerRequest,
+  type SipStack,
+} from '../../sip/stack.js';
 import type { InterworkingFunction } from '../interworking/function.js';
 import type { InterworkingSelection } from '../interworking/selection.js';
 import '../messages/errors.js';
@@ -31,6 +37,7 @@ import type { SessionRelease } from './session-release.js';
 import { answerTimer, askForTimer, sessionInterval } from './session-timer.js';
 
 export interface SessionServiceOptions {
+  readonly stack: SipStack;
   readonly clock: Clock;
   readonly trail: Trail;
   readonly log: Logger;
@@ -74,11 +81,14 @@ export class SessionService implements Service {
   #relay: MediaRelay | undefined;
   /** Invitations without a final response, by the registration set of their user. */
   readonly #ringing = new Map<string, number>();
+  /** Sessions with a user agent of this process: their requests end there and pass no proxy. Key: the session, tab, callee's tag. */
+  readonly #own = new Set<string>();
   #timer: Timer | undefined;
   #closed = false;
 
   constructor(options: SessionServiceOptions) {
     this.#options = options;
+    options.stack.onDialog((dialog) => this.#ownDialog(dialog));
     this.#scheduleSweep();
   }
 
@@ -154,13 +164,7 @@ export class SessionService implements Service {
     const relay = offer && this.#staysInPath(call, policy, offer) ? this.#relay : undefined;
     const inPath = relay !== undefined;
     this.#continued(call, inPath);
-    // who answers the caller is then not the chain, so that the caller's function hears of no answer
-    const caller =
-      inPath && call.sessionCase !== 'originating'
-        ? orNone(() => parseAor(callerOf(call.request)))
-        : undefined;
-    const callerSet = caller === undefined ? undefined : await this.#options.setOf(caller);
-    const observed = this.#observed(call, inPath, callerSet);
+    const observed = this.#observed(call, inPath);
     if (relay)
       await relay.join(call, observed, {
         id: sessionId(call.request),
@@ -218,9 +222,19 @@ export class SessionService implements Service {
     return (gr === undefined ? rung : chosen).map(({ contact }) => contact);
   }
 
-  /** A session that the media relay carried is over. */
-  ended(session: string): Promise<void> {
-    return this.#end(session, 'BYE');
+  /** A user agent of this process has a dialog: a focus, a phone's gateway, a leg of the media relay. */
+  #ownDialog(dialog: Dialog): void {
+    const { callId, localTag, remoteTag, role } = dialog;
+    const [caller, callee] = role === 'uas' ? [remoteTag, localTag] : [localTag, remoteTag];
+    const id = `${callId}\t${caller}`;
+    const key = `${id}\t${callee}`;
+    this.#own.add(key);
+    this.#options.records.held(id, this.#options.node);
+    dialog.onEnd((cause) => {
+      this.#own.delete(key);
+      // the next process finds that nobody holds it
+      if (cause !== STACK_CLOSED) this.#background(this.#end(id, 'BYE', callee));
+    });
   }
 
   /** Requests inside dialogs that passed: a session ends, or lives on. */
@@ -329,32 +343,28 @@ export class SessionService implements Service {
   }
 
   /** Sees the answer pass, completes its session timer, and records the session. */
-  #observed(
-    call: ServiceCall,
-    inPath: boolean,
-    callerSet: string | undefined,
-    options: NextOptions = {},
-  ): NextOptions {
+  #observed(call: ServiceCall, inPath: boolean): NextOptions {
     const { request, response, sessionCase, servedUser, set, device } = call;
     const { headers } = request;
     const originating = sessionCase === 'originating';
     const canTimer = headers.hasToken('Supported', 'timer');
     const asked = sessionInterval(request);
     return {
-      ...options,
       onResponse: (answer) => {
-        options.onResponse?.(answer);
         if (answer.status < 200 || answer.status >= 300) return;
         answerTimer(answer, asked, canTimer);
         const caller = callerOf(request);
+        const id = sessionId(request);
+        const calleeTag = inPath ? response.tag : answer.toTag;
+        const isOurs = inPath || this.#own.has(`${id}\t${calleeTag}`);
         this.#background(
           this.#options.records.started({
-            id: sessionId(request),
+            id,
             service: headers.get('P-Asserted-Service') ?? invitedService(request)!,
             caller: {
               user: caller,
               device: (device && this.#options.gruuOf(device)) ?? request.contacts[0]?.uriText,
-              set: originating ? set : callerSet,
+              set: originating ? set : undefined,
             },
             callee: {
               user: originating ? request.to.uriText : servedUser,
@@ -367,8 +377,9 @@ export class SessionService implements Service {
             mediaPath: inPath,
             // in the media path each leg has a timer of its own, and its end is told
             interval: inPath ? undefined : sessionInterval(answer),
-            calleeTag: inPath ? response.tag : answer.toTag,
-            ...(inPath && { holder: this.#options.node, pairs: [legsOf(request, response.tag, answer)] }),
+            calleeTag,
+            ...(isOurs && { holder: this.#options.node }),
+            ...(inPath && { pairs: [legsOf(request, response.tag, answer)] }),
             recordRoute: answer.headers.lines('Record-Route'),
           }),
         );
@@ -412,8 +423,10 @@ export class SessionService implements Service {
     const { records, release } = this.#options;
     for (const id of await records.due(SWEEP_BATCH)) {
       if (await release.lost(id)) continue;
-      const holder = (await records.get(id))?.holder;
-      if (holder !== undefined && this.#isHeld(holder)) await records.refreshed(id, undefined);
+      const record = await records.get(id);
+      const isHeld = record?.holder !== undefined && this.#isHeld(record.holder);
+      if (isHeld || (record && this.#own.has(`${record.id}\t${record.calleeTag}`)))
+        await records.refreshed(id, undefined);
       else await this.#end(id, 'timer');
     }
   }

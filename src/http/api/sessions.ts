@@ -33,11 +33,6 @@ const sessionSchema = {
 export function sessionRoutes(api: FastifyInstance, { participating, clock }: HttpContext): void {
   if (!participating) return;
   const { records } = participating;
-  // what passes a session that runs is added to its record at its end
-  const withPassed = (record: SessionRecord): SessionRecord => {
-    const { bytes = 0, messages = 0 } = participating.passed(record.id) ?? {};
-    return { ...record, bytes: record.bytes + bytes, messages: record.messages + messages };
-  };
   const setOf = async (aor: string): Promise<string> => {
     const set = await participating.setOf(parseAor(aor.includes(':') ? aor : `sip:${aor}`));
     if (set === undefined) throw new ParleyError('policy-user-unknown');
@@ -64,16 +59,23 @@ export function sessionRoutes(api: FastifyInstance, { participating, clock }: Ht
       const { aor, limit } = request.query;
       const sessions: object[] = [];
       for await (const record of records.list(aor === undefined ? undefined : await setOf(aor)))
-        if (sessions.push(show(withPassed(record), clock.now())) === limit) break;
+        if (sessions.push(show(record, participating.passed(record.id), clock.now())) === limit) break;
       return { sessions };
     },
   );
 }
 
-function show(record: SessionRecord, now: number): object {
+/** @param passed undefined where the media do not pass this node. */
+function show(
+  record: SessionRecord,
+  passed: { bytes: number; messages: number } | undefined,
+  now: number,
+): object {
   const { id, startedAt, refreshedAt, interval, ...others } = record;
   return {
     ...others,
+    bytes: passed?.bytes ?? 0,
+    messages: passed?.messages ?? 0,
     callId: id.split('\t', 1)[0],
     startedAt: new Date(startedAt).toISOString(),
     ageInSeconds: Math.max(0, Math.floor((now - startedAt) / 1000)),

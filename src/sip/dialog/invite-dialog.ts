@@ -60,15 +60,18 @@ export class InviteDialog extends BaseDialog implements SessionTimerUser {
     this.#descriptions.heard(response);
     this.timer.startAsClient(request, response);
     this.#unacknowledged = request;
+    this.environment.dialogs.confirmed(this);
   }
 
   /** As server: sends the 2xx to an INVITE, the first or a later one, until its ACK comes (RFC 3261 §13.3.1.4). */
   confirmAsServer(request: InboundRequest, response: InboundResponse, built: SipResponse): boolean {
     this.#finishSuccess(request, built);
     if (!response.sendMessage(built)) return false;
-    if (this.state === 'early') this.response = built;
+    const isFirst = this.state === 'early';
+    if (isFirst) this.response = built;
     this.state = 'confirmed';
     for (const fn of this.#decided.splice(0)) fn();
+    if (isFirst) this.environment.dialogs.confirmed(this);
     this.#confirmation.start(
       request.cseq.number,
       () => response.sendMessage(built),

@@ -1,6 +1,7 @@
 import { TransientMap } from '../../base/transient-map.js';
 import type { InboundRequest, InboundResponse } from '../embedded/inbound.js';
 import type { SipRequest } from '../message/message.js';
+import type { Dialog } from '../stack.js';
 import { dialogKey } from './state.js';
 
 /** A dialog as the stack sees it. */
@@ -25,6 +26,7 @@ export class DialogTable {
   readonly #expectations = new Map<string, Expectation>();
   /** Call-ID, From tag and CSeq of INVITEs that a UAS here has taken (RFC 3261 §8.2.2.2). */
   readonly #taken = new Set<string>();
+  readonly #listeners: ((dialog: Dialog) => void)[] = [];
 
   get size(): number {
     return this.#dialogs.size;
@@ -42,6 +44,15 @@ export class DialogTable {
   find(request: SipRequest): DialogUser | undefined {
     if (this.#dialogs.size === 0) return undefined;
     return this.#dialogs.get(dialogKey(request.callId, request.toTag ?? '', request.fromTag ?? ''));
+  }
+
+  onConfirmed(listener: (dialog: Dialog) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** A dialog by INVITE has its 2xx. */
+  confirmed(dialog: Dialog): void {
+    for (const listener of this.#listeners) listener(dialog);
   }
 
   close(): void {

@@ -48,6 +48,7 @@ export class InboundResponse implements ServerResponse {
   /** Set by the dialog that the request belongs to or makes. */
   filter: ResponseFilter | undefined;
   #tag: string | undefined;
+  #listeners: ((response: SipResponse) => void)[] | undefined;
 
   constructor(request: InboundRequest) {
     this.request = request;
@@ -64,7 +65,12 @@ export class InboundResponse implements ServerResponse {
 
   send(status: number, options?: SendOptions): boolean {
     const response = this.build(status, options);
+    if (this.#listeners && status > 100) for (const listener of this.#listeners) listener(response);
     return this.filter ? this.filter(response) : this.sendMessage(response);
+  }
+
+  onSend(listener: (response: SipResponse) => void): void {
+    (this.#listeners ??= []).unshift(listener);
   }
 
   build(status: number, options?: SendOptions): SipResponse {

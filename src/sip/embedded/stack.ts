@@ -212,6 +212,10 @@ class EmbeddedStack implements SipStack {
     return proxyRequest(this.#environment, ...ours(request, response), options);
   }
 
+  onDialog(listener: (dialog: Dialog) => void): void {
+    this.#environment.dialogs.onConfirmed(listener);
+  }
+
   onFlowClosed(listener: (flow: string) => void): void {
     this.#flowListeners.push(listener);
   }
