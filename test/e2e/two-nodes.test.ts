@@ -3,7 +3,7 @@ import { startApp, type App } from '../../src/app.js';
 import { silentLogger } from '../../src/base/log.js';
 import { loadConfig } from '../../src/config/load.js';
 import type { SipRequest } from '../../src/sip/message/message.js';
-import type { Dialog } from '../../src/sip/stack.js';
+import type { Dialog, ServerResponse } from '../../src/sip/stack.js';
 import { RedisStore } from '../../src/store/redis/redis-store.js';
 import { afterThisTest, node, type Node } from '../sip/embedded/nodes.js';
 import { missing } from '../tools/install.js';
@@ -20,7 +20,8 @@ async function redis(): Promise<RedisServer> {
   return server;
 }
 
-async function parley(store: string): Promise<App> {
+/** @param drainSeconds what may run on when the node is stopped. */
+async function parley(store: string, drainSeconds = 0.01): Promise<App> {
   const config = loadConfig(undefined, {
     PARLEY_STORE: store,
     PARLEY_AUTH: 'none',
@@ -30,7 +31,7 @@ async function parley(store: string): Promise<App> {
   });
   const { registrar } = config;
   const brief = { ...registrar, expires: { ...registrar.expires, minimum: 1 } };
-  const app = await startApp({ ...config, registrar: brief, drainSeconds: 0.01 }, silentLogger);
+  const app = await startApp({ ...config, registrar: brief, drainSeconds }, silentLogger);
   let stopped = false;
   const stop = (): Promise<void> => app.stop();
   const once = { ...app, stop: async () => (stopped ? undefined : ((stopped = true), await stop())) };
@@ -144,6 +145,30 @@ describe.skipIf(missing('redis-server'))('two Parleys on one Redis', () => {
     expect((await b.registrar!.lookup('sip:alice@ims.test'))?.bindings).toHaveLength(1);
     await a.stop();
     expect((await message(b, sender, 'sip:alice@ims.test')).status).toBe(200);
+  });
+
+  it('take at A, while it drains, what B sends to a device whose connection is there, and nothing new from others', async () => {
+    const { url } = await redis();
+    const [a, b] = [await parley(url, 60), await parley(url)];
+    const [device, sender] = [await node(), await node()];
+    const waiting: ServerResponse[] = [];
+    device.stack.on('MESSAGE', (_request, response) => {
+      if (waiting.length > 0) response.send(200);
+      else waiting.push(response);
+    });
+    const contact = `<sip:alice@device.invalid;transport=tcp>;+sip.instance=${instance};reg-id=1`;
+    expect(await register(device, a, 'tcp', contact)).toBe(200);
+    const first = message(b, sender, 'sip:alice@ims.test');
+    await until(() => waiting.length === 1);
+    const stopped = a.stop();
+    await until(() => a.stack.trouble() === 'draining');
+    expect((await message(b, sender, 'sip:alice@ims.test')).status).toBe(200);
+    expect((await message(a, sender, 'sip:alice@ims.test')).status).toBe(503);
+    waiting[0]!.send(200);
+    expect((await first).status).toBe(200);
+    await stopped;
+    // with the connection its binding has gone
+    expect((await message(b, sender, 'sip:alice@ims.test')).status).toBe(480);
   });
 
   it('let a binding expire once', async () => {

@@ -253,7 +253,7 @@ class EmbeddedStack implements SipStack {
       if (request.has('Route') || request.uri.includes('maddr')) preprocessRoutes(request, this.#environment);
       const dialog = this.#environment.dialogs.find(request);
       if (dialog) dialog.receive(request, response);
-      else if (this.#draining && request.toTag === undefined && !this.#isOwn(request))
+      else if (this.#draining && request.toTag === undefined && !this.#passes(request))
         this.#refuse(request, response);
       else if (!this.#environment.dialogs.expectation(request)?.receiveFirst(request, response))
         this.#dispatcher.dispatch(request, response);
@@ -262,8 +262,12 @@ class EmbeddedStack implements SipStack {
     }
   }
 
-  /** What this server sends to itself belongs to what runs already: a message on its way, a leg of a call. */
-  #isOwn({ via, source }: InboundRequest): boolean {
+  /**
+   * While draining: what this server sends to itself belongs to what runs already (a message on its way, a leg of a call), and what
+   * another node sends to a device whose connection is here has no other way (RFC 5626 §5.3) while the connection lives.
+   */
+  #passes({ via, source, fromNode, routeFlow }: InboundRequest): boolean {
+    if (fromNode && routeFlow !== undefined) return true;
     return source.address === source.localAddress && this.#environment.names.has(via.host, via.port ?? 5060);
   }
 
