@@ -3,10 +3,11 @@ import { useCleanups } from '../tools/cleanups.js';
 import { missing } from '../tools/install.js';
 import { startParley, type RunningParley } from '../tools/parley.js';
 import { Phone } from '../tools/phone.js';
-import { RedisServer } from '../tools/redis.js';
+import { addReplica, clusterWorks, RedisServer, startCluster } from '../tools/redis.js';
 import { TcpProxy } from '../tools/tcp-proxy.js';
 
 const cleanups = useCleanups();
+const patience = { timeout: 20_000 };
 
 async function startRedis(...more: string[]): Promise<RedisServer> {
   const redis = await RedisServer.start(...more);
@@ -37,7 +38,12 @@ const alive = async ({ api }: RunningParley): Promise<number> => (await fetch(`$
 
 /** Waits for a state of `/readyz`. What a fault takes at most is the store's tests' affair. */
 async function untilReady(parley: RunningParley, status: 200 | 503): Promise<void> {
-  await expect.poll(() => ready(parley), { timeout: 20_000 }).toBe(status);
+  await expect.poll(() => ready(parley), patience).toBe(status);
+}
+
+/** The fault has ended: the server finds it out by itself. */
+async function recoveredWithin(ms: number, parley: RunningParley): Promise<void> {
+  await expect.poll(() => ready(parley), { timeout: ms }).toBe(200);
 }
 
 const refused = (retryAfter: string | undefined): void => expect(Number(retryAfter)).toBeGreaterThan(0);
@@ -97,6 +103,56 @@ describe.skipIf(missing('redis-server'))('what callers get when Redis', () => {
     expect((await alice.peer.response(200)).status).toBe(200);
     expect(await ready(parley)).toBe(200);
   });
+
+  it('fails over to its replica: 503 until that is the master, then all is there that it has', async () => {
+    const master = await startRedis();
+    const replica = await startRedis('--replicaof', `127.0.0.1 ${master.port}`);
+    const proxy = await TcpProxy.start(master.port);
+    cleanups.push(() => proxy.close());
+    const parley = await serverOn(`redis://127.0.0.1:${proxy.port}`);
+    const [alice, bob] = [await phone('alice', parley), await phone('bob', parley)];
+    await expect.poll(() => replica.cli('INFO', 'replication'), patience).toContain('master_link_status:up');
+    expect((await bob.register()).status).toBe(200);
+    await expect.poll(() => replica.cli('KEYS', '*:registrations:r:*'), patience).toContain(bob.aor);
+    await master.kill();
+    proxy.retarget(replica.port);
+    expect((await alice.register()).status).toBe(503);
+    expect((await fetch(`${parley.api}/api/v1/registrations`)).status).toBe(503);
+    await untilReady(parley, 503);
+    expect(await alive(parley)).toBe(200);
+    replica.cli('REPLICAOF', 'NO', 'ONE');
+    await recoveredWithin(5_000, parley);
+    alice.send('MESSAGE', bob.aor);
+    await bob.answer('MESSAGE', 200);
+    expect((await alice.peer.response(200)).status).toBe(200);
+    expect((await alice.register()).status).toBe(200);
+  });
+
+  it('as a cluster loses a master: 503 for the users of its slots alone, and nothing is lost when its replica is the master', async () => {
+    const quick = ['--cluster-node-timeout', '1000'];
+    const nodes = await startCluster(3, ...quick);
+    cleanups.push(...nodes.map((node) => () => node.dispose()));
+    const replica = await addReplica(nodes[0]!, ...quick);
+    cleanups.push(() => replica.dispose());
+    const parley = await serverOn(nodes.map(({ url }) => url).join(','));
+    const users = await Promise.all(Array.from({ length: 12 }, (_, i) => phone(`user${String(i)}`, parley)));
+    for (const user of users) expect((await user.register()).status).toBe(200);
+    await expect.poll(() => replica.cli('DBSIZE'), patience).toBe(nodes[0]!.cli('DBSIZE'));
+    await nodes[0]!.kill();
+    const statuses = await Promise.all(users.map(async (user) => (await user.register()).status));
+    expect([...new Set(statuses)].sort()).toEqual([200, 503]);
+    expect(await alive(parley)).toBe(200);
+    await expect.poll(() => replica.cli('ROLE'), patience).toMatch(/^master/);
+    await clusterWorks([replica, nodes[1]!, nodes[2]!]);
+    await recoveredWithin(5_000, parley);
+    const [caller] = users;
+    for (const user of users.slice(1)) {
+      caller!.send('MESSAGE', user.aor);
+      await user.answer('MESSAGE', 200);
+      expect((await caller!.peer.response(200)).status).toBe(200);
+    }
+    for (const user of users) expect((await user.register()).status).toBe(200);
+  }, 60_000);
 
   it('is full: 503 to new registrations, while those that are there ring and may leave', async () => {
     const redis = await startRedis('--maxmemory-policy', 'noeviction');

@@ -215,6 +215,33 @@ describe.skipIf(missing('redis-server'))('a store whose Redis', () => {
     expect(log.errors.join('\n')).not.toMatch(/lost updates|came back empty/);
   });
 
+  it('changes places with its replica, and lives, is left for the new master within 5 s', async () => {
+    const master = await startRedis();
+    const replica = await startRedis('--replicaof', `127.0.0.1 ${master.port}`);
+    const proxy = await TcpProxy.start(master.port);
+    ends.push(() => proxy.close());
+    const { store, log } = await open(`redis://127.0.0.1:${proxy.port}`);
+    while (!replica.cli('INFO', 'replication').includes('master_link_status:up')) await sleep(50);
+    await put(store, 'before', 1);
+    while (replica.cli('DBSIZE') !== master.cli('DBSIZE')) await sleep(20);
+    const heard: string[] = [];
+    store.subscribe('news', (payload) => heard.push(payload));
+    replica.cli('REPLICAOF', 'NO', 'ONE');
+    master.cli('REPLICAOF', '127.0.0.1', String(replica.port));
+    // as with an address that moves: connections that are there stay
+    proxy.lead(replica.port);
+    expect(await recovered(store, 'a')).toBeLessThan(5000);
+    expect(await untroubled(store)).toBeLessThan(5000);
+    expect((await store.get(notes, 'before'))?.count).toBe(1);
+    expect(replica.cli('KEYS', '*:notes:r:a')).not.toBe('');
+    expect(log.errors.join('\n')).not.toMatch(/lost updates|came back empty/);
+    const { store: other } = await open(replica.url);
+    while (heard.length === 0) {
+      await other.publish('news', 'hello');
+      await sleep(20);
+    }
+  });
+
   it('fails over to a replica that lags says in the log how much it lost', async () => {
     const master = await startRedis();
     const replica = await startRedis('--replicaof', `127.0.0.1 ${master.port}`);

@@ -28,9 +28,14 @@ export class TcpProxy {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** Sends new connections elsewhere, and ends those that are. */
-  retarget(port: number): void {
+  /** Sends new connections elsewhere. */
+  lead(port: number): void {
     this.#target = port;
+  }
+
+  /** The same, and ends those that are. */
+  retarget(port: number): void {
+    this.lead(port);
     for (const socket of this.#sockets) socket.destroy();
   }
 

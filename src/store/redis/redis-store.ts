@@ -68,7 +68,7 @@ export class RedisStore implements Store {
     };
     store.#link =
       urls.length === 1
-        ? await SingleLink.open(urls[0]!, listener)
+        ? await SingleLink.open(urls[0]!, listener, context.clock)
         : await ClusterLink.open(urls, listener, context.clock);
     store.#writes = new Writes(store.#link, store.#health);
     store.#reads = new Reads(store.#link, store.#health);

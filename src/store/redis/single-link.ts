@@ -1,4 +1,5 @@
 import { createClient, RESP_TYPES } from 'redis';
+import type { Clock } from '../../base/clock.js';
 import {
   backOff,
   connectMs,
@@ -12,6 +13,9 @@ import {
 
 /** `timeout`: `Health` has one for the answer; the client's own makes an AbortSignal for every command. */
 const asBuffers = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer }, timeout: 0 };
+
+/** A replica can be read: its connection is given up no oftener than this. */
+const leaveEveryMs = 1000;
 
 function newClient(url: string) {
   return createClient({
@@ -29,11 +33,13 @@ function newClient(url: string) {
 export class SingleLink implements RedisLink {
   readonly isCluster = false;
   readonly #client: ReturnType<typeof newClient>;
+  readonly #clock: Clock;
+  #leftAt = -Infinity;
 
   /** Resolves when the first connection is there or has failed; a failed one is tried again and again. */
-  static open(url: string, listener: LinkListener): Promise<SingleLink> {
+  static open(url: string, listener: LinkListener, clock: Clock): Promise<SingleLink> {
     return new Promise((resolve) => {
-      const link: SingleLink = new SingleLink(url, {
+      const both: LinkListener = {
         onUp: () => {
           listener.onUp();
           resolve(link);
@@ -42,11 +48,13 @@ export class SingleLink implements RedisLink {
           listener.onDown(reason);
           resolve(link);
         },
-      });
+      };
+      const link: SingleLink = new SingleLink(url, both, clock);
     });
   }
 
-  private constructor(url: string, { onUp, onDown }: LinkListener) {
+  private constructor(url: string, { onUp, onDown }: LinkListener, clock: Clock) {
+    this.#clock = clock;
     this.#client = newClient(url);
     this.#client.on('ready', onUp);
     this.#client.on('error', (error: Error) => onDown(error.message || error.name));
@@ -58,8 +66,13 @@ export class SingleLink implements RedisLink {
     return this.#client.isReady;
   }
 
-  send(_: string, command: readonly Argument[]): Promise<unknown> {
-    return this.#client.sendCommand(command, asBuffers);
+  async send(_: string, command: readonly Argument[]): Promise<unknown> {
+    try {
+      return await this.#client.sendCommand(command, asBuffers);
+    } catch (error) {
+      if (error instanceof Error && error.message.startsWith('READONLY')) this.#leave();
+      throw error;
+    }
   }
 
   async subscribe(channel: string, listener: (message: string) => void): Promise<void> {
@@ -72,5 +85,14 @@ export class SingleLink implements RedisLink {
 
   close(): void {
     this.#client.destroy();
+  }
+
+  /** It has become a replica, and another one the master: the URL may lead there by now, and a new connection with it. */
+  #leave(): void {
+    const now = this.#clock.now();
+    if (now - this.#leftAt < leaveEveryMs) return;
+    this.#leftAt = now;
+    // Redis closes the connection, and the client makes another
+    this.#client.sendCommand(['QUIT']).catch(() => undefined);
   }
 }
