@@ -14,10 +14,18 @@ interface StateView {
 
 type Row = Readonly<Record<string, unknown>>;
 
+type Refused = readonly { readonly row: number; readonly code: string; readonly message: string }[];
+
 interface ImportResult {
   readonly added: number;
   readonly known: number;
-  readonly refused: readonly { row: number; code: string; message: string }[];
+  readonly refused: Refused;
+}
+
+interface WithdrawalResult {
+  readonly removed: number;
+  readonly absent: number;
+  readonly refused: Refused;
 }
 
 type Format = 'csv' | 'json';
@@ -38,6 +46,22 @@ const columns = {
     'collision',
   ],
   contacts: ['user', 'list', 'displayName', 'default', 'contact', 'name'],
+  access: ['user', 'list', 'kind', 'entry', 'group', 'inUse'],
+  groups: [
+    'group',
+    'owner',
+    'name',
+    'topic',
+    'accessType',
+    'type',
+    'privateMessaging',
+    'searchable',
+    'maxActiveUsers',
+    'requireInvitation',
+    'minimumAge',
+    'member',
+    'role',
+  ],
 } as const;
 type Kind = keyof typeof columns;
 const kinds = Object.keys(columns) as Kind[];
@@ -93,8 +117,13 @@ export function gatewayCommand(context: CommandContext): Command {
 
 function mapCommand({ api, print }: CommandContext): Command {
   const command = new Command('map').description(
-    'users, addresses, clients with their Instance IDs, and contacts',
+    'users, addresses, clients with their Instance IDs, contacts, access lists and groups',
   );
+  const say = (counts: string, refused: Refused): void => {
+    for (const { row, code, message } of refused) print(`row ${row + 1}: ${code}: ${message}`);
+    print(`${counts}, ${refused.length} refused`);
+    if (refused.length > 0) throw new CommandError('some rows were refused');
+  };
   command
     .command('list', { isDefault: true })
     .description('clients and their Instance IDs')
@@ -140,12 +169,22 @@ function mapCommand({ api, print }: CommandContext): Command {
     .argument('<file>')
     .addOption(formatOption())
     .action(async (kind: Kind, file: string, options: { format?: Format }) => {
-      const format = options.format ?? (file.endsWith('.json') ? 'json' : 'csv');
-      const rows = rowsOf(readFileSync(file === '-' ? 0 : file, 'utf8'), format);
-      const total = await importAll(api(), kind, rows);
-      for (const { row, code, message } of total.refused) print(`row ${row + 1}: ${code}: ${message}`);
-      print(`${total.added} added, ${total.known} there already, ${total.refused.length} refused`);
-      if (total.refused.length > 0) throw new CommandError('some rows were refused');
+      const total = await importAll(api(), kind, readRows(file, options.format));
+      say(`${total.added} added, ${total.known} there already`, total.refused);
+    });
+  command
+    .command('withdraw')
+    .description(
+      'take rows of a file back, the last one first. A user is removed by `imps remove` and `subscriber remove`.',
+    )
+    .addArgument(
+      new Command().createArgument('<kind>', 'what').choices(kinds.filter((kind) => kind !== 'users')),
+    )
+    .argument('<file>')
+    .addOption(formatOption())
+    .action(async (kind: Kind, file: string, options: { format?: Format }) => {
+      const total = await withdrawAll(api(), kind, readRows(file, options.format));
+      say(`${total.removed} taken back, ${total.absent} not there`, total.refused);
     });
   command
     .command('set')
@@ -216,6 +255,29 @@ async function importAll(api: ApiClient, kind: Kind, rows: readonly Row[]): Prom
     };
   }
   return total;
+}
+
+/** The pages go from the last to the first, as the rows in each do. */
+async function withdrawAll(api: ApiClient, kind: Kind, rows: readonly Row[]): Promise<WithdrawalResult> {
+  let total: WithdrawalResult = { removed: 0, absent: 0, refused: [] };
+  for (let end = rows.length; end > 0; end -= AT_ONCE) {
+    const start = Math.max(0, end - AT_ONCE);
+    const result = await api.call<WithdrawalResult>('POST', `/gateway/map/${kind}/withdrawals`, {
+      rows: rows.slice(start, end),
+    });
+    total = {
+      removed: total.removed + result.removed,
+      absent: total.absent + result.absent,
+      refused: [...result.refused.map((one) => ({ ...one, row: start + one.row })), ...total.refused],
+    };
+  }
+  return total;
+}
+
+/** @param file a path, or - for standard input */
+function readRows(file: string, given: Format | undefined): Row[] {
+  const format = given ?? (file.endsWith('.json') ? 'json' : 'csv');
+  return rowsOf(readFileSync(file === '-' ? 0 : file, 'utf8'), format);
 }
 
 function rowsOf(text: string, format: Format): Row[] {

@@ -28,6 +28,8 @@ export { child, childrenOf, element, textOf, type Element } from './codec/elemen
 export type { MessageRecord, SessionRecord, UserRecord } from './state/records.js';
 export { countOf } from './state/count.js';
 export { statusTitles, type StatusCode } from './status.js';
+export type { GroupEntry } from './services/group-import.js';
+export type { Transfer, Transfers } from './services/transfers.js';
 export type { GroupView, OutsideGroups } from './services/outside-groups.js';
 export type { InvitationRecord } from './services/invitations.js';
 export type { Address } from './delivery/routing.js';

@@ -10,7 +10,6 @@ import { endSession } from './lifecycle.js';
 import type { Pager, UserDirectory } from './ports.js';
 import { PapPager } from './push/pap.js';
 import { Replies } from './replies.js';
-import { exportContacts, importContact, type ContactEntry } from './services/contact-import.js';
 import { replaceOwn } from './services/presence-store.js';
 import { outsidePresence, type OutsidePresence } from './services/outside-presence.js';
 import { outsideGroups, type OutsideGroups } from './services/outside-groups.js';
@@ -21,6 +20,7 @@ import {
   type SentSystemMessage,
   type SystemMessage,
 } from './services/system-messages.js';
+import { transfersOf, type Transfers } from './services/transfers.js';
 import type { SmscState } from './sms/smsc-link.js';
 import { SmsTransport } from './sms/sms-transport.js';
 import { sessions, type MessageRecord, type SessionRecord } from './state/records.js';
@@ -83,13 +83,8 @@ export interface ImpsServer {
   systemMessages(user: UserId): AsyncIterable<SentSystemMessage & { readonly id: string }>;
   /** What this node is connected to. */
   connections(): ImpsConnections;
-  /**
-   * Puts a contact into a contact list of a user, which is made when it is not there.
-   * @returns false when it is there already. @throws CspRefusal 752 for a list that is not the user's, 531, 753, 754
-   */
-  importContact(entry: ContactEntry): Promise<boolean>;
-  /** Contacts of all users in order of their addresses, after those of one user. */
-  contacts(after?: UserId): AsyncIterable<ContactEntry>;
+  /** What users have elsewhere, in and out: contacts, access lists, groups. */
+  readonly transfers: Transfers;
   /** Groups in which users of another system are. */
   readonly groups: OutsideGroups;
   /** Presence of users, for watchers of another system. */
@@ -190,8 +185,7 @@ export function createImpsServer(options: ImpsServerOptions): ImpsServer {
     groups: outsideGroups(context),
     presence: outsidePresence(context),
     connections: () => ({ cir: cir.connections, smsc: sms?.state }),
-    importContact: (entry) => importContact(context, entry),
-    contacts: (after) => exportContacts(context, after),
+    transfers: transfersOf(context),
   };
 }
 

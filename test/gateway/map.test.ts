@@ -6,6 +6,7 @@ import { ApiClient, CommandError } from '../../src/cli/api-client.js';
 import { formatCsv, parseCsv } from '../../src/cli/csv.js';
 import { gatewayCommand } from '../../src/cli/gateway.js';
 import { child, element, textOf } from '../../src/imps/codec/element.js';
+import { codeOf, detailsOf, message } from '../imps/tools/phone.js';
 import { useCleanups } from '../tools/cleanups.js';
 import { GatewayWorld } from './world.js';
 
@@ -143,12 +144,104 @@ describe('the map of the gateway by API and command', () => {
     expect(await parley('map', 'export', 'users')).not.toContain('secret');
   });
 
+  it('takes over block lists, which hold at once, and takes them back', async () => {
+    const rows = [
+      'user,list,kind,entry,group,inUse',
+      'wv:alice@ims.test,block,,wv:bob@ims.test,,',
+      'wv:alice@ims.test,grant,GroupID,wv:alice/club@ims.test,,false',
+      'wv:nobody@else.test,block,,wv:bob@ims.test,,',
+      'wv:alice@ims.test,black,,wv:bob@ims.test,,',
+      'wv:alice@ims.test,block,ScreenName,Bobby,,',
+    ].join('\n');
+    const path = file('access.csv', rows);
+    const printed = await parley('map', 'import', 'access', path);
+    expect(printed).toMatch(/row 3: imps-refused: .* 531/);
+    expect(printed).toMatch(/row 4: gateway-row-invalid: .* list/);
+    expect(printed).toMatch(/row 5: imps-refused: .* 800/);
+    expect(printed).toContain('2 added, 0 there already, 3 refused');
+    expect(await parley('map', 'import', 'access', path)).toContain('0 added, 2 there already, 3 refused');
+    expect((await parley('map', 'export', 'access')).split('\n')).toEqual([
+      'user,list,kind,entry,group,inUse',
+      'wv:alice@ims.test,block,UserID,wv:bob@ims.test,,true',
+      'wv:alice@ims.test,grant,GroupID,wv:alice/club@ims.test,,false',
+    ]);
+    const [alice, bob] = [await world.loggedIn('alice'), await world.loggedIn('bob')];
+    const refused = await bob.request(message('blocked', ['wv:alice@ims.test']));
+    expect(detailsOf(refused)).toEqual(['532 wv:alice@ims.test']);
+    expect(await parley('map', 'withdraw', 'access', path)).toContain('2 taken back, 1 not there, 2 refused');
+    expect(codeOf(await bob.request(message('heard', ['wv:alice@ims.test'])))).toBe(200);
+    expect(await alice.messages()).toEqual(['heard']);
+  });
+
+  it('takes over groups with their members, who join them, and takes them back', async () => {
+    const groups = [
+      { group: 'wv:alice/club@ims.test', name: 'Club', accessType: 'Restricted', member: 'wv:bob@ims.test' },
+      { group: 'wv:alice/club@ims.test', member: 'wv:carol@ims.test', role: 'Mod' },
+      { group: 'wv:/all@ims.test', member: 'wv:bob@ims.test' },
+      { group: 'wv:alice/club@ims.test', member: 'wv:nobody@else.test' },
+      { group: 'wv:bob/own@ims.test', type: 'Secret' },
+      { group: 'no group' },
+    ];
+    const path = file('groups.json', JSON.stringify(groups));
+    const printed = await parley('map', 'import', 'groups', path);
+    expect(printed).toMatch(/row 3: imps-refused: .* 531/);
+    expect(printed).toMatch(/row 4: imps-refused: .* 531/);
+    expect(printed).toMatch(/row 5: imps-refused: .* 806/);
+    expect(printed).toMatch(/row 6: imps-refused: .* 800/);
+    expect(printed).toContain('2 added, 0 there already, 4 refused');
+    expect(await parley('map', 'import', 'groups', path)).toContain('0 added, 2 there already, 4 refused');
+    const exported = JSON.parse(await parley('map', 'export', 'groups', '--format', 'json')) as object[];
+    const club = {
+      group: 'wv:alice/club@ims.test',
+      owner: 'wv:alice@ims.test',
+      name: 'Club',
+      accessType: 'Restricted',
+    };
+    expect(exported).toMatchObject([
+      { ...club, member: 'wv:alice@ims.test', role: 'Admin' },
+      { ...club, member: 'wv:bob@ims.test', role: 'User' },
+      { ...club, member: 'wv:carol@ims.test', role: 'Mod' },
+    ]);
+    const join = element('JoinGroup-Request', element('GroupID', 'wv:alice/club@ims.test'));
+    const bob = await world.loggedIn('bob');
+    expect((await bob.request(join)).name).toBe('JoinGroup-Response');
+    await bob.request(element('LeaveGroup-Request', element('GroupID', 'wv:alice/club@ims.test')));
+    const all = file('back.json', JSON.stringify(exported));
+    expect(await parley('map', 'withdraw', 'groups', all)).toBe('2 taken back, 1 not there, 0 refused');
+    expect(codeOf(await bob.request(join))).toBe(800);
+  });
+
+  it('takes back addresses, clients and contacts, unless others have come to their place', async () => {
+    const devices =
+      'user,clientId,instance\nwv:alice@ims.test,one,urn:uuid:00000000-0000-4000-8000-000000000001\n';
+    const addresses = 'wv,aor\nwv:rob@ims.test,sip:robert@example.net\n';
+    const contacts = 'user,list,contact\nwv:alice@ims.test,friends,wv:bob@ims.test\n';
+    for (const [kind, text] of Object.entries({ devices, addresses, contacts })) {
+      const path = file(`${kind}.csv`, text);
+      expect(await parley('map', 'import', kind, path)).toContain('1 added');
+      const other = file('other.csv', text.replace(/0001|robert/, '0002').replace('wv:bob', 'wv:carol'));
+      expect(await parley('map', 'withdraw', kind, other)).toBe('0 taken back, 1 not there, 0 refused');
+      expect(await parley('map', 'withdraw', kind, path)).toBe('1 taken back, 0 not there, 0 refused');
+      expect(await parley('map', 'export', kind)).not.toMatch(/0001|robert|friends/);
+    }
+    expect(await parley('map', 'withdraw', 'users', '-')).toMatch(/^failed/);
+  });
+
   it('takes the files of the migration guide as they stand', async () => {
     await world.close();
     world = await GatewayWorld.start({ domain: 'example.net', subscribers: [] });
     const guide = readFileSync(join(import.meta.dirname, '../../docs/gateway-migration.md'), 'utf8');
-    const files = [...guide.matchAll(/^`(users|addresses|devices|contacts)\.csv`[^]*?\n\n((?: {4}.+\n)+)/gm)];
-    expect(files.map(([, kind]) => kind)).toEqual(['users', 'addresses', 'devices', 'contacts']);
+    const files = [
+      ...guide.matchAll(/^`(users|addresses|devices|contacts|access|groups)\.csv`[^]*?\n\n((?: {4}.+\n)+)/gm),
+    ];
+    expect(files.map(([, kind]) => kind)).toEqual([
+      'users',
+      'addresses',
+      'devices',
+      'contacts',
+      'access',
+      'groups',
+    ]);
     for (const [, kind, rows] of files) {
       const path = file(`${kind}.csv`, rows!.replace(/^ {4}/gm, ''));
       expect(await parley('map', 'import', kind!, path)).toBe('1 added, 0 there already, 0 refused');

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { ParleyError } from '../../base/errors.js';
 import { deviceRow } from '../../gateway/migration/migration.js';
-import { mapKinds, type MapKind } from '../../gateway/migration/rows.js';
+import { mapKinds, withdrawable, type MapKind, type WithdrawableKind } from '../../gateway/migration/rows.js';
 import { countOf, parseUserId, type UserId } from '../../imps/index.js';
 import type { HttpContext } from '../context.js';
 
@@ -31,26 +31,36 @@ const stateSchema = {
 
 const rowsSchema = { type: 'array', items: { type: 'object', additionalProperties: true } } as const;
 
-const resultSchema = {
-  type: 'object',
-  properties: {
-    added: integer,
-    known: integer,
-    refused: {
-      type: 'array',
-      items: { type: 'object', properties: { row: integer, code: string, message: string } },
-    },
-  },
+const refusedSchema = {
+  type: 'array',
+  items: { type: 'object', properties: { row: integer, code: string, message: string } },
 } as const;
 
-const kindParams = {
+const resultSchema = {
   type: 'object',
-  properties: { kind: { type: 'string', enum: mapKinds } },
-  required: ['kind'],
+  properties: { added: integer, known: integer, refused: refusedSchema },
+} as const;
+
+const withdrawalSchema = {
+  type: 'object',
+  properties: { removed: integer, absent: integer, refused: refusedSchema },
+} as const;
+
+const kindParams = (kinds: readonly MapKind[]) =>
+  ({
+    type: 'object',
+    properties: { kind: { type: 'string', enum: kinds } },
+    required: ['kind'],
+  }) as const;
+
+const rowsBody = {
+  type: 'object',
+  required: ['rows'],
+  properties: { rows: { ...rowsSchema, maxItems: 1000 } },
 } as const;
 
 /**
- * `/gateway`: what went between IMPS and CPM, and the map of users, addresses, clients and contacts, out and in. The map shows IMEIs,
+ * `/gateway`: what went between IMPS and CPM, and the map of users, addresses, clients, contacts, access lists and groups, out and in. The map shows IMEIs,
  * as registrations do.
  */
 export function gatewayRoutes(api: FastifyInstance, { gateway, imps, config, trail }: HttpContext): void {
@@ -86,8 +96,9 @@ export function gatewayRoutes(api: FastifyInstance, { gateway, imps, config, tra
     '/gateway/map/:kind',
     {
       schema: {
-        summary: 'One kind of the map: users without passwords, addresses, devices, contacts',
-        params: kindParams,
+        summary:
+          'One kind of the map: users without passwords, addresses, devices, contacts, access lists, groups',
+        params: kindParams(mapKinds),
         querystring: {
           type: 'object',
           properties: {
@@ -116,16 +127,25 @@ export function gatewayRoutes(api: FastifyInstance, { gateway, imps, config, tra
     {
       schema: {
         summary: 'Takes rows over; each stands for itself, and what is there already stays',
-        params: kindParams,
-        body: {
-          type: 'object',
-          required: ['rows'],
-          properties: { rows: { ...rowsSchema, maxItems: 1000 } },
-        },
+        params: kindParams(mapKinds),
+        body: rowsBody,
         response: { 200: resultSchema },
       },
     },
     async (request) => gateway.migration.import(request.params.kind, request.body.rows),
+  );
+
+  api.post<{ Params: { kind: WithdrawableKind }; Body: { rows: unknown[] } }>(
+    '/gateway/map/:kind/withdrawals',
+    {
+      schema: {
+        summary: 'Takes rows back, the last one first; what is not there is counted',
+        params: kindParams(withdrawable),
+        body: rowsBody,
+        response: { 200: withdrawalSchema },
+      },
+    },
+    async (request) => gateway.migration.withdraw(request.params.kind, request.body.rows),
   );
 
   api.delete<{ Params: { user: string; uuid: string } }>(

@@ -9,20 +9,20 @@ import { listMembers } from './contact-list-store.js';
 import { notifyTypes } from './general-notifications.js';
 
 /** One entry of a block or grant list: its kind and its text; a screen name as `name\tgroup`. */
-interface Entry {
+export interface Entry {
   readonly kind: 'UserID' | 'ScreenName' | 'GroupID' | 'ContactList' | 'ApplicationID';
   readonly text: string;
 }
 
-interface AccessListsRecord {
+export interface AccessListsRecord {
   readonly block: readonly Entry[];
   readonly blockInUse: boolean;
   readonly grant: readonly Entry[];
   readonly grantInUse: boolean;
 }
 
-const accessLists = table<AccessListsRecord>('imps-access-lists');
-const nothing: AccessListsRecord = { block: [], blockInUse: false, grant: [], grantInUse: false };
+export const accessLists = table<AccessListsRecord>('imps-access-lists');
+export const nothing: AccessListsRecord = { block: [], blockInUse: false, grant: [], grantInUse: false };
 
 /**
  * Whether a user takes messages from that sender: (1) block list in use and sender on it, no; (2) grant list in use
@@ -85,7 +85,7 @@ function entries(list: Element, context: ImpsContext): Entry[] {
   return [...users, ...screenNames, ...groups, ...lists, ...applications];
 }
 
-const same = (a: Entry, b: Entry): boolean => a.kind === b.kind && a.text === b.text;
+export const same = (a: Entry, b: Entry): boolean => a.kind === b.kind && a.text === b.text;
 
 /** What a list becomes: replaced by EntityList, or changed by AddList and RemoveList. */
 function changed(

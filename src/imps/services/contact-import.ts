@@ -1,4 +1,10 @@
-import { ownerOf, parseResourceId, parseUserId, type UserId } from '../address/wv-address.js';
+import {
+  ownerOf,
+  parseResourceId,
+  parseUserId,
+  type ResourceId,
+  type UserId,
+} from '../address/wv-address.js';
 import type { ImpsContext } from '../context.js';
 import { CspRefusal } from '../status.js';
 import { contactLists, noLists, type ContactList } from './contact-list-store.js';
@@ -23,16 +29,9 @@ export interface ContactEntry {
  * @throws CspRefusal 752 for a list that is not the user's, 531 for no address, 753 and 754 for too many
  */
 export async function importContact(context: ImpsContext, entry: ContactEntry): Promise<boolean> {
-  const { user, list } = entry;
-  const { domain, limits } = context.config;
-  const at = user.lastIndexOf('@');
-  const id = parseResourceId(
-    list.includes('/') ? list : `${user.slice(0, at)}/${list}${user.slice(at)}`,
-    domain,
-  );
-  if (id === undefined || ownerOf(id) !== user) throw new CspRefusal(752);
-  const contact = parseUserId(entry.contact, domain);
-  if (contact === undefined) throw new CspRefusal(531);
+  const { user } = entry;
+  const { limits } = context.config;
+  const { id, contact } = addressesOf(context, entry);
   return context.store.update(contactLists, user, (record = noLists) => {
     const known = record.lists.find((one) => one.id === id);
     const name = entry.name ?? '';
@@ -53,6 +52,46 @@ export async function importContact(context: ImpsContext, entry: ContactEntry): 
     const defaultList = entry.default ? id : (record.defaultList ?? id);
     return { kind: 'put', value: { lists, defaultList }, result: true };
   });
+}
+
+/**
+ * Takes a contact out of a list; the list goes with its last one.
+ * @returns false when it is not there
+ * @throws CspRefusal 752 for a list that is not the user's, 531 for no address
+ */
+export async function withdrawContact(context: ImpsContext, entry: ContactEntry): Promise<boolean> {
+  const { id, contact } = addressesOf(context, entry);
+  return context.store.update(contactLists, entry.user, (record = noLists) => {
+    const known = record.lists.find((one) => one.id === id);
+    if (!known?.members.some(({ user }) => user === contact)) return { kind: 'keep', result: false };
+    const members = known.members.filter(({ user }) => user !== contact);
+    const lists = record.lists
+      .map((one) => (one === known ? { ...one, members } : one))
+      .filter((one) => one.id !== id || members.length > 0);
+    if (lists.length === 0) return { kind: 'remove', result: true };
+    const isThere = lists.some((one) => one.id === record.defaultList);
+    return {
+      kind: 'put',
+      value: { lists, defaultList: isThere ? record.defaultList : lists[0]!.id },
+      result: true,
+    };
+  });
+}
+
+/** @throws CspRefusal 752, 531 */
+function addressesOf(
+  { config: { domain } }: ImpsContext,
+  { user, list, contact: text }: ContactEntry,
+): { readonly id: ResourceId; readonly contact: UserId } {
+  const at = user.lastIndexOf('@');
+  const id = parseResourceId(
+    list.includes('/') ? list : `${user.slice(0, at)}/${list}${user.slice(at)}`,
+    domain,
+  );
+  if (id === undefined || ownerOf(id) !== user) throw new CspRefusal(752);
+  const contact = parseUserId(text, domain);
+  if (contact === undefined) throw new CspRefusal(531);
+  return { id, contact };
 }
 
 /** The contacts of users in order of their addresses, after those of one user. */

@@ -68,7 +68,7 @@ export const createGroup: Handler = async (context, { session, primitive }) => {
 };
 
 /** @throws CspRefusal 814 */
-async function checkGroupLimit(context: ImpsContext, user: GroupRecord['owner']): Promise<void> {
+export async function checkGroupLimit(context: ImpsContext, user: GroupRecord['owner']): Promise<void> {
   const limit = context.config.limits.groupsPerUser;
   const owned = await countOf(context.store.scan(groups, { prefix: user.replace(/@.*$/, '/'), limit }));
   if (owned >= limit) throw new CspRefusal(814);
@@ -86,7 +86,7 @@ export const deleteGroup: Handler = async (context, { session, primitive }) => {
 };
 
 /** A group is gone: who had joined is told so, and so is every member. */
-async function dissolve(context: ImpsContext, group: GroupRecord, except?: string): Promise<void> {
+export async function dissolve(context: ImpsContext, group: GroupRecord, except?: string): Promise<void> {
   for (const [, { sessions }] of joinedOf(group)) {
     for (const { id } of sessions) {
       await context.store.update(joinedGroups, keyOf(id, group.id), () => ({
