@@ -85,6 +85,7 @@ export function startControlling(
     domain: config.domain,
     maximum: settings.maximum,
     minimum: settings.minimum,
+    openTo: settings.openTo,
     ringing: settings.ringing * 1000,
     inactivity: settings.inactivity * 1000,
     sessionExpires: settings.sessionExpires,

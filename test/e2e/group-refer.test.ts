@@ -252,7 +252,8 @@ describe('a REFER to the focus', () => {
     });
     expect(out.status).toBe(202);
     bob.peer.answer(await bob.peer.request('BYE'), 200);
-    expect(await stateOf(answer, 'bob')).toBe('removed');
+    // nobody has put it out: it may come back as any other who left
+    expect(await stateOf(answer, 'bob')).toBe('left');
   });
 
   it('of a stranger, and of somebody who was removed, is refused with 403', async () => {
@@ -270,6 +271,20 @@ describe('a REFER to the focus', () => {
     bob.peer.answer(await bob.peer.request('BYE'), 200);
     expect(await refer(bob, 'sip:carol@ims.test')).toBe(403);
     expect(requestsAt(carol)).toEqual([]);
+  });
+
+  it('for somebody who was put out is followed for the chairman alone', async () => {
+    const answer = await group();
+    await inDialog(answer, 100, { 'Refer-To': '<sip:carol@ims.test>', 'Refer-Sub': 'false' });
+    await accept(carol, await carol.peer.request('INVITE'));
+    const out = { 'Refer-To': '<sip:carol@ims.test;method=BYE>', 'Refer-Sub': 'false' };
+    expect((await inDialog(answer, 101, out)).status).toBe(202);
+    carol.peer.answer(await carol.peer.request('BYE'), 200);
+    const back = { 'Refer-To': '<sip:carol@ims.test>', 'Refer-Sub': 'false' };
+    expect((await bob.ask('REFER', uriOf(answer), back)).status).toBe(403);
+    expect(requestsAt(carol)).toEqual([]);
+    expect((await inDialog(answer, 102, back)).status).toBe(202);
+    await accept(carol, await carol.peer.request('INVITE'));
   });
 
   it('is followed when its Refer-To has no angle brackets, as clients write it', async () => {

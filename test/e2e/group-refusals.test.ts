@@ -207,6 +207,24 @@ describe('a request to a group or the factory', () => {
     expect([method.status, method.get('Allow')]).toEqual([405, expect.stringContaining('SUBSCRIBE')]);
     const event = await alice.ask('SUBSCRIBE', focus, { Event: 'presence' });
     expect([event.status, event.get('Allow-Events')]).toEqual([489, 'conference']);
+    const none = await alice.ask('SUBSCRIBE', focus, { Event: 'conference', Accept: 'application/pidf+xml' });
+    expect(none.status).toBe(406);
+    const fetched = { Event: 'conference', Expires: '0', Accept: 'application/*' };
+    expect((await alice.ask('SUBSCRIBE', focus, fetched)).status).toBe(200);
+    alice.peer.answer(await alice.peer.request('NOTIFY'), 200);
+  });
+
+  it('inside a session is told what that takes: a subscription has a dialog of its own', async () => {
+    createGroup(alice, BOB, contribution());
+    await accept(bob, await bob.peer.request('INVITE'));
+    const { answer, focus } = await created(alice);
+    const dialog = { From: answer.get('From'), To: answer.get('To'), 'Call-ID': answer.callId };
+    const headers = { ...dialog, CSeq: '100 SUBSCRIBE', Event: 'conference' };
+    const refusal = await alice.ask('SUBSCRIBE', focus, headers);
+    expect([refusal.status, refusal.get('Allow')]).toEqual([
+      405,
+      'ACK, BYE, CANCEL, INVITE, OPTIONS, REFER, UPDATE',
+    ]);
   });
 
   it('of somebody who has no place there says that it is of no use to ask again', async () => {

@@ -46,9 +46,13 @@ function document(group: Group, state: string, version: number, parts: readonly 
   );
 }
 
-function description({ subject, maximum }: Group): string {
+/** By `conf-uris` who reads it knows how to join (RFC 4575 §5.3.1). */
+function description({ subject, maximum, uri }: Group): string {
   const text = subject === undefined ? '' : `<subject>${escapeXml(subject)}</subject>`;
-  return `<conference-description>${text}<maximum-user-count>${maximum}</maximum-user-count></conference-description>\r\n`;
+  return (
+    `<conference-description>${text}<conf-uris><entry><uri>${escapeXml(uri)}</uri><purpose>participation</purpose></entry>` +
+    `</conf-uris><maximum-user-count>${maximum}</maximum-user-count></conference-description>\r\n`
+  );
 }
 
 function conferenceState({ members }: Group): string {

@@ -2,10 +2,12 @@ import { ParleyError } from '../../base/errors.js';
 import type { Service, ServiceCall } from '../../core/service.js';
 import { wantsPrivacy } from '../../core/trust-domain.js';
 import { parseAor } from '../../identity/aor.js';
+import { acceptsType } from '../../sip/message/content.js';
 import type { HeaderMap } from '../../sip/message/headers.js';
 import { shortReason } from '../../sip/message/reason-phrases.js';
 import type { ServerRequest, ServerResponse } from '../../sip/stack.js';
 import { warningOf } from '../policy/warnings.js';
+import { CONFERENCE_INFO_TYPE } from './conference-info.js';
 import { groupError } from './errors.js';
 import { invitee } from './directory.js';
 import { Focus, type FocusOptions } from './focus.js';
@@ -28,6 +30,8 @@ export interface ControllingOptions extends FocusOptions {
   readonly maximum: number;
   /** Connected or invited members below which the sessions of a new group end. */
   readonly minimum: number;
+  /** Who may join open groups: users of {@link domain}, or whoever has an asserted identity. */
+  readonly openTo: 'domain' | 'anybody';
   /** Hands a request to the node that holds its group; false when that node is gone. */
   forward(holder: string, request: ServerRequest, response: ServerResponse): Promise<boolean>;
 }
@@ -239,6 +243,7 @@ export class ControllingFunction implements Service {
     switch (request.method) {
       case 'INVITE': {
         if (group.access === 'closed' || member) mayJoin(member);
+        else this.#mayEnter(sender);
         const begins = !this.#focuses.has(id);
         const focus = await this.#take(id);
         const others = focus.group.members.filter(
@@ -283,7 +288,18 @@ export class ControllingFunction implements Service {
     if (request.get('Event')?.split(';')[0]?.trim().toLowerCase() !== 'conference')
       throw groupError('group-event-unknown', request.get('Event'));
     const { focus, identity } = await this.#running(group, sender);
+    const accept = request.headers.lines('Accept');
+    // without the field it is taken (RFC 4575 §3.3)
+    if (accept.length > 0 && !acceptsType(accept, CONFERENCE_INFO_TYPE))
+      throw groupError('group-not-acceptable', accept.join(', '));
     await focus.subscribe(request, response, identity);
+  }
+
+  /** An open group is open to the users of the domain, unless it is to be to everybody. @throws ParleyError `group-not-a-member` */
+  #mayEnter({ owner }: Participant): void {
+    const { openTo, domain } = this.#options;
+    if (openTo === 'domain' && !owner.endsWith(`@${domain.toLowerCase()}`))
+      throw groupError('group-not-a-member', owner);
   }
 
   /** Only who is in may watch and refer (RFC 4575 §3.5). @throws ParleyError `group-not-a-member` */

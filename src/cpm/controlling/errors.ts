@@ -66,6 +66,12 @@ export const groupErrors = defineErrors({
     text: 'not the conference package',
     clause: 'RFC 6665 §4.2.1',
   },
+  'group-not-acceptable': {
+    sip: 406,
+    http: 406,
+    text: 'Accept leaves out application/conference-info+xml',
+    clause: 'RFC 4575 §3.3',
+  },
   'group-session-missing': {
     sip: 488,
     http: 400,

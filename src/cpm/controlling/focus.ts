@@ -180,14 +180,15 @@ export class Focus {
     return recipients.map(({ identity }) => this.#rings.get(identity)?.outcome ?? Promise.resolve(200));
   }
 
-  /** Puts a member out, whether it is in or rings. @throws ParleyError `group-member-unknown` */
-  async remove(identity: string): Promise<void> {
+  /**
+   * Puts a member out, whether it is in or rings. @param by who wants it so: one that removes itself has left for good.
+   * @throws ParleyError `group-member-unknown`
+   */
+  async remove(identity: string, by?: string): Promise<void> {
     if (!findMember(this.group, identity)) throw groupError('group-member-unknown', identity);
-    await this.#live.change({
-      identity,
-      event: 'remove',
-      disconnection: { method: 'booted', reason: GONE.Reason },
-    });
+    const [event, method] =
+      by === identity ? (['leave', 'departed'] as const) : (['remove', 'booted'] as const);
+    await this.#live.change({ identity, event, disconnection: { method, reason: GONE.Reason } });
     this.#invitations.cancel(identity, GONE.Reason);
     this.#subscriptions.endOf(identity);
     for (const leg of [...this.#legs]) if (leg.identity === identity) this.#hangUp(leg, GONE);

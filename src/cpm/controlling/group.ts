@@ -188,9 +188,13 @@ export function settled(group: Group): Group {
   return { ...group, members };
 }
 
-/** Who may add: every connected member. Who may remove or close: a chairman; everybody may remove itself. @throws ParleyError */
+/**
+ * Who may add: every connected member; whom a chairman has put out comes back by a chairman alone. Who may remove or close: a chairman;
+ * everybody may remove itself. @throws ParleyError `group-not-a-member`, `group-not-allowed`
+ */
 export function checkRight(group: Group, by: string, action: 'add' | 'remove', whom: string): void {
   const member = findMember(group, by);
   if (member?.state !== 'connected') throw groupError('group-not-a-member');
-  if (action === 'remove' && member.role !== 'chairman' && whom !== by) throw groupError('group-not-allowed');
+  const isAnybodys = action === 'add' ? findMember(group, whom)?.state !== 'removed' : whom === by;
+  if (!isAnybodys && member.role !== 'chairman') throw groupError('group-not-allowed');
 }

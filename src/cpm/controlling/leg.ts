@@ -17,6 +17,9 @@ export interface Leg {
 /** Clients do not come back after this end. */
 export const GONE = { Reason: 'SIP;cause=410;text="Gone"' };
 
+/** A subscription has a dialog of its own (RFC 6665 §4.5.2). */
+const ALLOW_IN_SESSION = { Allow: 'ACK, BYE, CANCEL, INVITE, OPTIONS, REFER, UPDATE' };
+
 /** What a REFER of a member does; it answers the request. */
 export type ReferHandler = (
   identity: string,
@@ -45,7 +48,7 @@ export async function answerInDialog(
       response.send(200, { headers: groupHeaders(group) });
       return;
     default:
-      response.send(405, { headers: { Allow: groupHeaders(group)['Allow'] } });
+      response.send(405, { headers: ALLOW_IN_SESSION });
   }
 }
 

@@ -61,7 +61,7 @@ export async function refer(
     .filter(({ method }) => method === 'BYE')
     .map(async ({ identity }) => {
       if (identity === group.uri) await focus.close('closed');
-      else await focus.remove(identity);
+      else await focus.remove(identity, by);
       return 200;
     });
   const outcomes = [...invited, ...removed].map((outcome) => outcome.catch(statusOf));

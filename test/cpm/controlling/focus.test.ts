@@ -294,3 +294,24 @@ describe('the conference documents of a group', () => {
       );
   });
 });
+
+describe('an open group', () => {
+  it.each([
+    ['domain', 'sip:alice@alice.test', 'refused with 403'],
+    ['domain', 'sip:alice@ims.test', 'in'],
+    ['anybody', 'sip:alice@alice.test', 'in'],
+  ] as const)('for %s: who is %s is %s', async (openTo, owner, outcome) => {
+    const room = await VirtualRoom.open({ openTo });
+    const alice = await room.user('alice');
+    room.owners.set(alice.uri, owner);
+    const { uri } = await room.openGroup();
+    const joined = room.during(
+      alice.join(uri).then(
+        () => 'in',
+        (error: unknown) => error,
+      ),
+    );
+    if (outcome === 'in') expect(await joined).toBe('in');
+    else expect(await joined).toMatchObject({ status: 403 });
+  });
+});

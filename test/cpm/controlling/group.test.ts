@@ -118,6 +118,12 @@ describe('a group', () => {
     expect(() => checkRight(group, 'sip:mallory@ims.test', 'add', CAROL)).toThrow(/not a member/);
   });
 
+  it('lets only the chairman take back who was put out', () => {
+    const group = changeMember(connect(created, BOB, 'b1'), { identity: CAROL, event: 'remove' });
+    expect(() => checkRight(group, BOB, 'add', CAROL)).toThrow(/role/);
+    expect(() => checkRight(connect(group, ALICE, 'a1'), ALICE, 'add', CAROL)).not.toThrow();
+  });
+
   it('finds its members away, and none lost, when its sessions have ended', () => {
     const after = settled(connect(created, BOB, 'b1'));
     expect(after.members.map(({ identity, state }) => [identity, state])).toEqual([
@@ -137,7 +143,11 @@ describe('a conference-info document', () => {
       '@_entity': 'sip:gs-1@ims.test',
       '@_state': 'full',
       '@_version': '0',
-      'conference-description': { subject: 'Trip &lt;planning&gt;', 'maximum-user-count': '3' },
+      'conference-description': {
+        subject: 'Trip &lt;planning&gt;',
+        'conf-uris': { entry: { uri: 'sip:gs-1@ims.test', purpose: 'participation' } },
+        'maximum-user-count': '3',
+      },
       'conference-state': { 'user-count': '2', active: 'true' },
       users: {
         user: [

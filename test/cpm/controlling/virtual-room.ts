@@ -4,6 +4,7 @@ import { MemoryTrail } from '../../../src/base/trail.js';
 import type { ServiceCall } from '../../../src/core/service.js';
 import { ControllingFunction } from '../../../src/cpm/controlling/controlling.js';
 import type { Focus } from '../../../src/cpm/controlling/focus.js';
+import type { Group } from '../../../src/cpm/controlling/group.js';
 import { Groups } from '../../../src/cpm/controlling/groups.js';
 import type { GroupMessage, MediaListener, MediaSession } from '../../../src/cpm/controlling/media.js';
 import { Receipts } from '../../../src/cpm/controlling/receipts.js';
@@ -162,11 +163,19 @@ export class VirtualRoom {
   readonly network = new VirtualNetwork(this.clock, (from, to) =>
     [...this.users.values()].some(({ name, dead }) => dead && [from, to].includes(`${name}.test`)),
   );
+  readonly #groups = new Groups(this.store, this.clock, {
+    ...{ holder: 'here', isAlive: () => false, keepMs: 7 * 86_400_000 },
+  });
   controlling!: ControllingFunction;
   keeper!: SubscriptionKeeper;
 
   static async open(
-    settings: { inactivity?: number; minimum?: number; maximum?: number } = {},
+    settings: {
+      inactivity?: number;
+      minimum?: number;
+      maximum?: number;
+      openTo?: 'domain' | 'anybody';
+    } = {},
   ): Promise<VirtualRoom> {
     const room = new VirtualRoom();
     const { clock, store, trail, sessions } = room;
@@ -189,7 +198,7 @@ export class VirtualRoom {
       trail,
       keeper: room.keeper,
       log: silentLogger,
-      groups: new Groups(store, clock, { holder: 'here', isAlive: () => false, keepMs: 7 * 86_400_000 }),
+      groups: room.#groups,
       media: {
         offer: session,
         answer: (offer) => {
@@ -207,6 +216,7 @@ export class VirtualRoom {
       domain: SERVER,
       maximum: settings.maximum ?? 10,
       minimum: settings.minimum ?? 1,
+      openTo: settings.openTo ?? 'domain',
       ringing: 180_000,
       inactivity: (settings.inactivity ?? 900) * 1000,
       sessionExpires: 1_800,
@@ -223,6 +233,17 @@ export class VirtualRoom {
     const user = new VirtualUser(name, await this.network.host(`${name}.test`));
     this.users.set(name, user);
     return user;
+  }
+
+  /** A group that the operator has made, with nobody in it. */
+  async openGroup(): Promise<Group> {
+    const group: Group = {
+      ...{ id: 'gs-open', uri: `sip:gs-open@${SERVER}`, kind: 'long-lived', access: 'open' },
+      ...{ contributionId: 'c-open', conversationId: 'k-open', creator: `sip:dave@${SERVER}` },
+      ...{ maximum: 10, minimum: 1, members: [], createdAt: this.clock.now() },
+    };
+    await this.#groups.add(group);
+    return group;
   }
 
   /** Runs something until it settles, in virtual time. @param ms how long it may take. */
