@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { Command, Option } from 'commander';
 import {
   child,
@@ -299,6 +300,8 @@ export function impsClientCommand(
         coding: codings[coding],
         ...(clientId === undefined ? {} : { clientId }),
       });
+      // a login of another run is no repeat of this one
+      client.cookie = randomUUID();
       const show = terminal.interactive ? (line: string): void => terminal.print(line) : print;
       try {
         await logIn(client, twoWay === true);

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { KeepAnswer } from './access/login.js';
 import type { LoginArrival } from './access/login-request.js';
-import { textOf, type Element } from './codec/element.js';
+import type { UserId } from './address/wv-address.js';
+import { child, numberOf, textOf, type Element } from './codec/element.js';
 import type { ImpsContext } from './context.js';
 import { sessionStarted } from './lifecycle.js';
-import { keyOf, replies, type ReplyRecord } from './state/records.js';
+import { keyOf, replies, type ReplyRecord, type SessionRecord } from './state/records.js';
 
 /** How long a repeated transaction is recognised, milliseconds. Clients of the field repeat for about five minutes. */
 const REMEMBER_MS = 600_000;
@@ -126,7 +127,8 @@ export class Replies {
 
   /**
    * A login that was answered with a session is answered the same when it comes again from the same place, as long as
-   * that session lives, also after a restart: the phone did not get the first answer. One that comes while the first is
+   * that session lives, also after a restart: the phone did not get the first answer. So is one whose secret was wrong,
+   * which is no further guess, and one that registered a user who has yet to confirm. One that comes while the first is
    * worked on waits for it.
    * @param work is given what commits its answer
    */
@@ -142,9 +144,8 @@ export class Replies {
     if (known && context.clock.now() - known.at < LOGIN_MS) {
       const { running } = known;
       const answer = await known.answer;
-      const session = textOf(answer, 'SessionID');
-      if (running || (session !== undefined && (await context.sessions.find(session)))) {
-        note(context, session ?? origin.remoteAddress, transactionId);
+      if (running || (await stillTrue(context, answer))) {
+        note(context, textOf(answer, 'SessionID') ?? origin.remoteAddress, transactionId);
         return answer;
       }
     }
@@ -155,14 +156,14 @@ export class Replies {
     };
     this.#logins.set(key, login);
     if (this.#logins.size > IN_MEMORY) this.#logins.delete(this.#logins.keys().next().value!);
-    let session: string | undefined;
+    let kept = false;
     try {
       const answer = await login.answer;
-      session = textOf(answer, 'SessionID');
+      kept = isKept(answer);
       return answer;
     } finally {
       login.running = false;
-      if (session === undefined && this.#logins.get(key) === login) this.#logins.delete(key);
+      if (!kept && this.#logins.get(key) === login) this.#logins.delete(key);
     }
   }
 
@@ -175,14 +176,17 @@ export class Replies {
   ): Promise<Element> {
     const earlier = await context.store.get(replies, key);
     const reply = earlier?.reply;
-    const session = reply && (await context.sessions.find(textOf(reply, 'SessionID') ?? ''));
-    if (reply && session) {
-      note(context, session.id, transactionId);
+    const known = reply && (await stillTrue(context, reply));
+    if (reply && known) {
+      note(context, textOf(reply, 'SessionID') ?? key.split('\t')[1]!, transactionId);
       // what a crash may have kept from being done
-      await sessionStarted(context, session);
+      if (known !== true) await sessionStarted(context, known);
       return reply;
     }
-    return work((answer) => this.#keep(context, key, fingerprint, answer, LOGIN_MS));
+    const keep = (answer: Element): Promise<void> => this.#keep(context, key, fingerprint, answer, LOGIN_MS);
+    const answer = await work(keep);
+    if (textOf(answer, 'SessionID') === undefined && isKept(answer)) await keep(answer);
+    return answer;
   }
 
   async #committed(
@@ -213,6 +217,21 @@ export class Replies {
     }));
     return reply;
   }
+}
+
+const codeOf = (answer: Element): number | undefined => numberOf(child(answer, 'Result'), 'Code');
+
+/** Whether a login's answer is given again to its repeat: another try would come to something else. */
+const isKept = (answer: Element): boolean =>
+  textOf(answer, 'SessionID') !== undefined || [203, 409].includes(codeOf(answer) ?? 0);
+
+/** Whether a login's answer still holds: its session lives, or its user has yet to confirm. @returns the session, if it has one */
+async function stillTrue(context: ImpsContext, answer: Element): Promise<SessionRecord | boolean> {
+  const session = textOf(answer, 'SessionID');
+  if (session !== undefined) return (await context.sessions.find(session)) ?? false;
+  if (codeOf(answer) !== 203) return codeOf(answer) === 409;
+  const user = await context.ports.users.find(textOf(answer, 'UserID') as UserId);
+  return user?.state === 'confirming';
 }
 
 const fingerprintOf = (request: Element): string =>

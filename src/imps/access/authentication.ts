@@ -1,7 +1,7 @@
 import { clientKey } from '../address/client-id.js';
 import type { UserId } from '../address/wv-address.js';
 import type { ImpsContext } from '../context.js';
-import { challenges, keyOf, type UserRecord } from '../state/records.js';
+import { challenges, keyOf, type ChallengeRecord, type UserRecord } from '../state/records.js';
 import { unguessable } from '../state/ids.js';
 import { CspRefusal } from '../status.js';
 import { mayRegister } from './auto-registration.js';
@@ -70,18 +70,46 @@ async function challenge(context: ImpsContext, user: UserId, request: LoginReque
   const { schemas: preferred, challengeLifetime } = context.config.login;
   const schema = preferred.find((candidate) => request.schemas?.includes(candidate) ?? true);
   if (schema === undefined) throw new CspRefusal(543);
-  const nonce = unguessable();
-  const expiresAt = context.clock.now() + challengeLifetime * 1000;
-  await context.store.update(challenges, challengeKey(user, request), () => ({
-    kind: 'put',
-    value: { nonce, schema, expiresAt },
-    deadline: expiresAt,
-    result: undefined,
-  }));
+  const fresh = unguessable();
+  const now = context.clock.now();
+  const expiresAt = now + challengeLifetime * 1000;
+  // a first round that is repeated is answered the same: its nonce is still to be used
+  const nonce = await context.store.update(challenges, challengeKey(user, request), (current) =>
+    current && current.schema === schema && current.expiresAt > now
+      ? { kind: 'keep', result: current.nonce }
+      : {
+          kind: 'put',
+          value: { nonce: fresh, schema, expiresAt },
+          deadline: expiresAt,
+          result: fresh,
+        },
+  );
   return { kind: 'challenge', nonce, schema };
 }
 
-/** A nonce is used up by the first digest, right or wrong; a digest for none that is known gets a fresh one. */
+const strayKey = (user: UserId, { client, applicationId }: LoginRequest): string =>
+  keyOf('stray', user, clientKey(client), applicationId);
+
+/** A digest for no nonce that is known gets a fresh one, once: a client that takes every 401 for a challenge would ask without end. */
+async function strayDigest(
+  context: ImpsContext,
+  user: UserId,
+  request: LoginRequest,
+): Promise<Authentication | 'wrong'> {
+  const now = context.clock.now();
+  const expiresAt = now + context.config.login.challengeLifetime * 1000;
+  const again = await context.store.update<ChallengeRecord, boolean>(
+    challenges,
+    strayKey(user, request),
+    (current) =>
+      current && current.expiresAt > now
+        ? { kind: 'keep', result: true }
+        : { kind: 'put', value: { nonce: '', schema: '', expiresAt }, deadline: expiresAt, result: false },
+  );
+  return again ? 'wrong' : challenge(context, user, request);
+}
+
+/** A nonce is used up by the first digest, right or wrong. */
 async function checkDigest(
   context: ImpsContext,
   user: UserId,
@@ -91,12 +119,15 @@ async function checkDigest(
   const given = await context.store.update(challenges, challengeKey(user, request), (current) =>
     current ? { kind: 'remove', result: current } : { kind: 'keep', result: undefined },
   );
-  if (!given || given.expiresAt <= context.clock.now()) return challenge(context, user, request);
+  if (!given || given.expiresAt <= context.clock.now()) return strayDigest(context, user, request);
   // whoever registers by digest has no password here yet, so there is nothing to compare with
   if (!record) return { kind: 'new', user, password: undefined };
   const { schema, nonce } = given;
-  const matches = digestMatches(schema as DigestSchema, nonce, record.password, request.digest ?? '');
-  return matches ? { kind: 'known', record } : 'wrong';
+  if (!digestMatches(schema as DigestSchema, nonce, record.password, request.digest ?? '')) return 'wrong';
+  await context.store.update(challenges, strayKey(user, request), (current) =>
+    current ? { kind: 'remove', result: undefined } : { kind: 'keep', result: undefined },
+  );
+  return { kind: 'known', record };
 }
 
 function tooMany(context: ImpsContext, user: UserId, request: LoginRequest): CspRefusal {

@@ -129,6 +129,25 @@ describe('login', () => {
     expect(codeOf(await here.phone('mallory', { password: 'x' }).login2())).toBe(403);
   });
 
+  it('by digest that nobody asked for is challenged once, and 409 from then on', async () => {
+    const phone = here.phone('alice');
+    const stray = (id: string): Promise<number> =>
+      phone.code(phone.loginElement(element('DigestBytes', digestOf('MD5', 'stale', 'alice-secret'))), id);
+    const codes: number[] = [];
+    for (let id = 1; id <= 13; id++) codes.push(await stray(`s${id}`));
+    expect(codes).toEqual([401, ...new Array<number>(10).fill(409), 503, 503]);
+  });
+
+  it('by digest may be late again once one was right', async () => {
+    const phone = here.phone('alice');
+    const stray = (id: string): Promise<number> =>
+      phone.code(phone.loginElement(element('DigestBytes', digestOf('MD5', 'stale', 'alice-secret'))), id);
+    expect(await stray('one')).toBe(401);
+    expect(codeOf(await phone.login4())).toBe(200);
+    await phone.request(element('Logout-Request'));
+    expect([await stray('two'), await stray('three')]).toEqual([401, 409]);
+  });
+
   it('finds its user without scheme, without domain and without regard to case', async () => {
     for (const [index, user] of ['alice', 'WV:Alice', 'alice@ims.test', 'wv:ALICE@IMS.TEST'].entries()) {
       const phone = here.phone('alice', { user, clientId: `wv:c${index}` });
@@ -151,7 +170,8 @@ describe('login', () => {
   });
 
   it('after too many wrong passwords is put off for that user, and not for another', async () => {
-    const guess = () => here.phone('alice', { password: 'guess' }).login2();
+    const guesser = here.phone('alice', { password: 'guess' });
+    const guess = () => guesser.login2();
     for (let attempt = 0; attempt < 10; attempt++) expect(codeOf(await guess())).toBe(409);
     expect(codeOf(await guess())).toBe(503);
     expect(codeOf(await here.phone('alice').login2())).toBe(503);

@@ -96,6 +96,43 @@ describe('a transaction that is repeated', () => {
   });
 });
 
+describe('a login that failed and is repeated', () => {
+  it('by digest gets the same challenge, and the same refusal: the nonce is not tried twice', async () => {
+    const phone = here.phone('bob', { password: 'wrong' });
+    const first = phone.loginElement(element('DigestSchema', 'MD5'));
+    const challenge = await phone.request(first, '5');
+    expect(await phone.request(first, '5')).toEqual(challenge);
+    const digest = digestOf('MD5', textOf(challenge, 'Nonce') ?? '', 'wrong');
+    const second = phone.loginElement(element('DigestBytes', digest));
+    const codes: number[] = [];
+    for (let time = 0; time < 3; time++) codes.push(await phone.code(second, '5'));
+    here = await here.restart();
+    const same = here.phone('bob', { password: 'wrong' });
+    codes.push(await same.code(second, '5'));
+    expect(codes).toEqual([409, 409, 409, 409]);
+  });
+
+  it('by password is no further guess', async () => {
+    const phone = here.phone('bob', { password: 'wrong' });
+    const request = phone.loginElement(element('Password', 'wrong'));
+    for (let time = 0; time < 15; time++) expect(await phone.code(request, '5')).toBe(409);
+    expect(codeOf(await here.phone('bob').login2())).toBe(200);
+  });
+
+  it('with the password that it registered in place of its own is told that again, until it has confirmed', async () => {
+    const questions = [{ id: 'terms', text: 'Accept?', options: ['Yes', 'No'] }];
+    await here.close();
+    here = await world({ autoRegistration: { policy: 'open', makePassword: true, questions } });
+    const phone = here.phone('newcomer');
+    const request = phone.loginElement(element('Password', 'mine'));
+    const asked = await phone.request(request, '5');
+    expect(codeOf(asked)).toBe(203);
+    expect(await phone.request(request, '5')).toEqual(asked);
+    await here.server.users.change(userId('newcomer'), (user) => ({ ...user, state: 'active' }));
+    expect(await phone.code(request, '5')).toBe(409);
+  });
+});
+
 describe('a login that is repeated after a restart', () => {
   /** The same request, as the phone sends it that did not get the answer. */
   const again = async (phone: Phone, request: Element, id: string): Promise<Element> => {
