@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { VirtualClock } from '../../src/base/clock.js';
 import { silentLogger } from '../../src/base/log.js';
 import { openStore } from '../../src/store/open.js';
-import type { Store } from '../../src/store/store.js';
+import { table, type Store } from '../../src/store/store.js';
 import { missing } from '../tools/install.js';
 import { RedisServer, startCluster } from '../tools/redis.js';
 import { storeContract, type StoreHarness } from './store.js';
@@ -49,6 +49,46 @@ describe.skipIf(missing('redis-server'))('with a real Redis', () => {
     await tell('news');
     const expected = channels.flatMap((channel) => [`${channel} news`, `${channel} ready`]);
     await vi.waitFor(() => expect([...heard].toSorted()).toEqual(expected.toSorted()));
+    await stores.dispose();
+  });
+  it('large records are put and read in several commands, small ones in one', async () => {
+    const server = await RedisServer.start();
+    const stores = await harness([server]);
+    const [here, there] = [await stores.open(), await stores.open()];
+    const scripts = (): number =>
+      Number(/cmdstat_evalsha:calls=(\d+)/.exec(server.cli('INFO', 'commandstats'))?.[1] ?? '0');
+    const counted = async (work: () => Promise<unknown>): Promise<number> => {
+      const before = scripts();
+      await work();
+      return scripts() - before;
+    };
+    const files = table<{ readonly octets: Uint8Array; readonly number: number }>('files');
+    const numbers = Array.from({ length: 20 }, (_, number) => number);
+    const name = (number: number, size: number): string => `file ${number} of ${size}`;
+    const put = (size: number): Promise<unknown> =>
+      Promise.all(
+        numbers.map((number) =>
+          here.update(files, name(number, size), () => ({
+            kind: 'put',
+            value: { octets: new Uint8Array(size), number },
+            result: undefined,
+          })),
+        ),
+      );
+    const read = async (size: number): Promise<void> => {
+      const found = await Promise.all(numbers.map((number) => there.get(files, name(number, size))));
+      expect(found.map((one) => [one?.number, one?.octets.length])).toEqual(
+        numbers.map((number) => [number, size]),
+      );
+    };
+    // Redis has each script by then
+    await put(1);
+    await read(1);
+    // a put of a record that is not known reads it first
+    expect(await counted(() => put(10))).toBe(2);
+    expect(await counted(() => read(10))).toBe(1);
+    expect(await counted(() => put(600_000))).toBe(21);
+    expect(await counted(() => read(600_000))).toBe(3);
     await stores.dispose();
   });
   storeModel('Redis', 40, redis);

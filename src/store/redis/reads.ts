@@ -2,11 +2,12 @@ import { compareKeys } from '../keys.js';
 import type { Health } from './health.js';
 import { allShards, deadlinesName, indexName } from './layout.js';
 import type { Argument, RedisLink } from './link.js';
-import { eachScript, runScript } from './scripts.js';
+import { eachScript, recordsScript, runScript } from './scripts.js';
 import { Together } from './together.js';
 
-/** Records that one command asks for: at 64 KiB each Redis answers with 4 MiB. */
+/** Records that one command asks for, and octets of records in one answer, of which the last may be over it. */
 const recordsPerCommand = 64;
+const octetsPerAnswer = 4 << 20;
 /** Keys of a shard that are asked for where nearly always there are fewer. */
 const fewKeys = 32;
 
@@ -24,10 +25,10 @@ export class Reads {
   constructor(link: RedisLink, health: Health) {
     this.#link = link;
     this.#health = health;
-    this.#records = new Together(link.isCluster, recordsPerCommand, async (shard, names) => {
+    this.#records = new Together(link.isCluster, { most: recordsPerCommand }, async (shard, names) => {
       const [name = ''] = names;
       if (names.length === 1) return [(await this.#send(shard, name, ['GET', name])) as Buffer | null];
-      return (await this.#send(shard, name, ['MGET', ...names])) as (Buffer | null)[];
+      return this.#several(shard, names);
     });
   }
 
@@ -77,6 +78,17 @@ export class Reads {
       .sort((a, b) => a.deadline - b.deadline || compareKeys(a.key, b.key))
       .slice(0, limit)
       .map(({ key }) => key);
+  }
+
+  async #several(shard: number, names: readonly string[]): Promise<(Buffer | null)[]> {
+    const records: (Buffer | null)[] = [];
+    while (records.length < names.length) {
+      const rest = names.slice(records.length);
+      const run = (): Promise<unknown> =>
+        runScript(this.#link, recordsScript, rest, [String(octetsPerAnswer)]);
+      records.push(...((await this.#health.answer(shard, run)) as (Buffer | null)[]));
+    }
+    return records;
   }
 
   /** One command on a name of each shard. */

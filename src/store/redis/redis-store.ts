@@ -21,6 +21,8 @@ import { Turns } from './turns.js';
 import { Writes, type Answer, type Place } from './writes.js';
 
 const knownRecords = 10_000;
+/** Larger ones are not remembered. */
+const knownOctets = 65_536;
 const beatEveryMs = 1000;
 /** Shards of which the health is looked at with each beat, besides those in trouble. */
 const shardsPerBeat = 8;
@@ -75,7 +77,7 @@ export class RedisStore implements Store {
     store.#told = new Together(
       store.#link.isCluster,
       // each channel is a slot of its own
-      store.#link.isCluster ? 1 : eventsPerScript,
+      { most: store.#link.isCluster ? 1 : eventsPerScript },
       (shard, told) => store.#tell(shard, told),
     );
     store.#connectionMade();
@@ -173,11 +175,13 @@ export class RedisStore implements Store {
   async #write<T, R>(place: Place, before: Known, change: Change<T, R>): Promise<Known | undefined> {
     const { key, name, shard } = place;
     let after = noRecord;
+    let size = 0;
     let answer: Promise<Answer>;
     if (change.kind === 'put') {
       const { octets, known } = this.#stamps.stamp(before.version + 1, change.value);
       checkRecordSize(octets.length, key);
       after = known;
+      size = octets.length;
       answer = this.#writes!.put(place, before.token, octets, asDeadline(change.deadline));
     } else {
       answer = this.#writes!.remove(place, before.token);
@@ -186,16 +190,22 @@ export class RedisStore implements Store {
     this.#known.delete(name);
     const found = await answer;
     const now = found === 1 ? after : readRecord(found);
-    this.#known.set(name, now);
+    this.#remember(name, now, found === 1 ? size : (found?.length ?? 0));
     if (found !== 1) return now;
     this.#losses.acknowledged(shard, name, after.version);
     return undefined;
   }
 
   async #read({ shard, name }: Place): Promise<Known> {
-    const known = readRecord(await this.#reads!.record(shard, name));
-    this.#known.set(name, known);
+    const octets = await this.#reads!.record(shard, name);
+    const known = readRecord(octets);
+    this.#remember(name, known, octets?.length ?? 0);
     return known;
+  }
+
+  #remember(name: string, known: Known, octets: number): void {
+    if (octets > knownOctets) this.#known.delete(name);
+    else this.#known.set(name, known);
   }
 
   async #tell(shard: number, told: readonly Told[]): Promise<void[]> {

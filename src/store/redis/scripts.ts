@@ -75,6 +75,20 @@ for i = 1, #KEYS do
 end
 return answers`);
 
+/**
+ * Several records. KEYS: their names. ARGV: octets after which no more are read. Answers with a list of as many as that allows, one at
+ * least, in their order.
+ */
+export const recordsScript = script(`#!lua flags=no-writes
+local answers, octets = {}, 0
+for i = 1, #KEYS do
+  local record = redis.call('GET', KEYS[i])
+  answers[i] = record
+  if record then octets = octets + #record end
+  if octets >= tonumber(ARGV[1]) then break end
+end
+return answers`);
+
 /** Several events. KEYS: a channel each. ARGV: the message for each. Allowed when memory is used up: it keeps nothing. */
 export const publishScript = script(`#!lua flags=allow-oom
 for i = 1, #KEYS do

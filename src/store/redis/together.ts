@@ -4,28 +4,36 @@ interface Waiting<Q, A> {
   readonly reject: (error: unknown) => void;
 }
 
+/** What may be sent together. */
+export interface TogetherLimits<Q> {
+  /** Questions. */
+  readonly most: number;
+  /** And their octets, unless it is one alone. */
+  readonly octets?: { readonly most: number; of(question: Q): number };
+}
+
 /**
  * Collects what is asked in one turn of the event loop and sends it together, as far as it can go to one node: a command
  * costs more than what is in it.
  */
 export class Together<Q, A> {
   readonly #byShard: boolean;
-  readonly #most: number;
+  readonly #limits: TogetherLimits<Q>;
   readonly #send: (shard: number, questions: readonly Q[]) => Promise<readonly A[]>;
   /** By shard in a cluster; all under the first one's else. */
   #waiting = new Map<number, Waiting<Q, A>[]>();
 
   /**
-   * @param byShard whether shards may not be mixed. @param most questions that are sent together.
+   * @param byShard whether shards may not be mixed.
    * @param send answers in the order of the questions; `shard` is that of one of them.
    */
   constructor(
     byShard: boolean,
-    most: number,
+    limits: TogetherLimits<Q>,
     send: (shard: number, questions: readonly Q[]) => Promise<readonly A[]>,
   ) {
     this.#byShard = byShard;
-    this.#most = most;
+    this.#limits = limits;
     this.#send = send;
   }
 
@@ -44,10 +52,24 @@ export class Together<Q, A> {
   #sendAll(): void {
     const groups = this.#waiting;
     this.#waiting = new Map();
-    for (const [shard, waiting] of groups) {
-      for (let i = 0; i < waiting.length; i += this.#most)
-        void this.#sendSome(shard, waiting.slice(i, i + this.#most));
+    for (const [shard, waiting] of groups)
+      for (const some of this.#parted(waiting)) void this.#sendSome(shard, some);
+  }
+
+  *#parted(waiting: readonly Waiting<Q, A>[]): Generator<readonly Waiting<Q, A>[]> {
+    const { most, octets } = this.#limits;
+    let begin = 0;
+    let size = 0;
+    for (const [i, { question }] of waiting.entries()) {
+      const own = octets?.of(question) ?? 0;
+      if (i > begin && (i - begin >= most || (octets && size + own > octets.most))) {
+        yield waiting.slice(begin, i);
+        begin = i;
+        size = 0;
+      }
+      size += own;
     }
+    yield waiting.slice(begin);
   }
 
   async #sendSome(shard: number, waiting: readonly Waiting<Q, A>[]): Promise<void> {

@@ -18,11 +18,13 @@ export type Answer = 1 | Buffer | null;
 
 interface Put {
   readonly place: Place;
+  readonly octets: number;
   readonly arguments: readonly Argument[];
 }
 
-/** Redis does nothing else during a script: so many puts take it well under a millisecond. */
+/** Redis does nothing else during a script: so many puts, and so many octets, take it well under a millisecond. */
 const putsPerScript = 32;
+const octetsPerScript = 1 << 20;
 
 /** Sends the puts of one turn of the event loop together, as far as they can go to one node. */
 export class Writes {
@@ -33,7 +35,8 @@ export class Writes {
   constructor(link: RedisLink, health: Health) {
     this.#link = link;
     this.#health = health;
-    this.#puts = new Together(link.isCluster, putsPerScript, async (shard, puts) => {
+    const octets = { most: octetsPerScript, of: (put: Put): number => put.octets };
+    this.#puts = new Together(link.isCluster, { most: putsPerScript, octets }, async (shard, puts) => {
       const names = puts.flatMap(({ place }) => namesOf(place));
       const values = puts.flatMap((put) => put.arguments);
       return (await this.#run(shard, putScript, names, values)) as Answer[];
@@ -43,7 +46,11 @@ export class Writes {
   /** @param deadline Infinity for none. @throws ParleyError `store-unavailable` when it cannot be known what happened. */
   put(place: Place, expected: Buffer, record: Buffer, deadline: number): Promise<Answer> {
     const until = deadline === Infinity ? '' : String(deadline);
-    return this.#puts.ask(place.shard, { place, arguments: [expected, place.key, record, until] });
+    return this.#puts.ask(place.shard, {
+      place,
+      octets: record.length,
+      arguments: [expected, place.key, record, until],
+    });
   }
 
   /** @throws ParleyError `store-unavailable` when it cannot be known what happened. */
