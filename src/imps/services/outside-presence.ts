@@ -1,10 +1,9 @@
 import type { UserId } from '../address/wv-address.js';
 import type { Element } from '../codec/element.js';
 import type { ImpsContext } from '../context.js';
-import { keyOf } from '../state/records.js';
 import { askFor } from './presence-authorization.js';
 import { presenceOf } from './presence-store.js';
-import { subscriptions } from './presence-subscriptions.js';
+import { isWatched } from './presence-subscriptions.js';
 
 /** Presence of users of this server, for watchers of another system. */
 export interface OutsidePresence {
@@ -24,10 +23,6 @@ export function outsidePresence(context: ImpsContext): OutsidePresence {
   return {
     ask: (owner, watcher, attributes) => askFor(context, owner, watcher, attributes),
     read: (owner, attributes) => presenceOf(context, owner, attributes, '1.2'),
-    async isWatched(user) {
-      const range = { prefix: keyOf(user, ''), limit: 1 };
-      for await (const _found of context.store.scan(subscriptions, range)) return true;
-      return false;
-    },
+    isWatched: (user) => isWatched(context, user),
   };
 }

@@ -28,6 +28,8 @@ interface ListSubscriptionRecord {
 export const subscriptions = table<SubscriptionRecord>('imps-subscriptions');
 /** The same turned around: by session and watched user. */
 const watching = table<{ readonly watched: UserId }>('imps-watching');
+/** Who is watched by anybody; `last` is the number of the last subscription, so that an older end does not undo it. */
+const watchedUsers = table<{ readonly last: number }>('imps-watched-users');
 const listSubscriptions = table<ListSubscriptionRecord>('imps-list-subscriptions');
 
 const subscriptionKey = (watched: UserId, watcher: UserId, session: string): string =>
@@ -59,6 +61,11 @@ export async function subscribe(
     value,
     result: undefined,
   }));
+  await context.store.update(watchedUsers, keyOf(watched), (current) => ({
+    kind: 'put',
+    value: { last: (current?.last ?? 0) + 1 },
+    result: undefined,
+  }));
   await context.ports.presence.watch(watched, session.user);
   const allowed = await askFor(context, watched, session.user, attributes);
   if (allowed !== undefined) await notifySession(context, session, watched, attributes, allowed, undefined);
@@ -78,8 +85,26 @@ export async function unsubscribe(
     kind: 'remove',
     result: undefined,
   }));
-  if (had) await context.ports.presence.unwatch(watched, session.user);
+  if (had) {
+    await forgetUnwatched(context, watched);
+    await context.ports.presence.unwatch(watched, session.user);
+  }
   return had;
+}
+
+/** Whether any session watches the user. */
+export const isWatched = async ({ store }: ImpsContext, user: UserId): Promise<boolean> =>
+  (await store.get(watchedUsers, keyOf(user))) !== undefined;
+
+/** A subscription is in the store before its user is marked as watched: one that begins meanwhile marks it again. */
+async function forgetUnwatched({ store }: ImpsContext, user: UserId): Promise<void> {
+  const marked = await store.get(watchedUsers, keyOf(user));
+  for await (const _left of store.scan(subscriptions, { prefix: keyOf(user, ''), limit: 1 })) return;
+  await store.update(watchedUsers, keyOf(user), (current) =>
+    current?.last === marked?.last
+      ? { kind: 'remove', result: undefined }
+      : { kind: 'keep', result: undefined },
+  );
 }
 
 /** Has the session's subscription of a list follow the list's members, until it ends. */

@@ -187,13 +187,21 @@ describe('presence', () => {
     await grantAll(alice, 'StatusText');
     const watchers = async (): Promise<string | undefined> =>
       textOf(await alice.request(element('GetWatcherList-Request')), 'WatcherCount');
+    const isWatched = (): Promise<boolean> => here.server.presence.isWatched(userId('alice'));
     await bob.request(subscribe('alice', 'StatusText'));
     expect(await watchers()).toBe('1');
+    expect(await isWatched()).toBe(true);
+    const second = await here.phone('bob', { clientId: 'wv:second' }).start();
+    await second.request(subscribe('alice', 'StatusText'));
     await bob.request(element('UnsubscribePresence-Request', users('alice')));
+    expect(await isWatched()).toBe(true);
+    await second.request(element('Logout-Request'));
     expect(await watchers()).toBe('0');
+    expect(await isWatched()).toBe(false);
     await bob.request(subscribe('alice', 'StatusText'));
     await bob.request(element('Logout-Request'));
     expect(await watchers()).toBe('0');
+    expect(await isWatched()).toBe(false);
   });
 
   it('of users outside comes from the presence source, and its changes are notified', async () => {
