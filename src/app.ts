@@ -215,7 +215,12 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     if (core && !shared) await core.resume();
     await stack.start();
     if (core && knowsNodes) {
-      await nodes.start(stack.listeners, core.registrar, {
+      const self = {
+        listeners: stack.listeners,
+        registrar: core.registrar,
+        closeFlow: (flow: string) => stack.closeFlow(flow),
+      };
+      await nodes.start(self, {
         onDeath() {
           resume();
           takeOver(core);

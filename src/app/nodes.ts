@@ -15,14 +15,17 @@ interface NodeRow {
   readonly udp: readonly string[];
   /** `host:port` of all its listeners. */
   readonly all: readonly string[];
+  /** Another number with each sign of life. */
+  readonly beats: number;
 }
 
 const nodes = table<NodeRow>('nodes');
 
-/** A node says every 2 seconds that it lives, and counts as dead after 6 without. */
+/** A node says every 2 seconds that it lives, and counts as dead when another has looked for 6 seconds without a sign. */
 const BEAT_MS = 2_000;
 const LIFE_MS = 6_000;
-const DEAD_AT_ONCE = 100;
+/** When a node that was taken for dead looks for the bindings that it has lost by it. */
+const LOOK_FOR_LOST_MS = [0, 10_000, 60_000];
 
 /** What is heard of the other nodes. */
 export interface NodeListeners {
@@ -38,6 +41,21 @@ interface Parts {
   readonly log: Logger;
 }
 
+/** What a node needs of itself. */
+export interface NodeSelf {
+  readonly listeners: readonly Listener[];
+  readonly registrar: Pick<Registrar, 'list' | 'deregister' | 'lostFlows'>;
+  /** Ends a connection. */
+  closeFlow(flow: string): void;
+}
+
+interface Seen {
+  readonly beats: number;
+  readonly instance: string;
+  /** Since when it has given no other sign of life. */
+  readonly since: number;
+}
+
 /**
  * The nodes that share one store. Each knows which node a flow lives on, so that a request for a device travels through
  * the node that holds its connection, as through an edge proxy (RFC 5626 §5.3). The flows of a node that dies are removed.
@@ -45,9 +63,14 @@ interface Parts {
 export class Nodes {
   readonly instance = randomBytes(9).toString('base64url');
   readonly #parts: Parts;
-  #registrar: Registrar | undefined;
+  #self: NodeSelf | undefined;
   #listeners: NodeListeners | undefined;
-  #own: { readonly key: string; readonly row: NodeRow } | undefined;
+  #own: { readonly key: string; readonly row: Omit<NodeRow, 'beats'> } | undefined;
+  #beats = 0;
+  /** When this node has last said that it lives, and looked at the others. */
+  #turnedAt = -Infinity;
+  /** The others, by the key of the record. */
+  readonly #seen = new Map<string, Seen>();
   /** By instance, and by UDP listener. */
   #ends = new Map<string, LocalEnd>();
   /** `host:port` of the listeners of the others. */
@@ -77,10 +100,11 @@ export class Nodes {
    * Joins with the stack's listeners; the flows of this node's life before are removed.
    * @param heard told of the other nodes.
    */
-  async start(listeners: readonly Listener[], registrar: Registrar, heard: NodeListeners): Promise<void> {
+  async start(self: NodeSelf, heard: NodeListeners): Promise<void> {
+    const { listeners } = self;
     const [first] = listeners;
     if (!first) return;
-    this.#registrar = registrar;
+    this.#self = self;
     this.#listeners = heard;
     const end = { protocol: first.protocol, host: bracketed(first.address), port: first.port };
     const placeOf = (one: Listener): string => `${bracketed(one.address)}:${one.port}`;
@@ -90,6 +114,7 @@ export class Nodes {
     const earlier = await this.#beat();
     if (earlier !== undefined && earlier !== this.instance) await this.#bury(earlier);
     await this.#look();
+    this.#turnedAt = this.#parts.clock.now();
     this.#schedule();
   }
 
@@ -130,63 +155,114 @@ export class Nodes {
   }
 
   async #turn(): Promise<void> {
-    await this.#beat();
-    const { store, clock, log } = this.#parts;
-    let died = false;
-    for (const key of await store.due(nodes, clock.now(), DEAD_AT_ONCE)) {
-      // only one of the survivors removes the record, and buries the node
-      const dead = await store.update(nodes, key, (current) =>
-        current ? { kind: 'remove', result: current.instance } : { kind: 'keep', result: undefined },
-      );
-      if (dead === undefined) continue;
-      log.warn({ node: key }, 'a node is gone; bindings over its connections are removed');
-      await this.#bury(dead);
-      died = true;
+    const { clock, log } = this.#parts;
+    const begun = clock.now();
+    const before = await this.#beat();
+    // who was away itself, or had no store, has missed the signs of life of the others
+    if (begun - this.#turnedAt > LIFE_MS) this.#seen.clear();
+    const gone = this.#instances;
+    const silent = await this.#look();
+    this.#turnedAt = clock.now();
+    if (before === undefined) {
+      log.warn({}, 'this node was taken for dead, or Redis has lost its record');
+      // who buries it may still be at it
+      for (const ms of LOOK_FOR_LOST_MS) clock.after(ms, () => this.#closeLost());
     }
-    const before = this.#instances;
-    await this.#look();
+    let died = false;
+    for (const [key, seen] of silent) died = (await this.#declareDead(key, seen)) || died;
     if (died) this.#listeners?.onDeath();
-    if ([...before].some((instance) => !this.#instances.has(instance))) this.#listeners?.onGone();
+    if ([...gone].some((instance) => !this.#instances.has(instance))) this.#listeners?.onGone();
+  }
+
+  /** @returns whether it was this node that found it out: only one of the survivors removes the record, and buries the node. */
+  async #declareDead(key: string, { instance, beats }: Seen): Promise<boolean> {
+    const { store, log } = this.#parts;
+    this.#seen.delete(key);
+    const isMine = await store.update(nodes, key, (current) =>
+      current?.instance === instance && current.beats === beats
+        ? { kind: 'remove', result: true }
+        : { kind: 'keep', result: false },
+    );
+    if (!isMine) return false;
+    log.warn({ node: key }, 'a node is gone; bindings over its connections are removed');
+    await this.#bury(instance, key);
+    return true;
+  }
+
+  /** Devices whose bindings were removed while their connections stayed learn of it by their end (RFC 5626 §4.4), and register again. */
+  #closeLost(): void {
+    const { log } = this.#parts;
+    const close = async (): Promise<void> => {
+      let connections = 0;
+      for await (const flow of this.#self!.registrar.lostFlows()) {
+        this.#self!.closeFlow(flow);
+        connections++;
+      }
+      if (connections > 0) log.warn({ connections }, 'connections whose bindings are lost are closed');
+    };
+    if (!this.#closed)
+      close().catch((error: unknown) =>
+        log.error({ err: error }, 'connections whose bindings may be lost stay'),
+      );
   }
 
   /** @returns the instance that the record named before. */
   #beat(): Promise<string | undefined> {
     const { key, row } = this.#own!;
-    const deadline = this.#parts.clock.now() + LIFE_MS;
+    const value = { ...row, beats: this.#beats++ };
     return this.#parts.store.update(nodes, key, (current) => ({
       kind: 'put',
-      value: row,
-      deadline,
+      value,
       result: current?.instance,
     }));
   }
 
-  async #look(): Promise<void> {
+  /** Learns of the others. @returns those that have given no sign of life for too long. */
+  async #look(): Promise<ReadonlyMap<string, Seen>> {
+    const now = this.#parts.clock.now();
     const ends = new Map<string, LocalEnd>();
     const addresses = new Set<string>();
     const instances = new Set<string>();
+    const silent = new Map<string, Seen>();
+    const found = new Set<string>();
     for await (const { key, value } of this.#parts.store.scan(nodes)) {
       if (key === this.#own!.key) continue;
-      ends.set(value.instance, value.end);
-      instances.add(value.instance);
+      found.add(key);
+      const { instance, beats } = value;
+      let seen = this.#seen.get(key);
+      if (seen?.instance !== instance || seen.beats !== beats)
+        this.#seen.set(key, (seen = { instance, beats, since: now }));
+      if (now - seen.since >= LIFE_MS) {
+        silent.set(key, seen);
+        continue;
+      }
+      ends.set(instance, value.end);
+      instances.add(instance);
       for (const listener of value.udp) ends.set(listener, value.end);
       for (const listener of value.all) addresses.add(listener);
     }
+    for (const key of this.#seen.keys()) if (!found.has(key)) this.#seen.delete(key);
     this.#ends = ends;
     this.#addresses = addresses;
     this.#instances = instances;
+    return silent;
   }
 
-  /** Its connections are gone, and what only they could reach; its UDP flows stay for its next life. */
-  async #bury(instance: string): Promise<void> {
-    const registrar = this.#registrar!;
-    for await (const { set, registration } of registrar.list())
-      if (registration.bindings.some((binding) => livedOn(binding.flow, instance)))
-        await registrar.deregister(
-          set,
-          'expired',
-          (binding) => binding.flowOnly && livedOn(binding.flow, instance),
-        );
+  /**
+   * Its connections are gone, and what only they could reach; its UDP flows stay for its next life.
+   * @param key of its record: one that is there again ends the burial.
+   */
+  async #bury(instance: string, key?: string): Promise<void> {
+    const { registrar } = this.#self!;
+    for await (const { set, registration } of registrar.list()) {
+      if (!registration.bindings.some((binding) => livedOn(binding.flow, instance))) continue;
+      if (key !== undefined && (await this.#parts.store.get(nodes, key))?.instance === instance) return;
+      await registrar.deregister(
+        set,
+        'expired',
+        (binding) => binding.flowOnly && livedOn(binding.flow, instance),
+      );
+    }
   }
 }
 

@@ -272,6 +272,15 @@ export class Registrar {
       await this.deregister(set, 'expired', (binding) => binding.flow === flow && binding.flowOnly);
   }
 
+  /** Flows of connections of this node that a binding was made over, which is not there any more. */
+  async *lostFlows(): AsyncGenerator<string> {
+    for (const [flow, sets] of [...this.#connectionFlows]) {
+      const found = await Promise.all([...sets].map((set) => this.#options.store.get(registrations, set)));
+      if (!found.some((registration) => registration?.bindings.some((binding) => binding.flow === flow)))
+        yield flow;
+    }
+  }
+
   /** Calls `listener` after every committed change. */
   onChange(listener: (event: RegistrationEvent) => void): () => void {
     this.#listeners.add(listener);

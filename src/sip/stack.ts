@@ -305,6 +305,8 @@ export interface SipStack {
   onDialog(listener: (dialog: Dialog) => void): void;
   /** Called when a connection has gone, with its flow: bindings over it are dead (RFC 5626 §7). */
   onFlowClosed(listener: (flow: string) => void): void;
+  /** Ends the connection of a flow, where the stack has it: what is queued is sent before. */
+  closeFlow(flow: string): void;
   /** Undefined when the stack can send and receive, else why not, for `/readyz`. */
   trouble(): string | undefined;
   /** No new dialogs or transactions from outside (503 with Retry-After); resolves when the running ones are done or after `ms`. */

@@ -93,6 +93,10 @@ export class Network implements Wire {
     return this.#transports.hopOfFlow(flow);
   }
 
+  closeFlow(flow: string): void {
+    this.#transports.closeFlow(flow);
+  }
+
   localEnd(hop: NextHop): LocalEnd {
     const end = this.#transports.localEnd(hop);
     if (!end) throw new ParleyError('sip-no-transport', hop.address);

@@ -220,6 +220,10 @@ class EmbeddedStack implements SipStack {
     this.#flowListeners.push(listener);
   }
 
+  closeFlow(flow: string): void {
+    this.#wire.closeFlow?.(flow);
+  }
+
   trouble(): string | undefined {
     return this.#wire.trouble() ?? (this.#draining ? 'draining' : undefined);
   }

@@ -27,6 +27,8 @@ export interface Wire {
   /** The listener that a request to that hop is seen to come from. */
   localEnd(hop: NextHop): LocalEnd;
   onFlowClosed: (flow: string) => void;
+  /** Ends the connection of a flow; absent where connections are somebody else's. */
+  closeFlow?(flow: string): void;
   /** Set by the user where listeners can come after the start; called when {@link listeners} has grown. */
   onListeners?: () => void;
   /** Undefined when the wire can send and receive, else why not. */

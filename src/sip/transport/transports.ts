@@ -137,6 +137,11 @@ export class Transports implements Wire {
     return () => this.#flowListeners.delete(listener);
   }
 
+  /** Ends a connection by its flow, after what it has queued. */
+  closeFlow(flow: string): void {
+    this.#connections.byFlow(flow)?.end();
+  }
+
   /** The hop that leads over a flow, or undefined when the flow is gone or was never ours (RFC 5626 §5.3). */
   hopOfFlow(flow: string): NextHop | undefined {
     const connection = this.#connections.byFlow(flow);

@@ -1,0 +1,163 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Nodes } from '../../src/app/nodes.js';
+import { VirtualClock } from '../../src/base/clock.js';
+import { silentLogger } from '../../src/base/log.js';
+import type { Binding, Registration } from '../../src/registrar/registration.js';
+import { table } from '../../src/store/store.js';
+import { MemoryStore } from '../tools/memory-store.js';
+
+const records = table('nodes');
+
+let store: MemoryStore;
+/** Bindings of all nodes, by set. */
+let registrations: Map<string, Binding[]>;
+let running: Node[];
+beforeEach(() => {
+  store = new MemoryStore();
+  registrations = new Map();
+  running = [];
+});
+afterEach(async () => {
+  store.failure = undefined;
+  for (const { nodes } of running) await nodes.close();
+});
+
+interface Node {
+  readonly nodes: Nodes;
+  readonly clock: VirtualClock;
+  readonly closed: string[];
+  readonly deaths: number;
+  /** Registers a device over a connection of this node. @returns its flow. */
+  connect(set: string): string;
+}
+
+let port = 5060;
+
+/** @param startAt its clock's milliseconds since the epoch. */
+async function node(startAt = 0): Promise<Node> {
+  const clock = new VirtualClock(startAt);
+  const nodes = new Nodes({ store, clock, log: silentLogger });
+  const closed: string[] = [];
+  const own = new Map<string, string>();
+  let deaths = 0;
+  const registrar = {
+    async *list() {
+      for (const [set, bindings] of registrations)
+        yield { set, registration: { bindings, instances: [] } satisfies Registration };
+    },
+    deregister: async (set: string, _: string, chosen: (binding: Binding) => boolean = () => true) => {
+      const all = registrations.get(set) ?? [];
+      registrations.set(
+        set,
+        all.filter((binding) => !chosen(binding)),
+      );
+      return all.filter(chosen);
+    },
+    async *lostFlows() {
+      for (const [flow, set] of own)
+        if (!registrations.get(set)?.some((binding) => binding.flow === flow)) yield flow;
+    },
+  };
+  const listener = { protocol: 'tcp', address: '127.0.0.1', port: port++ } as const;
+  await nodes.start(
+    { listeners: [listener], registrar, closeFlow: (flow) => closed.push(flow) },
+    { onDeath: () => deaths++, onGone: () => undefined },
+  );
+  const made: Node = {
+    nodes,
+    clock,
+    closed,
+    get deaths() {
+      return deaths;
+    },
+    connect(set) {
+      const flow = `tcp|${nodes.instance}|${set}`;
+      own.set(flow, set);
+      registrations.set(set, [{ flow, flowOnly: true } as Binding]);
+      return flow;
+    },
+  };
+  running.push(made);
+  return made;
+}
+
+/** Time passes for some nodes: the others stand still, or are dead. */
+async function pass(ms: number, ...nodes: readonly Node[]): Promise<void> {
+  for (let passed = 0; passed < ms; passed += 500)
+    for (const { clock } of nodes) await clock.advanceAsync(500, 500);
+}
+
+const bindings = (): number => [...registrations.values()].flat().length;
+
+describe('nodes on one store', () => {
+  it('bury one that gives no sign of life within 10 seconds, and one of them alone hears of it', async () => {
+    const [a, b, c] = [await node(), await node(), await node()];
+    await pass(4_000, a, b, c);
+    a.connect('alice');
+    b.connect('bob');
+    await pass(10_000, b, c);
+    expect([...registrations].map(([set, { length }]) => [set, length])).toEqual([
+      ['alice', 0],
+      ['bob', 1],
+    ]);
+    expect(b.deaths + c.deaths).toBe(1);
+    expect(b.nodes.endOf(a.nodes.instance)).toBeUndefined();
+    expect(b.nodes.endOf(c.nodes.instance)).toBeDefined();
+  });
+
+  it('bury nobody when the store was away for longer than a life', async () => {
+    const [a, b] = [await node(), await node()];
+    await pass(4_000, a, b);
+    a.connect('alice');
+    b.connect('bob');
+    store.failure = new Error('away');
+    await pass(20_000, a, b);
+    store.failure = undefined;
+    await pass(20_000, a, b);
+    expect(bindings()).toBe(2);
+    expect([...a.closed, ...b.closed, a.deaths, b.deaths]).toEqual([0, 0]);
+  });
+
+  it('bury nobody when their clocks are far apart', async () => {
+    const [a, b] = [await node(), await node(60_000)];
+    a.connect('alice');
+    b.connect('bob');
+    await pass(20_000, a, b);
+    expect(bindings()).toBe(2);
+  });
+
+  it('who stood still itself judges nobody by it', async () => {
+    const [a, b] = [await node(), await node()];
+    await pass(4_000, a, b);
+    b.connect('bob');
+    // one turn of the event loop took a, and a alone looks again before b gives its next sign
+    a.clock.advance(20_000);
+    await pass(2_000, a);
+    expect(bindings()).toBe(1);
+  });
+
+  it('who was taken for dead closes the connections whose bindings went, so that their devices register again', async () => {
+    const [a, b] = [await node(), await node()];
+    await pass(4_000, a, b);
+    const flow = a.connect('alice');
+    await pass(10_000, b);
+    expect(bindings()).toBe(0);
+    const kept = a.connect('carol');
+    await pass(4_000, a, b);
+    expect(a.closed).toContain(flow);
+    expect(a.closed).not.toContain(kept);
+    // and is one of them again
+    expect(b.nodes.endOf(a.nodes.instance)).toBeDefined();
+    await pass(20_000, a, b);
+    expect(bindings()).toBe(1);
+  });
+
+  it('closes nothing when the store has lost the record of a node and not its bindings', async () => {
+    const a = await node();
+    a.connect('alice');
+    for await (const { key } of store.scan(records))
+      await store.update(records, key, () => ({ kind: 'remove', result: undefined }));
+    await pass(4_000, a);
+    expect(a.closed).toEqual([]);
+  });
+});
