@@ -36,6 +36,7 @@ const cirMethodsOf: Readonly<Record<CspVersion, readonly string[]>> = {
   '1.2': ['WAPSMS', 'WAPUDP', 'SSMS', 'STCP', 'SUDP', 'SHTTP'],
   '1.3': ['WAPSMS', 'WAPUDP', 'SSMS', 'STCP', 'SUDP', 'SHTTP'],
 };
+const transferEncodings = ['BASE64', 'NONE'];
 const offlineBearers = ['WAPSMS', 'WAPUDP', 'SSMS'];
 
 /** What holds for a session that has negotiated nothing. */
@@ -115,6 +116,11 @@ export function readCapabilities(
     anyContent: flagOf(list, 'AnyContent') ?? (types.length > 0 ? false : before.anyContent),
     contentTypes:
       types.length > 0 ? types.slice(0, LIST).map((type) => type.trim().toLowerCase()) : before.contentTypes,
+    transferEncodings: child(list, 'AcceptedTransferEncoding')
+      ? transferEncodings.filter((known) =>
+          upper(textsOf(list, 'AcceptedTransferEncoding')).some((given) => given.trim() === known),
+        )
+      : before.transferEncodings,
     // in the order of the client, which is the one in which they are tried
     cirMethods: [...new Set(asked)].filter(
       (method) => known.includes(method) && (!wspOnly || method.startsWith('WAP')),
@@ -165,7 +171,9 @@ export function agreedList(
     asked13('AcceptedPullLength'),
     asked13('AcceptedPushLength'),
     asked13('AcceptedTextContentLength'),
-    echo('AcceptedTransferEncoding'),
+    echo('AcceptedTransferEncoding').filter(({ text }) =>
+      agreed.transferEncodings?.includes(text.trim().toUpperCase()),
+    ),
     has('SHTTP')
       ? is13
         ? element('CIRHTTPAddress', element('URL', pollUrl))

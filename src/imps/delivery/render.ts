@@ -4,6 +4,7 @@ import type { ImpsContext } from '../context.js';
 import type { Capabilities, MessageRecord, SessionRecord } from '../state/records.js';
 import { contentData, messageInfo } from './message-info.js';
 import type { Waiting } from './outbox.js';
+import { encodedFor } from './transfer-encoding.js';
 import { inShapeOf } from './user-requests.js';
 
 /** The primitive of a waiting request; undefined when what it was about is gone, and then it is taken away. */
@@ -19,9 +20,10 @@ export async function render(
     await context.outbox.remove(session.id, waiting.id);
     return undefined;
   }
-  return pushes(session, message)
-    ? newMessage(context, session, message)
-    : announcement(context, session, message);
+  const encoded = encodedFor(session, message);
+  return encoded && pushes(session, encoded)
+    ? newMessage(context, session, encoded)
+    : announcement(context, session, encoded ?? message);
 }
 
 const newMessage = (context: ImpsContext, session: SessionRecord, message: MessageRecord): Element =>

@@ -3,6 +3,7 @@ import { child, element, numberOf, textOf, type Element } from '../codec/element
 import type { Handler, ImpsContext, SessionRequest } from '../context.js';
 import { deliver, delivered, discard, refill, send } from '../delivery/courier.js';
 import { contentData, messageInfo } from '../delivery/message-info.js';
+import { encodedFor } from '../delivery/transfer-encoding.js';
 import type { GroupDelivery, MessageRecord, SessionRecord } from '../state/records.js';
 import { CspRefusal, Failures, codeFor, result, status, type StatusCode } from '../status.js';
 import { listMembers } from './contact-list-store.js';
@@ -152,7 +153,8 @@ export const getMessageList: Handler = async (context, { session, version, primi
   const infos: Element[] = [];
   if (limit > 0) {
     for await (const message of context.mailbox.list(session.user, '', limit)) {
-      if (message.expiresAt > now) infos.push(messageInfo(message, version, now));
+      if (message.expiresAt > now)
+        infos.push(messageInfo(encodedFor(session, message) ?? message, version, now));
     }
   }
   if (version !== '1.3') return element('GetMessageList-Response', infos);
@@ -170,9 +172,11 @@ export const getMessage: Handler = async (context, { session, version, primitive
   const now = context.clock.now();
   if (!message || message.expiresAt <= now) throw new CspRefusal(426);
   // it stays where it is: another client of the user may take it
+  const encoded = encodedFor(session, message);
+  if (!encoded) throw new CspRefusal(415, 'AcceptedTransferEncoding');
   const most = session.capabilities?.pullLimit ?? Infinity;
-  if (message.contentSize > most) throw new CspRefusal(432, 'over AcceptedPullLength');
-  return element('GetMessage-Response', messageInfo(message, version, now), contentData(message));
+  if (encoded.contentSize > most) throw new CspRefusal(432, 'over AcceptedPullLength');
+  return element('GetMessage-Response', messageInfo(encoded, version, now), contentData(encoded));
 };
 
 export const rejectMessage: Handler = async (context, { session, primitive }) => {

@@ -50,6 +50,8 @@ export interface Capabilities {
   readonly multiTransPerMessage: number;
   readonly anyContent: boolean;
   readonly contentTypes: readonly string[];
+  /** BASE64 and NONE, as far as the client takes them; undefined when it did not say. */
+  readonly transferEncodings?: readonly string[] | undefined;
   readonly cirMethods: readonly string[];
   readonly udpPort?: number | undefined;
   readonly offlineBearers: readonly string[];
