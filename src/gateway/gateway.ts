@@ -14,6 +14,7 @@ import type { GatewayConfig } from './config.js';
 import type { Registrations } from './devices/registrations.js';
 import { Phones } from './devices/phones.js';
 import './errors.js';
+import { FocusInvitations } from './groups/focus-invitations.js';
 import { GroupInvitations } from './groups/group-invitations.js';
 import { GroupLinks } from './groups/group-links.js';
 import { Groups } from './groups/groups.js';
@@ -103,6 +104,7 @@ export class Gateway implements Service {
   readonly #groups: Groups;
   readonly #legs: Legs;
   readonly #invitations: GroupInvitations;
+  readonly #focusInvitations: FocusInvitations;
   readonly #requests: PhoneRequests;
   readonly #upkeep: Upkeep;
   #imps: ImpsServer | undefined;
@@ -229,6 +231,14 @@ export class Gateway implements Service {
       groups: () => this.#groups,
       home: impsDomain,
       host: this.host,
+    });
+    this.#focusInvitations = new FocusInvitations({
+      ...common,
+      links,
+      legs: () => this.#legs,
+      groups: () => this.#groups,
+      invitations: this.#invitations,
+      home: impsDomain,
       replaced: (phone, contributionId, key) => this.#sessions.replaced(phone, contributionId, key),
     });
     this.#requests = new PhoneRequests({
@@ -236,7 +246,7 @@ export class Gateway implements Service {
       toPhone: this.#toPhone,
       admission: this.#admission,
       sessions: this.#sessions,
-      invitations: this.#invitations,
+      invitations: this.#focusInvitations,
     });
     this.#upkeep = new Upkeep(clock, options.log, SWEEP_MS, (round) => this.#sweep(round));
     this.ports = this.#portsOfImps();
@@ -262,7 +272,8 @@ export class Gateway implements Service {
         dissolved: (group) => this.#groups.dissolved(group),
         invite: (invitations, inviter) => this.#invitations.invite(invitations, inviter),
         cancel: (invitation) => this.#invitations.cancel(invitation),
-        answered: async (invitation, _session, accepted) => this.#invitations.answered(invitation, accepted),
+        answered: async (invitation, session, accepted) =>
+          this.#focusInvitations.answered(invitation, session.id, accepted),
       },
       observer: {
         sessionStarted: (session) => this.phones.sessionStarted(session),
@@ -270,6 +281,7 @@ export class Gateway implements Service {
         sessionEnded: (session) => {
           this.#sessions.phoneEnded(session.id);
           this.#legs.phoneEnded(session.id);
+          this.#focusInvitations.phoneEnded(session.id);
           this.phones.sessionEnded(session);
         },
       },

@@ -3,7 +3,7 @@ import type { ServerRequest, ServerResponse } from '../sip/stack.js';
 import { shortReason } from '../sip/message/reason-phrases.js';
 import type { Phone, Phones } from './devices/phones.js';
 import './errors.js';
-import type { GroupInvitations } from './groups/group-invitations.js';
+import type { FocusInvitations } from './groups/focus-invitations.js';
 import { acceptOf } from './messages/content.js';
 import type { ToPhone } from './messages/to-phone.js';
 import type { Admission } from './sessions/admission.js';
@@ -15,7 +15,7 @@ export interface PhoneRequestsOptions {
   readonly toPhone: ToPhone;
   readonly admission: Admission;
   readonly sessions: Sessions;
-  readonly invitations: GroupInvitations;
+  readonly invitations: FocusInvitations;
 }
 
 /** Requests for the contact of a phone, outside dialogs. */

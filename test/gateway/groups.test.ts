@@ -15,6 +15,15 @@ const device = (number: number): string => cpmDevice.replace('111111', String(nu
 const sip = async (user: string, number: number): Promise<SipChat> =>
   SipChat.of(await world.sip(user, device(number)));
 
+const answer = (invitation: Element, accepted: boolean): Element =>
+  element(
+    'InviteUser-Response',
+    element('InviteID', textOf(invitation, 'InviteID')),
+    element('Acceptance', accepted),
+  );
+const accept = (invitation: Element): Element => answer(invitation, true);
+const decline = (invitation: Element): Element => answer(invitation, false);
+
 describe('a phone whose session a CPM user extends to a group', () => {
   it('follows into the group, and is in it with both others', async () => {
     await start();
@@ -90,22 +99,16 @@ describe('a phone that a CPM user invites to a group', () => {
     await start();
     const bob = await sip('bob', 1);
     const alice = await world.loggedIn('alice');
-    const answer = (invitation: Element, accepted: boolean): Element =>
-      element(
-        'InviteUser-Response',
-        element('InviteID', textOf(invitation, 'InviteID')),
-        element('Acceptance', accepted),
-      );
     const [declined] = await Promise.all([
       bob.createGroup(['sip:alice@ims.test'], 'group-1'),
-      next(alice, 'InviteUser-Request').then((invitation) => alice.request(answer(invitation, false))),
+      next(alice, 'InviteUser-Request').then((invitation) => alice.request(decline(invitation))),
     ]);
     expect(declined.status).toBe(603);
     const again = await sip('bob', 3);
     const [accepted, group] = await Promise.all([
       again.createGroup(['sip:alice@ims.test'], 'group-2'),
       next(alice, 'InviteUser-Request').then(async (invitation) => {
-        await alice.request(answer(invitation, true));
+        await alice.request(accept(invitation));
         return textOf(invitation, 'GroupID')!;
       }),
     ]);
@@ -113,6 +116,48 @@ describe('a phone that a CPM user invites to a group', () => {
     expect((await alice.request(joinGroup(group, 'Alice'))).name).toBe('JoinGroup-Response');
     expect(codeOf(await alice.request(toGroup('here', everybody(group))))).toBe(200);
     await until(() => again.heard.some((text) => text.endsWith('here')) || undefined);
+  });
+});
+
+describe('somebody who names the Contribution-ID of a group that is not his', () => {
+  it('invites to another group: the phone is asked, and its own group goes on', async () => {
+    await start();
+    const [bob, carol] = [await sip('bob', 1), await sip('carol', 2)];
+    const alice = await world.loggedIn('alice');
+    const [, invitation] = await Promise.all([
+      bob.createGroup(['sip:alice@ims.test'], 'group-1'),
+      next(alice, 'InviteUser-Request').then(async (request) => {
+        await alice.request(accept(request));
+        return request;
+      }),
+    ]);
+    const group = textOf(invitation, 'GroupID')!;
+    await alice.request(joinGroup(group, 'Alice'));
+    const intruding = carol.invite('sip:alice@ims.test', {
+      Contact: `<${carol.phone.contact}>;isfocus`,
+      'Contribution-ID': 'group-1',
+      'Referred-By': '<sip:bob@ims.test>',
+    });
+    const asked = await next(alice, 'InviteUser-Request');
+    expect(textOf(asked, 'GroupID')).not.toBe(group);
+    expect(textOf(child(child(asked, 'Sender'), 'User'), 'UserID')).toBe('wv:carol@ims.test');
+    await alice.request(decline(asked));
+    expect((await intruding).status).toBe(603);
+    expect(codeOf(await alice.request(toGroup('still here', everybody(group))))).toBe(200);
+    await until(() => bob.heard.some((text) => text.endsWith('still here')) || undefined);
+    expect(carol.heard).toEqual([]);
+  });
+});
+
+describe('a phone that logs out while it is invited to a group', () => {
+  it('rings no more: who invites hears that it is away', async () => {
+    await start();
+    const bob = await sip('bob', 1);
+    const alice = await world.loggedIn('alice');
+    const created = bob.createGroup(['sip:alice@ims.test'], 'group-1');
+    await next(alice, 'InviteUser-Request');
+    await alice.request(element('Logout-Request'));
+    expect((await created).status).toBe(480);
   });
 });
 

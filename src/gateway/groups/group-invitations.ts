@@ -1,5 +1,4 @@
-import { createHash, randomUUID } from 'node:crypto';
-import { ParleyError } from '../../base/errors.js';
+import { randomUUID } from 'node:crypto';
 import type { Logger } from '../../base/log.js';
 import { formatRecipientHistory, RESOURCE_LISTS_TYPE } from '../../cpm/controlling/recipient-list.js';
 import { aorDomain, isTelAor, type Aor } from '../../identity/aor.js';
@@ -16,14 +15,10 @@ import {
 } from '../../imps/index.js';
 import type { RegisteredDevices } from '../../reg-event/devices.js';
 import { buildMultipart } from '../../sip/message/multipart.js';
-import type { SipRequest } from '../../sip/message/message.js';
-import type { ServerRequest, ServerResponse } from '../../sip/stack.js';
 import type { AddressMap } from '../addresses/address-map.js';
-import type { Phone } from '../devices/phones.js';
-import type { OpenSession } from '../sessions/open-session.js';
 import { cspStatus } from '../status-map.js';
-import type { GroupLeg, Participation } from './group-leg.js';
-import type { GroupLink, GroupLinks } from './group-links.js';
+import type { Participation } from './group-leg.js';
+import { focusOf, type GroupLinks } from './group-links.js';
 import type { Groups } from './groups.js';
 import type { Legs } from './legs.js';
 
@@ -45,8 +40,6 @@ export interface GroupInvitationsOptions {
   readonly factory: string;
   setOf(aor: string): Promise<string | undefined>;
   identityOf(user: UserId): Promise<string | undefined>;
-  /** The 1-1 session of a phone that an invitation of a user takes the place of. */
-  replaced(phone: string, contributionId: string, key: string): OpenSession | undefined;
 }
 
 /** A group session that is being made for a group of the IMPS server. */
@@ -58,15 +51,14 @@ interface Creation {
   readonly done: Promise<void>;
 }
 
-const INVITES = 'GR';
+/** An invitation into a group that is there, in the words of CSP. */
+export const INVITES = 'GR';
 
-/** Invitations into groups: of CPM users by phones, and of phones by the focus of a group session. */
+/** Invitations of CPM users into groups by phones. */
 export class GroupInvitations {
   readonly #options: GroupInvitationsOptions;
   /** Invitations of CPM users without an answer, by group and user. */
   readonly #sent = new Map<string, InvitationRecord>();
-  /** What the answers of phones do, by invitation and user. */
-  readonly #ringing = new Map<string, (accepted: boolean) => void>();
   readonly #creations = new Map<string, Creation>();
 
   constructor(options: GroupInvitationsOptions) {
@@ -146,109 +138,9 @@ export class GroupInvitations {
     await this.#options.imps().groups.answered(invitation, came);
   }
 
-  /** A phone answered the invitation of a focus. */
-  answered({ id, invitee }: InvitationRecord, accepted: boolean): void {
-    this.#ringing.get(keyOf(id, invitee))?.(accepted);
-  }
-
-  /**
-   * The invitation of a focus for a phone: the phone is asked, unless it is in the group already, or the group takes the place of its
-   * session with who invites.
-   * @throws ParleyError `gateway-invitation-declined`, `gateway-session-elsewhere`, `gateway-session-limit`, `msrp-*`
-   */
-  async invited(request: ServerRequest, response: ServerResponse, { session }: Phone): Promise<void> {
-    const { groups, legs, imps } = this.#options;
-    const phone = await groups().participation(session.user, session.id);
-    if (!phone) throw new ParleyError('gateway-phone-away');
-    const inviter = await this.#inviterOf(request);
-    const link = await this.#linkFor(request, [inviter.wv, session.user]);
-    const invitation: InvitationRecord = {
-      id: `cpm-${mark(`${link.contributionId}\n${request.callId}`)}`,
-      type: INVITES,
-      inviter: inviter.wv,
-      invitee: session.user,
-      group: link.group,
-    };
-    const replaced = this.#options.replaced(session.id, request.get('Session-Replaces') ?? '', inviter.key);
-    const joined = (await imps().groups.find(link.group))?.joined ?? [];
-    const isIn =
-      legs().isAwaited(link.group, session.id) ||
-      joined.some(({ user, sessions }) => user === session.user && sessions.includes(session.id));
-    if (!isIn && !replaced) await this.#ask(request, response, invitation, link.subject);
-    // its peer hears of the end when the group has the phone
-    const onAck = (): void => this.#end(replaced?.end('SIP;cause=200;text="Session replaced"'));
-    const leg = await legs().accept(request, response, link, phone, onAck);
-    if (replaced) await this.#tell(leg, invitation);
-  }
-
-  /** Asks the phone. @throws ParleyError when it declines, or the focus does not wait */
-  async #ask(
-    request: ServerRequest,
-    response: ServerResponse,
-    invitation: InvitationRecord,
-    note: string | undefined,
-  ): Promise<void> {
-    const key = keyOf(invitation.id, invitation.invitee);
-    response.send(180);
-    const answer = new Promise<boolean>((resolve) => {
-      this.#ringing.set(key, resolve);
-      request.onCancel(() => {
-        this.#options
-          .imps()
-          .groups.cancel(invitation)
-          .catch((error: unknown) => this.#options.log.error({ err: error }, 'a phone goes on ringing'))
-          .finally(() => resolve(false));
-      });
-    });
-    try {
-      await this.#options.imps().groups.invite(invitation, note);
-      if (!(await answer)) throw new ParleyError('gateway-invitation-declined');
-    } finally {
-      this.#ringing.delete(key);
-    }
-  }
-
-  /** The group took the place of a session (OMA CPM, Session-Replaces): the phone is told which one it is in now, and may leave. */
-  async #tell(leg: GroupLeg, invitation: InvitationRecord): Promise<void> {
-    const key = keyOf(invitation.id, invitation.invitee);
-    this.#ringing.set(key, (accepted) => {
-      this.#ringing.delete(key);
-      if (!accepted) this.#end(leg.end('SIP;cause=200;text="Call completed"'));
-    });
-    leg.dialog.onEnd(() => this.#ringing.delete(key));
-    await this.#options.imps().groups.invite(invitation, leg.link.subject);
-  }
-
-  #end(work: Promise<void> | undefined): void {
-    work?.catch((error: unknown) => this.#options.log.info({ err: error }, 'a session did not end well'));
-  }
-
-  async #inviterOf(request: SipRequest): Promise<{ readonly wv: UserId; readonly key: string }> {
-    const named = request.addresses('Referred-By')[0] ?? request.addresses('P-Asserted-Identity')[0];
-    const { uriText } = named ?? request.from;
-    const wv = await this.#options.addresses.toWv(uriText);
-    return { wv, key: await this.#options.addresses.keyOf(uriText) };
-  }
-
-  /** The group that the invitation is to; one that is not known yet is made, for these members. */
-  async #linkFor(request: SipRequest, members: readonly UserId[]): Promise<GroupLink> {
-    const { links, imps, home } = this.#options;
-    const contributionId = request.get('Contribution-ID') ?? request.callId;
-    const creation = this.#creations.get(contributionId);
-    const known = await links.byContribution(contributionId);
-    const focus = bare(request.contacts[0]?.uriText ?? request.from.uriText);
-    const group =
-      creation?.group ?? known?.group ?? parseResourceId(`wv:/cpm.${mark(contributionId)}`, home)!;
-    const link: GroupLink = {
-      group,
-      focus,
-      contributionId,
-      conversationId: request.get('Conversation-ID'),
-      subject: request.get('Subject'),
-    };
-    if (!creation) await imps().groups.open(group, link.subject ?? '', members);
-    await links.put(link);
-    return link;
+  /** The group for which a group session with this Contribution-ID is being made. */
+  creating(contributionId: string): ResourceId | undefined {
+    return this.#creations.get(contributionId)?.group;
   }
 
   #create(wanted: {
@@ -310,14 +202,14 @@ export class GroupInvitations {
         ]),
       link: (answer) => ({
         group,
-        focus: bare(answer.contacts[0]?.uriText ?? factory),
+        focus: focusOf(answer) ?? factory,
         contributionId,
         conversationId,
         subject: subject === '' ? undefined : subject,
       }),
       onStarted: (cancel) => onCancel(() => cancel('SIP;cause=487;text="Cancelled"')),
     });
-    await links.put(leg.link);
+    await links.put(leg.link, { byContribution: true });
   }
 
   /** Whoever is invited while the group session comes into being is when it is there. */
@@ -356,5 +248,3 @@ export class GroupInvitations {
 }
 
 const keyOf = (one: string, other: string): string => `${one}\t${other}`;
-const bare = (uri: string): string => uri.split(/[;?]/, 1)[0]!;
-const mark = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 16);

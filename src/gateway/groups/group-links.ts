@@ -1,4 +1,5 @@
 import type { ResourceId } from '../../imps/index.js';
+import type { SipMessage } from '../../sip/message/message.js';
 import { table, type Store } from '../../store/store.js';
 
 /** That a group of the IMPS server and a CPM group session are one. */
@@ -32,17 +33,26 @@ export class GroupLinks {
     return found && this.of(found.group);
   }
 
-  async put(link: GroupLink): Promise<void> {
+  /** @param byContribution whether it is the group that its Contribution-ID finds; one that has one keeps it */
+  async put(link: GroupLink, { byContribution }: { readonly byContribution: boolean }): Promise<void> {
     await this.#store.update(links, link.group, () => ({ kind: 'put', value: link, result: undefined }));
-    await this.#store.update(contributions, link.contributionId, () => ({
-      kind: 'put',
-      value: { group: link.group },
-      result: undefined,
-    }));
+    if (!byContribution) return;
+    await this.#store.update(contributions, link.contributionId, (current) =>
+      current
+        ? { kind: 'keep', result: undefined }
+        : { kind: 'put', value: { group: link.group }, result: undefined },
+    );
   }
 
   async remove({ group, contributionId }: GroupLink): Promise<void> {
     await this.#store.update(links, group, () => ({ kind: 'remove', result: undefined }));
-    await this.#store.update(contributions, contributionId, () => ({ kind: 'remove', result: undefined }));
+    await this.#store.update(contributions, contributionId, (current) =>
+      current?.group === group ? { kind: 'remove', result: undefined } : { kind: 'keep', result: undefined },
+    );
   }
 }
+
+/** Group session identity of a focus, without parameters (RFC 4579 §3.1). */
+export const focusOf = (message: SipMessage): string | undefined => bareUri(message.contacts[0]?.uriText);
+
+export const bareUri = <T extends string | undefined>(uri: T): T => uri?.split(/[;?]/, 1)[0] as T;
