@@ -16,7 +16,7 @@ export async function openProfiles(
   parts: { store: Store; subscribers: Subscribers; log: Logger },
 ): Promise<Profiles> {
   const { store, subscribers, log } = parts;
-  const profiles = await Profiles.open(store);
+  const profiles = await Profiles.open(store, log);
   for (const profile of config.profiles) await profiles.put(profile);
   for (const { privateId, profile, imsSubscription } of config.subscribers) {
     const subscriber = await subscribers.get(privateId);

@@ -66,8 +66,8 @@ export class RegEventNotifier {
   /** By set: ends the listening to other nodes. */
   readonly #listening = new Map<string, () => void>();
   readonly #unlisten: () => void;
-  /** Taken over, and to be told how things are. */
-  readonly #untold: Subscription[] = [];
+  /** To be told how things are: taken over, unless a change tells them before, or because changes of others were missed. */
+  readonly #untold = new Map<Subscription, 'taken-over' | 'missed'>();
   #telling = false;
   #count = 0;
 
@@ -93,7 +93,7 @@ export class RegEventNotifier {
   async resume(): Promise<void> {
     let count = 0;
     for await (const kept of this.#options.keeper.orphans()) {
-      this.#untold.push(this.#add(kept));
+      this.#untold.set(this.#add(kept), 'taken-over');
       count++;
     }
     if (count > 0) this.#options.log.info({ subscriptions: count }, 'subscriptions go on');
@@ -101,12 +101,12 @@ export class RegEventNotifier {
 
   /** What may have happened while nobody was there is told to those whose subscriptions go on; called when requests can be sent. */
   tellResumed(): void {
-    if (!this.#telling && this.#untold.length > 0) this.#tellNext();
+    if (!this.#telling && this.#untold.size > 0) this.#tellNext();
   }
 
   close(): void {
     this.#unlisten();
-    this.#untold.length = 0;
+    this.#untold.clear();
   }
 
   /** Answers a SUBSCRIBE outside dialogs and sends the first NOTIFY. @throws ParleyError `reg-event-*` */
@@ -179,7 +179,10 @@ export class RegEventNotifier {
     if (others.length === 0 && feed)
       this.#listening.set(
         set,
-        feed.watch(set, (changes) => this.#changed(set, changes, undefined)),
+        feed.watch(set, (changes) => {
+          if (changes.length > 0) this.#changed(set, changes, undefined);
+          else this.#tellLater(set);
+        }),
       );
     this.#bySet.set(set, others.concat(subscription));
     this.#count++;
@@ -206,18 +209,28 @@ export class RegEventNotifier {
     for (const subscription of this.#bySet.get(set) ?? []) subscription.changed(changes, registration);
   }
 
+  /** What other nodes did was perhaps missed. */
+  #tellLater(set: string): void {
+    for (const subscription of this.#bySet.get(set) ?? []) this.#untold.set(subscription, 'missed');
+    this.tellResumed();
+  }
+
   #tellNext(): void {
     const { clock, log } = this.#options;
     this.#telling = true;
-    for (const subscription of this.#untold.splice(0, TOLD_AT_ONCE)) {
-      if (subscription.told || subscription.kept.dialog.state === 'terminated') continue;
+    let left = TOLD_AT_ONCE;
+    for (const [subscription, why] of this.#untold) {
+      if (left-- === 0) break;
+      this.#untold.delete(subscription);
+      if (subscription.kept.dialog.state === 'terminated') continue;
+      if (why === 'taken-over' && subscription.told) continue;
       subscription
         .tellAll()
         .catch((error: unknown) =>
           log.warn({ err: error, set: subscription.set }, 'a watcher waits for the next change'),
         );
     }
-    if (this.#untold.length > 0) clock.after(TOLD_EVERY_MS, () => this.#tellNext());
+    if (this.#untold.size > 0) clock.after(TOLD_EVERY_MS, () => this.#tellNext());
     else this.#telling = false;
   }
 }

@@ -40,7 +40,12 @@ export class WatchList {
   static async open(options: WatchListOptions, listener: WatchListListener): Promise<WatchList> {
     const list = new WatchList(options);
     const { store, node } = options;
-    if (node) list.#unlisten = store.subscribe(CHANNEL, (payload) => list.#hear(payload, listener));
+    if (node)
+      list.#unlisten = store.subscribe(
+        CHANNEL,
+        (payload) => list.#hear(payload, listener),
+        () => list.#catchUp(listener),
+      );
     for await (const { key, value } of store.scan(watchedUsers)) list.#put(key, value);
     return list;
   }
@@ -193,18 +198,39 @@ export class WatchList {
     const space = payload.indexOf(' ');
     if (payload.slice(0, space) === this.#name) return;
     const key = payload.slice(space + 1);
-    const { store, log } = this.#options;
-    store
-      .get(watchedUsers, key)
-      .then((value) => {
-        const known = this.#watches.get(key);
-        if (value) {
-          if (value.node !== this.#name) listener.moved(this.#put(key, value));
-        } else if (known) {
-          this.#drop(known);
-          listener.gone(known);
-        }
-      })
-      .catch((error: unknown) => log.warn({ err: error, user: key }, 'a user stays as it was known'));
+    this.#readAgain(key, listener).catch((error: unknown) =>
+      this.#options.log.warn({ err: error, user: key }, 'a user stays as it was known'),
+    );
+  }
+
+  /** What other nodes said was not heard for a while: every user is read again. */
+  #catchUp(listener: WatchListListener): void {
+    const read = async (): Promise<void> => {
+      const unseen = new Set(this.#watches.keys());
+      for await (const { key, value } of this.#options.store.scan(watchedUsers)) {
+        unseen.delete(key);
+        this.#isNow(key, value, listener);
+      }
+      for (const key of unseen) {
+        const watch = this.#watches.get(key);
+        // one of ours may not have been committed yet
+        if (watch && !this.isOurs(watch)) await this.#readAgain(key, listener);
+      }
+    };
+    read().catch((error: unknown) => this.#options.log.warn({ err: error }, 'users stay as they were known'));
+  }
+
+  async #readAgain(key: string, listener: WatchListListener): Promise<void> {
+    this.#isNow(key, await this.#options.store.get(watchedUsers, key), listener);
+  }
+
+  #isNow(key: string, value: WatchedUser | undefined, listener: WatchListListener): void {
+    const known = this.#watches.get(key);
+    if (value) {
+      if (value.node !== this.#name) listener.moved(this.#put(key, value));
+    } else if (known) {
+      this.#drop(known);
+      listener.gone(known);
+    }
   }
 }

@@ -60,7 +60,10 @@ export class RegistrationFeed {
     this.#unlisten = registrar.onChange((event) => this.#changed(event));
   }
 
-  /** Calls `listener` with what other nodes change in a set. @returns a function that ends it. */
+  /**
+   * Calls `listener` with what other nodes change in a set, and with nothing when that may have been missed.
+   * @returns a function that ends it.
+   */
   watch(set: string, listener: Listener): () => void {
     const listeners = this.#listeners.get(set);
     if (listeners) listeners.add(listener);
@@ -97,7 +100,11 @@ export class RegistrationFeed {
       channel.sets++;
       return;
     }
-    const end = this.#store.subscribe(nameOf(number), (text) => this.#hear(text));
+    const end = this.#store.subscribe(
+      nameOf(number),
+      (text) => this.#hear(text),
+      () => this.#missed(number),
+    );
     this.#channels.set(number, { sets: 1, end });
     this.#watched.watch(number);
   }
@@ -133,6 +140,11 @@ export class RegistrationFeed {
       for (const untold of [...this.#untoldBefore, ...this.#untold].filter(isThat)) this.#publish(untold);
     this.#untoldBefore = this.#untoldBefore.filter((untold) => !isThat(untold));
     this.#untold = this.#untold.filter((untold) => !isThat(untold));
+  }
+
+  #missed(number: number): void {
+    for (const [set, listeners] of this.#listeners)
+      if (channelOf(set) === number) for (const listener of [...listeners]) listener([]);
   }
 
   #hear(text: string): void {

@@ -44,7 +44,11 @@ export class WatchedChannels {
 
   constructor(options: WatchedChannelsOptions) {
     this.#options = options;
-    this.#unlisten = options.store.subscribe(ANNOUNCEMENTS, (text) => this.#hear(text));
+    this.#unlisten = options.store.subscribe(
+      ANNOUNCEMENTS,
+      (text) => this.#hear(text),
+      () => this.#missed(),
+    );
     this.#turn();
   }
 
@@ -109,6 +113,13 @@ export class WatchedChannels {
         })
         .catch((error: unknown) => log.debug({ err: error }, 'what is watched here is kept later'));
     });
+  }
+
+  /** What another node began to listen to was perhaps not heard, nor what this one said. */
+  #missed(): void {
+    this.#others = undefined;
+    this.#timer?.cancel();
+    this.#turn();
   }
 
   async #read(): Promise<void> {

@@ -46,7 +46,8 @@ export class Wildcards {
 
   async #load(): Promise<readonly Wildcard[]> {
     // listens before it reads, so that no change falls between
-    if (!this.#listening) this.#store.subscribe(CHANNEL, () => this.#forget());
+    const forget = (): void => this.#forget();
+    if (!this.#listening) this.#store.subscribe(CHANNEL, forget, forget);
     this.#listening = true;
     const changes = this.#changes;
     const found: Wildcard[] = [];

@@ -70,8 +70,12 @@ export interface Store {
   /** Tells every node, this one included, that something happened. Delivery is at most once: state is in records. */
   publish(channel: string, payload: string): Promise<void>;
 
-  /** @returns a function that ends the subscription. */
-  subscribe(channel: string, listener: (payload: string) => void): () => void;
+  /**
+   * @param missed called when events may not have come, because the way to the store was interrupted: what they would have told is to
+   * be read again.
+   * @returns a function that ends the subscription.
+   */
+  subscribe(channel: string, listener: (payload: string) => void, missed?: () => void): () => void;
 
   /** Undefined when reads and commits work, else the reason why not, for `/readyz`. */
   trouble(): string | undefined;

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { ParleyError } from '../../base/errors.js';
+import { silentLogger, type Logger } from '../../base/log.js';
 import { table, type Store } from '../../store/store.js';
 import '../errors.js';
 import { compileProfile, type CompiledCriterion } from './compile.js';
@@ -11,17 +12,23 @@ const CHANNEL = 'service-profiles';
 /** The service profiles, ready to be asked; all nodes see a change. */
 export class Profiles {
   readonly #store: Store;
+  readonly #log: Logger;
   readonly #compiled = new Map<string, readonly CompiledCriterion[]>();
   readonly #unsubscribe: () => void;
 
-  private constructor(store: Store) {
+  private constructor(store: Store, log: Logger) {
     this.#store = store;
-    this.#unsubscribe = store.subscribe(CHANNEL, (name) => void this.#reload(name));
+    this.#log = log;
+    this.#unsubscribe = store.subscribe(
+      CHANNEL,
+      (name) => this.#background(this.#reload(name)),
+      () => this.#background(this.#reloadAll()),
+    );
   }
 
-  static async open(store: Store): Promise<Profiles> {
-    const opened = new Profiles(store);
-    for await (const { key, value } of store.scan(profiles)) opened.#compiled.set(key, compileProfile(value));
+  static async open(store: Store, log: Logger = silentLogger): Promise<Profiles> {
+    const opened = new Profiles(store, log);
+    await opened.#reloadAll();
     return opened;
   }
 
@@ -91,6 +98,22 @@ export class Profiles {
     });
     this.#compiled.delete(name);
     await this.#store.publish(CHANNEL, name);
+  }
+
+  async #reloadAll(): Promise<void> {
+    const found = new Set<string>();
+    const known = [...this.#compiled.keys()];
+    for await (const { key, value } of this.#store.scan(profiles)) {
+      found.add(key);
+      this.#compiled.set(key, compileProfile(value));
+    }
+    for (const name of known) if (!found.has(name)) await this.#reload(name);
+  }
+
+  #background(work: Promise<void>): void {
+    work.catch((error: unknown) =>
+      this.#log.warn({ err: error }, 'service profiles stay as they were known'),
+    );
   }
 
   async #reload(name: string): Promise<void> {

@@ -15,19 +15,28 @@ export class Events {
   /** Subscriptions per channel; the channel is not known to Redis when it is missing in `#subscribed`. */
   readonly #wanted = new Map<string, number>();
   readonly #subscribed = new Set<string>();
+  readonly #missed = new Set<{ readonly call: () => void }>();
 
   constructor(log: Logger) {
     this.#log = log;
     this.#channels = new Channels(log);
   }
 
-  subscribe(link: RedisLink, channel: string, listener: (payload: string) => void): () => void {
+  subscribe(
+    link: RedisLink,
+    channel: string,
+    listener: (payload: string) => void,
+    missed?: () => void,
+  ): () => void {
     const end = this.#channels.subscribe(channel, listener);
+    const gap = missed && { call: missed };
+    if (gap) this.#missed.add(gap);
     this.#wanted.set(channel, (this.#wanted.get(channel) ?? 0) + 1);
     this.restore(link);
     let ended = false;
     return () => {
       end();
+      if (gap) this.#missed.delete(gap);
       if (ended) return;
       ended = true;
       this.#leave(link, channel);
@@ -51,6 +60,17 @@ export class Events {
           this.#subscribed.delete(channel);
           this.#log.warn({ err: error, channel }, 'the subscription waits for Redis');
         });
+    }
+  }
+
+  /** Tells all who want to know that events may have been missed. */
+  missed(): void {
+    for (const { call } of [...this.#missed]) {
+      try {
+        call();
+      } catch (error) {
+        this.#log.error({ err: error }, 'what was missed of store events was not read again');
+      }
     }
   }
 

@@ -29,6 +29,8 @@ const shardsPerBeat = 8;
 /** An update that is overtaken so often by others gives up. */
 const mostTries = 200;
 const eventsPerScript = 64;
+/** After a connection to a node of a cluster was made: what was missed meanwhile is asked for then. */
+const clusterGapMs = 1000;
 
 interface Told {
   /** Of the channel in Redis. */
@@ -56,6 +58,7 @@ export class RedisStore implements Store {
   #told: Together<Told, void> | undefined;
   #beat: Timer | undefined;
   #nextBeat = 0;
+  #gap: Timer | undefined;
   #closed: Promise<void> | undefined;
 
   /**
@@ -65,7 +68,10 @@ export class RedisStore implements Store {
   static async open(urls: readonly string[], context: StoreContext): Promise<RedisStore> {
     const store = new RedisStore(context);
     const listener: LinkListener = {
-      onUp: () => store.#connectionMade(),
+      onUp: () => {
+        store.#connectionMade();
+        store.#eventsMissed();
+      },
       onDown: (reason) => store.#health.connectionLost(reason),
     };
     store.#link =
@@ -120,9 +126,9 @@ export class RedisStore implements Store {
     await this.#told!.ask(shardOf(channel), { name: channelName(channel), message });
   }
 
-  subscribe(channel: string, listener: (payload: string) => void): () => void {
+  subscribe(channel: string, listener: (payload: string) => void, missed?: () => void): () => void {
     this.#checkOpen();
-    return this.#events.subscribe(this.#link!, channel, listener);
+    return this.#events.subscribe(this.#link!, channel, listener, missed);
   }
 
   trouble(): string | undefined {
@@ -136,6 +142,7 @@ export class RedisStore implements Store {
 
   async #close(): Promise<void> {
     this.#beat?.cancel();
+    this.#gap?.cancel();
     await this.#turns.quiet();
     this.#link!.close();
   }
@@ -237,6 +244,14 @@ export class RedisStore implements Store {
     this.#losses.check().catch((error: unknown) => {
       this.#log.warn({ err: error }, 'what Redis lost could not be found out yet');
     });
+  }
+
+  /** In a cluster the connections come back one by one, those of subscriptions by themselves. */
+  #eventsMissed(): void {
+    this.#gap?.cancel();
+    this.#gap = undefined;
+    if (!this.#link?.isCluster) this.#events.missed();
+    else if (!this.#closed) this.#gap = this.#clock.after(clusterGapMs, () => this.#events.missed());
   }
 
   #scheduleBeat(): void {
