@@ -1,3 +1,4 @@
+import { removeUser } from './access/user-removal.js';
 import type { UserId } from './address/wv-address.js';
 import { Cir } from './cir/cir.js';
 import type { Element } from './codec/element.js';
@@ -23,7 +24,7 @@ import {
 import { transfersOf, type Transfers } from './services/transfers.js';
 import type { SmscState } from './sms/smsc-link.js';
 import { SmsTransport } from './sms/sms-transport.js';
-import { sessions, type MessageRecord, type SessionRecord } from './state/records.js';
+import { sessions, type MessageRecord, type SessionRecord, type UserRecord } from './state/records.js';
 import type { StatusCode } from './status.js';
 import { Sweeper } from './sweeper.js';
 import { Conversation } from './transport/conversation.js';
@@ -62,6 +63,11 @@ export interface ImpsServer {
   readonly users: UserDirectory;
   /** Living sessions, of one user or of all. */
   sessions(user?: UserId): AsyncIterable<SessionRecord>;
+  /**
+   * Removes a user with all that is kept for it, so that nothing of it is seen by who gets the address next: its sessions end (601), senders
+   * of what waited are told 531. @returns the user as it was; undefined when there was none
+   */
+  removeUser(user: UserId): Promise<UserRecord | undefined>;
   /** Ends a session from the server's side: its client hears 601. @returns false when there was none */
   disconnect(sessionId: string): Promise<boolean>;
   /** Takes a message for a user. @returns 200 once it is committed, or why not; with its Message-ID */
@@ -147,6 +153,7 @@ export function createImpsServer(options: ImpsServerOptions): ImpsServer {
       if (user === undefined) yield* allSessions();
       else yield* await context.sessions.ofUser(user);
     },
+    removeUser: (user) => removeUser(context, user),
     async disconnect(sessionId) {
       const session = await context.sessions.find(sessionId);
       if (!session) return false;

@@ -146,9 +146,14 @@ export class Deferral {
     const { deferred } = this.#options;
     const message = await deferred.get({ set, id });
     if (!message) return false;
-    if (!(await this.#losses.tell(message)))
-      this.#options.log.warn({ id }, 'the sender of a removed message was not told');
-    return deferred.remove(message);
+    // a sender who cannot be told now is told as for a message that expired
+    return (await this.#losses.tell(message)) ? deferred.remove(message) : deferred.end(message);
+  }
+
+  /** The user is no more: nothing that waits is delivered any more, and its senders are told. */
+  async discardAll(set: string): Promise<void> {
+    const { deferred } = this.#options;
+    for await (const message of deferred.of(set)) await deferred.end(message);
   }
 
   #scheduleSweep(): void {

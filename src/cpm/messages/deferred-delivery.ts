@@ -147,9 +147,10 @@ export class DeferredDelivery {
     here: readonly RegisteredDevice[],
     occasion: Occasion,
   ): Promise<void> {
-    const { deferred, attempts } = this.#options;
+    const { deferred, attempts, clock } = this.#options;
     for await (const message of deferred.of(set)) {
       if (this.#closed) return;
+      if (message.expiresAt <= clock.now()) continue;
       if (triesOf(message, to.key).end !== undefined || !this.#reaches(message, to, here)) continue;
       const passedOver = triesOf(message, to.key).attempts >= attempts;
       if (passedOver && occasion === 'more') continue;

@@ -152,6 +152,16 @@ export class DeferredStore {
     });
   }
 
+  /** The message's time is over: what is due next tells its sender and removes it. @returns whether it was there */
+  end(message: Pick<DeferredMessage, 'set' | 'id'>): Promise<boolean> {
+    const now = this.#clock.now();
+    return this.#store.update<DeferredMessage, boolean>(messages, keyOf(message), (current) => {
+      if (!current) return { kind: 'keep', result: false };
+      if (current.expiresAt <= now) return { kind: 'keep', result: true };
+      return { kind: 'put', value: { ...current, expiresAt: now }, deadline: now, result: true };
+    });
+  }
+
   /** @returns whether it was there: only one of several that remove it gets true. */
   async remove(message: Pick<DeferredMessage, 'set' | 'id'>): Promise<boolean> {
     const removed = await this.#store.update<DeferredMessage, DeferredMessage | undefined>(

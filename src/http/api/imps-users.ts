@@ -125,15 +125,16 @@ export function impsUserRoutes(api: FastifyInstance, { imps, config, clock }: Ht
     '/imps/users/:user',
     {
       schema: {
-        summary: 'Removes an IMPS user and ends its sessions',
+        summary:
+          'Removes an IMPS user with its sessions, lists, groups and messages; senders of those that waited are told',
         params: one,
         response: { 200: userSchema },
       },
     },
     async (request) => {
-      const record = await known(request.params.user);
-      await imps.users.remove(record.user);
-      await endAll(imps, record.user);
+      const { user } = await known(request.params.user);
+      const record = await imps.removeUser(user);
+      if (!record) throw new ParleyError('imps-user-unknown', user);
       return showUser(record);
     },
   );

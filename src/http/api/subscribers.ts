@@ -132,7 +132,8 @@ export function subscriberRoutes(
     '/subscribers/:privateId',
     {
       schema: {
-        summary: 'Removes a subscriber and its registrations',
+        summary:
+          'Removes a subscriber with its registrations and policy; senders of messages that waited are told of their loss',
         ...oneSchema,
         response: { 200: shownSchema },
       },
@@ -143,6 +144,7 @@ export function subscriberRoutes(
         if (set === undefined) continue;
         await core?.registrar.deregister(set, 'rejected');
         await participating?.policies.remove(set);
+        await participating?.deferral.discardAll(set);
       }
       return show(gone);
     },

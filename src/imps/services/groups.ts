@@ -1,4 +1,4 @@
-import { ownerOf, parseResourceId, type ResourceId } from '../address/wv-address.js';
+import { ownerOf, parseResourceId, type ResourceId, type UserId } from '../address/wv-address.js';
 import { child, element, flagOf, textOf, type Element } from '../codec/element.js';
 import type { Handler, ImpsContext } from '../context.js';
 import { countOf } from '../state/count.js';
@@ -154,6 +154,25 @@ export async function deleteEmptyGroups(context: ImpsContext, limit: number): Pr
         : { kind: 'keep', result: undefined },
     );
     if (gone) await dissolve(context, gone);
+  }
+}
+
+/** A user is no more: the user's groups go, and the others lose the member. */
+export async function leaveAllGroups(context: ImpsContext, user: UserId): Promise<void> {
+  for await (const { value } of context.store.scan(memberships, { prefix: keyOf(user, '') })) {
+    const group = await context.store.get(groups, value.group);
+    if (group?.owner === user) {
+      await context.store.update(groups, group.id, () => ({ kind: 'remove', result: undefined }));
+      await dissolve(context, group);
+      await context.ports.groups.dissolved(group.id);
+      continue;
+    }
+    if (group)
+      await changeGroup(context, group.id, (current) => ({
+        value: { ...current, members: Object.fromEntries(membersOf(current).filter(([id]) => id !== user)) },
+        result: undefined,
+      }));
+    await indexMembers(context, value.group, [], [user]);
   }
 }
 

@@ -46,6 +46,32 @@ const waiting = async (parley: RunningParley): Promise<unknown[]> =>
   ((await (await fetch(`${parley.api}/api/v1/messages`)).json()) as { messages: unknown[] }).messages;
 
 describe('a pager mode message', () => {
+  it('that waits for a subscriber who is removed is not for who comes next, and its sender is told', async () => {
+    const parley = await server();
+    const subscribers = `${parley.api}/api/v1/subscribers`;
+    const bobIs = JSON.stringify({
+      privateId: 'bob@ims.test',
+      password: 'bob-secret',
+      identities: ['sip:bob@ims.test'],
+    });
+    const add = async (): Promise<void> => {
+      const headers = { 'content-type': 'application/json' };
+      expect((await fetch(subscribers, { method: 'POST', headers, body: bobIs })).status).toBe(201);
+    };
+    await add();
+    const alice = await opened('alice', parley.port);
+    await alice.register(DEVICE);
+    expect(await send(alice, 'sip:bob@ims.test', cpim('for the old bob', 'm-1'))).toBe(202);
+    const removal = alice.answer('MESSAGE', 200, { Contact: [] });
+    expect((await fetch(`${subscribers}/bob@ims.test`, { method: 'DELETE' })).status).toBe(200);
+    await add();
+    const bob = await opened('bob', parley.port);
+    await bob.register(DEVICE);
+    expect(parseImdn(parseCpim((await removal).body).content)).toMatchObject({ messageId: 'm-1' });
+    await soon(() => waiting(parley)).toEqual([]);
+    expect(bob.peer.unread.filter((message) => 'method' in message)).toEqual([]);
+  });
+
   it('reaches a device that is there, octet for octet, with the identifiers that its sender left out', async () => {
     const parley = await server();
     const bob = await opened('bob', parley.port);
