@@ -34,8 +34,8 @@ export interface MessageRouter {
    */
   route(recipient: UserId, message: MessageRecord, address: Address): Promise<RouteVerdict>;
   /**
-   * What became of a message that came by `ImpsServer.deliver` with an `origin` and wanted a report. It is called again
-   * after a crash; when it rejects, the message is taken as it was reported.
+   * What became of a message that came by `ImpsServer.deliver` with an `origin`: its delivery when it wanted a report, and
+   * that it is lost in any case. It is called again after a crash; when it rejects, the message is taken as it was reported.
    */
   report(recipient: UserId, message: MessageRecord, status: StatusCode): Promise<void>;
   /** True when a user outside the local directory can be reached. */

@@ -1,20 +1,32 @@
 import type { Clock } from '../../base/clock.js';
 import { ParleyError } from '../../base/errors.js';
-import type { ImpsServer, MessageRecord, StatusCode, UserId } from '../../imps/index.js';
+import {
+  statusTitles,
+  type ImpsServer,
+  type IncomingMessage,
+  type MessageRecord,
+  type StatusCode,
+  type UserId,
+} from '../../imps/index.js';
 import type { Imdn } from '../../msrp/imdn.js';
 import { table, type Store } from '../../store/store.js';
 import '../errors.js';
 
-/** A message of a phone whose delivery report is due. */
+/** A message of a phone whose delivery report is due, or that waits on the SIP side and may be lost there. */
 interface ReportRecord {
   /** Without its content. */
   readonly message: MessageRecord;
   readonly recipient: UserId;
   /** Who may tell of it: key of the recipient's registration set, else its address; the focus of a group. */
   readonly teller: string;
+  /** The phone has heard that one device did not get it. */
+  readonly failed?: boolean | undefined;
 }
 
 export const awaitedReports = table<ReportRecord>('gateway-reports');
+
+/** The SIP side tells of a message that expired there after its end, and tries again. */
+const LATE_MS = 3_600_000;
 
 /** What notifications tell a phone; a processing notification tells it nothing yet. */
 const statuses: Readonly<Record<Imdn['kind'], Readonly<Record<string, StatusCode>>>> = {
@@ -23,7 +35,7 @@ const statuses: Readonly<Record<Imdn['kind'], Readonly<Record<string, StatusCode
   processing: {},
 };
 
-/** Delivery reports that phones wait for, by the Message-ID under which the message went to the SIP side. */
+/** What phones are still to hear of their messages, by the Message-ID under which each went to the SIP side. */
 export class Reports {
   readonly #store: Store;
   readonly #clock: Clock;
@@ -36,12 +48,15 @@ export class Reports {
     this.#imps = imps;
   }
 
-  /** Committed before the message is sent. @param teller who may tell of it, as in {@link arrived} */
+  /**
+   * Committed before a message is sent that asks for a report. Of one that asks for none the phone hears only that it was lost.
+   * @param teller who may tell of it, as in {@link arrived}
+   */
   expect(id: string, message: MessageRecord, recipient: UserId, teller: string): Promise<void> {
     return this.#store.update(awaitedReports, id, () => ({
       kind: 'put',
       value: { message: { ...message, content: '', contentBytes: undefined }, recipient, teller },
-      deadline: message.expiresAt,
+      deadline: message.expiresAt + LATE_MS,
       result: undefined,
     }));
   }
@@ -81,11 +96,40 @@ export class Reports {
     for (const id of await this.#store.due(awaitedReports, this.#clock.now(), limit)) await this.forget(id);
   }
 
-  async #tell(id: string, { message, recipient }: ReportRecord, code: StatusCode): Promise<boolean> {
-    // told before it goes, so that a crash in between tells twice and not never
-    await this.#imps().reportDelivery(message, recipient, code);
-    return this.#store.update(awaitedReports, id, (current) =>
-      current ? { kind: 'remove', result: true } : { kind: 'keep', result: false },
-    );
+  /** Tells the phone that a message did not arrive: by a report if it asked for that, else by a message in the same conversation. */
+  async failed(message: MessageRecord, recipient: UserId, status: StatusCode): Promise<void> {
+    const { user } = message.sender;
+    if (message.deliveryReport) await this.#imps().reportDelivery(message, recipient, status);
+    else if (user !== undefined) await this.#imps().deliver(user, failureNotice(message, recipient, status));
   }
+
+  /** A device that did not get it is told of once; another that has it is told of all the same, and ends the matter. */
+  async #tell(id: string, record: ReportRecord, code: StatusCode): Promise<boolean> {
+    const { message, recipient, failed, teller } = record;
+    const has = code === 200;
+    if (has ? !message.deliveryReport : failed) {
+      if (has) await this.forget(id);
+      return false;
+    }
+    // told before it goes, so that a crash in between tells twice and not never
+    if (has) await this.#imps().reportDelivery(message, recipient, code);
+    else await this.failed(message, recipient, code);
+    return this.#store.update(awaitedReports, id, (current) => {
+      if (!current) return { kind: 'keep', result: false };
+      if (has || !message.deliveryReport) return { kind: 'remove', result: true };
+      const value = { message, recipient, teller, failed: true };
+      return { kind: 'put', value, deadline: message.expiresAt + LATE_MS, result: true };
+    });
+  }
+}
+
+/** What the sender of an accepted message reads when it did not arrive, in the conversation that it was of. */
+function failureNotice(message: MessageRecord, recipient: UserId, status: StatusCode): IncomingMessage {
+  const sentAt = `${new Date(message.sentAt).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+  return {
+    routed: true,
+    sender: { user: recipient },
+    contentType: 'text/plain',
+    content: `[Not delivered: ${statusTitles[status]} (${status}). Sent ${sentAt}]`,
+  };
 }

@@ -4,10 +4,8 @@ import { aorDomain, isTelAor, type Aor } from '../../identity/aor.js';
 import { cpmServices } from '../../identity/cpm-services.js';
 import { hasIcsi, ICSI_REF, referenceValue } from '../../identity/feature-tags.js';
 import {
-  statusTitles,
   type Address,
   type ImpsServer,
-  type IncomingMessage,
   type MessageRecord,
   type RouteVerdict,
   type StatusCode,
@@ -77,7 +75,7 @@ export class ToCpm {
     this.#inFlight = new InFlight({
       ...options,
       attempt: (outgoing) => this.#send(outgoing),
-      failed: (outgoing, status) => this.#failed(outgoing, status),
+      failed: ({ message, recipient }, status) => options.reports.failed(message, recipient, status),
     });
   }
 
@@ -143,6 +141,11 @@ export class ToCpm {
     if (await this.#inSession(message, aor, body)) return this.#done(letter, 200, 'session');
     if (body.length > this.#options.pagerBytes) return this.#large(letter);
     const status = await this.#pager(letter);
+    // it waits there: who asked for nothing still hears when it is lost (RFC 3428 §8)
+    if (status === 202 && !message.deliveryReport) {
+      const { addresses, reports } = this.#options;
+      await reports.expect(letter.id, message, letter.recipient, await addresses.keyOf(aor));
+    }
     return this.#done(letter, cspStatus(status), String(status));
   }
 
@@ -192,14 +195,6 @@ export class ToCpm {
       ({ contact, features }) =>
         !contact.endsWith(`@${this.#options.host}`) && hasIcsi(features, cpmServices.largeMessage),
     );
-  }
-
-  /** The phone heard that the message was accepted: it hears by a delivery report, else by a message, that it did not arrive. */
-  async #failed({ message, recipient }: Outgoing, status: StatusCode): Promise<void> {
-    const imps = this.#options.imps();
-    const { user } = message.sender;
-    if (message.deliveryReport) await imps.reportDelivery(message, recipient, status);
-    else if (user !== undefined) await imps.deliver(user, failureNotice(message, recipient, status));
   }
 
   /** Sends it in the session that the phone has with the user. @returns false when there is none, or the peer does not answer for it */
@@ -261,15 +256,4 @@ export class ToCpm {
       reason,
     });
   }
-}
-
-/** What the sender of an accepted message reads when it did not arrive, in the conversation that it was of. */
-function failureNotice(message: MessageRecord, recipient: UserId, status: StatusCode): IncomingMessage {
-  const sentAt = `${new Date(message.sentAt).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
-  return {
-    routed: true,
-    sender: { user: recipient },
-    contentType: 'text/plain',
-    content: `[Not delivered: ${statusTitles[status]} (${status}). Sent ${sentAt}]`,
-  };
 }

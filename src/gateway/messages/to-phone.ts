@@ -45,6 +45,8 @@ interface Note {
   readonly dateTime: string;
   readonly positive: boolean;
   readonly negative: boolean;
+  /** Whether the sender hears of its loss unasked: it was told that the phone has it. */
+  readonly alone: boolean;
   /** IMDN-Record-Route as received (RFC 5438 §8.1). */
   readonly routes: readonly string[];
   /** Conversation-ID, where it had one. */
@@ -52,6 +54,9 @@ interface Note {
   /** The open session that it came in. */
   readonly session?: string | undefined;
 }
+
+/** A message that was taken over is lost: it waited too long, or nobody is there to get it any more. */
+const lost: ReadonlySet<StatusCode> = new Set([410, 542]);
 
 /** What CPM users send to a phone. */
 export class ToPhone {
@@ -153,6 +158,8 @@ export class ToPhone {
       dateTime: head?.value('DateTime') ?? new Date(sentAt).toISOString(),
       positive: asked?.positiveDelivery ?? false,
       negative: asked?.negativeDelivery ?? false,
+      // a group keeps what it has for its members itself
+      alone: group === undefined,
       routes: asked?.recordRoutes ?? [],
       conversation: conversationId,
       session,
@@ -175,7 +182,8 @@ export class ToPhone {
     if (!message.origin) return;
     const note = JSON.parse(message.origin.note) as Note;
     const delivered = status === 200;
-    if (!(delivered ? note.positive : note.negative)) return;
+    const wanted = delivered ? note.positive : note.negative || (note.alone && lost.has(status));
+    if (!wanted) return;
     const identity = (await this.#options.identityOf(recipient)) ?? recipient;
     const set = await this.#options.addresses.keyOf(identity);
     await this.#options.notifications.send({

@@ -211,7 +211,9 @@ export async function discard(
   message: MessageRecord,
   code: StatusCode,
 ): Promise<void> {
-  if (message.deliveryReport && !message.delivered) await report(context, user, message, code);
+  // one from elsewhere was acknowledged there: who sent it may have to hear of its loss unasked
+  const tells = message.deliveryReport || message.origin !== undefined;
+  if (tells && !message.delivered) await report(context, user, message, code);
   await context.mailbox.remove(user, message.id);
   for (const session of message.sessions) await context.outbox.remove(session, message.id);
 }
