@@ -236,7 +236,7 @@ export const configSchema = z.strictObject({
       /** Seconds between two NOTIFYs of one subscription at least; RFC 3680 recommends 5, IMS tells at once. */
       interval: z.number().min(0).max(3_600).default(0),
       /** Subscriptions to one registration set, and altogether. */
-      perSet: z.int().min(1).max(10_000).default(50),
+      perSet: z.int().min(1).max(10_000).default(256),
       total: z.int().min(1).max(10_000_000).default(500_000),
     })
     .prefault({}),

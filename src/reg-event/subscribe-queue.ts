@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import type { Trail } from '../base/trail.js';
 import { FinalResponseError } from '../sip/final-response-error.js';
+import { deltaSeconds, retryAfterSeconds } from '../sip/message/times.js';
 import type { Dialog, SipStack } from '../sip/stack.js';
 import { REGINFO_TYPE } from './reginfo.js';
 import type { Watch } from './watch.js';
@@ -29,6 +30,14 @@ export interface SubscribeQueueListener {
 /** SUBSCRIBEs on their way at once: after a restart there is one for every user. */
 const AT_ONCE = 64;
 export const MAX_WAIT_MS = 60_000;
+/** Nobody is left alone longer, whatever the core asks for. */
+const MAX_ASKED_WAIT_MS = 3_600_000;
+/** Seconds that a core may want at least. */
+const MAX_EXPIRES = 604_800;
+
+/** Before the next try after so many that failed: 1, 2, 4 … 60 s. */
+export const backOff = (failures: number): number =>
+  Math.min(MAX_WAIT_MS, 1_000 * 2 ** Math.min(failures, 10));
 
 /** Final responses after which another SUBSCRIBE would be answered the same way; the next REGISTER tries again. */
 const refusals: ReadonlySet<number> = new Set([403, 404, 405, 406, 410, 416, 420, 423, 485, 489, 501, 604]);
@@ -40,9 +49,12 @@ export class SubscribeQueue {
   readonly #queue: Watch[] = [];
   #running = 0;
   #closed = false;
+  /** Seconds that SUBSCRIBEs ask for: what the core wants at least, once it has said so. */
+  #expires: number;
 
   constructor(options: SubscribeQueueOptions, listener: SubscribeQueueListener) {
     this.#options = options;
+    this.#expires = options.expires;
     this.#listener = listener;
   }
 
@@ -57,7 +69,7 @@ export class SubscribeQueue {
 
   addIn(watch: Watch, ms: number): void {
     watch.retry?.cancel();
-    watch.retry = this.#options.clock.after(ms, () => this.add(watch));
+    watch.retry = this.#options.clock.after(Math.min(ms, MAX_ASKED_WAIT_MS), () => this.add(watch));
   }
 
   close(): void {
@@ -77,7 +89,7 @@ export class SubscribeQueue {
   }
 
   async #try(watch: Watch): Promise<void> {
-    const { stack, trail, self, route, expires } = this.#options;
+    const { stack, trail, self, route } = this.#options;
     try {
       const dialog = await stack.createUAC(watch.key, {
         method: 'SUBSCRIBE',
@@ -87,11 +99,10 @@ export class SubscribeQueue {
           'P-Asserted-Identity': `<${self}>`,
           Event: 'reg',
           Accept: REGINFO_TYPE,
-          Expires: expires,
+          Expires: this.#expires,
         },
       });
       watch.subscribing = false;
-      watch.failures = 0;
       this.#listener.accepted(watch, dialog);
       trail.record({
         code: 'reg-event.subscribed-to',
@@ -108,7 +119,8 @@ export class SubscribeQueue {
 
   #failed(watch: Watch, error: unknown): void {
     const { log, trail } = this.#options;
-    const status = error instanceof FinalResponseError ? error.status : undefined;
+    const response = error instanceof FinalResponseError ? error.response : undefined;
+    const status = response?.status;
     trail.record({
       code: 'reg-event.subscribe-failed',
       outcome: 'noted',
@@ -120,11 +132,19 @@ export class SubscribeQueue {
       this.#listener.gone(watch);
       return;
     }
+    const longer = status === 423 ? (deltaSeconds(response?.get('Min-Expires') ?? '') ?? 0) : 0;
+    if (longer > this.#expires && longer <= MAX_EXPIRES) {
+      // RFC 6665 §4.1.2.1; the others of this core will be told the same
+      this.#expires = longer;
+      this.add(watch);
+      return;
+    }
     if (status !== undefined && refusals.has(status)) {
       log.warn({ user: watch.key, status }, 'the core refuses a subscription to registration events');
       return;
     }
     if (status === undefined) log.warn({ err: error, user: watch.key }, 'a SUBSCRIBE failed');
-    this.addIn(watch, Math.min(MAX_WAIT_MS, 1_000 * 2 ** Math.min(watch.failures++, 10)));
+    const asked = (retryAfterSeconds(response?.get('Retry-After') ?? '') ?? 0) * 1_000;
+    this.addIn(watch, Math.max(asked, backOff(watch.failures++)));
   }
 }

@@ -10,7 +10,7 @@ import type { DeviceChange, RegisteredDevice, RegisteredDevices } from './device
 import './errors.js';
 import { parseReginfo } from './reginfo-reader.js';
 import { REGINFO_TYPE } from './reginfo.js';
-import { MAX_WAIT_MS, SubscribeQueue, type SubscribeQueueOptions } from './subscribe-queue.js';
+import { backOff, MAX_WAIT_MS, SubscribeQueue, type SubscribeQueueOptions } from './subscribe-queue.js';
 import { readTold, type ToldContacts } from './told-contacts.js';
 import type { Watch } from './watch.js';
 import { WatchList } from './watch-list.js';
@@ -37,6 +37,12 @@ export interface SubscriberOptions extends SubscribeQueueOptions {
 const SWEEP_MS = 1_000;
 const SWEEP_BATCH = 500;
 const CROSSING_MS = 5_000;
+/** A document that says what a REGISTER did comes that much before it, or after it. */
+const EXPECTED_MS = 5_000;
+/** A subscription that is over earlier is no better than a SUBSCRIBE that failed. */
+const SHORT_LIFE_MS = 30_000;
+/** Refreshes that brought no full document, after which the core is taken to have none. */
+const PARTIAL_ONLY = 2;
 /** After its time a user is left to the node that is told of it so long. */
 const GRACE_MS = 60_000;
 
@@ -53,6 +59,8 @@ export class RegEventSubscriber implements RegisteredDevices {
   readonly #listeners = new Set<(change: DeviceChange) => void>();
   #list!: WatchList;
   #sweep: Timer | undefined;
+  /** Users whose time was over at the last sweep, and who could not go yet. */
+  #leftOver = 0;
   #closed = false;
 
   private constructor(options: SubscriberOptions) {
@@ -82,7 +90,7 @@ export class RegEventSubscriber implements RegisteredDevices {
     this.#queue.close();
     this.#list.close();
     this.#sweep?.cancel();
-    for (const watch of this.#list.all()) watch.retry?.cancel();
+    for (const watch of this.#list.all()) watch.rest();
   }
 
   /** Users with a subscription of this node. */
@@ -112,8 +120,8 @@ export class RegEventSubscriber implements RegisteredDevices {
       changes = learnt?.changes ?? [];
       return { ...(learnt?.user ?? known), until: now + seconds * 1000 };
     });
-    watch.failures = 0;
     if (!watch.dialog) this.#queue.add(watch);
+    else this.#expect(watch, watch.dialog);
     for (const change of changes) this.#tell(watch, change);
   }
 
@@ -167,6 +175,7 @@ export class RegEventSubscriber implements RegisteredDevices {
       return;
     }
     watch.dialog = dialog;
+    watch.acceptedAt = this.#options.clock.now();
     // versions count within a subscription
     watch.user = { ...watch.user, version: undefined };
     dialog.onRequest((request, response) => this.#inDialog(watch, dialog, request, response));
@@ -176,7 +185,7 @@ export class RegEventSubscriber implements RegisteredDevices {
 
   /** Another node is told of the user from now on, or nobody is registered any more. */
   #leave(watch: Watch): void {
-    watch.retry?.cancel();
+    watch.rest();
     const { dialog } = watch;
     watch.dialog = undefined;
     if (dialog) this.#unsubscribe(watch, dialog);
@@ -219,7 +228,10 @@ export class RegEventSubscriber implements RegisteredDevices {
     const type = request.get('Content-Type')?.split(';')[0]?.trim().toLowerCase();
     if (type !== REGINFO_TYPE) throw this.#refused('reginfo-type', watch, request, type);
     try {
-      const reading = readDocument(watch.user, parseReginfo(request.body), this.#options.clock.now());
+      const now = this.#options.clock.now();
+      const reading = readDocument(watch.user, parseReginfo(request.body), now, watch.gaps >= PARTIAL_ONLY);
+      watch.documentAt = now;
+      if (reading.kind === 'applied') watch.gaps = 0;
       if (reading.kind !== 'applied')
         this.#options.trail.record({
           code: `reg-event.document-${reading.kind}`,
@@ -247,14 +259,40 @@ export class RegEventSubscriber implements RegisteredDevices {
     return new ParleyError(code, detail);
   }
 
-  /** A refresh brings the whole state (RFC 3680 §5.1). */
+  /** A refresh brings the whole state (RFC 3680 §5.1): one at a time, and later each time that it did not. */
   #askAgain(watch: Watch, dialog: Dialog): void {
     watch.user = { ...watch.user, version: undefined };
-    dialog
-      .modify('')
-      .catch((error: unknown) =>
-        this.#options.log.warn({ err: error, user: watch.key }, 'a subscription could not be refreshed'),
-      );
+    if (watch.asking) return;
+    const wait = watch.gaps === 0 ? 0 : backOff(watch.gaps - 1);
+    watch.gaps++;
+    const asking = this.#options.clock.after(wait, () => {
+      void this.#refresh(watch, dialog).then((isAccepted) => {
+        if (watch.asking !== asking) return;
+        watch.asking = undefined;
+        if (!isAccepted && watch.dialog === dialog) this.#askAgain(watch, dialog);
+      });
+    });
+    watch.asking = asking;
+  }
+
+  async #refresh(watch: Watch, dialog: Dialog): Promise<boolean> {
+    try {
+      return (await dialog.modify('')).status < 300;
+    } catch (error) {
+      this.#options.log.warn({ err: error, user: watch.key }, 'a subscription could not be refreshed');
+      return false;
+    }
+  }
+
+  /** A core that is alive tells what the REGISTER did. One that has restarted may know no subscription any more: it is asked. */
+  #expect(watch: Watch, dialog: Dialog): void {
+    if (watch.expected) return;
+    const { clock } = this.#options;
+    const since = clock.now() - EXPECTED_MS;
+    watch.expected = clock.after(EXPECTED_MS, () => {
+      watch.expected = undefined;
+      if (watch.dialog === dialog && !watch.ending && watch.documentAt < since) this.#askAgain(watch, dialog);
+    });
   }
 
   #tell(watch: Watch, { event, device }: { event: DeviceChange['event']; device: WatchedDevice }): void {
@@ -271,18 +309,24 @@ export class RegEventSubscriber implements RegisteredDevices {
   #ended(watch: Watch, dialog: Dialog, cause: SipRequest | string): void {
     if (watch.dialog !== dialog) return;
     watch.dialog = undefined;
+    watch.rest();
     if (this.#closed) return;
     const state = typeof cause === 'string' ? undefined : subscriptionState(cause);
+    const now = this.#options.clock.now();
     // a last NOTIFY and the REGISTER of a device that is back may cross
-    const back = this.#options.clock.now() - watch.heardAt < CROSSING_MS;
+    const back = now - watch.heardAt < CROSSING_MS;
     const nothing = watch.user.devices.length === 0 && !back;
     const over = state !== undefined && (finals.has(state.reason) || nothing);
     if (watch.ending || over) {
       this.#forgetLater(watch);
       return;
     }
+    if (now - watch.acceptedAt >= SHORT_LIFE_MS) watch.failures = 0;
+    const wait = watch.failures === 0 ? 0 : backOff(watch.failures - 1);
+    watch.failures++;
     const later = state?.reason === 'probation' || state?.reason === 'giveup';
-    if (later) this.#queue.addIn(watch, MAX_WAIT_MS);
+    const asked = later ? (state.retryAfter === undefined ? MAX_WAIT_MS : state.retryAfter * 1_000) : 0;
+    if (asked > 0 || wait > 0) this.#queue.addIn(watch, Math.max(asked, wait));
     else this.#queue.add(watch);
   }
 
@@ -295,7 +339,7 @@ export class RegEventSubscriber implements RegisteredDevices {
   /** Nothing is left of the user. */
   async #forget(watch: Watch): Promise<void> {
     if (this.#list.at(watch.key) !== watch) return;
-    watch.retry?.cancel();
+    watch.rest();
     if (await this.#list.remove(watch)) this.#tellGone(watch);
   }
 
@@ -320,13 +364,20 @@ export class RegEventSubscriber implements RegisteredDevices {
   async #expire(): Promise<void> {
     const { store, clock } = this.#options;
     const now = clock.now();
-    for (const key of await store.due(watchedUsers, now, SWEEP_BATCH)) {
+    let left = 0;
+    // those that cannot go yet hide nobody behind them
+    for (const key of await store.due(watchedUsers, now, this.#leftOver + SWEEP_BATCH)) {
       const watch = this.#list.at(key);
       if (!watch) await this.#list.discard(key);
       else if (!this.#list.isOurs(watch)) {
         if (await this.#list.removeStale(watch, now - GRACE_MS)) this.#tellGone(watch);
-      } else if (watch.user.until <= now && !watch.ending) await this.deregistered(key);
+        else left++;
+      } else if (watch.user.until <= now) {
+        if (!watch.ending) await this.deregistered(key);
+        left++;
+      }
     }
+    this.#leftOver = left;
   }
 }
 

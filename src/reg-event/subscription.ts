@@ -4,6 +4,8 @@ import type { Gruus } from '../registrar/gruus.js';
 import type { Registrar } from '../registrar/registrar.js';
 import type { BindingChange, ContactEvent, Registration } from '../registrar/registration.js';
 import type { Subscribers } from '../registrar/subscribers.js';
+import type { SipResponse } from '../sip/message/message.js';
+import { retryAfterSeconds } from '../sip/message/times.js';
 import type { ServerRequest, ServerResponse } from '../sip/stack.js';
 import type { KeptSubscription, Notification, SubscriptionUser } from '../subscriptions/kept-subscription.js';
 import { REGINFO_TYPE, writeReginfo } from './reginfo.js';
@@ -54,6 +56,11 @@ const FINAL: ReadonlySet<ContactEvent> = new Set([
 /** Before the store is asked again for a state that it could not give. */
 const STORE_RETRY_MS = 1_000;
 
+/** NOTIFYs after one that was refused: how many, and before the first and at most before the others. */
+const TRIES = 6;
+const NOTIFY_RETRY_MS = 2_000;
+const MAX_WAIT_MS = 600_000;
+
 /** One watcher of one registration set: what it was told, and what is still to be told. */
 export class Subscription implements SubscriptionUser {
   readonly kept: KeptSubscription;
@@ -69,6 +76,8 @@ export class Subscription implements SubscriptionUser {
   #changes = 0;
   #sending = false;
   #sentAt = -Infinity;
+  /** NOTIFYs that were refused one after the other. */
+  #refused = 0;
   #timer: Timer | undefined;
 
   constructor(kept: KeptSubscription, context: SubscriptionContext) {
@@ -143,7 +152,26 @@ export class Subscription implements SubscriptionUser {
 
   async #send(): Promise<void> {
     const state = await this.#state();
-    await this.kept.notify((version) => this.#document(state, version));
+    const response = await this.kept.notify((version) => this.#document(state, version));
+    if (response.status < 300) this.#refused = 0;
+    else this.#sendAgain(response, state.changes);
+  }
+
+  /** A watcher that could not take a NOTIFY gets the whole state later, unless its answer ended the subscription (RFC 6665 §4.2.2). */
+  #sendAgain(response: SipResponse, changes: readonly BindingChange[]): void {
+    if (this.kept.dialog.state === 'terminated' || this.#refused >= TRIES) return;
+    this.#full = true;
+    this.#pending = new Map([
+      ...changes.map((change) => [change.binding.id, change] as const),
+      ...this.#pending,
+    ]);
+    const asked = (retryAfterSeconds(response.get('Retry-After') ?? '') ?? 0) * 1_000;
+    const wait = Math.min(MAX_WAIT_MS, Math.max(asked, NOTIFY_RETRY_MS * 2 ** this.#refused));
+    this.#refused++;
+    this.#timer ??= this.#context.clock.after(wait, () => {
+      this.#timer = undefined;
+      this.#notify();
+    });
   }
 
   #document({ identities, wildcards, changes, registration }: State, version: number): Notification {

@@ -13,12 +13,31 @@ export class Watch {
   ending = false;
   /** When the core said last that the user is registered. */
   heardAt = -Infinity;
-  /** SUBSCRIBEs that failed one after the other. */
+  /** SUBSCRIBEs one after the other that failed, or made a subscription that was over at once. */
   failures = 0;
   retry: Timer | undefined;
+  /** When the core accepted the subscription. */
+  acceptedAt = -Infinity;
+  /** When its last document came. */
+  documentAt = -Infinity;
+  /** Waits for the document that follows a REGISTER. */
+  expected: Timer | undefined;
+  /** Times one after the other that everything was asked for, because of documents that do not follow the last. */
+  gaps = 0;
+  /** A refresh for that is on its way, or waits. */
+  asking: Timer | undefined;
 
   constructor(key: string, user: WatchedUser) {
     this.key = key;
     this.user = user;
+  }
+
+  /** Nothing more is asked in the dialog. */
+  rest(): void {
+    this.retry?.cancel();
+    this.expected?.cancel();
+    this.asking?.cancel();
+    this.expected = this.asking = undefined;
+    this.gaps = 0;
   }
 }

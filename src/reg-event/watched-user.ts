@@ -51,34 +51,46 @@ export type Reading =
 /**
  * What a document makes of what is known (RFC 3680 §5.1). A full one counts unless it is older; some registrars give all of
  * theirs the version 0, which count as they come, since CSeq orders them. A partial one must follow the last.
+ * @param partialOnly the registrar gives no full document: a partial one counts also without one before it.
  */
-export function readDocument(known: WatchedUser, document: ReginfoDocument, now: number): Reading {
+export function readDocument(
+  known: WatchedUser,
+  document: ReginfoDocument,
+  now: number,
+  partialOnly = false,
+): Reading {
   const { version, state } = document;
   const last = known.version;
-  if (state === 'full' ? last !== undefined && version !== 0 && version < last : last === undefined)
-    return state === 'full' ? { kind: 'old' } : { kind: 'gap' };
-  if (state === 'partial' && version !== last! + 1)
-    return version <= last! ? { kind: 'old' } : { kind: 'gap' };
-  const contacts = merged(document);
-  const before = new Map(known.devices.map((device) => [device.id, device]));
-  const after = new Map(state === 'full' ? [] : before);
+  if (state === 'full' && last !== undefined && version !== 0 && version < last) return { kind: 'old' };
+  if (state === 'partial' && last === undefined && !partialOnly) return { kind: 'gap' };
+  if (state === 'partial' && last !== undefined && version !== last + 1)
+    return version <= last ? { kind: 'old' } : { kind: 'gap' };
+  const before = new KnownDevices(known.devices, last !== undefined);
   const changes: WatchedChange[] = [];
-  const met = new Set<WatchedDevice>();
-  for (const { aor, contact } of contacts) {
+  /** What became of those that the document names; undefined for one that is gone. */
+  const met = new Map<WatchedDevice, WatchedDevice | undefined>();
+  const named: WatchedDevice[] = [];
+  const fresh: WatchedDevice[] = [];
+  for (const { aor, contact } of merged(document)) {
     const device = completed(deviceOf(aor, contact, now), known.told);
-    const old = before.get(contact.id) ?? (last === undefined ? sameContact(before, device) : undefined);
-    if (old) met.add(old);
+    const old = before.same(device);
     if (!contact.active) {
-      after.delete(contact.id);
       if (old) changes.push({ event: contact.event, device: old });
+      if (old) met.set(old, undefined);
       continue;
     }
-    after.set(contact.id, device);
+    named.push(device);
+    if (old) met.set(old, device);
+    else fresh.push(device);
     const event = changeOf(old, device, contact);
     if (event) changes.push({ event, device });
   }
   if (state === 'full')
     for (const device of known.devices) if (!met.has(device)) changes.push({ event: 'unregistered', device });
+  const devices =
+    state === 'full'
+      ? named
+      : known.devices.flatMap((one) => (met.has(one) ? (met.get(one) ?? []) : one)).concat(fresh);
   const own = document.registrations.filter(({ wildcard }) => wildcard === undefined);
   const told = own.flatMap(({ aor }) => orNone(() => parseAor(aor)) ?? []);
   const wildcards = document.registrations.flatMap(({ wildcard }) => wildcardOf(wildcard) ?? []);
@@ -89,19 +101,49 @@ export function readDocument(known: WatchedUser, document: ReginfoDocument, now:
       ...known,
       identities: [...new Set(identities)],
       wildcards: [...new Set([...(state === 'full' ? [] : (known.wildcards ?? [])), ...wildcards])],
-      devices: [...after.values()],
+      devices: withOwnIds(devices),
       version,
     },
     changes,
   };
 }
 
-/** Identifiers hold within one subscription: in a new one the same contact may have another. */
-function sameContact(
-  before: ReadonlyMap<string, WatchedDevice>,
-  { contact, instanceKey }: WatchedDevice,
-): WatchedDevice | undefined {
-  return [...before.values()].find((old) => old.contact === contact && old.instanceKey === instanceKey);
+/**
+ * The devices that a document may speak of. It names the same contact, or an identifier of the same registration: those hold within
+ * one subscription, and some registrars count them anew in each registration.
+ */
+class KnownDevices {
+  readonly #byContact = new Map<string, WatchedDevice>();
+  readonly #byId = new Map<string, WatchedDevice>();
+
+  constructor(devices: readonly WatchedDevice[], sameSubscription: boolean) {
+    for (const device of devices) {
+      this.#byContact.set(contactKey(device), device);
+      if (sameSubscription) this.#byId.set(`${device.aor}\n${device.id}`, device);
+    }
+  }
+
+  same(device: WatchedDevice): WatchedDevice | undefined {
+    const { aor, id } = device;
+    return (
+      this.#byContact.get(contactKey(device)) ??
+      this.#byId.get(`${aor}\n${qualified(device)}`) ??
+      this.#byId.get(`${aor}\n${id}`)
+    );
+  }
+}
+
+const contactKey = ({ contact, instanceKey }: WatchedDevice): string => `${contact}\n${instanceKey ?? ''}`;
+const qualified = ({ aor, id }: WatchedDevice): string => `${aor} ${id}`;
+
+/** Where two registrations give the same identifier to two contacts, the later one gets one of its own. */
+function withOwnIds(devices: readonly WatchedDevice[]): readonly WatchedDevice[] {
+  const taken = new Set<string>();
+  return devices.map((device) => {
+    const id = taken.has(device.id) ? qualified(device) : device.id;
+    taken.add(id);
+    return id === device.id ? device : { ...device, id };
+  });
 }
 
 /** Contacts that the implicit set shares are one device: the one under the identity that registered it itself. */

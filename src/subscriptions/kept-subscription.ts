@@ -1,5 +1,5 @@
 import type { HeaderMap } from '../sip/message/headers.js';
-import type { SipRequest } from '../sip/message/message.js';
+import type { SipRequest, SipResponse } from '../sip/message/message.js';
 import { LEFT, STACK_CLOSED, type Dialog, type ServerRequest, type ServerResponse } from '../sip/stack.js';
 import type { Rows } from './rows.js';
 
@@ -94,13 +94,13 @@ export class KeptSubscription {
   /**
    * Sends a NOTIFY in the dialog.
    * @param make gives it for the version of its document, from 0, rising by one but after a restart.
-   * @throws ParleyError `store-unavailable`, `sip-no-dialog`
+   * @returns the watcher's answer. @throws ParleyError `store-unavailable`, `sip-no-dialog`
    */
-  async notify(make: (version: number) => Notification): Promise<void> {
+  async notify(make: (version: number) => Notification): Promise<SipResponse> {
     if (this.exhausted) await this.reserve();
     this.#left--;
     const { headers, body } = make(this.#version++);
-    await this.dialog.send({ method: 'NOTIFY', headers, body });
+    return this.dialog.send({ method: 'NOTIFY', headers, body });
   }
 
   /**

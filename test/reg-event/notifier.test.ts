@@ -305,6 +305,28 @@ describe('a user that watches its own registration', () => {
     }
   });
 
+  it('that cannot take a NOTIFY gets the whole state again later, with what the lost one said', async () => {
+    const parley = await server({ regEvent: { documents: 'partial' } });
+    const phone = await device(parley, 'alice', instance(IMEI));
+    await subscribed(phone);
+    const other = await device(parley, 'alice', instance(UUID));
+    await next(phone);
+    await other.register(`${instance(UUID)};expires=0`);
+    const refused = await phone.answer('NOTIFY', 503);
+    expect(reginfo(refused).state).toBe('partial');
+    for (;;) {
+      const again = await phone.answer('NOTIFY', 200);
+      if (again.cseq.number === refused.cseq.number) continue; // the refused one came again
+      const { version, state, registrations } = reginfo(again);
+      expect([version, state]).toEqual(['3', 'full']);
+      expect(registrations[AOR]!.contacts.map(({ event }) => event).toSorted()).toEqual([
+        'registered',
+        'unregistered',
+      ]);
+      return;
+    }
+  });
+
   it('with partial documents switched on gets only what changed', async () => {
     const parley = await server({ regEvent: { documents: 'partial' } });
     const phone = await device(parley, 'alice', instance(IMEI));

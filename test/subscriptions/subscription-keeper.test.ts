@@ -50,7 +50,7 @@ async function notifier(
   return { keeper, server, subscriptions };
 }
 
-const say = (kept: KeptSubscription): Promise<void> =>
+const say = (kept: KeptSubscription): Promise<unknown> =>
   kept.notify((version) => ({ headers: { 'Content-Type': 'text/plain' }, body: String(version) }));
 
 /** Somebody who subscribes, and the versions that it is told. */

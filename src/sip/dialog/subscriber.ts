@@ -6,6 +6,7 @@ import type { InboundRequest, InboundResponse } from '../embedded/inbound.js';
 import { FinalResponseError } from '../final-response-error.js';
 import type { HeaderMap } from '../message/headers.js';
 import type { SipRequest, SipResponse } from '../message/message.js';
+import { deltaSeconds, retryAfterSeconds } from '../message/times.js';
 import type { UacOptions } from '../stack.js';
 import { BaseDialog, type DialogParts } from './base.js';
 import { answerUnhandled } from './defaults.js';
@@ -14,10 +15,20 @@ import { DialogState } from './state.js';
 import { endsSubscription, subscriptionState } from './subscription-state.js';
 import type { Expectation } from './table.js';
 
+/** Between refreshes that a notifier refused without ending the subscription, at first and at most. */
+const RETRY_MS = 1_000;
+const MAX_RETRY_MS = 60_000;
+
 /** A dialog by SUBSCRIBE on the subscriber's side (RFC 6665 §4.1): refreshes itself until it is destroyed or ended. */
 export class SubscriberDialog extends BaseDialog {
   #refreshTimer: Timer | undefined;
   #timerN: Timer | undefined;
+  /** When the time that was granted is over. */
+  #endTimer: Timer | undefined;
+  /** Seconds that are asked for. */
+  #expires: number | undefined;
+  /** Refreshes that were refused one after the other. */
+  #refused = 0;
   /** NOTIFYs that came before their listener could be set: before the 2xx to our SUBSCRIBE. */
   #held: (() => void)[] | undefined = [];
   #unsubscribed = false;
@@ -25,13 +36,14 @@ export class SubscriberDialog extends BaseDialog {
   constructor(environment: DialogEnvironment, parts: DialogParts) {
     super(environment, parts);
     this.state = 'confirmed';
+    this.#expires = this.request.number('Expires');
     this.#startTimerN();
   }
 
   /** The 2xx to the SUBSCRIBE that made this dialog; its user gets the dialog now and sets his listener. */
   accepted(response: SipResponse): void {
     this.response = response;
-    this.#schedule(response.number('Expires'));
+    this.#schedule(response.number('Expires') ?? this.#expires);
     const held = this.#held ?? [];
     this.#held = undefined;
     this.environment.clock.after(0, () => {
@@ -48,6 +60,7 @@ export class SubscriberDialog extends BaseDialog {
     if (this.state === 'terminated' || this.#unsubscribed) return;
     this.#unsubscribed = true;
     this.#refreshTimer?.cancel();
+    this.#endTimer?.cancel();
     await this.#subscribe({ headers: { ...headers, Expires: 0 } });
   }
 
@@ -65,6 +78,7 @@ export class SubscriberDialog extends BaseDialog {
   protected override end(cause: SipRequest | string): void {
     this.#refreshTimer?.cancel();
     this.#timerN?.cancel();
+    this.#endTimer?.cancel();
     super.end(cause);
   }
 
@@ -77,7 +91,8 @@ export class SubscriberDialog extends BaseDialog {
     }
     this.#timerN?.cancel();
     this.values.refreshTarget(request);
-    if (state.state !== 'terminated' && !this.#unsubscribed) this.#schedule(state.expires);
+    if (state.state !== 'terminated')
+      this.#schedule(state.expires ?? (this.#refreshTimer ? undefined : this.#expires));
     if (!this.hand(request, response)) response.send(200);
     if (state.state === 'terminated') this.end(request);
   }
@@ -86,23 +101,41 @@ export class SubscriberDialog extends BaseDialog {
   #schedule(seconds: number | undefined): void {
     if (seconds === undefined || this.#unsubscribed) return;
     this.#refreshTimer?.cancel();
+    this.#endTimer?.cancel();
+    this.#refused = 0;
     const { clock, timers } = this.environment;
     const ms = seconds * 1_000;
     const wait = Math.max(ms / 2, Math.min(ms * 0.9, ms - 64 * timers.t1));
-    this.#refreshTimer = clock.after(wait, () => this.background(this.#subscribe({})));
+    this.#refreshTimer = clock.after(wait, () => this.background(this.#refresh()));
+    this.#endTimer = clock.after(ms, () => this.end('timeout'));
+  }
+
+  /** A refresh that is refused leaves the subscription as it is until its time is over (RFC 6665 §4.1.2.2): it is tried again. */
+  async #refresh(): Promise<void> {
+    const response = await this.#subscribe({});
+    if (response.status < 300 || this.state === 'terminated' || this.#unsubscribed) return;
+    const longer = response.status === 423 ? deltaSeconds(response.get('Min-Expires') ?? '') : undefined;
+    const isTooShort = longer !== undefined && longer > (this.#expires ?? 0);
+    if (isTooShort) this.#expires = longer;
+    const backOff = Math.min(MAX_RETRY_MS, RETRY_MS * 2 ** Math.min(this.#refused, 10));
+    const asked = (retryAfterSeconds(response.get('Retry-After') ?? '') ?? 0) * 1_000;
+    const wait = isTooShort && this.#refused === 0 ? 0 : Math.max(asked, backOff);
+    this.#refused++;
+    this.#refreshTimer = this.environment.clock.after(wait, () => this.background(this.#refresh()));
   }
 
   async #subscribe(options: { headers?: HeaderMap; body?: Uint8Array | string }): Promise<SipResponse> {
     this.#startTimerN();
     const headers: Record<string, HeaderMap[string]> = {};
-    for (const name of ['Event', 'Expires', 'Accept'])
+    for (const name of ['Event', 'Accept'])
       if (this.request.has(name)) headers[name] = this.request.headers.lines(name);
+    headers.Expires = this.#expires;
     const response = await this.send({
       method: 'SUBSCRIBE',
       ...options,
       headers: { ...headers, ...options.headers },
     });
-    if (response.status < 300) this.#schedule(response.number('Expires'));
+    if (response.status < 300) this.#schedule(response.number('Expires') ?? this.#expires);
     else if (endsSubscription(response.status)) this.end(`${response.status} to SUBSCRIBE`);
     else if (this.#unsubscribed) this.end('destroyed');
     else this.#timerN?.cancel();

@@ -8,6 +8,8 @@ export interface SubscriptionState {
   /** Seconds the subscription has left, where the notifier says so. */
   readonly expires: number | undefined;
   readonly reason: string | undefined;
+  /** Seconds before the subscriber should come again. */
+  readonly retryAfter: number | undefined;
 }
 
 /** Reads Subscription-State; undefined when it is absent or cannot be read. */
@@ -22,6 +24,7 @@ export function subscriptionState(message: SipMessage): SubscriptionState | unde
     state,
     expires: parseNumber(params?.get('expires') ?? '', 0xffff_ffff),
     reason: params?.get('reason')?.toLowerCase(),
+    retryAfter: parseNumber(params?.get('retry-after') ?? '', 0xffff_ffff),
   };
 }
 

@@ -136,6 +136,53 @@ describe('a subscriber', () => {
     expect(dialog.state).toBe('terminated');
   });
 
+  it('whose refresh is refused asks again, later each time or when it is told to, until its time is over', async () => {
+    const { sent, made, notify, clock, transactions } = await subscribing(1_000);
+    sent.respond(200, { ...accepted, Expires: '1000' }, 'n');
+    const dialog = await made;
+    const ends: unknown[] = [];
+    dialog.onEnd((cause) => ends.push(cause));
+    notify('n', 1, 'active;expires=1000');
+    /** Refuses the refresh that is due after so many milliseconds, and not before. */
+    const refused = async (ms: number, status: number, headers = {}): Promise<void> => {
+      const before = transactions.sent.length;
+      clock.advance(ms - 10);
+      expect(transactions.sent).toHaveLength(before);
+      clock.advance(10);
+      await settle();
+      expect(transactions.sent).toHaveLength(before + 1);
+      transactions.lastSent('SUBSCRIBE').respond(status, headers);
+      await settle();
+    };
+    await refused(900_000, 500);
+    await refused(1_000, 403);
+    await refused(2_000, 503, { 'Retry-After': '90 (restarting)' });
+    clock.advance(96_990);
+    expect(ends).toEqual([]);
+    clock.advance(10);
+    expect(ends).toEqual(['timeout']);
+  });
+
+  it('asks for as long as the notifier wants it to at least (423)', async () => {
+    const { sent, made, notify, clock, transactions } = await subscribing(100);
+    // without Expires: what was asked for counts
+    sent.respond(200, { Contact: '<sip:alice@127.0.0.1:6001>' }, 'n');
+    const dialog = await made;
+    notify('n', 1, 'active');
+    clock.advance(68_000);
+    await settle();
+    transactions.lastSent('SUBSCRIBE').respond(423, { 'Min-Expires': '300' });
+    await settle();
+    clock.advance(10);
+    await settle();
+    const longer = transactions.lastSent('SUBSCRIBE');
+    expect(longer.request.get('Expires')).toBe('300');
+    longer.respond(200, { Expires: '300' });
+    notify('n', 2, 'active;expires=300');
+    clock.advance(200_000);
+    expect(dialog.state).toBe('confirmed');
+  });
+
   it('unsubscribes with Expires 0 and stays until the last NOTIFY', async () => {
     const { sent, made, notify, transactions } = await subscribing();
     sent.respond(200, accepted, 'n');
