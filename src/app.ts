@@ -9,6 +9,7 @@ import { startImps, type RunningImps } from './app/imps.js';
 import { startInterworking, type Interworking } from './app/interworking.js';
 import { makeParticipating } from './app/participating.js';
 import { openProfiles } from './app/profiles.js';
+import { provision, whenStoreWorks } from './app/opening.js';
 import { startMsrpRelay } from './app/msrp-relay.js';
 import { startMsrp } from './app/msrp.js';
 import { Nodes } from './app/nodes.js';
@@ -79,7 +80,14 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     // LMDB is of one process alone
     const shared = !config.store.startsWith('lmdb:');
     const subscribers = new Subscribers(store, config.domain);
-    await provision(subscribers, config, log);
+    const prepare = async (): Promise<{ recordRoutes: Uint8Array; nodeSeals: Uint8Array | undefined }> => {
+      await provision(subscribers, config, log);
+      return {
+        recordRoutes: await domainKey(store, 'record-routes'),
+        nodeSeals: shared ? await domainKey(store, 'node-seals') : undefined,
+      };
+    };
+    const { recordRoutes, nodeSeals } = await (shared ? whenStoreWorks(prepare, { clock, log }) : prepare());
     const profiles = await openProfiles(config, { store, subscribers, log });
     disposers.push(() => profiles.close());
     // the HTTP server ends when the WebSocket connections of the stack have
@@ -93,8 +101,8 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       {
         instance: nodes.instance,
         nodeOfFlow: nodes.nodeOfFlow,
-        recordRouteSecret: await domainKey(store, 'record-routes'),
-        nodes: shared ? { key: await domainKey(store, 'node-seals'), isNode: nodes.isNode } : undefined,
+        recordRouteSecret: recordRoutes,
+        nodes: nodeSeals && { key: nodeSeals, isNode: nodes.isNode },
       },
     );
     disposers.push(() => stack.close());
@@ -265,13 +273,5 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
   } catch (error) {
     await closeAll();
     throw error;
-  }
-}
-
-async function provision(subscribers: Subscribers, config: Config, log: Logger): Promise<void> {
-  for (const wanted of config.subscribers) {
-    if (await subscribers.get(wanted.privateId)) continue;
-    await subscribers.add(wanted);
-    log.info({ subscriber: wanted.privateId }, 'subscriber of the configuration was added');
   }
 }

@@ -85,7 +85,7 @@ export async function makeGateway(
   );
   disposers.push(() => gateway.close());
   for (const { imps, identities } of config.subscribers)
-    if (imps !== undefined) await gateway.addresses.provision(imps, identities[0]!);
+    if (imps !== undefined) await gateway.addresses.configure(imps, identities[0]!);
   return gateway;
 }
 

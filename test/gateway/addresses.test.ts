@@ -76,6 +76,20 @@ describe('the address map', () => {
     expect(left).toEqual(['wv:al@ims.test', 'wv:bob@ims.test']);
   });
 
+  it.each([
+    ['another wv address', 'wv:robert@ims.test', 'sip:alice@ims.test'],
+    ['another identity', 'wv:al@ims.test', 'sip:bob@ims.test'],
+    ['one that another user had', 'wv:made@ims.test', 'sip:alice@ims.test'],
+  ])('takes the configuration’s word, whatever it said before: %s', async (_, name, aor) => {
+    const map = addressMap();
+    await map.configure('wv:al@ims.test', 'sip:alice@ims.test');
+    await map.provision('wv:made@ims.test', 'sip:carol@ims.test');
+    await map.configure(name, aor);
+    await map.configure(name, aor);
+    expect(await map.toAor(wv(name))).toBe(aor);
+    expect(await map.toWv(aor)).toBe(name);
+  });
+
   it('gives nobody by rule the address that somebody is provisioned for', async () => {
     const map = addressMap();
     await map.provision('wv:robert@ims.test', 'sip:bob@ims.test');

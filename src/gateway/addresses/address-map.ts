@@ -71,6 +71,29 @@ export class AddressMap {
     return this.#put({ wv, aor: parseAor(uri), source: 'provisioned' });
   }
 
+  /**
+   * The same by the configuration, whose word is the last: what either address led to before is taken back.
+   * @throws ParleyError `gateway-address-invalid`
+   */
+  async configure(wvText: string, uri: string): Promise<AddressPair> {
+    const { store, trail, home } = this.#options;
+    const aor = parseAor(uri);
+    const wv = parseUserId(wvText, home);
+    for (const name of [wv, (await store.get(reversePairs, aor))?.wv]) {
+      const other = name && (await store.get(addressPairs, name));
+      if (!other || (other.wv === wv && other.aor === aor)) continue;
+      await this.remove(other.wv).catch(unlessUnknown);
+      trail.record({
+        code: 'gateway.address-replaced',
+        outcome: 'noted',
+        clause: 'document 003 §5.1.1.2',
+        subject: other.aor,
+        detail: other.wv,
+      });
+    }
+    return this.provision(wvText, uri);
+  }
+
   /** @throws ParleyError `gateway-address-unknown` */
   async remove(wv: UserId): Promise<AddressPair> {
     const { store } = this.#options;
@@ -156,6 +179,11 @@ export class AddressMap {
     });
     return wv;
   }
+}
+
+/** Of several nodes that start at once, one removes. */
+function unlessUnknown(error: unknown): void {
+  if (!(error instanceof ParleyError && error.code === 'gateway-address-unknown')) throw error;
 }
 
 /** Canonical where it is an address of record; any other, as a `wv:` one, as it is. */
