@@ -3,15 +3,29 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { message, Phone } from '../imps/tools/phone.js';
+import { useCleanups } from '../tools/cleanups.js';
 import { compiled } from '../tools/compiled.js';
+import { missing } from '../tools/install.js';
+import { RedisServer } from '../tools/redis.js';
 import { hearLines, killAgainAndAgain } from '../tools/sigkill.js';
 
 const victim = 'test/imps/tools/sigkill-victim.ts';
 const script = compiled(victim)(victim);
-const folder = mkdtempSync(join(tmpdir(), 'parley-imps-sigkill-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const cleanups = useCleanups();
+
+function folder(): string {
+  const path = mkdtempSync(join(tmpdir(), 'parley-imps-sigkill-'));
+  cleanups.push(() => rmSync(path, { recursive: true }));
+  return path;
+}
+
+async function redis(): Promise<string> {
+  const server = await RedisServer.start();
+  cleanups.push(() => server.dispose());
+  return server.url;
+}
 
 const ROUNDS = 15;
 const SENDERS = 4;
@@ -63,27 +77,34 @@ class Sender {
   }
 }
 
-function launch(onUrl: (url: string) => void): {
+function launch(
+  place: string,
+  onUrl: (url: string) => void,
+): {
   readonly process: ChildProcess;
   readonly silent: Promise<unknown>;
 } {
-  const child = spawn(process.execPath, [script, folder], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [script, place], { stdio: ['ignore', 'pipe', 'inherit'] });
   const silent = hearLines(child, (line) => onUrl(line.slice('url '.length)));
   return { process: child, silent };
 }
 
-describe('an IMPS server killed under load', () => {
-  it(
-    'loses no acknowledged message, sends none twice, and keeps its sessions',
+describe.skipIf(missing('redis-server'))('an IMPS server killed under load', () => {
+  it.each([
+    ['LMDB', folder],
+    ['Redis', redis],
+  ] as const)(
+    'loses no acknowledged message, sends none twice, and keeps its sessions on %s',
     { timeout: 180_000 },
-    async () => {
+    async (_name, where) => {
+      const place = await where();
       const senders = Array.from({ length: SENDERS }, (_, index) => new Sender(`s${index}`));
       let runs: Promise<void>[] = [];
       await killAgainAndAgain({
         times: ROUNDS,
         withinMs: 150,
         start: (acknowledged) =>
-          launch((url) => {
+          launch(place, (url) => {
             runs = senders.map((sender) => sender.run(url, acknowledged));
           }),
         verify: async () => {
@@ -92,7 +113,7 @@ describe('an IMPS server killed under load', () => {
       });
 
       const server = await new Promise<{ url: string; process: ChildProcess }>((resolve) => {
-        const { process } = launch((url) => resolve({ url, process }));
+        const { process } = launch(place, (url) => resolve({ url, process }));
       });
       for (const sender of senders) await sender.one(server.url);
       const bob = await new Phone({ url: server.url, user: user('bob'), password: 'bob-secret' }).start();

@@ -43,12 +43,15 @@ const phoneAt = (csp: string, name: string, options: Partial<PhoneOptions> = {})
     ...options,
   });
 
+/** The versions of CSP with the syntax in which phones show them. */
+const spoken = [
+  ['1.3', wbxmlCoding],
+  ['1.1', xmlCoding],
+  ['1.2', xmlCoding],
+] as const;
+
 describe('IMPS phones at the whole program', () => {
-  it.each([
-    ['1.3', wbxmlCoding],
-    ['1.1', xmlCoding],
-    ['1.2', xmlCoding],
-  ] as const)(
+  it.each(spoken)(
     'log in 4-way in CSP %s, get a CIR over TCP, poll, and receive what was sent while they were away',
     async (version, coding) => {
       const { csp, cir } = await started();
@@ -69,17 +72,20 @@ describe('IMPS phones at the whole program', () => {
     },
   );
 
-  it('log in a second application beside the first, and are refused a Client-ID that is in use', async () => {
-    const { csp } = await started();
-    const first = phoneAt(csp, 'alice', { clientId: 'wv:phone$lab@maker.m1.1' });
-    expect(codeOf(await first.login4())).toBe(200);
-    const second = phoneAt(csp, 'alice', { clientId: 'wv:tablet$lab@maker.m2.2' });
-    expect(codeOf(await second.login4())).toBe(200);
-    const again = phoneAt(csp, 'alice', { clientId: 'wv:phone$lab@maker.m1.1' });
-    expect(codeOf(await again.login4())).toBe(603);
-    expect(codeOf(await first.request(element('KeepAlive-Request')))).toBe(200);
-    expect(codeOf(await second.request(element('KeepAlive-Request')))).toBe(200);
-  });
+  it.each(spoken)(
+    'log in a second application beside the first in CSP %s, and are refused a Client-ID that is in use',
+    async (version, coding) => {
+      const { csp } = await started();
+      const as = (clientId: string): Phone => phoneAt(csp, 'alice', { version, coding, clientId });
+      const first = as('wv:phone$lab@maker.m1.1');
+      expect(codeOf(await first.login4())).toBe(200);
+      const second = as('wv:tablet$lab@maker.m2.2');
+      expect(codeOf(await second.login4())).toBe(200);
+      expect(codeOf(await as('wv:phone$lab@maker.m1.1').login4())).toBe(603);
+      for (const phone of [first, second])
+        expect(codeOf(await phone.request(element('KeepAlive-Request')))).toBe(200);
+    },
+  );
 
   it('are shown and disconnected by the API and the command, which show no Session-ID', async () => {
     const { csp, api } = await started();

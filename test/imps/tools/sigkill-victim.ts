@@ -5,13 +5,18 @@ import { MemoryTrail } from '../../../src/base/trail.js';
 import type { UserId } from '../../../src/imps/address/wv-address.js';
 import { createImpsServer } from '../../../src/imps/server.js';
 import { LmdbStore } from '../../../src/store/lmdb/lmdb-store.js';
+import { RedisStore } from '../../../src/store/redis/redis-store.js';
 
-/* An IMPS server on a store in a folder, until it is killed. It says where it listens: `url http://…`. */
+/* An IMPS server on a store in a folder or in Redis, until it is killed. It says where it listens: `url http://…`. */
 const fail = (error: unknown): never => {
   throw error;
 };
 const clock = new SystemClock(fail);
-const store = new LmdbStore(process.argv[2]!, { clock, log: silentLogger });
+const place = process.argv[2]!;
+const options = { clock, log: silentLogger };
+const store = place.startsWith('redis:')
+  ? await RedisStore.open([place], options)
+  : new LmdbStore(place, options);
 const server = createImpsServer({
   store,
   clock,
