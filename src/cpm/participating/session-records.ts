@@ -266,14 +266,18 @@ function joined(record: StartedSession, earlier: StartedSession | undefined): St
   const ofLegs = earlier.mediaPath ? earlier : record;
   return {
     ...record,
-    caller: { ...earlier.caller, ...defined(record.caller) },
-    callee: { ...earlier.callee, ...defined(record.callee) },
+    caller: joinedEnd(record.caller, earlier.caller),
+    callee: joinedEnd(record.callee, earlier.callee),
     mediaPath: ofLegs.mediaPath,
     interval: ofLegs.interval,
     pairs: ofLegs.pairs,
     holder: record.holder ?? earlier.holder,
   };
 }
+
+/** A user's own function knows its device; to the other one's, it may be a media path of this server. */
+const joinedEnd = (later: SessionEnd, earlier: SessionEnd): SessionEnd =>
+  earlier.set !== undefined && later.set === undefined ? earlier : { ...earlier, ...defined(later) };
 
 const defined = (end: SessionEnd): SessionEnd => ({
   user: end.user,
