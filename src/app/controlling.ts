@@ -77,6 +77,7 @@ export function startControlling(
     receipts: new Receipts({
       clock,
       mode: settings.receipts.mode,
+      displayed: settings.receipts.displayed,
       gatherMs: settings.receipts.seconds * 1000,
     }),
     ownerOf,

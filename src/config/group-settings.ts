@@ -28,6 +28,8 @@ export const groupSettings = z.strictObject({
   receipts: z
     .strictObject({
       mode: z.enum(['each', 'aggregated']).default('each'),
+      /** Whether who sent a message learns who has displayed it. */
+      displayed: z.boolean().default(false),
       seconds: seconds(2).pipe(z.number().max(25)),
     })
     .prefault({}),

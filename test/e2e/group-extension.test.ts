@@ -357,7 +357,7 @@ describe('the extension of a 1-1 session to a group (Figure 9)', () => {
     const party = await cast(port, cleanups);
     const { alice, bob, bobsOther, carol } = party;
     const session = await oneToOne(party);
-    const { toBob } = await extend(party);
+    const { toBob, toCarol } = await extend(party);
     await accept(bob, toBob);
     const { focus } = await created(alice);
     const watching = alice.send('SUBSCRIBE', focus, { Event: 'conference', Expires: '3600' });
@@ -378,9 +378,9 @@ describe('the extension of a 1-1 session to a group (Figure 9)', () => {
     await endOneToOne(party, session);
     const sessions = await sessionsOf({ api } as RunningParley);
     expect(sessions.filter(({ contributionId }) => contributionId === ONE_TO_ONE)).toEqual([]);
-    // the group is there, with all whom it had, carol included, who had not answered
+    // the group is there, with all whom it had; carol, who had not answered, is invited again
     const talkers: MsrpClient[] = [];
-    for (const phone of [alice, bob, carol]) {
+    for (const phone of [alice, bob]) {
       joinGroup(phone, focus);
       const answer = await phone.peer.response(200);
       expect([answer.status, answer.get('Contribution-ID')]).toEqual([200, 'g77']);
@@ -388,6 +388,14 @@ describe('the extension of a 1-1 session to a group (Figure 9)', () => {
       acknowledge(phone, answer);
       talkers.push(msrp(phone.user, answer.body));
     }
+    const again = await carol.peer.request('INVITE');
+    expect([again.callId === toCarol.callId, again.get('Contribution-ID')]).toEqual([false, 'g77']);
+    expect([again.get('Referred-By'), again.has('Session-Replaces')]).toEqual([
+      '<sip:alice@ims.test>',
+      false,
+    ]);
+    await accept(carol, again);
+    talkers.push(msrp('carol', descriptionIn(again)));
     for (const talker of talkers) await talker.until(/MSRP open0001 200/);
     talkers[0]!.say('say00001', 'sip:alice@ims.test', EVERYBODY, 'Still three');
     for (const listener of talkers.slice(1)) await listener.until(/Still three/);

@@ -55,10 +55,14 @@ describe('a participant of a group', () => {
     await bob.until(/text 0060\./);
     expect(heard(bob)).toEqual(texts);
     expect(heard(carol).length).toBeLessThan(60);
+    const queued = async (): Promise<string | undefined> =>
+      /^parley_group_messages_queued (\d+)$/m.exec(await (await fetch(`${parley.api}/metrics`)).text())?.[1];
+    await expect.poll(queued).toBe('60');
     carol.close();
     const again = msrp('carol', descriptionIn(sessions.carol), cleanups);
     await again.until(/text 0060\./);
     expect(heard(again)).toEqual(texts);
+    await expect.poll(queued).toBe('0');
   });
 
   it('whose MSRP session is gone (481) hears a BYE, and has all it missed in order when it joins again', async () => {

@@ -9,13 +9,12 @@ import type { ServerRequest, ServerResponse } from '../../sip/stack.js';
 import { warningOf } from '../policy/warnings.js';
 import { CONFERENCE_INFO_TYPE } from './conference-info.js';
 import { groupError } from './errors.js';
-import { invitee } from './directory.js';
 import { Focus, type FocusOptions } from './focus.js';
 import { addMember, inviteAll, memberOf, settled, type Group, type Participant } from './group.js';
 import { newAlias, newId } from './identifiers.js';
 import { ALLOW, ALLOW_EVENTS, focusContact, readParts } from './invitation.js';
-import { GROUP_PREFIX, invitees } from './invitees.js';
-import { holdsMembership, mayJoin } from './member.js';
+import { GROUP_PREFIX, invitee, invitees } from './invitees.js';
+import { holdsMembership, mayJoin, type Member } from './member.js';
 import type { ExpiredMessage } from './message-log.js';
 import type { Invitee } from './recipient.js';
 import { parseRecipientList } from './recipient-list.js';
@@ -191,7 +190,12 @@ export class ControllingFunction implements Service {
       const listed = await this.#recipients(request, sender);
       if (!readParts(request).description) throw groupError('group-session-missing');
       // members from the beginning: one of them who starts the same group at that moment joins it
-      const { group: all } = inviteAll(this.#newGroup(request, sender, contributionId), listed, newAlias);
+      const { group: all } = inviteAll(
+        this.#newGroup(request, sender, contributionId),
+        listed,
+        sender.identity,
+        newAlias,
+      );
       const group = settled(all);
       id = await groups.add(group);
       if (id === group.id) return { focus: this.#focus(group), start: 'create' };
@@ -202,7 +206,7 @@ export class ControllingFunction implements Service {
     if (!claim) throw groupError('group-unknown', id);
     if ('holder' in claim) return claim.holder;
     const start = this.#focuses.has(id!) ? 'join' : 'restart';
-    return { focus: this.#focus(claim.group), start };
+    return { focus: this.#focus(claim.group, 'rang' in claim ? claim.rang : []), start };
   }
 
   #newGroup(request: ServerRequest, creator: Participant, contributionId: string): Group {
@@ -289,7 +293,7 @@ export class ControllingFunction implements Service {
       throw groupError('group-event-unknown', request.get('Event'));
     const { focus, identity } = await this.#running(group, sender);
     const accept = request.headers.lines('Accept');
-    // without the field it is taken (RFC 4575 §3.3)
+    // without the field it is taken (RFC 4575 §3.4)
     if (accept.length > 0 && !acceptsType(accept, CONFERENCE_INFO_TYPE))
       throw groupError('group-not-acceptable', accept.join(', '));
     await focus.subscribe(request, response, identity);
@@ -317,7 +321,7 @@ export class ControllingFunction implements Service {
     const claim = await this.#options.groups.claim(id);
     if (!claim) throw groupError('group-unknown', id);
     if ('holder' in claim) throw groupError('group-moved', id);
-    return this.#focus(claim.group);
+    return this.#focus(claim.group, claim.rang);
   }
 
   /** Whom the network vouches for (RFC 3325 §9.1). @throws ParleyError `group-not-a-member` */
@@ -337,7 +341,8 @@ export class ControllingFunction implements Service {
     if (!(await this.#options.forward(holder, request, response))) throw groupError('group-moved');
   }
 
-  #focus(group: Group): Focus {
+  /** @param rang who is still to be invited since the node that had the group went. */
+  #focus(group: Group, rang: readonly Member[] = []): Focus {
     const running = this.#focuses.get(group.id);
     if (running) return running;
     const focus = new Focus(group, this.#options, {
@@ -345,6 +350,7 @@ export class ControllingFunction implements Service {
       onRefer: (of) => (identity, request, response, dialog) =>
         refer(of, identity, request, response, dialog, this.#options),
     });
+    focus.owe(rang);
     this.#focuses.set(group.id, focus);
     return focus;
   }

@@ -12,7 +12,7 @@ import {
 } from './group.js';
 import type { Groups } from './groups.js';
 import { newAlias, newId } from './identifiers.js';
-import { asKnown } from './invitees.js';
+import { asKnown, invitee } from './invitees.js';
 import type { Invitee } from './recipient.js';
 
 /** A group that the operator makes. */
@@ -104,7 +104,7 @@ export class Directory {
     }
     return this.#options.groups.edit(id, (group) => {
       const [added] = asKnown(group, [invitee(user)]);
-      const { group: invited } = inviteAll(group, [added!], newAlias);
+      const { group: invited } = inviteAll(group, [added!], group.creator, newAlias);
       return changeMember(invited, { identity: added!.identity, event: 'drop' });
     });
   }
@@ -131,17 +131,4 @@ export class Directory {
     const identity = parseAor(address);
     return { identity, owner: await this.#options.ownerOf(identity) };
   }
-}
-
-/** Somebody to be invited without a list. */
-export function invitee({ identity, owner }: Participant): Invitee {
-  return {
-    identity,
-    owner,
-    interworking: !/^(?:sips?|tel):/.test(identity),
-    target: identity,
-    method: 'INVITE',
-    copyControl: 'to',
-    anonymize: false,
-  };
 }

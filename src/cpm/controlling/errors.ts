@@ -27,7 +27,7 @@ export const groupErrors = defineErrors({
     text: 'a recipient list inside a dialog',
     clause: 'RFC 5366 §4.2',
   },
-  'group-full': { sip: 486, http: 409, text: 'the group is full', clause: 'RFC 4575 §5.3.5' },
+  'group-full': { sip: 486, http: 409, text: 'the group is full', clause: 'RFC 4575 §5.3.3' },
   'group-unknown': { sip: 404, http: 404, text: 'no such group', clause: 'RFC 3261 §21.4.5' },
   'group-exists': { sip: 403, http: 409, text: 'there is such a group', clause: 'RFC 4353 §4.2' },
   'group-moved': {
@@ -70,7 +70,7 @@ export const groupErrors = defineErrors({
     sip: 406,
     http: 406,
     text: 'Accept leaves out application/conference-info+xml',
-    clause: 'RFC 4575 §3.3',
+    clause: 'RFC 4575 §3.4',
   },
   'group-session-missing': {
     sip: 488,

@@ -17,7 +17,7 @@ import type { Groups } from './groups.js';
 import { newAlias, newId } from './identifiers.js';
 import { groupHeaders, readParts } from './invitation.js';
 import { Inactivity } from './inactivity.js';
-import { asKnown } from './invitees.js';
+import { asKnown, invitedAgain } from './invitees.js';
 import {
   bestRefusal,
   firstAccepted,
@@ -28,7 +28,7 @@ import {
 import { answerInDialog, endOf, GONE, leftForGood, type Leg, type ReferHandler } from './leg.js';
 import { LiveGroup, type EndOfSession } from './live-group.js';
 import type { MediaSession } from './media.js';
-import { refusalOf, shownAs, type DisconnectionMethod, type Endpoint } from './member.js';
+import { refusalOf, shownAs, type DisconnectionMethod, type Endpoint, type Member } from './member.js';
 import type { ExpiredMessage } from './message-log.js';
 import { tellProgress } from './progress.js';
 import type { Invitee } from './recipient.js';
@@ -58,6 +58,8 @@ export class Focus {
   readonly #coming = new Set<string>();
   /** What the invitation that rings for a member comes to, by identity. */
   readonly #rings = new Map<string, { outcome?: Promise<number> }>();
+  /** Members whose invitation was cut off by the end of the process that had the group. */
+  #owed: readonly Member[] = [];
   /** What a session is told that has no place here: that of who was put out, until the sessions end. */
   #farewell: { readonly Reason: string } = GONE;
   /** Requests under way that will need the focus. */
@@ -97,6 +99,11 @@ export class Focus {
     return { sessions: this.#legs.size, queued: this.#switch.queued };
   }
 
+  /** Whom the group is to invite once somebody is in. */
+  owe(members: readonly Member[]): void {
+    this.#owed = members;
+  }
+
   /** Keeps the focus while a request is answered. When that leaves it without any session, it ends as `without` says. */
   async hold<T>(work: () => Promise<T>, without: 'never' | 'cancelled'): Promise<T> {
     this.#held++;
@@ -133,6 +140,7 @@ export class Focus {
     let accepted: true | number[];
     try {
       await this.#live.apply((group) => addMember(group, user, 'participant'));
+      this.#owed = this.#owed.filter(({ owner }) => !recipients.some((one) => one.owner === owner));
       accepted = await firstAccepted(await this.invite(recipients, creator));
     } catch (error) {
       media.close();
@@ -172,7 +180,7 @@ export class Focus {
     const recipients = known.filter(({ identity }) => !this.#coming.has(identity));
     let invited: readonly Invitee[] = [];
     await this.#live.apply((group) => {
-      const all = inviteAll(group, recipients, newAlias);
+      const all = inviteAll(group, recipients, inviter, newAlias);
       invited = all.invited;
       return all.group;
     });
@@ -258,12 +266,21 @@ export class Focus {
         sessionExpires: this.#options.sessionExpires,
       });
       this.#adopt({ identity: identity!, endpoint, dialog, media });
+      this.#inviteOwed();
       this.#invitations.cancel(identity!, 'SIP;cause=200;text="Call completed elsewhere"');
     } catch (error) {
       media.close();
       if (identity !== undefined) await this.#live.change({ identity, event: 'drop', endpoint });
       throw error;
     }
+  }
+
+  /** Who has come by itself since, or was put out, needs no invitation any more. */
+  #inviteOwed(): void {
+    const owed = this.#owed.filter(({ identity }) => findMember(this.group, identity)?.state === 'away');
+    this.#owed = [];
+    for (const member of owed)
+      this.#background(this.invite([invitedAgain(member)], member.invitation?.inviter ?? this.group.creator));
   }
 
   #startRing(recipient: Invitee, inviter: string, shown: readonly Invitee[]): void {

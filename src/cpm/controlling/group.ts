@@ -3,6 +3,7 @@ import {
   holdsMembership,
   nextState,
   type Endpoint,
+  type Invitation,
   type Member,
   type MemberEvent,
   type Role,
@@ -79,22 +80,23 @@ function changedMember(member: Member, { event, endpoint, disconnection }: Membe
   if (event === 'connect') {
     if (member.state !== 'connected' && nextState(member.state, event) === undefined) return undefined;
     const endpoints = endpoint ? [...others, endpoint] : others;
-    return { ...member, state: 'connected', endpoints, disconnection: undefined };
+    return { ...member, state: 'connected', endpoints, invitation: undefined, disconnection: undefined };
   }
   if (event === 'drop' && others.length > 0) return { ...member, endpoints: others };
   const state = nextState(member.state, event);
-  return state && { ...member, state, endpoints: [], disconnection };
+  return state && { ...member, state, endpoints: [], invitation: undefined, disconnection };
 }
 
 /**
  * Adds those whom the group does not know and invites again those who are out.
- * @param recipients by the identities that the group knows them by.
+ * @param recipients by the identities that the group knows them by. @param inviter likewise.
  * @returns the group, and who of them is to be invited.
  * @throws ParleyError `group-full`.
  */
 export function inviteAll(
   group: Group,
   recipients: readonly Invitee[],
+  inviter: string,
   alias: () => string,
 ): { group: Group; invited: readonly Invitee[] } {
   const members = [...group.members];
@@ -102,17 +104,30 @@ export function inviteAll(
   for (const recipient of recipients) {
     const index = members.findIndex((member) => member.identity === recipient.identity);
     const known = members[index];
-    if (!known) members.push(newMember(recipient, alias));
+    const invitation = invitationOf(recipient, inviter);
+    if (!known) members.push({ ...newMember(recipient, alias), invitation });
     else {
       const state = nextState(known.state, 'invite');
       if (state === undefined) continue;
-      members[index] = { ...known, state, disconnection: undefined };
+      members[index] = { ...known, state, invitation, disconnection: undefined };
     }
     invited.push(recipient);
   }
   if (members.filter(holdsMembership).length > group.maximum)
     throw groupError('group-full', `${group.maximum}`);
   return { group: { ...group, members }, invited };
+}
+
+function invitationOf(
+  { target, sessionReplaces, replaces, acceptContact }: Invitee,
+  inviter: string,
+): Invitation {
+  return {
+    ...{ target, inviter },
+    ...(sessionReplaces === undefined ? {} : { sessionReplaces }),
+    ...(replaces === undefined ? {} : { replaces }),
+    ...(acceptContact === undefined ? {} : { acceptContact }),
+  };
 }
 
 function newMember({ identity, owner, copyControl, anonymize }: Invitee, alias: () => string): Member {
@@ -182,7 +197,7 @@ export function settled(group: Group): Group {
   if (group.members.every(({ state }) => state !== 'connected' && state !== 'invited')) return group;
   const members = group.members.map((member): Member =>
     member.state === 'connected' || member.state === 'invited'
-      ? { ...member, state: 'away', endpoints: [] }
+      ? { ...member, state: 'away', endpoints: [], invitation: undefined }
       : member,
   );
   return { ...group, members };

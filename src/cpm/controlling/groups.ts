@@ -2,6 +2,7 @@ import type { Clock } from '../../base/clock.js';
 import { table, type Store } from '../../store/store.js';
 import { groupError } from './errors.js';
 import { settled, type Group } from './group.js';
+import type { Member } from './member.js';
 import { removeMessages } from './message-log.js';
 
 const groups = table<Group>('groups');
@@ -17,8 +18,8 @@ export interface GroupsOptions {
   readonly keepMs: number;
 }
 
-/** A group that this process runs from now, or who runs it. */
-export type Claim = { readonly group: Group } | { readonly holder: string };
+/** A group that this process runs from now, with those who rang when its holder went, or who runs it. */
+export type Claim = { readonly group: Group; readonly rang: readonly Member[] } | { readonly holder: string };
 
 /** The groups of all nodes, as the store has them. A group has one focus at a time: that of its holder. */
 export class Groups {
@@ -60,7 +61,9 @@ export class Groups {
       if (holder !== undefined && this.#lives(holder) && holder !== this.holder)
         return { kind: 'keep', result: { holder } };
       const group = { ...settled(current), holder: this.holder };
-      return { kind: 'put', value: group, deadline: this.#deadline(group), result: { group } };
+      const isOrphan = holder !== undefined && holder !== this.holder;
+      const rang = isOrphan ? current.members.filter(({ state }) => state === 'invited') : [];
+      return { kind: 'put', value: group, deadline: this.#deadline(group), result: { group, rang } };
     });
   }
 

@@ -1,7 +1,7 @@
 import { parseAor } from '../../identity/aor.js';
 import { groupError } from './errors.js';
-import type { Group } from './group.js';
-import { memberOf } from './group.js';
+import { memberOf, type Group, type Participant } from './group.js';
+import type { Member } from './member.js';
 import type { Invitee, Recipient } from './recipient.js';
 import { merge } from './recipient-list.js';
 
@@ -57,3 +57,30 @@ export function asKnown(group: Group, wanted: readonly Invitee[]): Invitee[] {
 const isGroup = (identity: string, { factory, domain }: InviteesOptions): boolean =>
   identity === parseAor(factory) ||
   (identity.startsWith(`sip:${GROUP_PREFIX}`) && identity.endsWith(`@${domain}`));
+
+/** Somebody to be invited without a list. */
+export function invitee({ identity, owner }: Participant): Invitee {
+  return {
+    identity,
+    owner,
+    interworking: !/^(?:sips?|tel):/.test(identity),
+    target: identity,
+    method: 'INVITE',
+    copyControl: 'to',
+    anonymize: false,
+  };
+}
+
+/** A member to be invited as it was when it rang. */
+export function invitedAgain(member: Member): Invitee {
+  const { target = member.identity, sessionReplaces, replaces, acceptContact } = member.invitation ?? {};
+  return {
+    ...invitee(member),
+    target,
+    copyControl: member.copyControl,
+    anonymize: member.alias !== undefined,
+    ...(sessionReplaces === undefined ? {} : { sessionReplaces }),
+    ...(replaces === undefined ? {} : { replaces }),
+    ...(acceptContact === undefined ? {} : { acceptContact }),
+  };
+}

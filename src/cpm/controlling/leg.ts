@@ -77,7 +77,7 @@ export function leftForGood(cause: SipRequest | string): boolean {
   );
 }
 
-/** How the end of a session is shown (RFC 4575 §5.7.4): a BYE is a departure, anything else a failure. */
+/** How the end of a session is shown (RFC 4575 §5.7.6): a BYE is a departure, anything else a failure. */
 export function endOf(cause: SipRequest | string): NonNullable<Member['disconnection']> {
   return cause instanceof SipRequest
     ? { method: 'departed', reason: 'SIP;cause=200;text="Call completed"' }

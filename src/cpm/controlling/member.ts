@@ -1,5 +1,5 @@
 import { groupError } from './errors.js';
-import type { CopyControl } from './recipient.js';
+import type { CopyControl, EntryFields } from './recipient.js';
 
 /**
  * Where a user stands in a group. `invited` rings, `away` lost its last session and may come back, `left` went for good,
@@ -29,8 +29,16 @@ export interface Endpoint {
   readonly joining: 'dialed-in' | 'dialed-out';
 }
 
-/** How a member's last session ended (RFC 4575 §5.7.4). */
+/** How a member's last session ended (RFC 4575 §5.7.6). */
 export type DisconnectionMethod = 'departed' | 'booted' | 'failed' | 'busy';
+
+/** What is asked of one who rings. */
+export interface Invitation extends EntryFields {
+  /** Request-URI. */
+  readonly target: string;
+  /** Who invites, by the identity that the group knows it by. */
+  readonly inviter: string;
+}
 
 export interface Member {
   /** Address of record under which the group knows the user, whichever of its identities the user comes with later. */
@@ -45,6 +53,8 @@ export interface Member {
   /** What others see instead of the identity. */
   readonly alias?: string | undefined;
   readonly nickname?: string | undefined;
+  /** While it rings: whoever goes on with the group when this process is gone invites again. */
+  readonly invitation?: Invitation | undefined;
   readonly disconnection?: { readonly method: DisconnectionMethod; readonly reason: string } | undefined;
 }
 
@@ -63,7 +73,7 @@ export function shownAs(member: Member): string {
   return member.alias ?? member.identity;
 }
 
-/** How a final response to the invitation is shown (RFC 4575 §5.7.4). */
+/** How a final response to the invitation is shown (RFC 4575 §5.7.6). */
 export function refusalOf(status: number, reason: string): NonNullable<Member['disconnection']> {
   const method = status === 486 || status === 600 ? 'busy' : 'failed';
   return { method, reason: `SIP;cause=${status};text="${reason.replace(/[\\"\r\n]/g, ' ')}"` };

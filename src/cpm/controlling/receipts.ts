@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock, Timer } from '../../base/clock.js';
-import { ParleyError } from '../../base/errors.js';
 import { formatCpim, IMDN_NAMESPACE, rewriteCpimHead, CpimHead } from '../../msrp/cpim/index.js';
-import { formatImdn, formatImdnAggregate, parseImdn, type Imdn } from '../../msrp/imdn.js';
+import { formatImdn, formatImdnAggregate, type Imdn } from '../../msrp/imdn.js';
 
 /** Sends what was gathered to the sender of the messages; resolves when that is stored. */
 type Tell = (octets: Buffer) => Promise<void>;
@@ -20,6 +19,8 @@ export interface ReceiptsOptions {
   readonly clock: Clock;
   /** `each`: every notification as it comes; `aggregated`: several of one message in one (RFC 5438 §8.3). */
   readonly mode: 'each' | 'aggregated';
+  /** Whether who sent a message learns who has read it. */
+  readonly displayed: boolean;
   /** Milliseconds that notifications of one message are gathered, unless all recipients have sent theirs before. */
   readonly gatherMs: number;
 }
@@ -38,6 +39,11 @@ export class Receipts {
     return this.#options.mode === 'aggregated';
   }
 
+  /** Whether a notification goes on to who sent the message. */
+  passes({ kind }: Imdn): boolean {
+    return kind !== 'display' || this.#options.displayed;
+  }
+
   /**
    * Keeps a notification until the others have come, or the time is over.
    * @param shown who reports, as others know it. @param expected how many may report.
@@ -48,16 +54,10 @@ export class Receipts {
     to: string,
     shown: string,
     expected: number,
-    content: Buffer,
+    reported: Imdn,
     tell: Tell,
-  ): Promise<number> | number {
-    let imdn: Imdn;
-    try {
-      imdn = { ...parseImdn(content), recipientUri: shown, originalRecipientUri: shown };
-    } catch (error) {
-      if (error instanceof ParleyError) return 400;
-      throw error;
-    }
+  ): Promise<number> {
+    const imdn = { ...reported, recipientUri: shown, originalRecipientUri: shown };
     const key = [group, to, imdn.messageId, imdn.kind].join('\n');
     const batch = this.#batches.get(key) ?? this.#begin(key, group, to, tell);
     batch.imdns.push(imdn);
@@ -65,9 +65,9 @@ export class Receipts {
     return batch.done;
   }
 
-  /** A notification under the alias of who reports (RFC 7701 §7). @throws ParleyError `imdn-malformed` */
-  anonymous(head: CpimHead, content: Buffer, alias: string): Buffer {
-    const imdn = { ...parseImdn(content), recipientUri: alias, originalRecipientUri: alias };
+  /** A notification under the alias of who reports (RFC 7701 §7). */
+  anonymous(head: CpimHead, reported: Imdn, alias: string): Buffer {
+    const imdn = { ...reported, recipientUri: alias, originalRecipientUri: alias };
     const octets = Buffer.from(formatImdn(imdn));
     const mime = head.mimeLines.filter((line) => !/^content-length:/i.test(line));
     const shortened = new CpimHead(head.fields, mime, head.length);

@@ -8,9 +8,9 @@ import { focusContact } from './invitation.js';
 import { findMember, type Group } from './group.js';
 import { holdsMembership } from './member.js';
 
-/** Between two NOTIFYs of one subscription, milliseconds (RFC 4575 §3.10 asks for one second or more). */
+/** Between two NOTIFYs of one subscription, milliseconds (RFC 4575 §3.9 asks for one second or more). */
 const THROTTLE_MS = 1_000;
-/** Seconds of a SUBSCRIBE that asks for none (RFC 4575 §3.4), and at most. */
+/** Seconds of a SUBSCRIBE that asks for none (RFC 4575 §3.3), and at most. */
 const EXPIRES = { standard: 3_600, maximum: 86_400 };
 
 interface Subscription {

@@ -1,8 +1,8 @@
 import type { Clock } from '../../base/clock.js';
-import { ParleyError } from '../../base/errors.js';
+import { orNone, ParleyError } from '../../base/errors.js';
 import type { Trail } from '../../base/trail.js';
 import { parseCpim, rewriteCpimHead, type CpimHead } from '../../msrp/cpim/index.js';
-import { isImdn } from '../../msrp/imdn.js';
+import { isImdn, parseImdn } from '../../msrp/imdn.js';
 import { IS_COMPOSING_TYPE } from '../../msrp/is-composing.js';
 import { canonicalUri } from './canonical-uri.js';
 import { findMember, type Group } from './group.js';
@@ -45,6 +45,8 @@ export class Switch {
   readonly #group: () => Group;
   readonly #log: MessageLog;
   readonly #outboxes = new Map<string, Outbox>();
+  /** By session: when what it has sent until now has been judged. */
+  readonly #judging = new Map<string, Promise<void>>();
   /** What waits since before is being found, or has been. */
   #loading: Promise<void> | undefined;
 
@@ -121,9 +123,9 @@ export class Switch {
       throw error;
     }
     const self = findMember(this.#group(), from);
-    if (!self || (claimed !== undefined && !(await this.#isNameOf(self, claimed)))) return 403;
+    if (!self) return 403;
     const report = isImdn(head);
-    const audience = await this.#audience(self, to, report);
+    const audience = await this.#inOrder(endpoint, this.#judged(self, claimed, to, report));
     if (typeof audience === 'number') return audience;
     const shown = shownAs(self);
     const unchanged = claimed === shown && self.alias === undefined;
@@ -155,17 +157,18 @@ export class Switch {
     message: GroupMessage,
   ): Promise<number> {
     const { receipts } = this.#options;
-    const [to] = audience.identities;
-    if (to === undefined) return 200;
+    const imdn = orNone(() => parseImdn(content));
+    if (!imdn) return 400;
+    const [to, ...others] = audience.identities;
     // a report to everybody is for nobody: only who sent the message knows it
-    if (audience.identities.length > 1) return 200;
+    if (to === undefined || others.length > 0 || !receipts.passes(imdn)) return 200;
     if (receipts.gathers) {
-      const others = this.#group().members.filter(holdsMembership).length - 1;
-      return receipts.gather(this.#group().uri, to, shownAs(self), others, content, (octets) =>
+      const expected = this.#group().members.filter(holdsMembership).length - 1;
+      return receipts.gather(this.#group().uri, to, shownAs(self), expected, imdn, (octets) =>
         this.tell(to, octets, 'multipart/mixed'),
       );
     }
-    const single = self.alias === undefined ? message.octets : receipts.anonymous(head, content, self.alias);
+    const single = self.alias === undefined ? message.octets : receipts.anonymous(head, imdn, self.alias);
     await this.tell(to, single, head.mediaType!);
     return 200;
   }
@@ -199,6 +202,32 @@ export class Switch {
     if (waiting.length < identities.length)
       for (const identity of identities)
         if (!entry.waiting.has(identity)) this.lost(stored, identity, 'full');
+  }
+
+  /** Names are looked up, some of them in the store: what one session has sent first goes on first all the same. */
+  async #inOrder<T>(endpoint: string, work: Promise<T>): Promise<T> {
+    const before = this.#judging.get(endpoint);
+    const mine = before === undefined ? work : before.then(() => work);
+    const over = mine.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#judging.set(endpoint, over);
+    try {
+      return await mine;
+    } finally {
+      if (this.#judging.get(endpoint) === over) this.#judging.delete(endpoint);
+    }
+  }
+
+  async #judged(
+    self: Member,
+    claimed: string | undefined,
+    to: readonly string[],
+    report: boolean,
+  ): Promise<Audience | number> {
+    if (claimed !== undefined && !(await this.#isNameOf(self, claimed))) return 403;
+    return this.#audience(self, to, report);
   }
 
   /** @param report a notification, which every session of who sent the message takes: it is no private message. */

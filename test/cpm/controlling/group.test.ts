@@ -55,6 +55,7 @@ const created = inviteAll(
     endpoint: { id: 'a1', joining: 'dialed-in' },
   }),
   [recipient(BOB), recipient(CAROL, { anonymize: true })],
+  ALICE,
   () => 'sip:anonymous1@anonymous.invalid',
 ).group;
 const connect = (group: Group, identity: string, id: string): Group =>
@@ -78,7 +79,7 @@ describe('a group', () => {
   });
 
   it('lets nobody in above its maximum', () => {
-    expect(() => inviteAll(created, [recipient('sip:dave@ims.test')], () => '')).toThrow(/full/);
+    expect(() => inviteAll(created, [recipient('sip:dave@ims.test')], ALICE, () => '')).toThrow(/full/);
     expect(() => addMember(created, user('sip:dave@ims.test'), 'participant')).toThrow(/full/);
   });
 
@@ -97,7 +98,7 @@ describe('a group', () => {
   });
 
   it('invites nobody twice who rings or is in', () => {
-    expect(inviteAll(created, [recipient(BOB), recipient(ALICE)], () => '').invited).toEqual([]);
+    expect(inviteAll(created, [recipient(BOB), recipient(ALICE)], ALICE, () => '').invited).toEqual([]);
   });
 
   it('takes back who is away, left or refused, and never who was removed', () => {

@@ -72,6 +72,9 @@ function room(
     members?: Member[];
     perMember?: number;
     receipts?: 'each' | 'aggregated';
+    displayed?: boolean;
+    /** Until when the lookup of an identity is held up. */
+    lookup?: Promise<void>;
     store?: MemoryStore;
     owners?: Readonly<Record<string, string>>;
     isHeld?: () => Promise<boolean>;
@@ -93,7 +96,12 @@ function room(
     members: options.members ?? [member(ALICE), member(BOB), member(CAROL)],
     createdAt: 0,
   };
-  const receipts = new Receipts({ clock, mode: options.receipts ?? 'each', gatherMs: 2_000 });
+  const receipts = new Receipts({
+    clock,
+    mode: options.receipts ?? 'each',
+    displayed: options.displayed ?? false,
+    gatherMs: 2_000,
+  });
   const room = new Switch(() => group, {
     store,
     clock,
@@ -103,7 +111,10 @@ function room(
     perMember: options.perMember ?? 10,
     receipts,
     isHeld: options.isHeld,
-    ownerOf: (identity) => Promise.resolve(options.owners?.[identity] ?? identity),
+    ownerOf: async (identity) => {
+      await options.lookup;
+      return options.owners?.[identity] ?? identity;
+    },
   });
   return { room, clock, store, trail };
 }
@@ -441,6 +452,25 @@ describe('the switch of a group', () => {
     expect(alice.got.map(({ octets }) => parseCpim(octets).head.from!.uri)).toEqual([alias, alias, alias]);
   });
 
+  it('keeps the order of a sender whose names are looked up for different times', async () => {
+    const number = 'tel:+15550100002';
+    let found!: () => void;
+    const lookup = new Promise<void>((resolve) => (found = resolve));
+    const { room: at } = room({ owners: { [number]: BOB }, lookup });
+    const alice = await joined(at, ALICE);
+    const sent = [number, BOB, 'tel:+15550100009', 'sip:anonymous@anonymous.invalid', BOB].map((from, n) =>
+      at.deliver(BOB, BOB, cpim(from, GROUP, `text ${n}`)),
+    );
+    await settle();
+    expect(alice.texts).toEqual([]);
+    // another sender does not wait for it
+    expect(await at.deliver(CAROL, CAROL, cpim(CAROL, GROUP, 'mine'))).toBe(200);
+    found();
+    expect(await Promise.all(sent)).toEqual([200, 200, 403, 200, 200]);
+    await settle();
+    expect(alice.texts).toEqual(['mine', 'text 0', 'text 1', 'text 3', 'text 4']);
+  });
+
   it('shows of an anonymous sender no name but its nickname', async () => {
     const alias = 'sip:anonymous-1@anonymous.invalid';
     const named = async (more: Partial<Member>): Promise<unknown> => {
@@ -531,7 +561,7 @@ describe('the switch of a group', () => {
   });
 });
 
-const imdn = (by: string): GroupMessage =>
+const imdn = (by: string, kind: 'delivery' | 'display' = 'delivery'): GroupMessage =>
   cpim(
     by,
     ALICE,
@@ -539,8 +569,8 @@ const imdn = (by: string): GroupMessage =>
       messageId: 'm1',
       dateTime: '2026-01-01T00:00:00Z',
       recipientUri: by,
-      kind: 'delivery',
-      status: 'delivered',
+      kind,
+      status: kind === 'delivery' ? 'delivered' : 'displayed',
     }),
     undefined,
     IMDN_TYPE,
@@ -558,6 +588,24 @@ describe('disposition notifications in a group', () => {
       CAROL,
     ]);
     expect([bob.got, carol.got]).toEqual([[], []]);
+  });
+
+  it.each([
+    [false, []],
+    [true, ['displayed']],
+  ])('say that a message was displayed only where that is wanted (%s)', async (displayed, told) => {
+    const { room: at } = room({ displayed });
+    const alice = await joined(at, ALICE);
+    expect(await at.deliver(BOB, BOB, imdn(BOB, 'display'))).toBe(200);
+    await settle();
+    expect(alice.got.map(({ octets }) => parseImdn(parseCpim(octets).content).status)).toEqual(told);
+  });
+
+  it('that cannot be read are refused with 400', async () => {
+    const { room: at } = room();
+    const alice = await joined(at, ALICE);
+    expect(await at.deliver(BOB, BOB, cpim(BOB, ALICE, '<imdn/>', undefined, IMDN_TYPE))).toBe(400);
+    expect(alice.got).toEqual([]);
   });
 
   it('reach who sent the message also where no private messages are taken', async () => {

@@ -209,7 +209,7 @@ export class VirtualRoom {
       },
       keepMs: 86_400_000,
       perMember: 100,
-      receipts: new Receipts({ clock, mode: 'each', gatherMs: 2_000 }),
+      receipts: new Receipts({ clock, mode: 'each', displayed: false, gatherMs: 2_000 }),
       ownerOf: (identity) => Promise.resolve(room.owners.get(identity) ?? identity),
       sessions: { of: async function* () {} },
       factory: FACTORY,
