@@ -200,14 +200,18 @@ export class SessionRecords {
    * MSRP connections. Until a BYE could have come they are mapped as before.
    */
   async abandon(isAlive: (holder: string) => boolean): Promise<void> {
-    for await (const { key, value } of this.#store.scan(sessions))
-      if (value.holder !== undefined && !isAlive(value.holder))
+    for await (const { key, value } of this.#store.scan(sessions)) {
+      // a node that died may have written both parts of a session and not joined them
+      const whole = await this.legs.wholeOf(value.id);
+      if (whole !== undefined) await this.#join(value.id, whole);
+      else if (value.holder !== undefined && !isAlive(value.holder))
         await this.#store.update(sessions, key, (current) => {
           if (current?.holder === undefined || isAlive(current.holder))
             return { kind: 'keep', result: undefined };
           const left = { ...current, holder: undefined, interval: 0, refreshedAt: this.#clock.now() };
           return { kind: 'put', value: left, deadline: deadlineOf(left), result: undefined };
         });
+    }
   }
 
   get(id: string): Promise<SessionRecord | undefined> {
@@ -216,9 +220,9 @@ export class SessionRecords {
 
   /** How many sessions a user has, counted up to `limit`. */
   async count(set: string, limit: number): Promise<number> {
-    const found: string[] = [];
-    for await (const { key } of this.#store.scan(ofUsers, { prefix: `${set}\t`, limit })) found.push(key);
-    return found.length;
+    let count = 0;
+    for await (const _ of this.list(set)) if (++count === limit) break;
+    return count;
   }
 
   /** All sessions, or those of one user. */
@@ -228,6 +232,7 @@ export class SessionRecords {
       return;
     }
     for await (const { value } of this.#store.scan(ofUsers, { prefix: `${set}\t` })) {
+      // a process that was killed may have left a name without its session
       const record = await this.get(value.id);
       if (record) yield record;
     }

@@ -10,6 +10,7 @@ import {
 } from '../../../src/cpm/participating/session-records.js';
 import { silentLogger } from '../../../src/base/log.js';
 import { LmdbStore } from '../../../src/store/lmdb/lmdb-store.js';
+import { table } from '../../../src/store/store.js';
 import { useCleanups } from '../../tools/cleanups.js';
 import { MemoryStore } from '../../tools/memory-store.js';
 
@@ -86,6 +87,27 @@ describe('a session in whose middle a node is', () => {
     await Promise.all([records.started(whole), other.started(part)]);
     expect(await all()).toHaveLength(1);
     expect(await records.count('bob', 5)).toBe(1);
+  });
+
+  it('is one after its node was killed between writing its two parts and joining them', async () => {
+    await records.started(whole);
+    const killed = new MemoryStore();
+    await new SessionRecords(killed, clock).started(part);
+    for (const written of [table('cpm-sessions'), table('cpm-user-sessions')])
+      for await (const { key, value } of killed.scan(written))
+        await store.update(written, key, () => ({ kind: 'put', value, result: undefined }));
+    expect(await records.total()).toBe(2);
+    await records.abandon(() => false);
+    expect(await all()).toMatchObject([{ id: whole.id, callee: { set: 'bob' } }]);
+    expect([await records.count('alice', 5), await records.count('bob', 5)]).toEqual([1, 1]);
+  });
+
+  it('whose record is gone counts for nobody, though it is still named', async () => {
+    await records.started(whole);
+    await store.update(table('cpm-sessions'), whole.id, () => ({ kind: 'remove', result: undefined }));
+    expect(await records.count('alice', 5)).toBe(0);
+    await records.started({ ...whole, id: 'another\talice' });
+    expect(await records.count('alice', 1)).toBe(1);
   });
 
   it('ends for both users at once, and its legs are named no more', async () => {
