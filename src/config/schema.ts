@@ -219,7 +219,7 @@ export const configSchema = z.strictObject({
       /** Session timer in seconds, asked for where the caller can do one and asks for none (RFC 4028 §8.1). */
       sessionExpires: z.int().min(90).max(86_400).default(1_800),
       /** Seconds in which a device whose registration ran out, or whose connection broke, may come back to its sessions. */
-      lostDeviceSeconds: z.number().min(0).max(3_600).default(10),
+      lostDeviceSeconds: z.number().min(0).max(3_600).default(90),
     })
     .prefault({}),
   /** IMPS phones as CPM devices. */

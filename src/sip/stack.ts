@@ -239,6 +239,8 @@ export interface B2buaOptions {
   editRequest?(request: SipRequest): void;
   /** Changes a response on its way to the first leg. */
   editResponse?(response: SipResponse): void;
+  /** Whether the caller of `createB2BUA` answers the first leg itself in place of a final response other than 2xx. */
+  takesOver?(response: SipResponse): Promise<boolean>;
   /**
    * Changes a request inside a dialog before it crosses; a promise, if it gives one, is awaited. What it rejects with refuses the
    * request.

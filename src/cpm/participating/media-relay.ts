@@ -24,4 +24,6 @@ export interface RelayedSession {
   readonly messageOctets?: number | undefined;
   /** Contacts of the callee's devices, where they are known here. */
   readonly calleeContacts: readonly string[];
+  /** Whether somebody else answers in place of a refusal of the callee. */
+  refused?(status: number): Promise<boolean>;
 }

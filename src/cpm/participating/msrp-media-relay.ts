@@ -4,11 +4,11 @@ import type { NextOptions, ServiceCall } from '../../core/service.js';
 import type { MsrpMedia } from '../../msrp/sdp/index.js';
 import type { MsrpEndpoint } from '../../msrp/session/index.js';
 import { FinalResponseError } from '../../sip/final-response-error.js';
-import { parseMediaType } from '../../sip/message/content.js';
 import { SipResponse, type SipRequest } from '../../sip/message/message.js';
 import type { Dialog, SipStack } from '../../sip/stack.js';
 import type { DialogLegs } from './dialog-legs.js';
 import { MediaPath, placeForContacts, type End, type MediaPathOptions } from './media-path.js';
+import { descriptionIn, withDescription } from './offer.js';
 import type { MediaRelay, RelayedSession } from './media-relay.js';
 import type { Recordings } from '../recording/recordings.js';
 
@@ -100,6 +100,7 @@ export class MsrpMediaRelay implements MediaRelay {
         uri: request.uri,
         route: call.onward,
         editResponse: (answer) => observed.onResponse?.(answer),
+        takesOver: async ({ status }) => (await session.refused?.(status)) === true,
         // what it names is named as the other end knows it
         beforeCrossing: (inside) => (dialogs.concerns(inside) ? dialogs.map(inside) : undefined),
         crossBody: (message, toward) => crossed(path, message, toward === 'uac' ? 'uas' : 'uac'),
@@ -114,7 +115,7 @@ export class MsrpMediaRelay implements MediaRelay {
       });
     } catch (error) {
       path.close();
-      // the caller has got the callee's answer
+      // the caller has got the callee's answer, or gets another one
       if (!(error instanceof FinalResponseError)) throw error;
     }
   }
@@ -148,9 +149,10 @@ export class MsrpMediaRelay implements MediaRelay {
 function crossed(path: MediaPath, message: SipRequest | SipResponse, from: End): Uint8Array {
   const { body } = message;
   if (message instanceof SipResponse && message.status >= 300) return body;
-  const contentType = message.get('Content-Type');
-  if (body.length === 0 || contentType === undefined) return body;
-  if (parseMediaType(contentType).type !== 'application/sdp') return body;
+  const description = descriptionIn(message);
+  if (!description) return body;
   const answers = message instanceof SipResponse || message.method === 'ACK' || message.method === 'PRACK';
-  return answers && path.awaitsAnswerOf(from) ? path.answer(body, from) : path.offer(body, from);
+  const isAnswer = answers && path.awaitsAnswerOf(from);
+  const ours = isAnswer ? path.answer(description, from) : path.offer(description, from);
+  return withDescription(body, description, ours);
 }

@@ -1,7 +1,7 @@
 import { ParleyError } from '../../base/errors.js';
 import { parseFileSelector, parseMsrpMedia, type MsrpMedia } from '../../msrp/sdp/index.js';
 import { parseMediaType } from '../../sip/message/content.js';
-import type { SipRequest } from '../../sip/message/message.js';
+import type { SipRequest, SipResponse } from '../../sip/message/message.js';
 import { leafParts, parseMultipart } from '../../sip/message/multipart.js';
 import './errors.js';
 
@@ -11,7 +11,7 @@ import './errors.js';
  * @throws ParleyError `cpm-offer-unacceptable` when there is a section for MSRP that cannot be used, as one without `a=path`.
  */
 export function msrpOffer(request: SipRequest): MsrpMedia | undefined {
-  const sdp = sdpOf(request);
+  const sdp = descriptionIn(request);
   if (sdp === undefined || !/^m=message /m.test(Buffer.from(sdp).toString('latin1'))) return undefined;
   try {
     return parseMsrpMedia(sdp);
@@ -27,13 +27,24 @@ export function announcedSize(offer: MsrpMedia | undefined): number | undefined 
   return selector === undefined ? undefined : parseFileSelector(selector).size;
 }
 
-function sdpOf(request: SipRequest): Uint8Array | undefined {
-  const contentType = request.get('Content-Type');
-  if (contentType === undefined || request.body.length === 0) return undefined;
+/**
+ * The session description in the body of a message, alone or beside the first message of a client of SIMPLE IM, as a view of the body.
+ * @throws ParleyError `sip-bad-message`, `sip-bad-header` for a multipart that cannot be read.
+ */
+export function descriptionIn({ body, headers }: SipRequest | SipResponse): Uint8Array | undefined {
+  const contentType = headers.get('Content-Type');
+  if (contentType === undefined || body.length === 0) return undefined;
   const { type } = parseMediaType(contentType);
-  if (type === 'application/sdp') return request.body;
+  if (type === 'application/sdp') return body;
   if (!type.startsWith('multipart/')) return undefined;
-  return leafParts(parseMultipart(request.body, contentType)).find(
-    ({ headers }) => parseMediaType(headers.get('Content-Type') ?? 'text/plain').type === 'application/sdp',
+  return leafParts(parseMultipart(body, contentType)).find(
+    (part) => parseMediaType(part.headers.get('Content-Type') ?? 'text/plain').type === 'application/sdp',
   )?.body;
+}
+
+/** A body with another session description in the place of its own. @param description as {@link descriptionIn} gave it. */
+export function withDescription(body: Uint8Array, description: Uint8Array, other: Uint8Array): Uint8Array {
+  if (description === body) return other;
+  const start = description.byteOffset - body.byteOffset;
+  return Buffer.concat([body.subarray(0, start), other, body.subarray(start + description.length)]);
 }

@@ -165,6 +165,13 @@ export class SessionService implements Service {
     const inPath = relay !== undefined;
     this.#continued(call, inPath);
     const observed = this.#observed(call, inPath);
+    let instead: InterworkingFunction | undefined;
+    const refused = async (status: number): Promise<boolean> => {
+      const here = call.sessionCase === 'originating' ? [] : await devices.of(call.set);
+      instead = await interworking.afterRefusal(call, status, here);
+      return instead !== undefined;
+    };
+    const mayInterwork = interworking.hasFunctions;
     if (relay)
       await relay.join(call, observed, {
         id: sessionId(call.request),
@@ -172,20 +179,11 @@ export class SessionService implements Service {
         recorded: policy.record,
         messageOctets: this.#largest(call.request, policy),
         calleeContacts: await this.#calleeContacts(call),
+        ...(mayInterwork && { refused }),
       });
-    else if (!interworking.hasFunctions) await next(observed);
-    else {
-      let instead: InterworkingFunction | undefined;
-      await next({
-        ...observed,
-        takesOver: async ({ status }) => {
-          const here = call.sessionCase === 'originating' ? [] : await devices.of(call.set);
-          instead = await interworking.afterRefusal(call, status, here);
-          return instead !== undefined;
-        },
-      });
-      if (instead) await interworking.retry(instead, call);
-    }
+    else if (mayInterwork) await next({ ...observed, takesOver: ({ status }) => refused(status) });
+    else await next(observed);
+    if (instead) await interworking.retry(instead, call);
   }
 
   /** Sessions whose media passed a node that is no more are given up. */

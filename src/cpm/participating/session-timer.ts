@@ -1,6 +1,6 @@
 import type { Headers } from '../../sip/message/headers.js';
 import type { SipRequest, SipResponse } from '../../sip/message/message.js';
-import { parseSessionExpires, writeSessionExpires } from '../../sip/message/session-timer.js';
+import { parseMinSE, parseSessionExpires, writeSessionExpires } from '../../sip/message/session-timer.js';
 
 /** Seconds of the Session-Expires of a message; undefined without one. */
 export function sessionInterval(message: SipRequest | SipResponse): number | undefined {
@@ -8,10 +8,11 @@ export function sessionInterval(message: SipRequest | SipResponse): number | und
   return value === undefined ? undefined : parseSessionExpires(value).interval;
 }
 
-/** A proxy may ask for a session timer that the caller can do and did not ask for (RFC 4028 §8.1). */
+/** A proxy may ask for a session timer that the caller can do and did not ask for, no shorter than its Min-SE (RFC 4028 §8.1). */
 export function askForTimer(headers: Headers, seconds: number): void {
-  if (!headers.has('Session-Expires') && headers.hasToken('Supported', 'timer'))
-    headers.set('Session-Expires', seconds);
+  if (headers.has('Session-Expires') || !headers.hasToken('Supported', 'timer')) return;
+  const least = headers.get('Min-SE');
+  headers.set('Session-Expires', Math.max(seconds, least === undefined ? 0 : parseMinSE(least)));
 }
 
 /** When the callee knows no session timers, the caller alone refreshes (RFC 4028 §8.2). */

@@ -72,9 +72,14 @@ class B2bua {
       }
       return { uas, uac };
     } catch (error) {
-      if (error instanceof FinalResponseError) this.#answer(error.response);
+      if (error instanceof FinalResponseError) await this.#refused(error.response);
       throw error;
     }
+  }
+
+  async #refused(final: SipResponse): Promise<void> {
+    if ((await this.#options.takesOver?.(final)) === true) this.#invite.handOn();
+    else this.#answer(final);
   }
 
   #callee(maxForwards: number): UacInvite {

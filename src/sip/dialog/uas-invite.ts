@@ -44,6 +44,13 @@ export class UasInvite {
     return this.#dialog;
   }
 
+  /** Somebody else answers, who makes a dialog of his own. */
+  handOn(): void {
+    this.#extension?.cancel();
+    this.#dialog?.abandon('answered by another');
+    this.#dialog = undefined;
+  }
+
   #send(built: SipResponse): boolean {
     const { status } = built;
     if (this.#finished) return false;

@@ -10,6 +10,7 @@ import type { HeaderMap } from '../../../src/sip/message/headers.js';
 import { useCleanups } from '../../tools/cleanups.js';
 import { startParley, type RunningParley } from '../../tools/parley.js';
 import { Phone } from '../../tools/phone.js';
+import { offer, SDP, setPolicy } from '../participating/session-world.js';
 import { SipPeer } from '../../tools/sip-peer.js';
 
 const cleanups = useCleanups();
@@ -172,7 +173,10 @@ describe('a request to a principal outside CPM', () => {
 describe("a request that the recipient's devices do not know", () => {
   const SIMPLE = { features: ['+g.oma.sip-im'], addresses: [] as string[] };
 
-  it('goes to the function that serves their features, as an invitation by SIP', async () => {
+  it.each([
+    ['out of the media path', {}],
+    ['in the media path', { mediaPath: true }],
+  ])('goes to the function that serves their features, as an invitation by SIP, %s', async (_, policy) => {
     const iwf = await SipPeer.open();
     cleanups.push(() => iwf.close());
     const target = `sip:127.0.0.1:${iwf.port}`;
@@ -185,14 +189,25 @@ describe("a request that the recipient's devices do not know", () => {
       `;+g.oma.sip-im;+g.3gpp.icsi-ref="urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm.session"`,
     );
     const alice = await opened('alice', parley);
-    alice.send('INVITE', bob.aor, {
-      'P-Preferred-Service': cpmServices.session,
-      'Conversation-ID': 'conversation-3',
-    });
-    await bob.answer('INVITE', 488);
+    await setPolicy(parley, bob.aor, policy);
+    alice.send(
+      'INVITE',
+      bob.aor,
+      {
+        'P-Preferred-Service': cpmServices.session,
+        'Conversation-ID': 'conversation-3',
+        ...SDP,
+      },
+      offer(),
+    );
+    const ringing = await bob.answer('INVITE', 180);
+    await alice.peer.response(180);
+    bob.peer.answer(ringing, 488, {}, 'tag-bob');
     const invite = await iwf.request('INVITE');
     expect(invite.get('Non-CPM-Service')).toBe('simple-im');
     expect(invite.get('Conversation-ID')).toBe('conversation-3');
+    // past the server that was to be in its media path
+    expect(Buffer.from(invite.body).toString()).toBe(offer());
     iwf.answer(invite, 200, { Contact: `<sip:im@127.0.0.1:${iwf.port}>` });
     expect((await alice.peer.response(200)).status).toBe(200);
   });

@@ -11,6 +11,7 @@ import {
   type SessionOptions,
 } from '../../../src/msrp/session/index.js';
 import { anything, eventually, octets, startEndpoint } from '../../msrp/tools/endpoints.js';
+import { buildMultipart, parseMultipart } from '../../../src/sip/message/multipart.js';
 import { startParley, type RunningParley } from '../../tools/parley.js';
 import { Line, lineOffer } from '../../msrp/tools/line.js';
 import { useCleanups } from '../../tools/cleanups.js';
@@ -195,6 +196,48 @@ describe('a server in the media path', () => {
     expect(await command()).toBe('no recordings\n');
     expect((await fetch(single)).status).toBe(404);
     expect((await fetch(single, { method: 'DELETE' })).status).toBe(404);
+  });
+});
+
+describe('an invitation in the media path that brings its first message beside the description', () => {
+  const cleanups = useCleanups();
+
+  it('has the description rewritten and the message octet for octet, and then carries messages', async () => {
+    const parley = await patientServer(cleanups, { msrp: { listen: '127.0.0.1:0' } });
+    await setPolicy(parley, 'sip:alice@ims.test', { mediaPath: true });
+    const [one, other] = [(await startEndpoint()).endpoint, (await startEndpoint()).endpoint];
+    const { heard, options } = ears();
+    const near = new MsrpNegotiation(one.createSession(), anything);
+    const far = new MsrpNegotiation(other.createSession(options), anything);
+    const [alice, bob] = [
+      await Phone.registered('alice', parley.port, device(ALICE)),
+      await Phone.registered('bob', parley.port, device(BOB)),
+    ];
+    cleanups.push(() => alice.close());
+    cleanups.push(() => bob.close());
+    const first = 'From: <sip:alice@ims.test>\r\n\r\nContent-Type: text/plain\r\n\r\ngr\u00fc\u00dfe';
+    const { contentType, body } = buildMultipart([
+      { headers: { 'Content-Type': 'application/sdp' }, body: near.offer() },
+      { headers: { 'Content-Type': 'message/cpim' }, body: first },
+    ]);
+    alice.send('INVITE', bob.aor, { ...SESSION, 'Content-Type': contentType }, body.toString());
+    const invite = await bob.peer.request('INVITE');
+    const [description, message] = parseMultipart(invite.body, invite.get('Content-Type')!);
+    expect(text(description!.body)).not.toContain(near.session.uri.text);
+    expect(text(message!.body)).toBe(first);
+    const headers = { Contact: `<${bob.contact}>`, 'Content-Type': 'application/sdp' };
+    bob.peer.answer(invite, 200, headers, 'tag-bob', far.answer(description!.body));
+    const ok = await alice.peer.response(200);
+    expect(text(ok.body)).not.toContain('a=setup:actpass');
+    near.accept(ok.body);
+    alice.send('ACK', ok.contacts[0]!.uriText, {
+      From: ok.get('From'),
+      To: ok.get('To'),
+      'Call-ID': ok.callId,
+      CSeq: `${ok.cseq.number} ACK`,
+    });
+    expect(await near.session.send(hello).sent).toBe(200);
+    expect(heard).toEqual(['hello']);
   });
 });
 

@@ -126,6 +126,11 @@ describe('a CPM 1-1 session', () => {
     const parley = await server({ cpm: { sessionExpires: 600 } });
     const alice = await phone('alice', parley, device(ALICE));
     const bob = await phone('bob', parley, device(BOB));
+    const patient = await establish(alice, bob, { 'Min-SE': '3600' });
+    expect(patient.invite.get('Session-Expires')).toBe('3600');
+    alice.send('BYE', patient.fromCaller.uri, patient.fromCaller.headers);
+    await bob.answer('BYE', 200);
+    expect((await alice.peer.response(200)).status).toBe(200);
     const { invite, answer, fromCaller } = await establish(alice, bob);
     expect(invite.get('Session-Expires')).toBe('600');
     expect(answer.get('Session-Expires')).toBe('600;refresher=uac');
