@@ -107,7 +107,9 @@ export class Deferral {
   /** Until when the message of a request waits, in milliseconds since the epoch. */
   endOf(request: SipRequest): number {
     const { clock, longestWait } = this.#options;
-    const wanted = request.number('Expires') ?? request.number('Message-Expires') ?? longestWait;
+    // Expires of an INVITE is how long it may ring (RFC 3261 §13.3.1)
+    const own = request.method === 'INVITE' ? undefined : request.number('Expires');
+    const wanted = own ?? request.number('Message-Expires') ?? longestWait;
     return clock.now() + Math.min(wanted, longestWait) * 1000;
   }
 
@@ -141,19 +143,21 @@ export class Deferral {
       );
   }
 
-  /** Removes a message that waits, and tells its sender. @returns whether it was there. */
+  /** Removes a message that waits, once its sender is told; nobody gets it any more. @returns whether it was there. */
   async discard(set: string, id: string): Promise<boolean> {
     const { deferred } = this.#options;
     const message = await deferred.get({ set, id });
     if (!message) return false;
-    // a sender who cannot be told now is told as for a message that expired
-    return (await this.#losses.tell(message)) ? deferred.remove(message) : deferred.end(message);
+    if (await this.#losses.tell(message)) return deferred.remove(message);
+    // told when that can be done
+    return deferred.end(message);
   }
 
-  /** The user is no more: nothing that waits is delivered any more, and its senders are told. */
+  /** A user is no more: what waits is lost, and its senders are told; whoever gets the address gets none of it. */
   async discardAll(set: string): Promise<void> {
-    const { deferred } = this.#options;
+    const { deferred, origins } = this.#options;
     for await (const message of deferred.of(set)) await deferred.end(message);
+    await origins.forget(set);
   }
 
   #scheduleSweep(): void {

@@ -60,6 +60,8 @@ export class DeferredDelivery {
   readonly #options: DeferredDeliveryOptions;
   /** Users to whom messages are on their way, and why there is one more round to come. */
   readonly #running = new Map<string, Occasion | undefined>();
+  /** Messages whose senders are being told that their time is over. */
+  readonly #ending = new Set<Promise<void>>();
   #closed = false;
 
   constructor(options: DeferredDeliveryOptions) {
@@ -92,25 +94,40 @@ export class DeferredDelivery {
       });
   }
 
-  /** What is due by the clock: claims, and messages whose time is over. */
+  /**
+   * What is due by the clock: claims, and messages whose time is over. It does not wait for senders to be told: one that is out of
+   * reach takes half a minute, in which claims would lapse.
+   */
   async sweep(): Promise<void> {
-    const { claims, deferred, trail, clock } = this.#options;
+    const { claims, deferred, log } = this.#options;
     await claims?.renew();
     for (const set of (await claims?.lapsed(SWEEP_BATCH)) ?? []) this.start(set, 'more');
-    for (const message of await deferred.expired(SWEEP_BATCH)) {
-      const hasIt = message.tries?.some(({ end }) => end === 'delivered') === true;
-      // told before it goes, so that a crash in between tells twice and not never
-      const told = hasIt || (await this.#options.lost(message));
-      if (!told && clock.now() < message.expiresAt + TELL_MS) continue;
-      if (!(await deferred.remove(message)) || hasIt) continue;
-      trail.record({
-        code: 'cpm.message-expired',
-        outcome: 'noted',
-        clause: 'RFC 3428 §7',
-        subject: message.recipient,
-        trace: callIdOf(message),
-      });
+    const room = SWEEP_BATCH - this.#ending.size;
+    if (room <= 0) return;
+    for (const message of await deferred.expired(room)) {
+      const end = this.#end(message)
+        .catch((error: unknown) =>
+          log.error({ err: error, id: message.id }, 'an expired message stays; it is tried again'),
+        )
+        .finally(() => this.#ending.delete(end));
+      this.#ending.add(end);
     }
+  }
+
+  async #end(message: DeferredMessage): Promise<void> {
+    const { deferred, trail, clock } = this.#options;
+    const hasIt = message.tries?.some(({ end }) => end === 'delivered') === true;
+    // told before it goes, so that a crash in between tells twice and not never
+    const told = hasIt || (await this.#options.lost(message));
+    if (!told && clock.now() < message.expiresAt + TELL_MS) return;
+    if (!(await deferred.remove(message)) || hasIt) return;
+    trail.record({
+      code: 'cpm.message-expired',
+      outcome: 'noted',
+      clause: 'RFC 3428 §7',
+      subject: message.recipient,
+      trace: callIdOf(message),
+    });
   }
 
   async #atOneNode(set: string, occasion: Occasion): Promise<void> {

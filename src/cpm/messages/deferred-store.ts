@@ -59,8 +59,8 @@ const untried = (to: string): Tries => ({ to, attempts: 0, answers: 0 });
 export const triesOf = ({ tries = [] }: DeferredMessage, to: string): Tries =>
   tries.find((one) => one.to === to) ?? untried(to);
 
-/** A message that is over and still there after this was left by a node that died or failed. */
-const END_RETRY_MS = 30_000;
+/** A message that is over and still there after this was left by a node that died or failed; telling its sender takes up to 32 s. */
+const END_RETRY_MS = 60_000;
 
 const messages = table<DeferredMessage>('deferred-messages');
 

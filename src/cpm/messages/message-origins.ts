@@ -84,6 +84,12 @@ export class MessageOrigins {
     }
   }
 
+  /** Forgets what a user sent, who is no more. */
+  async forget(set: string): Promise<void> {
+    for await (const { key } of this.#store.scan(origins, { prefix: `${set}\t` }))
+      await this.#store.update(origins, key, () => ({ kind: 'remove', result: undefined }));
+  }
+
   /** Forgets those whose time is over. */
   async sweep(): Promise<void> {
     for (const key of await this.#store.due(origins, this.#clock.now(), SWEEP_BATCH))

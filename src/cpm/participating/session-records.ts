@@ -220,9 +220,9 @@ export class SessionRecords {
 
   /** How many sessions a user has, counted up to `limit`. */
   async count(set: string, limit: number): Promise<number> {
-    let count = 0;
-    for await (const _ of this.list(set)) if (++count === limit) break;
-    return count;
+    const found: SessionRecord[] = [];
+    for await (const record of this.list(set)) if (found.push(record) === limit) break;
+    return found.length;
   }
 
   /** All sessions, or those of one user. */

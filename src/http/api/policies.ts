@@ -33,7 +33,7 @@ const one = {
 /** `/policies`: preferences and policy of single users, over those of the configuration. */
 export function policyRoutes(api: FastifyInstance, { participating }: HttpContext): void {
   if (!participating) return;
-  const { policies } = participating;
+  const { policies, deferral } = participating;
   const setOf = async (aor: string): Promise<string> => {
     const set = await participating.setOf(parseAor(aor.includes(':') ? aor : `sip:${aor}`));
     if (set === undefined) throw new ParleyError('policy-user-unknown');
@@ -67,6 +67,8 @@ export function policyRoutes(api: FastifyInstance, { participating }: HttpContex
     async (request) => {
       const set = await setOf(request.params.aor);
       await policies.change(set, request.body);
+      // what waited for the end of "do not disturb"
+      deferral.start(set, 'more');
       return show(set);
     },
   );
@@ -74,7 +76,9 @@ export function policyRoutes(api: FastifyInstance, { participating }: HttpContex
     '/policies/:aor',
     { schema: { summary: 'Takes all settings of a user back', ...one } },
     async (request, reply) => {
-      await policies.remove(await setOf(request.params.aor));
+      const set = await setOf(request.params.aor);
+      await policies.remove(set);
+      deferral.start(set, 'more');
       return reply.code(204).send();
     },
   );

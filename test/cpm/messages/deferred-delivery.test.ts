@@ -66,7 +66,7 @@ class Node {
       },
       lost: async (message) => {
         this.lost.push(textOf(message));
-        return this.tellable;
+        return textOf(message) === 'of nobody in reach' ? new Promise(() => {}) : this.tellable;
       },
     });
   }
@@ -92,6 +92,11 @@ class Node {
     this.delivery.start(BOB, occasion);
     await settled();
     return this.sent.slice(before);
+  }
+
+  async sweep(): Promise<void> {
+    await this.delivery.sweep();
+    await settled();
   }
 
   async waiting(): Promise<string[]> {
@@ -188,9 +193,29 @@ describe('deferred messages', () => {
     await node.round();
     expect(node.sent).toHaveLength(1);
     node.tellable = true;
-    await node.delivery.sweep();
+    await node.sweep();
     expect(await node.waiting()).toEqual([]);
     expect(node.lost).toEqual(['unwanted', 'unwanted']);
+  });
+
+  it('whose senders are out of reach hold up neither each other nor the claims of their node', async () => {
+    const store = new MemoryStore();
+    const nodes = [0, 1].map(() => new Node(store, { claims: new DeliveryClaims(store, clock) }));
+    const [a, b] = nodes as [Node, Node];
+    const expiresAt = clock.now() + 1_000;
+    await a.add('of nobody in reach', { set: 'carol', expiresAt });
+    await a.add('of alice', { set: 'carol', expiresAt });
+    await a.add('one');
+    a.answer = () => new Promise(() => {});
+    expect(await a.round()).toEqual(['one 1']);
+    for (let second = 0; second < 30; second++) {
+      clock.advance(1_000);
+      await a.sweep();
+      await b.sweep();
+      expect(await b.round()).toEqual([]);
+    }
+    expect(a.lost).toEqual(['of nobody in reach', 'of alice']);
+    expect(b.lost).toEqual([]);
   });
 
   it('go to each device once where that is wanted, each in order, and are lost when none took them', async () => {
@@ -204,7 +229,7 @@ describe('deferred messages', () => {
     await node.add('three');
     node.here = [];
     clock.advance(3_700_000);
-    await node.delivery.sweep();
+    await node.sweep();
     expect(await node.waiting()).toEqual([]);
     expect(node.lost).toEqual(['three']);
   });
@@ -260,8 +285,7 @@ describe('deferred messages', () => {
     a.delivery.start(BOB, 'returned');
     await settled();
     clock.advance(11_000);
-    await b.delivery.sweep();
-    await settled();
+    await b.sweep();
     expect(b.sent).toEqual(['three 1']);
     expect(await b.waiting()).toEqual([]);
   });

@@ -93,7 +93,9 @@ describe('a large message', () => {
     const parley = await server();
     const [from, to] = [await alice(parley), await bob(parley)];
     await from.register();
-    expect((await from.large(to.aor, cpim(TEXT, 'm-2', 'display'), { Expires: '1' })).status).toBe(200);
+    expect((await from.large(to.aor, cpim(TEXT, 'm-2', 'display'), { 'Message-Expires': '1' })).status).toBe(
+      200,
+    );
     await soon(() => from.got.length).toBe(1);
     const notice = parseImdn(parseCpim(from.got[0]!.octets).content);
     expect(notice).toMatchObject({ messageId: 'm-2', kind: 'delivery', status: 'failed' });

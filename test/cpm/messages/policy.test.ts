@@ -67,13 +67,22 @@ describe('a pager mode message', () => {
     expect(await status(alice)).toBe(202);
   });
 
-  it('waits while the recipient is not to be disturbed, and goes to the chosen device alone', async () => {
+  it('waits while the recipient is not to be disturbed, and comes at the end of that', async () => {
+    const parley = await server();
+    const alice = await phone('alice', parley, device(ALICE, MESSAGE));
+    const bob = await phone('bob', parley, device(BOB, MESSAGE));
+    await setPolicy(parley, 'sip:bob@ims.test', { doNotDisturb: true });
+    expect(await status(alice)).toBe(202);
+    await setPolicy(parley, 'sip:bob@ims.test', { doNotDisturb: null });
+    expect(Buffer.from((await bob.answer('MESSAGE', 200, { Contact: [] })).body).toString()).toBe('hello');
+  });
+
+  it('goes to the chosen device alone, and waits for it', async () => {
     const parley = await server();
     const alice = await phone('alice', parley, device(ALICE, MESSAGE));
     const one = await phone('bob', parley, device(BOB, MESSAGE));
-    await setPolicy(parley, 'sip:bob@ims.test', { doNotDisturb: true, deliverTo: BOB2 });
+    await setPolicy(parley, 'sip:bob@ims.test', { deliverTo: BOB2 });
     expect(await status(alice)).toBe(202);
-    await setPolicy(parley, 'sip:bob@ims.test', { doNotDisturb: null });
     const two = await phone('bob', parley, device(BOB2, MESSAGE));
     expect(Buffer.from((await two.answer('MESSAGE', 200, { Contact: [] })).body).toString()).toBe('hello');
     quiet(one);
