@@ -13,9 +13,18 @@ import type {
 export interface UserProfile {
   readonly privateId: string;
   readonly serviceProfiles: readonly {
-    readonly identities: readonly { readonly uri: string; readonly barred: boolean }[];
+    readonly identities: readonly ProfileIdentity[];
     readonly criteria: readonly FilterCriterion[];
+    /** Sets of criteria that the S-CSCF has itself, by their numbers; absent when there are none. */
+    readonly sharedSets?: readonly number[];
   }[];
+}
+
+export interface ProfileIdentity {
+  readonly uri: string;
+  readonly barred: boolean;
+  /** Identities with the same one are aliases of each other (3GPP TS 23.228 §4.3.3.4). */
+  readonly aliasGroup?: string;
 }
 
 const MAX_OCTETS = 262_144;
@@ -28,6 +37,7 @@ const lists = new Set([
   'SPT',
   'Group',
   'RegistrationType',
+  'SharedIFCSetID',
 ]);
 
 const parser = new XMLParser({
@@ -63,13 +73,29 @@ export function parseUserProfile(octets: Uint8Array): UserProfile {
   return {
     privateId: textOf(subscription, 'PrivateID'),
     serviceProfiles: profiles.map((profile) => ({
-      identities: children(profile, 'PublicIdentity').map((identity) => ({
-        uri: textOf(identity, 'Identity'),
-        barred: flag(identity, 'BarringIndication'),
-      })),
+      identities: children(profile, 'PublicIdentity').map(identityOf),
       criteria: children(profile, 'InitialFilterCriteria').map(criterionOf),
+      ...sharedSetsOf(profile),
     })),
   };
+}
+
+function identityOf(node: Node): ProfileIdentity {
+  const [group] = extensions(node).flatMap(
+    (extension) => optionalText(extension, 'AliasIdentityGroupID') ?? [],
+  );
+  return {
+    uri: textOf(node, 'Identity'),
+    barred: flag(node, 'BarringIndication'),
+    ...(group === undefined ? {} : { aliasGroup: group }),
+  };
+}
+
+function sharedSetsOf(profile: Node): { readonly sharedSets?: readonly number[] } {
+  const sets = extensions(profile)
+    .flatMap((extension) => children(extension, 'SharedIFCSetID'))
+    .map((id) => whole(ownText(id), 'SharedIFCSetID'));
+  return sets.length > 0 ? { sharedSets: sets } : {};
 }
 
 function criterionOf(node: Node): FilterCriterion {
@@ -153,6 +179,13 @@ function child(node: Node, name: string): Node | undefined {
   if (typeof node === 'string') return undefined;
   const value = node[name];
   return Array.isArray(value) ? (value as readonly Node[])[0] : (value as Node | undefined);
+}
+
+/** What each release has added to an element lies in the Extension of what the release before added. */
+function extensions(node: Node): readonly Node[] {
+  const found: Node[] = [];
+  for (let at = child(node, 'Extension'); at !== undefined; at = child(at, 'Extension')) found.push(at);
+  return found;
 }
 
 function children(node: Node, name: string): readonly Node[] {
