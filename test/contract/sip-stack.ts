@@ -44,6 +44,22 @@ async function callee(headers: Record<string, string> = {}): Promise<{ peer: Nod
   return { peer, dialogs };
 }
 
+async function rawPeer(): Promise<SipPeer> {
+  const peer = await SipPeer.open();
+  afterThisTest(() => peer.close());
+  return peer;
+}
+
+/** A callee that has sent its 200 when the CANCEL comes gets the ACK, and a BYE. */
+async function answeredWhileCancelled(peer: SipPeer, invite: SipRequest): Promise<void> {
+  const cancel = await peer.request('CANCEL');
+  const contact = { Contact: `<sip:127.0.0.1:${peer.port}>`, 'Content-Type': 'application/sdp' };
+  peer.answer(invite, 200, contact, 'callee', sdp);
+  peer.answer(cancel, 200);
+  await peer.request('ACK');
+  peer.answer(await peer.request('BYE'), 200);
+}
+
 /** Forwards what comes to `targets`, and what belongs to a dialog along its way, as a core does. */
 function forwarding(
   subject: Subject,
@@ -110,6 +126,24 @@ export function sipStackContract(open: () => Promise<Subject>): void {
       expect(answer.status).toBe(200);
       expect(seen!.uri).toBe('sip:bob@nowhere.invalid');
       expect(seen!.headers.list('Route')).toEqual(['<sip:second.example;lr>']);
+    });
+
+    it('to a GRUU keep what it names, both ways', async () => {
+      const [subject, peer] = [await open(), await node()];
+      const gruu = 'sip:alice@ims.test;gr=urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6';
+      const seen: string[] = [];
+      for (const { stack } of [subject, peer])
+        stack.on('MESSAGE', (request, response) => {
+          seen.push(request.uri);
+          response.send(200);
+        });
+      const to = (route: string): { method: string; route: string[] } => ({
+        method: 'MESSAGE',
+        route: [`<${route};lr>`],
+      });
+      expect((await subject.stack.request(gruu, to(peer.uri()))).status).toBe(200);
+      expect((await peer.stack.request(gruu, to(uriOf(subject)))).status).toBe(200);
+      expect(seen).toEqual([gruu, gruu]);
     });
 
     it('keep UTF-8 in header fields', async () => {
@@ -475,6 +509,39 @@ export function sipStackContract(open: () => Promise<Subject>): void {
       await expect(made).rejects.toMatchObject({ response: { status: 487 } });
     });
 
+    it('that we cancel before anything was heard end with 487 after the first provisional response', async () => {
+      const [subject, peer] = [await open(), await rawPeer()];
+      let cancel = (): void => {};
+      const made = subject.stack.createUAC(`sip:127.0.0.1:${peer.port}`, {
+        method: 'INVITE',
+        ...withSdp,
+        onStarted: (stop) => (cancel = stop),
+      });
+      const ended = expect(made).rejects.toMatchObject({ response: { status: 487 } });
+      const invite = await peer.request('INVITE');
+      cancel();
+      peer.answer(invite, 180, {}, 'callee');
+      peer.answer(await peer.request('CANCEL'), 200);
+      peer.answer(invite, 487, {}, 'callee');
+      await ended;
+    });
+
+    it('that we cancel while their 2xx is on its way are acknowledged and ended', async () => {
+      const [subject, peer] = [await open(), await rawPeer()];
+      let cancel = (): void => {};
+      const made = subject.stack.createUAC(`sip:127.0.0.1:${peer.port}`, {
+        method: 'INVITE',
+        ...withSdp,
+        onStarted: (stop) => (cancel = stop),
+        onProvisional: (response) => response.status === 180 && cancel(),
+      });
+      const ended = expect(made).rejects.toThrow();
+      const invite = await peer.request('INVITE');
+      peer.answer(invite, 180, {}, 'callee');
+      await answeredWhileCancelled(peer, invite);
+      await ended;
+    });
+
     it('by SUBSCRIBE carry NOTIFY until one that terminates', async () => {
       const [subject, peer] = [await open(), await node()];
       subject.stack.on('SUBSCRIBE', async (request, response) => {
@@ -627,6 +694,23 @@ export function sipStackContract(open: () => Promise<Subject>): void {
       });
       await expect(made).rejects.toMatchObject({ response: { status: 487 } });
       await until(() => cancelled);
+    });
+
+    it('ends a call that is answered while its caller cancels it', async () => {
+      const [subject, peer, caller] = [await open(), await rawPeer(), await node()];
+      forwarding(subject, () => [{ uri: `sip:127.0.0.1:${peer.port}` }]);
+      let cancel = (): void => {};
+      const made = caller.stack.createUAC(uriOf(subject), {
+        method: 'INVITE',
+        ...withSdp,
+        onStarted: (stop) => (cancel = stop),
+        onProvisional: (response) => response.status === 180 && cancel(),
+      });
+      const ended = expect(made).rejects.toThrow();
+      const invite = await peer.request('INVITE');
+      peer.answer(invite, 180, {}, 'callee');
+      await answeredWhileCancelled(peer, invite);
+      await ended;
     });
 
     it('answers for a device that is not there, and tries the next group', async () => {

@@ -11,6 +11,15 @@ export class FakeDrachtio {
   listeners = 'udp/127.0.0.1:5060';
   /** Whether `sip` and `ping` commands are answered. */
   answers = true;
+  /** Why `sip` commands are refused. */
+  refusal: string | undefined;
+  /** SIP messages that applications sent, with the transaction that each names. */
+  readonly sent: {
+    readonly id: string;
+    readonly transaction: string;
+    readonly dialog: string;
+    readonly text: string;
+  }[] = [];
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
 
@@ -46,11 +55,28 @@ export class FakeDrachtio {
     for (const socket of this.#sockets) socket.write(typeof what === 'string' ? writeFrame(what) : what);
   }
 
-  /** A request from the network. */
-  request(transaction: string, text: string): void {
+  /** A request from the network, or one that the server itself sent (`application`); a response to what an application sent. */
+  request(transaction: string, text: string, source = 'network', dialog = ''): void {
     const message = Buffer.from(`${text.trim().replace(/\n[ ]*/g, '\r\n')}\r\n\r\n`);
-    const head = `s1|sip|network|${message.length}|udp|127.0.0.1|5999|10:00:00.000000|${transaction}||127.0.0.1|5060||`;
+    const head = `s1|sip|${source}|${message.length}|udp|127.0.0.1|5999|10:00:00.000000|${transaction}|${dialog}|127.0.0.1|5060||`;
     for (const socket of this.#sockets) socket.write(writeFrame(head, message));
+  }
+
+  /** A response from the network to the last SIP message that an application sent. */
+  respond(status: number, ...more: readonly string[]): void {
+    const { id, dialog, text } = this.sent.at(-1)!;
+    const field = (name: string, otherwise: string): string =>
+      new RegExp(`^${name}: ?(.*?)\r$`, 'im').exec(text)?.[1] ?? otherwise;
+    const to = field('To', '<sip:in@dialog.invalid>');
+    const lines = [
+      `SIP/2.0 ${status} Said`,
+      'Via: SIP/2.0/UDP 127.0.0.1:5060;branch=z9hG4bKserver',
+      `From: ${field('From', '<sip:in@dialog.invalid>;tag=ours')}`,
+      `To: ${to.includes(';tag=') ? to : `${to};tag=theirs`}`,
+      `Call-ID: ${field('Call-ID', dialog.split(';')[0]!)}`,
+      `CSeq: ${field('CSeq', `1 ${text.split(' ')[0]!}`)}`,
+    ];
+    this.request(`txn-${id}`, [...lines, ...more, 'Content-Length: 0'].join('\n'));
   }
 
   async stop(): Promise<void> {
@@ -60,8 +86,15 @@ export class FakeDrachtio {
     await once(this.#server, 'close');
   }
 
-  #onFrame(socket: Socket, { fields }: Frame): void {
+  #onFrame(socket: Socket, { fields, message }: Frame): void {
     this.commands.push(fields);
+    if (fields[1] === 'sip')
+      this.sent.push({
+        id: fields[0] ?? '',
+        transaction: fields[2] ?? '',
+        dialog: fields[3] ?? '',
+        text: message?.toString() ?? '',
+      });
     const [id, command, given] = fields;
     const reply = (words: string): void => void socket.write(writeFrame(`s|response|${id}|${words}`));
     if (command === 'authenticate')
@@ -69,6 +102,7 @@ export class FakeDrachtio {
     else if (command === 'route') reply('OK');
     else if (!this.answers) return;
     else if (command === 'ping') reply('OK|pong');
+    else if (this.refusal !== undefined) reply(`NOK|${this.refusal}`);
     else reply(`OK|application|100|udp|127.0.0.1|5999|10:00:00.000000|txn-${id}|||Msg sent:|`);
   }
 }

@@ -6,6 +6,8 @@ export interface Leg {
   readonly link: AdminLink;
   /** `<Call-ID>;from-tag=<tag of the From of the request that made it>`. */
   readonly dialog: string;
+  /** Of the request that made it. */
+  readonly method: string;
   /** Requests that wait for the ACK of the 2xx: one sent before it makes the server drop both. Undefined once it has gone out. */
   beforeAck?: (() => void)[] | undefined;
 }
@@ -83,6 +85,20 @@ export class Legs {
 
   end(callId: string): void {
     this.#calls.delete(callId);
+  }
+
+  /** A request of ours that makes a dialog was refused: what its provisional responses began is over. */
+  refused({ callId, fromTag }: SipMessage): void {
+    const call = this.#calls.get(callId);
+    if (!call || call.relays.length > 0) return;
+    for (const tags of call.legs.keys()) if (tags.startsWith(`${fromTag ?? ''}\n`)) call.legs.delete(tags);
+    if (call.legs.size === 0) this.#calls.delete(callId);
+  }
+
+  /** A subscription has ended; a call that it was part of goes on. */
+  endSubscription(callId: string): void {
+    const call = this.#calls.get(callId);
+    if (call && [...call.legs.values()].every(({ method }) => method === 'SUBSCRIBE')) this.end(callId);
   }
 
   /** The server of those dialogs is gone, and they with it. */

@@ -87,8 +87,17 @@ function anchorContact(message: SipMessage, end: LocalEnd): void {
 
 function kept(message: SipMessage, dropped: ReadonlySet<string>): Headers {
   const headers = new Headers();
-  for (const [key, name, value] of message.headers) if (!dropped.has(key)) headers.push(key, name, value);
+  for (const [key, name, value] of message.headers)
+    if (!dropped.has(key)) headers.push(key, name, rewritten.has(key) ? spared(value) : value);
   return headers;
+}
+
+/** Fields in which the server takes `@localhost` for a name of its own, and inside a dialog loses them and all behind them. */
+const rewritten: ReadonlySet<string> = new Set(['from', 'to', 'contact', 'p-asserted-identity']);
+
+/** The same host written in capitals is left alone; case does not matter in a host (RFC 3261 §19.1.4). */
+function spared(value: string): string {
+  return value.includes('@localhost') ? value.replace(/@localhost(?=$|[:;?>, \t])/g, '@LOCALHOST') : value;
 }
 
 /** Escaped for the header part of a URI; what needs no escape is left, since the length is limited. */

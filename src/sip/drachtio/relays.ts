@@ -20,11 +20,21 @@ export class Relays implements Answering {
   readonly #legs: Legs;
   readonly answered: Answering['answered'];
   readonly refused: Answering['refused'];
+  readonly forgotten: Answering['forgotten'];
+  readonly #ended: (dialog: SipResponse) => void;
 
-  constructor(legs: Legs, user: Pick<Answering, 'answered' | 'refused'>) {
+  /** @param user `ended`: a dialog that we accepted is not there, told by the 2xx that made it. */
+  constructor(
+    legs: Legs,
+    user: Pick<Answering, 'answered' | 'refused' | 'forgotten'> & {
+      readonly ended: (dialog: SipResponse) => void;
+    },
+  ) {
     this.#legs = legs;
     this.answered = user.answered;
     this.refused = user.refused;
+    this.forgotten = user.forgotten;
+    this.#ended = user.ended;
   }
 
   /** A request outside the server's dialogs as it goes out. */
@@ -119,6 +129,7 @@ export class Relays implements Answering {
       this.#legs.add(request.callId, request.fromTag ?? '', toTag, {
         link,
         dialog: `${request.callId};from-tag=${dialogTag}`,
+        method: request.method,
         beforeAck: request.method === 'INVITE' && response.status >= 200 ? [] : undefined,
       });
       if (side) {
@@ -143,6 +154,7 @@ export class Relays implements Answering {
         this.#legs.add(request.callId, toTag, request.fromTag ?? '', {
           link,
           dialog: `${request.callId};from-tag=${request.fromTag ?? ''}`,
+          method: request.method,
         });
     }
     if (response.status >= 300 && request.method === 'INVITE' && request.toTag === undefined)
@@ -151,15 +163,25 @@ export class Relays implements Answering {
   }
 
   /** The callee has answered a call that the caller gave up: acknowledged and ended (RFC 3261 §9.1). */
-  tooLate({ request }: DrachtioServerTransaction, response: SipResponse): void {
+  tooLate(transaction: DrachtioServerTransaction, response: SipResponse): void {
+    this.#endFar(transaction, response);
+  }
+
+  lost(transaction: DrachtioServerTransaction, response: SipResponse): void {
+    if (!this.#endFar(transaction, response)) this.#ended(response);
+  }
+
+  /** @returns whether it was a callee behind us that had answered. */
+  #endFar({ request }: DrachtioServerTransaction, response: SipResponse): boolean {
     const side = this.#legs
       .relay(request.callId, request.fromTag ?? '')
       ?.sides.find((one) => one.toTag === response.toTag);
-    if (!side) return;
+    if (!side) return false;
     const { link, callId } = side.relay;
     const dialog = `${callId};from-tag=${side.tag}`;
     for (const method of ['ACK', 'BYE']) link.command(`sip||${dialog}`, octetsOf(inDialog(method)), () => {});
     this.#legs.end(callId);
+    return true;
   }
 
   readonly #sides = new WeakMap<SipRequest, FarSide>();

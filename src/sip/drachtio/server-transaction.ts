@@ -1,9 +1,14 @@
+import type { Clock, Timer } from '../../base/clock.js';
 import type { SipRequest, SipResponse } from '../message/message.js';
 import type { Source } from '../stack.js';
 import type { ServerTransaction } from '../transaction/layer.js';
 import type { AdminLink } from './admin-link.js';
 import { MAX_FRAME_OCTETS } from './pacing.js';
 import { octetsOf } from './outgoing-text.js';
+
+/** The server forgets a request 64 seconds after it came, an INVITE unless something above 100 was said. */
+const FORGOTTEN_MS = 64_000;
+const SILENT_MS = 50_000;
 
 /** What a server transaction needs of the wire. */
 export interface Answering {
@@ -13,6 +18,10 @@ export interface Answering {
   tooLate(transaction: DrachtioServerTransaction, response: SipResponse): void;
   answered(transaction: DrachtioServerTransaction): void;
   refused(transaction: DrachtioServerTransaction, status: number, why: string): void;
+  /** The server has taken no 2xx to an INVITE: the caller hears nothing of it. */
+  lost(transaction: DrachtioServerTransaction, response: SipResponse): void;
+  /** The server has given up waiting for an answer. */
+  forgotten(transaction: DrachtioServerTransaction): void;
   /** The server has given an RSeq of its own to a reliable provisional response. */
   numbered(callId: string, ours: number, theirs: number): void;
 }
@@ -30,13 +39,16 @@ export class DrachtioServerTransaction implements ServerTransaction {
   finalStatus: number | undefined;
   onCancel: ((cancel: SipRequest) => void) | undefined;
   onFailure: ((reason: 'transport' | 'no-ack') => void) | undefined;
+  onSilence: (() => void) | undefined;
   /** Our RSeq of the last reliable provisional response. */
   #reliable: number | undefined;
   readonly #answering: Answering;
   #cancelled = false;
+  #patience: Timer | undefined;
 
   constructor(
     parts: {
+      clock: Clock;
       request: SipRequest;
       received: SipRequest;
       source: Source;
@@ -57,11 +69,17 @@ export class DrachtioServerTransaction implements ServerTransaction {
     this.finalStatus = undefined;
     this.onCancel = undefined;
     this.onFailure = undefined;
+    this.onSilence = undefined;
+    if (this.kind === 'non-invite')
+      this.#patience = parts.clock.after(FORGOTTEN_MS, () => answering.forgotten(this));
+    else if (this.request.toTag === undefined)
+      this.#patience = parts.clock.after(SILENT_MS, () => this.onSilence?.());
   }
 
   /** The server has answered the CANCEL, and the INVITE with 487. */
   cancelled(cancel: SipRequest): void {
     if (this.finalStatus !== undefined || this.#cancelled) return;
+    this.#patience?.cancel();
     this.#cancelled = true;
     this.onCancel?.(cancel);
   }
@@ -70,6 +88,7 @@ export class DrachtioServerTransaction implements ServerTransaction {
     const { status } = response;
     if (this.finalStatus !== undefined) return this.#again(response);
     if (status === 100) return true; // the server has said so itself
+    if (status >= 200 || this.kind === 'invite') this.#patience?.cancel();
     if (this.#cancelled) {
       if (status < 200) return false;
       this.finalStatus = 487;
@@ -90,6 +109,12 @@ export class DrachtioServerTransaction implements ServerTransaction {
     return true;
   }
 
+  /** The server is gone. */
+  abandon(): void {
+    this.#patience?.cancel();
+    this.onFailure?.('transport');
+  }
+
   /** A 2xx to INVITE is sent again until its ACK, which the server does. */
   #again({ status }: SipResponse): boolean {
     return this.kind === 'invite' && status === this.finalStatus && status < 300;
@@ -106,18 +131,25 @@ export class DrachtioServerTransaction implements ServerTransaction {
         Buffer.from('SIP/2.0 500 Response cannot be sent through drachtio-server\r\n\r\n'),
         () => {},
       );
-      if (status >= 200 && status < 300) this.onFailure?.('transport');
+      if (status >= 200 && status < 300) this.#failed(response);
       return;
     }
     const ours = this.#reliable;
     this.link.command(`sip|${this.id}|`, octets, ({ ok, reason, message }) => {
       if (!ok) {
         this.#answering.refused(this, status, reason);
-        this.onFailure?.('transport');
+        this.#failed(response);
       } else if (ours !== undefined && message && status < 200) {
         const sequence = /^RSeq:[ \t]*(\d+)/im.exec(message.toString('latin1'))?.[1];
         if (sequence !== undefined) this.#answering.numbered(this.request.callId, ours, Number(sequence));
       }
     });
+  }
+
+  #failed(response: SipResponse): void {
+    this.onFailure?.('transport');
+    const { status } = response;
+    if (this.kind === 'invite' && this.request.toTag === undefined && status >= 200 && status < 300)
+      this.#answering.lost(this, response);
   }
 }

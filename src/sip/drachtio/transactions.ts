@@ -25,6 +25,7 @@ import { MAX_URI, octetsOf, requestInside, requestOutside } from './outgoing-tex
 import { MAX_FRAME_OCTETS } from './pacing.js';
 import { Relays } from './relays.js';
 import { DrachtioServerTransaction } from './server-transaction.js';
+import { byeOfPeer, UnheardTransaction } from './unheard.js';
 
 export interface DrachtioTransactionsOptions {
   readonly clock: Clock;
@@ -47,6 +48,8 @@ export class DrachtioTransactions implements TransactionLayer {
   onAck: (ack: SipRequest, source: Source) => void = () => {};
   readonly #options: DrachtioTransactionsOptions;
   readonly #servers = new Map<string, DrachtioServerTransaction>();
+  /** The same, by Call-ID. */
+  readonly #open = new Map<string, readonly DrachtioServerTransaction[]>();
   readonly #clients = new Map<string, DrachtioClientTransaction>();
   readonly #untaken = new Set<DrachtioClientTransaction>();
   readonly #legs = new Legs();
@@ -60,6 +63,12 @@ export class DrachtioTransactions implements TransactionLayer {
       refused: ({ request, source }, status, why) => {
         this.#note('sip.drachtio-response-refused', request, `${status} to ${source.address}: ${why}`);
       },
+      forgotten: (transaction) => {
+        this.#note('sip.drachtio-request-forgotten', transaction.request, 'not answered within 64 s');
+        this.#forget(transaction);
+        transaction.onFailure?.('transport');
+      },
+      ended: (dialog) => this.#endedByServer(byeOfPeer(dialog, 'from', undefined)),
     });
   }
 
@@ -170,8 +179,10 @@ export class DrachtioTransactions implements TransactionLayer {
     for (const [id, transaction] of this.#servers) {
       if (transaction.link !== link) continue;
       this.#servers.delete(id);
-      transaction.onFailure?.('transport');
+      transaction.abandon();
     }
+    for (const [callId, open] of this.#open)
+      if (open.every((one) => one.link === link)) this.#open.delete(callId);
     for (const transaction of [...this.#clients.values(), ...this.#untaken])
       if (transaction.link === link) transaction.fail('transport');
     this.#legs.endAll(link);
@@ -189,16 +200,32 @@ export class DrachtioTransactions implements TransactionLayer {
       return;
     }
     if (event.source !== 'network') {
-      // the server has ended the dialog itself: told as the peer's BYE, whose answer goes nowhere
-      this.#legs.end(received.callId);
+      // the server has sent a BYE of its own in our name: told as the peer's, whose answer goes nowhere
+      if (received.method === 'BYE') this.#endedByServer(byeOfPeer(received, 'to', received.get('Reason')));
       return;
     }
+    const { clock } = this.#options;
     const transaction = new DrachtioServerTransaction(
-      { request, received, source, link, id: event.transaction, dialog: event.dialog },
+      { clock, request, received, source, link, id: event.transaction, dialog: event.dialog },
       this.#relays,
     );
     this.#servers.set(event.transaction, transaction);
+    this.#open.set(request.callId, [...(this.#open.get(request.callId) ?? []), transaction]);
     this.onRequest(transaction);
+  }
+
+  /** Whoever has the dialog, or its other side, learns that it is over. */
+  #endedByServer(bye: SipRequest): void {
+    const { callId } = bye;
+    this.onRequest(new UnheardTransaction(this.#relays.incoming(bye), () => this.#legs.end(callId)));
+  }
+
+  #forget(transaction: DrachtioServerTransaction): void {
+    this.#servers.delete(transaction.id);
+    const { callId } = transaction.request;
+    const left = this.#open.get(callId)?.filter((one) => one !== transaction) ?? [];
+    if (left.length > 0) this.#open.set(callId, left);
+    else this.#open.delete(callId);
   }
 
   #receiveResponse(event: AdminEvent, response: SipResponse): void {
@@ -210,7 +237,11 @@ export class DrachtioTransactions implements TransactionLayer {
     }
     const restored = this.#relays.answerOf(transaction, response);
     transaction.responded(restored);
-    if (transaction.request.method === 'BYE' && response.status >= 200) this.#legs.end(response.callId);
+    const { request } = transaction;
+    if (response.status < 200) return;
+    if (request.method === 'BYE') this.#legs.end(response.callId);
+    else if (request.toTag === undefined && response.status >= 300) this.#legs.refused(request);
+    else if (endsSubscription(request)) this.#legs.endSubscription(request.callId);
   }
 
   #failureOf({ hop }: DrachtioClientTransaction, status: number): ClientFailure {
@@ -242,15 +273,15 @@ export class DrachtioTransactions implements TransactionLayer {
     this.#homes.answered(transaction);
     if (transaction.link.called && endsSession(transaction))
       this.#options.clock.after(SESSION_END_MS, () => transaction.link.close());
-    this.#servers.delete(transaction.id);
-    if (transaction.request.method === 'BYE') this.#legs.end(transaction.request.callId);
+    this.#forget(transaction);
+    const { request } = transaction;
+    if (request.method === 'BYE') this.#legs.end(request.callId);
+    else if (endsSubscription(request)) this.#legs.endSubscription(request.callId);
   }
 
   /** The server that the request which is being relayed came from. */
   #linkOf(request: SipRequest): AdminLink | undefined {
-    for (const { request: open, link } of this.#servers.values())
-      if (open.callId === request.callId) return link;
-    return undefined;
+    return this.#open.get(request.callId)?.[0]?.link;
   }
 
   /** Where the server is to send: to the peer of a flow, else to the topmost Route; without either it finds the way itself. */
@@ -277,6 +308,11 @@ function endsSession({ request, finalStatus = 0 }: DrachtioServerTransaction): b
   return (
     request.toTag === undefined && (finalStatus >= 300 || !['INVITE', 'SUBSCRIBE'].includes(request.method))
   );
+}
+
+/** The last NOTIFY of a subscription: the server forgets it with that (RFC 6665 §4.4.1). */
+function endsSubscription(request: SipRequest): boolean {
+  return request.method === 'NOTIFY' && /^\s*terminated/i.test(request.get('Subscription-State') ?? '');
 }
 
 function release(leg: Leg): void {

@@ -292,7 +292,10 @@ class EmbeddedStack implements SipStack {
       request.cancelled(cancel);
       response.send(487);
     };
-    if (request.toTag === undefined) response.invite = new UasInvite(this.#environment, request, response);
+    if (request.toTag !== undefined) return;
+    response.invite = new UasInvite(this.#environment, request, response);
+    // past the filter: whoever answers in the end, the tag of this one need not be his
+    transaction.onSilence = () => response.sendMessage(response.build(182));
   }
 
   #onAck(ack: SipRequest, source: Source): void {

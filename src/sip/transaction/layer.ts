@@ -30,6 +30,8 @@ export interface ServerTransaction {
   onCancel: ((cancel: SipRequest) => void) | undefined;
   /** A transport error, or Timer H without ACK. */
   onFailure: ((reason: 'transport' | 'no-ack') => void) | undefined;
+  /** INVITE only: nothing above 100 was said for so long that the layer will forget it soon. Called by a layer that does so. */
+  onSilence?: (() => void) | undefined;
 }
 
 export type ClientFailure = 'timeout' | 'transport' | 'flow-failed';
