@@ -63,6 +63,7 @@ export async function makeGateway(
     registrations,
     config: config.gateway,
     domains,
+    openDomain: config.auth === 'none',
     impsDomain: config.imps.domain ?? config.domain,
     factory: config.conferenceFactory ?? `sip:conference-factory@${config.domain}`,
     pagerBytes: config.cpm.pagerBytes,

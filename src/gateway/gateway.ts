@@ -49,6 +49,8 @@ export interface GatewayOptions {
   readonly core: ServiceHost;
   readonly registrations: Registrations;
   readonly subscribers: Subscribers;
+  /** Anybody may register as any user of the domain, without proof. */
+  readonly openDomain: boolean;
   readonly devices: RegisteredDevices;
   /** SIP domains of this server, the first one its name. */
   readonly domains: readonly string[];
@@ -258,6 +260,7 @@ export class Gateway implements Service {
         route: (recipient, message, address) => this.#toCpm.route(recipient, message, address),
         report: (recipient, message, status) => this.#toPhone.report(recipient, message, status),
         knows: (user) => this.#toCpm.knows(user),
+        claims: (user, msisdn) => this.#toCpm.claims(user, msisdn),
       },
       presence: {
         fetch: (user) => this.presence.fetch(user),

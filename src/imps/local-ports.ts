@@ -9,6 +9,7 @@ export const localPorts = (store: Store): ImpsPorts => ({
     route: async () => ({ kind: 'local' }),
     report: async () => undefined,
     knows: async () => false,
+    claims: async () => false,
   },
   presence: {
     fetch: async () => undefined,

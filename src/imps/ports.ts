@@ -40,6 +40,11 @@ export interface MessageRouter {
   report(recipient: UserId, message: MessageRecord, status: StatusCode): Promise<void>;
   /** True when a user outside the local directory can be reached. */
   knows(user: UserId): Promise<boolean>;
+  /**
+   * True when the address is that of somebody elsewhere, who did not show that it is he: auto-registration does not give it away.
+   * @param msisdn that the network asserts
+   */
+  claims(user: UserId, msisdn: string | undefined): Promise<boolean>;
 }
 
 /** Presence of users outside the local directory. */

@@ -44,6 +44,18 @@ describe('wv addresses and SIP addresses by rule', () => {
 });
 
 describe('the address map', () => {
+  it('takes what is laid down in place of what was made, which still leads there', async () => {
+    const map = addressMap();
+    const made = await map.toWv('sip:Zed@ims.test');
+    await map.provision('wv:zed@ims.test', 'sip:Zed@ims.test');
+    expect(await map.toWv('sip:Zed@ims.test')).toBe('wv:zed@ims.test');
+    expect(await map.toAor(wv('wv:zed@ims.test'))).toBe('sip:Zed@ims.test');
+    expect(await map.toAor(made)).toBe('sip:Zed@ims.test');
+    await expect(map.provision('wv:other@ims.test', 'sip:Zed@ims.test')).rejects.toMatchObject({
+      code: 'gateway-address-conflict',
+    });
+  });
+
   it('shows every identity of a user as its one wv address', async () => {
     const map = addressMap();
     await map.provision('wv:al@ims.test', 'sip:alice@ims.test');

@@ -102,6 +102,23 @@ describe('what a phone sends', () => {
     expect(toMime(sent({ contentType: 'image/png', contentBytes: PNG })).octets).toBe(PNG);
   });
 
+  it('in another character set becomes UTF-8', () => {
+    const latin = { contentEncoding: 'BASE64', content: 'Z/xu', contentCharset: 'iso-8859-1' };
+    expect(Buffer.from(toMime(sent(latin)).octets).toString()).toBe('gün');
+    const opaque = { contentBytes: Uint8Array.from([0x67, 0xfc, 0x6e]), contentCharset: 'iso-8859-1' };
+    expect(Buffer.from(toMime(sent(opaque)).octets).toString()).toBe('gün');
+  });
+
+  it.each([
+    ['of no character set that decodes it', { contentEncoding: 'BASE64', content: 'Z/xu' }],
+    ['of an unknown one', { contentEncoding: 'BASE64', content: 'Z24=', contentCharset: 'x-none' }],
+    ['in opaque octets', { contentBytes: Uint8Array.from([0x67, 0xfc, 0x6e]) }],
+  ])('as text %s is refused', (_what, message) => {
+    expect(() => toMime(sent(message))).toThrow(
+      expect.objectContaining({ code: 'gateway-charset' }) as Error,
+    );
+  });
+
   it('in BASE64 that is none is refused', () => {
     expect(() => toMime(sent({ contentEncoding: 'base64', content: '%%%' }))).toThrow(
       expect.objectContaining({ code: 'gateway-charset' }) as Error,

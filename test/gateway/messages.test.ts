@@ -181,6 +181,16 @@ describe('a message of a CPM user to an IMPS phone', () => {
     expect(await alice.messages()).toEqual([]);
   });
 
+  it('without Message-ID is one each time, though all have the Contribution-ID of their conversation', async () => {
+    world = await GatewayWorld.start();
+    const bob = await world.sip('bob', icsi);
+    const alice = await world.loggedIn('alice');
+    const chat = { 'Content-Type': 'text/plain', 'Contribution-ID': 'chat-1' };
+    for (const text of ['ok', 'ok', 'see you'])
+      expect((await bob.ask('MESSAGE', 'sip:alice@ims.test', chat, text)).status).toBe(200);
+    expect(await alice.messages()).toEqual(['ok', 'ok', 'see you']);
+  });
+
   it('while the phone is away waits in one place and comes at its next login, once', async () => {
     world = await GatewayWorld.start();
     const bob = await world.sip('bob', icsi);

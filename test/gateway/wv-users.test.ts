@@ -7,6 +7,7 @@ import type { SipRequest } from '../../src/sip/message/message.js';
 import { codeOf, message } from '../imps/tools/phone.js';
 import { useCleanups } from '../tools/cleanups.js';
 import { SipPeer } from '../tools/sip-peer.js';
+import { chat } from './sip-chat.js';
 import { GatewayWorld, until } from './world.js';
 
 const headers = { 'Content-Type': 'text/plain', 'Conversation-ID': 'k-1' };
@@ -45,12 +46,13 @@ describe('a wv address as recipient of a SIP request', () => {
       createdAt: 0,
     });
     const bob = await world.peer('bob');
-    const once = { ...as('bob'), 'Contribution-ID': 'c-1' };
-    expect((await bob.ask('MESSAGE', zoe, once, 'hello')).status).toBe(200);
-    expect((await bob.ask('MESSAGE', zoe, once, 'hello')).status).toBe(200);
+    const once = { ...as('bob'), 'Content-Type': 'message/cpim' };
+    const hello = chat('m-1', 'hello', { asks: '' });
+    expect((await bob.ask('MESSAGE', zoe, once, hello)).status).toBe(200);
+    expect((await bob.ask('MESSAGE', zoe, once, hello)).status).toBe(200);
     const phone = await world.loggedIn('zoe');
     expect(await phone.messages()).toEqual(['hello']);
-    expect((await bob.ask('MESSAGE', zoe, once, 'hello')).status).toBe(200);
+    expect((await bob.ask('MESSAGE', zoe, once, hello)).status).toBe(200);
     expect(await phone.messages()).toEqual([]);
     expect((await bob.ask('INVITE', zoe, as('bob'))).status).toBe(488);
   });

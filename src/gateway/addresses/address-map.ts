@@ -147,7 +147,7 @@ export class AddressMap {
         ? { kind: 'keep', result: current.wv }
         : { kind: 'put', value: { wv: pair.wv }, result: pair.wv },
     );
-    if (claimed !== pair.wv)
+    if (claimed !== pair.wv && !(await this.#replacesMade(pair, claimed)))
       throw new ParleyError('gateway-address-conflict', `${pair.aor} is ${claimed} already`);
     const kept = await store.update(addressPairs, pair.wv, (current) =>
       current && current.aor !== pair.aor
@@ -159,6 +159,16 @@ export class AddressMap {
       current?.wv === pair.wv ? { kind: 'remove', result: undefined } : { kind: 'keep', result: undefined },
     );
     throw new ParleyError('gateway-address-conflict', `${pair.wv} is ${kept.aor} already`);
+  }
+
+  /** What an operator lays down takes the place of an address that was made, which still leads there: phones may have it. */
+  async #replacesMade({ wv, aor, source }: AddressPair, before: UserId): Promise<boolean> {
+    if (source !== 'provisioned' || (await this.pairOf(before))?.source !== 'made') return false;
+    return this.#options.store.update(reversePairs, aor, (current) =>
+      current?.wv === before
+        ? { kind: 'put', value: { wv }, result: true }
+        : { kind: 'keep', result: current?.wv === wv },
+    );
   }
 
   /** An address of letters and digits, the same each time. */

@@ -11,7 +11,8 @@ import type { SipRequest } from '../../sip/message/message.js';
 import type { SipStack } from '../../sip/stack.js';
 import type { AddressMap } from '../addresses/address-map.js';
 import '../errors.js';
-import { readIncoming } from '../messages/incoming.js';
+import { originKey } from '../messages/identifiers.js';
+import { readIncoming, requestKey } from '../messages/incoming.js';
 import type { ToPhone } from '../messages/to-phone.js';
 import { sipStatus } from '../status-map.js';
 import type { LoopGuard } from './loop-guard.js';
@@ -66,13 +67,16 @@ export class WvUsers implements InProcessFunction {
   async message(message: InterworkedMessage): Promise<number> {
     const { request, sender, recipient, contentType, body, contributionId } = message;
     const target = await this.#known(recipient);
-    const incoming = readIncoming(contentType, body, contributionId ?? request.callId);
+    const incoming = readIncoming(contentType, body, requestKey(request));
     if (target.kind === 'imps') {
       const { toPhone } = this.#options;
       const control = await toPhone.control(incoming, target.user, () => toPhone.tellers(request));
       return control ?? sipStatus(await toPhone.toUser(request, incoming, target.user));
     }
-    const hops = this.#options.guard.pass(request, incoming.id, target.aor);
+    const name =
+      incoming.asked?.messageId ??
+      originKey(contributionId ?? request.callId, Buffer.from(body).toString('latin1'));
+    const hops = this.#options.guard.pass(request, name, target.aor);
     return this.#onward(request, sender, target, hops);
   }
 

@@ -57,19 +57,21 @@ export function toPhoneContent(content: MimeContent, capabilities: Capabilities)
 }
 
 /**
- * A phone's message as MIME.
- * @throws ParleyError `gateway-charset` when BASE64 is none
+ * A phone's message as MIME; text as UTF-8.
+ * @throws ParleyError `gateway-charset` when BASE64 is none, or octets that are text do not decode
  */
 export function toMime(message: MessageRecord): { readonly type: string; readonly octets: Uint8Array } {
-  const { contentType, contentEncoding, contentBytes, content } = message;
-  if (contentBytes) return { type: contentType, octets: contentBytes };
+  const { contentType, contentCharset, contentEncoding, contentBytes, content } = message;
+  const isText = textual.test(contentType);
+  const type = isText ? `${contentType};charset=UTF-8` : contentType;
+  const asUtf8 = (octets: Uint8Array): Uint8Array =>
+    isText ? Buffer.from(decode(octets, contentCharset)) : octets;
+  if (contentBytes) return { type, octets: asUtf8(contentBytes) };
   if (contentEncoding.toUpperCase() === 'BASE64') {
     const compact = content.replace(/\s+/g, '');
     if (!/^[A-Za-z0-9+/]*={0,2}$/.test(compact)) throw new ParleyError('gateway-charset', 'BASE64');
-    const octets = Buffer.from(compact, 'base64');
-    return { type: textual.test(contentType) ? `${contentType};charset=UTF-8` : contentType, octets };
+    return { type, octets: asUtf8(Buffer.from(compact, 'base64')) };
   }
-  const type = textual.test(contentType) ? `${contentType};charset=UTF-8` : contentType;
   return { type, octets: Buffer.from(content, 'utf8') };
 }
 

@@ -2,6 +2,7 @@ import type { ResourceId, UserId } from '../../imps/index.js';
 import { innermostCpim, type CpimHead } from '../../msrp/cpim/index.js';
 import { imdnRequestOf, type ImdnRequest } from '../../msrp/imdn.js';
 import { parseParams, unquote, type Params } from '../../sip/message/lexer.js';
+import type { SipRequest } from '../../sip/message/message.js';
 import type { MimeContent } from './content.js';
 
 /** A message as it came: what it holds, and what its sender wants to hear. */
@@ -22,12 +23,20 @@ export interface Envelope {
   readonly expires?: number | undefined;
   readonly trace: string;
   readonly conversationId?: string | undefined;
+  /** What its sender knows it by when it has no Message-ID. */
+  readonly contributionId?: string | undefined;
   /** The open session that it came in: what becomes of it is told there. */
   readonly session?: string | undefined;
   /** The group that it came in; with the screen name of the sender, and that of the phone when it is for it alone. */
   readonly group?:
     { readonly id: ResourceId; readonly screenName: string; readonly to?: string | undefined } | undefined;
 }
+
+/**
+ * What a pager mode message without Message-ID is known by when its request is sent again. Not its Contribution-ID, which some clients
+ * keep for a whole conversation.
+ */
+export const requestKey = ({ callId, cseq }: SipRequest): string => `${callId}\t${cseq.number}`;
 
 /**
  * Opens message/cpim; anything else is the message itself.

@@ -35,6 +35,8 @@ export interface ToCpmOptions extends Omit<InFlightOptions, 'attempt' | 'failed'
   readonly imps: () => ImpsServer;
   /** SIP domains of this server. */
   readonly domains: readonly string[];
+  /** Anybody may be any user of the domain. */
+  readonly openDomain: boolean;
   /** Host of the phones' own contacts. */
   readonly host: string;
   /** Largest body of a pager mode message, in octets. */
@@ -212,6 +214,14 @@ export class ToCpm {
   async knows(user: UserId): Promise<boolean> {
     const aor = await this.#options.addresses.toAor(user);
     return aor !== undefined && (await this.#options.setOf(aor)) !== undefined;
+  }
+
+  /** True for an address that is, by pair or rule, a SIP user's who shows nothing: not even the telephone number is his. */
+  async claims(user: UserId, msisdn: string | undefined): Promise<boolean> {
+    const { addresses, openDomain } = this.#options;
+    const aor = openDomain ? undefined : await addresses.toAor(user);
+    const set = aor === undefined ? undefined : await this.#options.setOf(aor);
+    return set !== undefined && (msisdn === undefined || (await addresses.keyOf(`tel:${msisdn}`)) !== set);
   }
 
   /**

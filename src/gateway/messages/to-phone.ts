@@ -20,7 +20,7 @@ import type { Traffic } from '../traffic.js';
 import { toPhoneContent } from './content.js';
 import type { Conversations } from './conversations.js';
 import { originKey } from './identifiers.js';
-import { readIncoming, type Envelope, type Incoming } from './incoming.js';
+import { readIncoming, requestKey, type Envelope, type Incoming } from './incoming.js';
 import type { Notifications } from './notifications.js';
 import type { Reports } from './reports.js';
 
@@ -41,7 +41,7 @@ export interface ToPhoneOptions {
 interface Note {
   /** Who gets the notification. */
   readonly sender: string;
-  readonly messageId: string;
+  readonly messageId: string | undefined;
   readonly dateTime: string;
   readonly positive: boolean;
   readonly negative: boolean;
@@ -72,8 +72,8 @@ export class ToPhone {
    * @throws ParleyError `cpim-malformed`, `gateway-content`, `gateway-charset`, `gateway-report-forged`
    */
   async message(request: SipRequest, phone: Phone): Promise<number> {
-    const id = request.get('Contribution-ID') ?? request.callId;
-    const incoming = readIncoming(request.get('Content-Type') ?? 'text/plain', request.body, id);
+    const type = request.get('Content-Type') ?? 'text/plain';
+    const incoming = readIncoming(type, request.body, requestKey(request));
     const control = await this.control(incoming, phone.session.user, () => this.tellers(request));
     return control ?? sipStatus(await this.deliver(await this.#envelope(request), incoming, phone));
   }
@@ -144,7 +144,7 @@ export class ToPhone {
 
   /** @param phone whose capabilities decide on the content; any is taken when it is undefined */
   async #record(
-    { sender, sentAt: date, expires, conversationId, session, group }: Envelope,
+    { sender, sentAt: date, expires, conversationId, contributionId, session, group }: Envelope,
     { content, head, asked, id }: Incoming,
     user: UserId,
     phone: SessionRecord | undefined,
@@ -154,7 +154,7 @@ export class ToPhone {
     const sentAt = timeOf(head?.value('DateTime')) ?? date ?? now;
     const note: Note = {
       sender: sender.uri,
-      messageId: asked?.messageId ?? id,
+      messageId: asked?.messageId ?? contributionId,
       dateTime: head?.value('DateTime') ?? new Date(sentAt).toISOString(),
       positive: asked?.positiveDelivery ?? false,
       negative: asked?.negativeDelivery ?? false,
@@ -183,7 +183,7 @@ export class ToPhone {
     const note = JSON.parse(message.origin.note) as Note;
     const delivered = status === 200;
     const wanted = delivered ? note.positive : note.negative || (note.alone && lost.has(status));
-    if (!wanted) return;
+    if (!wanted || note.messageId === undefined) return;
     const identity = (await this.#options.identityOf(recipient)) ?? recipient;
     const set = await this.#options.addresses.keyOf(identity);
     await this.#options.notifications.send({
@@ -227,6 +227,7 @@ export class ToPhone {
       expires: request.number('Expires'),
       trace: request.callId,
       conversationId: request.get('Conversation-ID'),
+      contributionId: request.get('Contribution-ID'),
     };
   }
 

@@ -45,7 +45,7 @@ async function bySecret(
 ): Promise<Authentication | 'wrong'> {
   const asserted = request.origin.msisdn;
   const record = await context.ports.users.find(user);
-  if (!record && !mayRegister(context, user, request)) throw new CspRefusal(531);
+  if (!record && !(await mayRegister(context, user, request))) throw new CspRefusal(531);
   if (!record && asserted !== undefined) return { kind: 'new', user, password: request.password };
 
   if (request.password !== undefined && !context.config.login.requireDigest) {

@@ -8,10 +8,15 @@ import { sameSecret } from './digest.js';
 import type { LoginRequest } from './login-request.js';
 
 /** Whether the policy makes a user of one who is none (document 004 §6.2). */
-export function mayRegister(context: ImpsContext, user: UserId, request: LoginRequest): boolean {
+export async function mayRegister(
+  context: ImpsContext,
+  user: UserId,
+  request: LoginRequest,
+): Promise<boolean> {
   const { policy, questions } = context.config.autoRegistration;
   if (policy === 'off' || domainOf(user) !== context.config.domain) return false;
   if (policy === 'network' && request.origin.msisdn === undefined) return false;
+  if (await context.ports.router.claims(user, request.origin.msisdn)) return false;
   if (request.version === '1.3') return true;
   // A client before 1.3 reads neither a User-ID nor a password in the answer, and cannot answer 203.
   return questions.length === 0 && request.password !== undefined && request.user === user;

@@ -101,12 +101,16 @@ export async function draftOf(context: ImpsContext, request: SessionRequest): Pr
   const validity = Math.min(asked === undefined || asked === 0 ? defaultValidity : asked, maxValidity);
   const content = data?.text ?? '';
   const size = data?.bytes?.length ?? content.length;
-  const [contentType = ''] = (textOf(info, 'ContentType')?.trim().toLowerCase() || 'text/plain').split(';');
+  const [contentType = '', ...parameters] = (
+    textOf(info, 'ContentType')?.trim().toLowerCase() || 'text/plain'
+  ).split(';');
+  const charset = parameters.find((parameter) => parameter.trim().startsWith('charset='));
   return {
     id: seed,
     sender: await senderOf(context, request, child(info, 'Sender')),
     recipient: {},
-    contentType,
+    contentType: contentType.trim(),
+    contentCharset: charset?.replace(/^[^=]*=\s*"?|"?\s*$/g, '') || undefined,
     contentEncoding: textOf(info, 'ContentEncoding')?.trim() || 'None',
     contentName: textOf(info, 'ContentName'),
     // a mismatch is no reason to refuse: clients count octets or characters

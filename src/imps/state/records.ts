@@ -182,6 +182,8 @@ export interface MessageRecord {
   /** As the sender addressed it: a user, a group or a screen name. */
   readonly recipient: Party;
   readonly contentType: string;
+  /** Of octets that are text; as its sender named it. */
+  readonly contentCharset?: string | undefined;
   readonly contentEncoding: string;
   readonly contentName?: string | undefined;
   readonly contentSize: number;

@@ -444,6 +444,7 @@ describe('a message from outside', () => {
         router: {
           report: async () => undefined,
           knows: async (user) => user.startsWith('wv:out'),
+          claims: async () => false,
           route: async (user, { content }) => {
             if (user === userId('outside')) {
               taken.push(content);

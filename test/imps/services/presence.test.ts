@@ -215,6 +215,7 @@ describe('presence', () => {
         router: {
           report: async () => undefined,
           knows: async (user) => user === outside,
+          claims: async () => false,
           route: async () => ({ kind: 'taken' }),
         },
         presence: {

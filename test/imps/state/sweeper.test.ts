@@ -16,6 +16,7 @@ beforeEach(async () => {
           if (recipient === failing.recipient) throw new Error('nobody to tell');
         },
         knows: async () => false,
+        claims: async () => false,
       },
     },
   );
