@@ -1,7 +1,7 @@
 import { clientIdElement, clientKey, readClientId } from '../address/client-id.js';
 import { element, type Element } from '../codec/element.js';
 import type { ImpsContext } from '../context.js';
-import { endSession, sessionStarted } from '../lifecycle.js';
+import { afterServices, endSession, sessionStarted } from '../lifecycle.js';
 import { unguessable } from '../state/ids.js';
 import type { SessionRecord, UserRecord } from '../state/records.js';
 import { CspRefusal, result, type StatusCode } from '../status.js';
@@ -91,7 +91,7 @@ async function attempt(context: ImpsContext, request: LoginRequest, keep: KeepAn
   const inResult = [registered && request.version === '1.3' ? welcomeList(welcome) : undefined];
   const success = { code: 200, registered, inResult } as const;
   if (request.sessionId !== undefined) {
-    return { ...success, session: await reestablish(context, record, request, request.sessionId) };
+    return { ...success, ...(await reestablish(context, record, request, request.sessionId)) };
   }
   return start(context, record, request, success, keep);
 }
@@ -118,13 +118,16 @@ async function confirm(
   return open;
 }
 
-/** Gives a client its session back: same Session-ID, what was agreed and what waits stays (document 004, 422). */
+/**
+ * Gives a client its session back: same Session-ID, what was agreed and what waits stays (document 004, 422). A short
+ * login of 1.3 agrees on services and capabilities anew.
+ */
 async function reestablish(
   context: ImpsContext,
   record: UserRecord,
   request: LoginRequest,
   id: string,
-): Promise<SessionRecord> {
+): Promise<Pick<LoginAnswer, 'session' | 'shortLogin'>> {
   const session = await context.sessions.find(id);
   if (!session) throw new CspRefusal(502);
   const same =
@@ -132,6 +135,7 @@ async function reestablish(
     clientKey(session.client) === clientKey(request.client) &&
     session.applicationId === request.applicationId;
   if (!same) throw new CspRefusal(422);
+  const agreed = agreeInLogin(context, session, request);
   const changed = await context.sessions.change(id, (current) => ({
     ...current,
     version: request.version,
@@ -146,11 +150,38 @@ async function reestablish(
       current.msisdn,
     imei: request.origin.imei ?? current.imei,
     seenAt: context.clock.now(),
+    ...(request.functions && { functions: agreed.session.functions }),
+    ...(request.capabilities && {
+      capabilities: agreed.session.capabilities,
+      priority: agreed.session.priority,
+    }),
   }));
   if (!changed) throw new CspRefusal(502);
   await context.sessions.touch(changed);
-  context.ports.observer.sessionChanged(changed);
-  return changed;
+  if (request.capabilities) await rememberClient(context, changed);
+  if (request.functions) await afterServices(context, id);
+  else context.ports.observer.sessionChanged(changed);
+  return { session: changed, shortLogin: agreed.answer };
+}
+
+/** What a session becomes by the Functions and the CapabilityList of a login of 1.3, and what the login is answered to them. */
+function agreeInLogin(
+  context: ImpsContext,
+  session: SessionRecord,
+  { functions, capabilities, version }: LoginRequest,
+): { readonly session: SessionRecord; readonly answer: readonly Element[] } {
+  const services = functions && negotiateFunctions(functions, version);
+  if (services && services.granted.length === 0) throw new CspRefusal(606);
+  const served = services ? { ...session, functions: services.granted } : session;
+  const agreed = capabilities && settle(context, served, capabilities);
+  const refused = services && services.refused.size > 0 ? services.refused : undefined;
+  return {
+    session: agreed?.session ?? served,
+    answer: [
+      ...(refused ? [element('Functions', functionsTree(refused, version))] : []),
+      ...(agreed ? [agreed.list] : []),
+    ],
+  };
 }
 
 /** What the network says of the number; a client may claim another in its Client-ID. */
@@ -170,8 +201,6 @@ async function start(
   success: LoginAnswer,
   keep: KeepAnswer,
 ): Promise<LoginAnswer> {
-  const services = request.functions && negotiateFunctions(request.functions, request.version);
-  if (services && services.granted.length === 0) throw new CspRefusal(606);
   const now = context.clock.now();
   const blank: SessionRecord = {
     id: unguessable(),
@@ -184,7 +213,6 @@ async function start(
     keepAliveSeconds: keepAlive(context, request.timeToLive),
     startedAt: now,
     seenAt: now,
-    functions: services?.granted,
     priority: 0,
     imPriority: 0,
     notifications: [],
@@ -195,14 +223,7 @@ async function start(
       request.client.msisdn ??
       (await keptNumber(context, record.user, request.client, request.applicationId)),
   };
-  const agreed = request.capabilities && settle(context, blank, request.capabilities);
-  const session = agreed?.session ?? blank;
-  const shortLogin = [
-    ...(services && services.refused.size > 0
-      ? [element('Functions', functionsTree(services.refused, request.version))]
-      : []),
-    ...(agreed ? [agreed.list] : []),
-  ];
+  const { session, answer: shortLogin } = agreeInLogin(context, blank, request);
   const answer = { ...success, session, shortLogin };
   await claimPlace(context, session);
   await Promise.all([context.sessions.start(session), keep(response(request, answer))]);

@@ -132,6 +132,24 @@ describe('re-establishing a session', () => {
     expect(textOf(response, 'CapabilityRequest')).toBe('F');
   });
 
+  it('agrees anew on what a short login of 1.3 brings, and keeps the rest', async () => {
+    const phone = await here.phone('alice').start(element('MultiTransPerMessage', 3));
+    const back = here.phone('alice');
+    const response = await back.login2(
+      element('SessionID', phone.sessionId ?? ''),
+      element('Functions', element('WVCSPFeat', element('PresenceFeat'))),
+      element('CapabilityList', element('InitialDeliveryMethod', 'N'), element('ServerPollMin', 40)),
+    );
+    expect(textOf(response, 'SessionID')).toBe(phone.sessionId);
+    const list = child(response, 'AgreedCapabilityList');
+    expect([textOf(list, 'ServerPollMin'), textOf(list, 'MultiTransPerMessage')]).toEqual(['40', '3']);
+    expect(await back.code(message('no more', [userId('bob')]))).toBe(506);
+    expect((await back.request(element('GetList-Request'))).name).toBe('GetList-Response');
+    const none = await again(here.phone('alice'), phone.sessionId);
+    expect(child(none, 'AgreedCapabilityList')).toBeUndefined();
+    expect(await back.code(message('still none', [userId('bob')]))).toBe(506);
+  });
+
   it('keeps what waits, and does not count as a new session', async () => {
     const phone = await here.phone('alice').start();
     const bob = await here.phone('bob').start();
