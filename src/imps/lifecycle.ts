@@ -56,6 +56,8 @@ export async function endSession(
 ): Promise<void> {
   for (const step of onEnd) await step(context, session);
   await context.sessions.end(session, code);
+  // what it was given since its end began
+  await returnRequests(context, session);
   await context.outbox.clear(session.id);
   await returnMessages(context, session);
   context.ports.observer.sessionEnded(session);

@@ -87,7 +87,7 @@ export async function sendHere(
   if (decision.kind === 'deliver') await deliver(context, user, message, decision.sessions);
   else {
     await context.mailbox.put(user, message);
-    await notifyOffline(context, user);
+    await offerWaiting(context, user);
   }
   return 200;
 }
@@ -101,6 +101,20 @@ export async function deliver(
 ): Promise<void> {
   await context.mailbox.put(user, { ...message, sessions });
   for (const session of sessions) await context.outbox.addMessage(session, message.id);
+  await afterPut(context, user, message.id, sessions);
+}
+
+/** Sessions may have ended while they were given a message: then nobody else looked at it yet. */
+async function afterPut(
+  context: ImpsContext,
+  user: UserId,
+  message: string,
+  sessions: readonly string[],
+): Promise<void> {
+  const living = await Promise.all(sessions.map((id) => context.sessions.find(id)));
+  const gone = sessions.filter((_, index) => !living[index]);
+  for (const id of gone) await context.outbox.remove(id, message);
+  if (gone.length === sessions.length) await offerWaiting(context, user);
 }
 
 /**
@@ -122,6 +136,7 @@ export async function deliverTo(
   const id = known?.id ?? message.id;
   await context.mailbox.putFor(session, { ...message, id });
   await context.outbox.addMessage(session.id, id);
+  await afterPut(context, user, id, [session.id]);
   return 200;
 }
 
@@ -287,15 +302,22 @@ async function take(
   return true;
 }
 
-/**
- * A session ended: what it did not acknowledge is looked at again for the other sessions of its user. Where there is
- * none, messages wait from now on for somebody who is not logged in, and his clients are told (document 002 §9).
- */
+/** A session ended: what it did not acknowledge is offered again. */
 export async function returnMessages(context: ImpsContext, { user }: SessionRecord): Promise<void> {
-  const others = (await context.sessions.ofUser(user)).filter(takesMessages);
-  for (const other of others)
-    await context.sessions.change(other.id, (current) => ({ ...current, backlog: '' }));
-  if (others.length === 0 && (await somethingWaits(context, user))) await notifyOffline(context, user);
+  if (await somethingWaits(context, user)) await offerWaiting(context, user);
+}
+
+/**
+ * Has the mailbox looked at again for the sessions of its user, in which something waits. Where there is no session,
+ * it waits for somebody who is not logged in, and his clients are told (document 002 §9).
+ */
+async function offerWaiting(context: ImpsContext, user: UserId): Promise<void> {
+  const sessions = (await context.sessions.ofUser(user)).filter(takesMessages);
+  for (const { id } of sessions) {
+    const session = await context.sessions.change(id, (current) => ({ ...current, backlog: '' }));
+    if (session) await refill(context, session);
+  }
+  if (sessions.length === 0) await notifyOffline(context, user);
 }
 
 const somethingWaits = async (context: ImpsContext, user: UserId): Promise<boolean> =>

@@ -68,7 +68,7 @@ export class Outbox {
     return this.#put(session, this.#ids.next(), { primitive, ofUser });
   }
 
-  /** Has a request that was kept for a user wait for a session under the ID that it was kept by; doing so again changes nothing. */
+  /** Has a request for a user wait for a session under the ID that it had elsewhere; doing so again changes nothing. */
   async take(session: string, id: string, primitive: Element, ofUser: OfUser): Promise<void> {
     await this.#put(session, id, { primitive, ofUser });
   }

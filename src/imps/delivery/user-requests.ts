@@ -2,7 +2,7 @@ import type { UserId } from '../address/wv-address.js';
 import type { Element } from '../codec/element.js';
 import { hasName, inVersion } from '../codec/in-version.js';
 import type { ImpsContext } from '../context.js';
-import { keyOf, lastPart, userOutbox, type SessionRecord } from '../state/records.js';
+import { keyOf, lastPart, userOutbox, type OfUser, type SessionRecord } from '../state/records.js';
 import type { CspVersion } from '../vocabulary/versions.js';
 import { agreedRequest } from './agreed-requests.js';
 import type { Waiting } from './outbox.js';
@@ -82,8 +82,19 @@ export async function toOneSession(
   const sessions = await takers(context, user, primitive);
   const target = sessions.find(({ id }) => id === preferred) ?? firstOf(sessions);
   if (!target) return keepForUser(context, user, primitive);
-  await context.outbox.add(target.id, primitive, { to: 'one', at: context.clock.now() });
+  await give(context, target, primitive, 'one');
   return true;
+}
+
+async function give(
+  context: ImpsContext,
+  session: SessionRecord,
+  primitive: Element,
+  to: OfUser['to'],
+): Promise<void> {
+  await context.outbox.add(session.id, primitive, { to, at: context.clock.now() });
+  // it may have ended meanwhile, and then nobody hands it back
+  if (!(await context.sessions.find(session.id))) await returnRequests(context, session);
 }
 
 /**
@@ -96,8 +107,7 @@ export async function toEachSession(
   primitive: Element,
 ): Promise<boolean> {
   const sessions = await takers(context, user, primitive);
-  for (const { id } of sessions)
-    await context.outbox.add(id, primitive, { to: 'each', at: context.clock.now() });
+  for (const session of sessions) await give(context, session, primitive, 'each');
   return sessions.length > 0 || keepForUser(context, user, primitive);
 }
 
@@ -107,7 +117,7 @@ async function keepForUser(context: ImpsContext, user: UserId, primitive: Elemen
   for await (const { value } of context.store.scan(userOutbox, { prefix: keyOf(user, '') }))
     if (value.primitive.name === primitive.name) kept++;
   if (kept < KEPT) {
-    await keep(context, user, primitive);
+    await keep(context, user, context.ids.next(), primitive);
     return true;
   }
   context.trail.record({
@@ -121,9 +131,15 @@ async function keepForUser(context: ImpsContext, user: UserId, primitive: Elemen
 }
 
 /** @param without a session that is not to get it */
-async function keep(context: ImpsContext, user: UserId, primitive: Element, without?: string): Promise<void> {
+async function keep(
+  context: ImpsContext,
+  user: UserId,
+  id: string,
+  primitive: Element,
+  without?: string,
+): Promise<void> {
   const expiresAt = context.clock.now() + KEEP_MS;
-  await context.store.update(userOutbox, keyOf(user, context.ids.next()), () => ({
+  await context.store.update(userOutbox, keyOf(user, id), () => ({
     kind: 'put',
     value: { primitive, expiresAt },
     deadline: expiresAt,
@@ -172,7 +188,8 @@ export async function handBack(
   const first = firstOf(others);
   const heirs =
     ofUser.to === 'each' ? others.filter(({ startedAt }) => startedAt > ofUser.at) : first ? [first] : [];
-  for (const heir of heirs) await context.outbox.add(heir.id, primitive, ofUser);
-  if (others.length === 0) await keep(context, session.user, primitive, session.id);
+  // under its own ID, so that handing it back twice is once
+  for (const heir of heirs) await context.outbox.take(heir.id, id, primitive, ofUser);
+  if (others.length === 0) await keep(context, session.user, id, primitive, session.id);
   await context.outbox.remove(session.id, id);
 }

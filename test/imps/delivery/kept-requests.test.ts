@@ -166,7 +166,7 @@ describe('a request for a user whose session ends before it answered', () => {
       here.clock.advance(3_599_000);
       await here.clock.advanceAsync(4000, 1000);
     }
-    expect(await names(second)).toEqual(['InviteUser-Request', 'DeliveryReport-Request']);
+    expect(await names(second)).toEqual(['DeliveryReport-Request', 'InviteUser-Request']);
     await second.request(logout);
     expect(await names(await here.phone('alice').start())).toEqual([]);
   });
