@@ -24,7 +24,11 @@ export interface LinkOptions {
   readonly log: Logger;
   readonly secret: string;
   readonly tags: readonly string[];
-  /** Verbs that the server is to send us; none on a connection that the server made. */
+  /** Of the server, in flow tokens: the same for all who are connected to it. */
+  readonly name: string;
+  /** The server made the connection, for one new request and what follows from it. */
+  readonly called: boolean;
+  /** Verbs that the server is to send us. */
   readonly verbs: readonly string[];
 }
 
@@ -33,6 +37,7 @@ type OnReply = (reply: Reply) => void;
 const PING_MS = 5_000;
 const HELLO_MS = 5_000;
 const LOOK_AGAIN_MS = 1_000;
+const MOST_EARLY = 100;
 const LOST: Reply = { ok: false, reason: 'connection lost', transaction: '', message: undefined, fields: [] };
 
 /**
@@ -40,8 +45,8 @@ const LOST: Reply = { ok: false, reason: 'connection lost', transaction: '', mes
  * A server that does not answer a ping within its interval counts as gone.
  */
 export class AdminLink {
-  /** `host:port` of the first SIP listener: names the server in flow tokens. */
-  name = '';
+  /** Names the server in flow tokens. */
+  name: string;
   version = '';
   listeners: readonly ServerListener[] = [];
   readonly #socket: Socket;
@@ -53,11 +58,14 @@ export class AdminLink {
   #ping: Timer | undefined;
   #sequence = 0;
   #closed = false;
+  /** What came before the server had taken the secret; undefined since. */
+  #early: AdminEvent[] | undefined = [];
 
   constructor(socket: Socket, options: LinkOptions, owner: LinkOwner) {
     this.#socket = socket;
     this.#options = options;
     this.#owner = owner;
+    this.name = options.name;
     this.#pacing = new Pacing((frame) => socket.write(frame));
     socket.setNoDelay(true);
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
@@ -69,9 +77,13 @@ export class AdminLink {
     return !this.#closed && this.listeners.length > 0;
   }
 
-  /** The server made the connection, for one new request and what follows from it. */
+  /** Of the other end; empty when it is not known yet or any more. */
+  get remoteAddress(): string {
+    return plainAddress(this.#socket);
+  }
+
   get called(): boolean {
-    return this.#options.verbs.length === 0;
+    return this.#options.called;
   }
 
   /** Commands that wait for their reply. */
@@ -92,16 +104,16 @@ export class AdminLink {
         }
         this.listeners = readListeners(reply.fields[0] ?? '');
         this.version = reply.fields[1] ?? '';
-        const [first] = this.listeners;
-        this.name = first ? `${first.address}:${first.port}` : '';
-        if (verbs.length > 0) this.#schedulePing();
+        if (!this.called) this.#schedulePing();
         // until it has heard of a verb the server answers such requests with 503 by itself
         const heard = verbs.map(
           (verb) => new Promise<void>((done) => this.command(`route|${verb}`, undefined, () => done())),
         );
         void Promise.all(heard).then(() => {
           if (this.#closed) resolve(LOST.reason);
-          else resolve(first ? undefined : 'the server has no SIP listener');
+          else resolve(this.listeners.length > 0 ? undefined : 'the server has no SIP listener');
+          // its owner knows it by then
+          if (this.listeners.length > 0) setImmediate(() => this.#takeEarly());
         });
       });
     });
@@ -120,6 +132,12 @@ export class AdminLink {
         onMore();
       });
     });
+  }
+
+  /** Has the server give new requests to others; what belongs to those under way still comes. Resolves when it has heard. */
+  refrain(): Promise<void> {
+    // whatever verb is named, all go
+    return new Promise((resolve) => this.command('remove_route|invite', undefined, () => resolve()));
   }
 
   /** The answer has the listeners and the version; a server also answers who has proved the secret before. */
@@ -162,7 +180,16 @@ export class AdminLink {
       return;
     }
     const event = frame.fields[1] === 'sip' ? readEvent(frame) : undefined;
-    if (event) this.#guarded(() => this.#owner.onEvent(this, event));
+    if (!event) return;
+    if (!this.#early) this.#guarded(() => this.#owner.onEvent(this, event));
+    else if (this.#early.length < MOST_EARLY) this.#early.push(event);
+  }
+
+  /** A server that we connected to has proved nothing but its address; one that sends before it took the secret waits. */
+  #takeEarly(): void {
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    if (!this.#closed) for (const event of early) this.#guarded(() => this.#owner.onEvent(this, event));
   }
 
   /** One message must not stop the others. */
@@ -195,6 +222,11 @@ export class AdminLink {
     for (const onReply of waiting) this.#guarded(() => onReply(LOST));
     this.#owner.onClosed(this, why);
   }
+}
+
+/** IPv4 as IPv4, on a socket for both. */
+export function plainAddress({ remoteAddress = '' }: Socket): string {
+  return remoteAddress.replace(/^::ffff:(?=\d+\.)/, '');
 }
 
 /** `udp/10.0.0.5:5060,tcp/[::1]:5060`. */

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { ParleyError } from '../../base/errors.js';
 import './errors.js';
@@ -19,13 +20,15 @@ export interface DrachtioSettings {
   readonly tls: ConnectionOptions | undefined;
   /** Where servers connect to us with new requests (outbound connections). */
   readonly listen: ServerAddress | undefined;
+  /** IP addresses from which they may do so, besides those of the servers. */
+  readonly from: readonly string[];
 }
 
 const ADMIN_PORT = 9_022;
 const TAG = /^[A-Za-z0-9\-_+@:]{1,32}$/;
 const MAX_TAGS = 20;
 const SHAPE = /^drachtio:\/\/(?::([^@/]*)@)?([^/?]+)\/?(?:\?(.*))?$/;
-const options = ['tags', 'tls', 'ca', 'servername', 'listen'];
+const options = ['tags', 'tls', 'ca', 'servername', 'listen', 'from'];
 
 /**
  * Reads `drachtio://:secret@host:port,host:port?tags=a,b&tls=on&ca=/path/ca.pem&listen=0.0.0.0:9021`.
@@ -43,8 +46,15 @@ export function parseDrachtioSettings(text: string): DrachtioSettings {
   const listen = given.get('listen');
   const plain = decodeURIComponent(secret);
   if (/[|\r\n]/.test(plain)) throw wrong('the secret cannot hold a bar or a line break');
+  const servers = hosts.split(',').map(address);
+  const names = servers.map(({ host, port }) => `${host}:${port}`);
+  if (new Set(names).size < names.length) throw wrong('a server is named twice');
+  const from = (given.get('from') ?? '').split(',').filter((one) => one !== '');
+  if (from.some((one) => isIP(one) === 0)) throw wrong('from is a list of IP addresses');
+  if (from.length > 0 && listen === null) throw wrong('from is for connections that servers make: listen');
   return {
-    servers: hosts.split(',').map(address),
+    servers,
+    from,
     secret: plain,
     tags,
     tls: tlsOf(given),

@@ -1,9 +1,10 @@
+import { lookup } from 'node:dns/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { Clock, Timer } from '../../base/clock.js';
 import { ParleyError } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
-import { AdminLink, type LinkOptions } from './admin-link.js';
+import { AdminLink, plainAddress, type LinkOptions } from './admin-link.js';
 import type { AdminEvent } from './admin-event.js';
 import type { DrachtioSettings, ServerAddress } from './settings.js';
 import './errors.js';
@@ -26,6 +27,9 @@ const BACK_OFF = { first: 100, factor: 1.7, most: 2_000 };
 /** A secret that was refused is not tried more often than this. */
 const REFUSED_MS = 2_000;
 
+/** A server that does not say within this that it gives requests to others gets 503 for them. */
+const REFRAIN_MS = 1_000;
+
 /** drachtio-srf's verbs: what a server sends only to who asked for it. */
 const verbs = ['invite', 'register', 'message', 'options', 'info', 'notify', 'subscribe', 'publish', 'refer'];
 
@@ -39,6 +43,8 @@ export class Supervisor {
   readonly #timers = new Map<string, Timer>();
   #listener: Server | undefined;
   #closed = false;
+  #refrains = false;
+  readonly #callers = new Set<string>();
 
   constructor(options: SupervisorOptions, user: SupervisorUser) {
     this.#options = options;
@@ -80,7 +86,7 @@ export class Supervisor {
     const socket: Socket = tls ? connectTls({ ...server, ...tls }) : connect(server);
     let refused: string | undefined;
     let up = false;
-    const link = new AdminLink(socket, this.#linkOptions(verbs), {
+    const link = new AdminLink(socket, this.#linkOptions({ name, called: false }), {
       onEvent: (from, event) => this.#user.onEvent(from, event),
       onClosed: (from, why) => {
         this.#links.delete(name);
@@ -129,7 +135,15 @@ export class Supervisor {
   /** A server makes one connection for each new request that its router gives us; it lives as long as a dialog of it may. */
   async #listen({ host, port }: ServerAddress): Promise<void> {
     const listener = createServer((socket) => {
-      const link = new AdminLink(socket, this.#linkOptions([]), {
+      const address = plainAddress(socket);
+      if (!this.#callers.has(address)) {
+        // nobody else is told the secret, or believed
+        this.#options.log.warn({ address }, 'a connection that is not of a drachtio-server of the settings');
+        socket.destroy();
+        void this.#learnCallers();
+        return;
+      }
+      const link = new AdminLink(socket, this.#linkOptions({ name: address, called: true }), {
         onEvent: (from, event) => this.#user.onEvent(from, event),
         onClosed: (from, why) => {
           this.#called.delete(from);
@@ -138,11 +152,16 @@ export class Supervisor {
       });
       this.#called.add(link);
       void link.greet().then((why) => {
-        if (why === undefined) this.#user.onUp(link);
-        else link.close();
+        if (why !== undefined) {
+          link.close();
+          return;
+        }
+        link.name = this.#nameOf(link);
+        this.#user.onUp(link);
       });
     });
     this.#listener = listener;
+    await this.#learnCallers();
     await new Promise<void>((resolve, reject) => {
       listener.once('error', (error) =>
         reject(new ParleyError('sip-port-taken', error.message, { cause: error })),
@@ -158,8 +177,36 @@ export class Supervisor {
     return typeof address === 'object' && address !== null ? address.port : undefined;
   }
 
-  #linkOptions(routed: readonly string[]): LinkOptions {
+  /** Has the servers give new requests to others. */
+  async refrain(): Promise<void> {
+    this.#refrains = true;
+    const patience = new Promise<void>((resolve) => this.#options.clock.after(REFRAIN_MS, resolve));
+    await Promise.race([Promise.all(this.links.map((link) => link.refrain())), patience]);
+  }
+
+  /** Addresses from which servers may connect to us: theirs, and those of the settings. */
+  async #learnCallers(): Promise<void> {
+    const { servers, from } = this.#options.settings;
+    const found = await Promise.all(servers.map(({ host }) => lookup(host, { all: true }).catch(() => [])));
+    for (const address of [...from, ...found.flat().map(({ address: one }) => one)])
+      this.#callers.add(address);
+  }
+
+  /** That of our own connection to the same server, over which its flows are reached. */
+  #nameOf(called: AdminLink): string {
+    const described = (link: AdminLink): string =>
+      link.listeners
+        .map(({ protocol, address, port }) => `${protocol}/${address}:${port}`)
+        .sort()
+        .join();
+    const alike = this.links.filter((link) => described(link) === described(called));
+    const near = alike.find((link) => link.remoteAddress === called.remoteAddress);
+    return (near ?? alike[0])?.name ?? called.name;
+  }
+
+  #linkOptions(of: { readonly name: string; readonly called: boolean }): LinkOptions {
     const { clock, log, settings } = this.#options;
-    return { clock, log, secret: settings.secret, tags: settings.tags, verbs: routed };
+    const { secret, tags } = settings;
+    return { ...of, clock, log, secret, tags, verbs: of.called || this.#refrains ? [] : verbs };
   }
 }

@@ -53,6 +53,10 @@ export class DrachtioWire implements Wire {
     await new Promise<void>((resolve, reject) => (this.#started = { resolve, reject }));
   }
 
+  refrain(): Promise<void> {
+    return this.#supervisor.refrain();
+  }
+
   close(): Promise<void> {
     this.#supervisor.close();
     this.#started?.reject(new ParleyError('sip-stack-closed'));

@@ -229,9 +229,10 @@ class EmbeddedStack implements SipStack {
   }
 
   async drain(ms: number): Promise<void> {
-    this.#draining = true;
     const { clock } = this.#environment;
     const end = clock.now() + ms;
+    if (this.#wire.refrain) await this.#wire.refrain();
+    this.#draining = true;
     while (this.#wire.transactions.running > 0 && clock.now() < end)
       await new Promise<void>((resolve) => clock.after(DRAIN_STEP_MS, resolve));
   }

@@ -31,6 +31,8 @@ export interface Wire {
   closeFlow?(flow: string): void;
   /** Set by the user where listeners can come after the start; called when {@link listeners} has grown. */
   onListeners?: () => void;
+  /** Has new requests go elsewhere, where something in front can be told so; what belongs to those under way still comes. */
+  refrain?(): Promise<void>;
   /** Undefined when the wire can send and receive, else why not. */
   trouble(): string | undefined;
 }

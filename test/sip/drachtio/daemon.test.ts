@@ -71,6 +71,18 @@ describe.skipIf(noDaemon)('a real drachtio-server', () => {
       expect((await peer.stack.request(`sip:127.0.0.1:${sip}`, { method: 'OPTIONS' })).status).toBe(200);
   }, 20_000);
 
+  it('gives new requests to the other application as soon as one drains', async () => {
+    const server = await Daemon.start();
+    const [one, two] = [await stackOn(server.url), await stackOn(server.url)];
+    for (const stack of [one, two]) stack.on('MESSAGE', (_request, response) => void response.send(202));
+    await one.drain(1);
+    const peer = await node();
+    for (let i = 0; i < 4; i++)
+      expect((await peer.stack.request(`sip:127.0.0.1:${server.sip}`, { method: 'MESSAGE' })).status).toBe(
+        202,
+      );
+  }, 20_000);
+
   it('that connects to us with each request has it answered', async () => {
     const port = await freePort();
     const server = await Daemon.start({

@@ -1,10 +1,14 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { SystemClock } from '../../../src/base/clock.js';
 import { silentLogger } from '../../../src/base/log.js';
 import { MemoryTrail } from '../../../src/base/trail.js';
+import { FrameReader, writeFrame } from '../../../src/sip/drachtio/frames.js';
 import { createDrachtioStack } from '../../../src/sip/drachtio/stack.js';
 import type { SipStack } from '../../../src/sip/stack.js';
 import { FakeDrachtio } from '../../tools/fake-drachtio.js';
+import { freePort } from '../../tools/redis.js';
 import { afterThisTest } from '../embedded/nodes.js';
 
 async function until(condition: () => boolean): Promise<void> {
@@ -119,6 +123,65 @@ describe('when the drachtio-server', () => {
       fake.commands.some(([, command, transaction]) => command === 'sip' && transaction === 't1'),
     );
     expect(fake.commands.filter(([, command]) => command === 'sip')).toHaveLength(1);
+  });
+
+  it('is one of two with the same listeners, what came over it is answered over it', async () => {
+    const [one, two] = [await fakeServer(), await fakeServer()];
+    const { stack, started } = stackOn(`${one.url},127.0.0.1:${two.port}`);
+    await started;
+    const flows: string[] = [];
+    stack.on('OPTIONS', (request, response) => {
+      flows.push(request.source.flow);
+      response.send(200);
+    });
+    await until(() => two.commands.some(([, command, verb]) => command === 'route' && verb === 'refer'));
+    two.request('t1', options);
+    await until(() => two.sent.length === 1);
+    void stack.request('sip:a@127.0.0.1:5999', { method: 'OPTIONS', flow: flows[0]! });
+    await until(() => two.sent.length === 2);
+    expect(one.sent).toHaveLength(0);
+  });
+
+  it('connects to us, it is believed when it comes from an address of the settings and has taken the secret', async () => {
+    const fake = await fakeServer();
+    const port = await freePort();
+    const { stack, started } = stackOn(`${fake.url}?listen=127.0.0.1:${port}`);
+    await started;
+    let seen = 0;
+    stack.on('OPTIONS', (_request, response) => {
+      seen++;
+      response.send(200);
+    });
+    const dial = async (localAddress: string): Promise<{ socket: Socket; frames: string[][] }> => {
+      const socket = connect({ port, host: '127.0.0.1', localAddress });
+      afterThisTest(() => void socket.destroy());
+      const frames: string[][] = [];
+      const reader = new FrameReader();
+      socket.on('data', (chunk: Buffer) => {
+        for (const { fields } of reader.push(chunk)) frames.push([...fields]);
+      });
+      await once(socket, 'connect');
+      return { socket, frames };
+    };
+    const asked = writeFrame(
+      's1|sip|network|10|udp|10.9.9.9|5060|10:00:00.000000|t1||127.0.0.1|5060||',
+      Buffer.from(`${options.replace(/\n[ ]*/g, '\r\n')}\r\n\r\n`),
+    );
+
+    const stranger = await dial('127.0.0.2');
+    stranger.socket.write(asked);
+    await once(stranger.socket, 'close');
+    expect(stranger.frames).toEqual([]);
+
+    const server = await dial('127.0.0.1');
+    server.socket.write(asked);
+    await until(() => server.frames.length === 1);
+    const [[id, command]] = server.frames as [string[]];
+    expect(command).toBe('authenticate');
+    expect(seen).toBe(0);
+    server.socket.write(writeFrame(`s2|response|${id}|OK|${fake.listeners}|v0.9.10|${fake.listeners}`));
+    await until(() => server.frames.some(([, one, transaction]) => one === 'sip' && transaction === 't1'));
+    expect(seen).toBe(1);
   });
 
   it('is closed by us while the stack still waits for it, the start ends with an error', async () => {

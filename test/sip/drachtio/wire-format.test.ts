@@ -58,7 +58,7 @@ describe('pacing', () => {
 describe('drachtio://', () => {
   it('names servers, secret, tags, TLS and where servers may connect to us', () => {
     const settings = parseDrachtioSettings(
-      'drachtio://:s%40cret@a.example:9023,[::1]?tags=one,two&tls=on&listen=0.0.0.0:9021',
+      'drachtio://:s%40cret@a.example:9023,[::1]?tags=one,two&tls=on&listen=0.0.0.0:9021&from=192.0.2.1,::1',
     );
     expect(settings).toEqual({
       servers: [
@@ -69,6 +69,7 @@ describe('drachtio://', () => {
       tags: ['one', 'two'],
       tls: {},
       listen: { host: '0.0.0.0', port: 9_021 },
+      from: ['192.0.2.1', '::1'],
     });
   });
 
@@ -78,6 +79,9 @@ describe('drachtio://', () => {
     'drachtio://:x@h?tag=a',
     'drachtio://:x@h?tags=a%20b',
     'drachtio://:a%7Cb@h',
+    'drachtio://:x@h,h:9022',
+    'drachtio://:x@h?listen=:1&from=host.example',
+    'drachtio://:x@h?from=192.0.2.1',
     'drachtio://:x@h?tls=maybe',
     'drachtio://:x@h?tls=on&ca=/no/such',
   ])('refuses %s', (text) => expect(() => parseDrachtioSettings(text)).toThrow(/not a drachtio-server/));
