@@ -16,6 +16,8 @@ const composeFiles = ['compose.yaml', 'compose.drachtio.yaml', 'compose.lab.yaml
 interface Service {
   readonly image: string;
   readonly user?: string;
+  readonly network_mode?: string;
+  readonly ports?: readonly string[];
   readonly build?: { readonly context: string; readonly dockerfile: string };
   readonly environment?: Readonly<Record<string, string>>;
   readonly volumes?: readonly string[];
@@ -39,14 +41,15 @@ const examples = new Map(
 );
 
 /** Variables of a compose file as Compose puts them in, those without default given here. */
-function interpolated(value: string): string {
+function interpolated(value: string, more: Readonly<Record<string, string>> = {}): string {
   const given: Record<string, string> = {
     PARLEY_API_TOKEN: 'a-token-of-the-test-run',
     DRACHTIO_SECRET: 'cymru',
+    ...more,
   };
   return value.replace(
     /\$\{([A-Z_]+)(?::-([^}]*)|:\?[^}]*)\}/g,
-    (_match, name: string, standard: string | undefined) => standard ?? given[name] ?? '',
+    (_match, name: string, standard: string | undefined) => given[name] ?? standard ?? '',
   );
 }
 
@@ -84,6 +87,46 @@ describe('the compose files', () => {
       expect(loadConfig(undefined, env).domain).toBe('ims.test');
     }
   });
+
+  it.each(composeFiles)(
+    '%s lets phones reach SIP, IMPS, CIR and MSRP at PARLEY_ADDRESS, and nobody the API',
+    (name) => {
+      const address = '192.0.2.10';
+      const at = (value: string): string => interpolated(value, { PARLEY_ADDRESS: address });
+      const reached = new Set<string>();
+      for (const { build, environment = {}, ports = [], network_mode: mode } of Object.values(
+        compose(name).services,
+      )) {
+        const published = ports.map(at).map((port) => port.split(':'));
+        for (const [host = '', outside, inside = ''] of published)
+          if (host === address) {
+            expect(inside.split('/')[0]).toBe(outside);
+            reached.add(outside!);
+          }
+        if (!build) continue;
+        const config = loadConfig(
+          undefined,
+          Object.fromEntries(Object.entries(environment).map(([key, value]) => [key, at(value)])),
+        );
+        const { listen, cirListen, publicHttp, publicCir } = config.imps;
+        for (const listener of [listen, cirListen, config.msrp.listen]) {
+          const [host, port = ''] = listener.split(':');
+          if (mode === 'host') expect(host).toBe(address);
+          else expect([...reached], listener).toContain(port);
+        }
+        if (mode === 'host') expect(config.http.listen).toBe('127.0.0.1:8080');
+        else
+          expect([publicHttp, publicCir, config.msrp.advertise]).toEqual([
+            `http://${listen.replace('0.0.0.0', address)}`,
+            cirListen.replace('0.0.0.0', address),
+            address,
+          ]);
+        expect(published.filter(([, , inside]) => inside === '8080').map(([host]) => host)).toEqual(
+          mode === 'host' ? [] : ['127.0.0.1'],
+        );
+      }
+    },
+  );
 
   it.each(composeFiles)('%s takes away every right that a Parley does not need', (name) => {
     for (const service of Object.values(compose(name).services)) {
