@@ -20,8 +20,8 @@ type Row = readonly [what: string, figures: string];
 
 /**
  * Group sessions of a Parley on LMDB: groups of five made a second, one group of a hundred in which ten talk and one sends a file, memory
- * of groups that are idle, and groups that are joined again after SIGKILL. The participants are all in this process.
- * @param idle groups of ten that do nothing; up to a thousand of them are joined again. @param made groups of five.
+ * of groups that are idle, and groups that all their members join again after SIGKILL. The participants are all in this process.
+ * @param idle groups of ten that do nothing; up to a thousand of them are joined again, each when its ten are in. @param made groups of five.
  */
 export async function measureGroups(
   { idle, made }: { readonly idle: number; readonly made: number },
@@ -147,6 +147,12 @@ async function file(): Promise<Row[]> {
   });
 }
 
+/** What the server itself counts. */
+async function groupFigures({ api }: RunningParley): Promise<{ sessions: number }> {
+  const metrics = await (await fetch(new URL('/metrics', api))).text();
+  return { sessions: Number(/^parley_group_sessions (\d+)$/m.exec(metrics)?.[1]) };
+}
+
 async function idleAndRestart(idle: number): Promise<Row[]> {
   const restarted = Math.min(1_000, idle);
   const rows: Row[] = [];
@@ -154,26 +160,32 @@ async function idleAndRestart(idle: number): Promise<Row[]> {
   const focuses: string[] = [];
   await withParley(async (parley, crowd) => {
     const before = memory(parley.processes());
+    const heapBefore = await parley.heap();
     await inParallel(idle, AT_ONCE, async (i) => {
       const [creator, ...others] = some(i * 10, 10);
       focuses[i] = await crowd.create(creator!, others, `idle${i}`);
     });
     await pause(3_000);
     const after = memory(parley.processes());
+    const heap = ((await parley.heap()) - heapBefore) / idle / 1024;
     const own = (after.total - after.file - (before.total - before.file)) / idle / 1024;
     rows.push([
       `${idle} idle groups of 10`,
-      `${own.toFixed(1)} KiB a group (${(after.total / 1048576).toFixed(0)} MiB in all)`,
+      `${own.toFixed(1)} KiB a group, of which ${heap.toFixed(1)} live heap (${(after.total / 1048576).toFixed(0)} MiB in all)`,
     ]);
     process.kill(parley.processes()[0]!, 'SIGKILL');
   }, folder);
   await withParley(async (parley, crowd) => {
-    const seconds = await inParallel(restarted, AT_ONCE, (i) =>
-      crowd.join(some(i * 10, 1)[0]!, focuses[i]!, `idle${i}`),
-    );
+    let recovered = 0;
+    const seconds = await inParallel(restarted, AT_ONCE, async (i) => {
+      for (const user of some(i * 10, 10)) await crowd.join(user, focuses[i]!, `idle${i}`);
+      recovered++;
+    });
+    const { sessions } = await groupFigures(parley);
+    if (sessions !== recovered * 10) throw new Error(`${sessions} sessions in ${recovered} groups of 10`);
     rows.push([
       `${restarted} groups after SIGKILL`,
-      `ready after ${parley.readyAfter.toFixed(0)} ms, all joined again in ${seconds.toFixed(2)} s`,
+      `ready after ${parley.readyAfter.toFixed(0)} ms, all ten of ${recovered} groups in again after ${seconds.toFixed(2)} s`,
     ]);
   }, folder);
   await rm(folder, { recursive: true, force: true });
