@@ -2,6 +2,7 @@ import type { Config } from '../config/schema.js';
 import { canonicalUri } from '../cpm/controlling/canonical-uri.js';
 import { ControllingFunction } from '../cpm/controlling/controlling.js';
 import { Directory } from '../cpm/controlling/directory.js';
+import { GroupAddresses } from '../cpm/controlling/group-addresses.js';
 import { Groups } from '../cpm/controlling/groups.js';
 import { Housekeeping } from '../cpm/controlling/housekeeping.js';
 import { MsrpGroupMedia } from '../cpm/controlling/group-media.js';
@@ -61,6 +62,10 @@ export function startControlling(
     const aor = canonicalUri(identity);
     return (await parts.setOf(aor)) ?? aor;
   };
+  const addresses = new GroupAddresses(
+    config.conferenceFactory ?? `sip:conference-factory@${config.domain}`,
+    config.domain,
+  );
   const controlling: ControllingFunction = new ControllingFunction({
     clock,
     log,
@@ -82,8 +87,7 @@ export function startControlling(
     }),
     ownerOf,
     sessions: oneToOneSessions(parts.sessions, ownerOf),
-    factory: config.conferenceFactory ?? `sip:conference-factory@${config.domain}`,
-    domain: config.domain,
+    addresses,
     maximum: settings.maximum,
     minimum: settings.minimum,
     openTo: settings.openTo,
@@ -114,7 +118,7 @@ export function startControlling(
   const directory = new Directory({
     groups,
     now: () => clock.now(),
-    domain: config.domain,
+    addresses,
     maximum: settings.maximum,
     minimum: settings.minimum,
     ownerOf,

@@ -53,7 +53,8 @@ describe('a member with two devices', () => {
     await accept(bob, first);
     await bobsOther.peer.request('CANCEL');
     // its answer had left before
-    acceptInvitation({ ...bobsOther, user: 'other', contact: bobsOther.contact } as Phone, second);
+    const { peer, server, contact } = bobsOther;
+    acceptInvitation({ peer, server, contact, user: 'other' }, second);
     await bobsOther.peer.request('ACK');
     const bye = await bobsOther.peer.request('BYE');
     bobsOther.peer.answer(bye, 200);

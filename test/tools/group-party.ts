@@ -65,7 +65,10 @@ export function createGroup(
 }
 
 /** Accepts an invitation of the focus with an MSRP description. */
-export function acceptInvitation(phone: Phone, invite: SipRequest): void {
+export function acceptInvitation(
+  phone: Pick<Phone, 'user' | 'peer' | 'server' | 'contact'>,
+  invite: SipRequest,
+): void {
   const body = sdp(phone.user, 'active');
   const via = invite.headers.lines('Via').map((line) => `Via: ${line}`);
   const routes = invite.headers.lines('Record-Route').map((line) => `Record-Route: ${line}`);

@@ -10,10 +10,11 @@ import { warningOf } from '../policy/warnings.js';
 import { CONFERENCE_INFO_TYPE } from './conference-info.js';
 import { groupError } from './errors.js';
 import { Focus, type FocusOptions } from './focus.js';
+import type { GroupAddresses } from './group-addresses.js';
 import { addMember, inviteAll, memberOf, settled, type Group, type Participant } from './group.js';
 import { newAlias, newId } from './identifiers.js';
 import { ALLOW, ALLOW_EVENTS, focusContact, readParts } from './invitation.js';
-import { GROUP_PREFIX, invitee, invitees } from './invitees.js';
+import { invitee, invitees } from './invitees.js';
 import { holdsMembership, mayJoin, type Member } from './member.js';
 import type { ExpiredMessage } from './message-log.js';
 import type { Invitee } from './recipient.js';
@@ -21,15 +22,12 @@ import { parseRecipientList } from './recipient-list.js';
 import { refer } from './refer.js';
 
 export interface ControllingOptions extends FocusOptions {
-  /** `sip:conference-factory@ims.test` */
-  readonly factory: string;
-  /** Host of the group session identities. */
-  readonly domain: string;
+  readonly addresses: GroupAddresses;
   /** Members that a new group may have. */
   readonly maximum: number;
   /** Connected or invited members below which the sessions of a new group end. */
   readonly minimum: number;
-  /** Who may join open groups: users of {@link domain}, or whoever has an asserted identity. */
+  /** Who may join open groups: users of the domain, or whoever has an asserted identity. */
   readonly openTo: 'domain' | 'anybody';
   /** Hands a request to the node that holds its group; false when that node is gone. */
   forward(holder: string, request: ServerRequest, response: ServerResponse): Promise<boolean>;
@@ -45,7 +43,6 @@ const wanting: Readonly<Record<string, HeaderMap>> = {
 export class ControllingFunction implements Service {
   readonly name = 'controlling';
   readonly #options: ControllingOptions;
-  readonly #factory: string;
   /** Focuses that have sessions, by group. */
   readonly #focuses = new Map<string, Focus>();
   /** What runs for a Contribution-ID or group; what comes later waits. */
@@ -53,16 +50,11 @@ export class ControllingFunction implements Service {
 
   constructor(options: ControllingOptions) {
     this.#options = options;
-    this.#factory = parseAor(options.factory);
   }
 
   serves({ requestUri }: ServerRequest): boolean {
     const { user, host, isSip } = requestUri;
-    if (!isSip || user === undefined) return false;
-    return (
-      `sip:${user}@${host}` === this.#factory ||
-      (host === this.#options.domain && user.startsWith(GROUP_PREFIX))
-    );
+    return isSip && user !== undefined && this.#options.addresses.isTaken(`sip:${user}@${host}`);
   }
 
   async handle({ request, response }: ServiceCall): Promise<void> {
@@ -72,13 +64,13 @@ export class ControllingFunction implements Service {
       return;
     }
     const sender = await this.#senderOf(request);
-    const isFactory = `sip:${requestUri.user}@${requestUri.host}` === this.#factory;
+    const isFactory = this.#options.addresses.isFactory(`sip:${requestUri.user}@${requestUri.host}`);
     try {
       if (isFactory) await this.#toFactory(request, response, sender);
       else await this.#toGroup(requestUri.user!, request, response, sender);
     } catch (error) {
       if (!(error instanceof ParleyError) || error.clause === undefined) throw error;
-      const { trail, domain } = this.#options;
+      const { trail, addresses } = this.#options;
       trail.record({
         code: error.code,
         outcome: 'refused',
@@ -87,7 +79,7 @@ export class ControllingFunction implements Service {
         trace: request.callId,
         detail: `${method} ${request.uri}`,
       });
-      const headers = { ...warningOf(error.code, domain), ...wanting[error.code] };
+      const headers = { ...warningOf(error.code, addresses.domain), ...wanting[error.code] };
       response.send(error.sip, { headers, reason: shortReason(error.message) });
     }
   }
@@ -210,11 +202,11 @@ export class ControllingFunction implements Service {
   }
 
   #newGroup(request: ServerRequest, creator: Participant, contributionId: string): Group {
-    const { domain, maximum, minimum, clock } = this.#options;
+    const { addresses, maximum, minimum, clock } = this.#options;
     const id = newId('gs');
     const group: Group = {
       id,
-      uri: `sip:${id}@${domain}`,
+      uri: addresses.uriOf(id),
       kind: 'ad-hoc',
       access: 'closed',
       contributionId,
@@ -301,8 +293,8 @@ export class ControllingFunction implements Service {
 
   /** An open group is open to the users of the domain, unless it is to be to everybody. @throws ParleyError `group-not-a-member` */
   #mayEnter({ owner }: Participant): void {
-    const { openTo, domain } = this.#options;
-    if (openTo === 'domain' && !owner.endsWith(`@${domain.toLowerCase()}`))
+    const { openTo, addresses } = this.#options;
+    if (openTo === 'domain' && !owner.endsWith(`@${addresses.domain.toLowerCase()}`))
       throw groupError('group-not-a-member', owner);
   }
 

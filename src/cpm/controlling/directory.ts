@@ -10,6 +10,7 @@ import {
   type GroupKind,
   type Participant,
 } from './group.js';
+import type { GroupAddresses } from './group-addresses.js';
 import type { Groups } from './groups.js';
 import { newAlias, newId } from './identifiers.js';
 import { asKnown, invitee } from './invitees.js';
@@ -45,7 +46,7 @@ export interface RunningFocus {
 export interface DirectoryOptions {
   readonly groups: Groups;
   readonly now: () => number;
-  readonly domain: string;
+  readonly addresses: GroupAddresses;
   readonly maximum: number;
   readonly minimum: number;
   readonly focuses: FocusAccess;
@@ -63,13 +64,13 @@ export class Directory {
 
   /** @throws ParleyError `group-exists`, `group-full`, `aor-*` */
   async make(order: GroupOrder): Promise<Group> {
-    const { groups, now, domain, maximum, minimum } = this.#options;
+    const { groups, now, addresses, maximum, minimum } = this.#options;
     const id = order.name === undefined ? newId('gs') : `gs-${order.name}`;
     const chairman = await this.#user(order.chairman);
     const members = await Promise.all(order.members.map((identity) => this.#user(identity)));
     const empty: Group = {
       id,
-      uri: `sip:${id}@${domain}`,
+      uri: addresses.uriOf(id),
       kind: order.kind,
       access: order.access,
       contributionId: newId('c'),

@@ -1,18 +1,12 @@
-import { parseAor } from '../../identity/aor.js';
 import { groupError } from './errors.js';
+import type { GroupAddresses } from './group-addresses.js';
 import { memberOf, type Group, type Participant } from './group.js';
 import type { Member } from './member.js';
 import type { Invitee, Recipient } from './recipient.js';
 import { merge } from './recipient-list.js';
 
-/** User parts of group session identities begin so. */
-export const GROUP_PREFIX = 'gs-';
-
 export interface InviteesOptions {
-  /** `sip:conference-factory@ims.test` */
-  readonly factory: string;
-  /** Host of the group session identities. */
-  readonly domain: string;
+  readonly addresses: GroupAddresses;
   /** Key of the registration set of a user here, else the identity. */
   ownerOf(identity: string): Promise<string>;
 }
@@ -28,7 +22,7 @@ export async function invitees(
   self?: string,
 ): Promise<Invitee[]> {
   for (const { identity, method } of recipients)
-    if (method === 'INVITE' && isGroup(identity, options))
+    if (method === 'INVITE' && options.addresses.isTaken(identity))
       throw groupError('group-list-malformed', `${identity} is a group`);
   const owners = await Promise.all(recipients.map(({ identity }) => options.ownerOf(identity)));
   const found = new Map<string, Invitee>();
@@ -53,10 +47,6 @@ export function asKnown(group: Group, wanted: readonly Invitee[]): Invitee[] {
     };
   });
 }
-
-const isGroup = (identity: string, { factory, domain }: InviteesOptions): boolean =>
-  identity === parseAor(factory) ||
-  (identity.startsWith(`sip:${GROUP_PREFIX}`) && identity.endsWith(`@${domain}`));
 
 /** Somebody to be invited without a list. */
 export function invitee({ identity, owner }: Participant): Invitee {

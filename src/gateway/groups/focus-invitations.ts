@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { ParleyError } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
-import { GROUP_PREFIX } from '../../cpm/controlling/invitees.js';
+import { GROUP_PREFIX } from '../../cpm/controlling/group-addresses.js';
 import {
   parseResourceId,
   type ImpsServer,

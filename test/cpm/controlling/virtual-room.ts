@@ -5,6 +5,7 @@ import type { ServiceCall } from '../../../src/core/service.js';
 import { ControllingFunction } from '../../../src/cpm/controlling/controlling.js';
 import type { Focus } from '../../../src/cpm/controlling/focus.js';
 import type { Group } from '../../../src/cpm/controlling/group.js';
+import { GroupAddresses } from '../../../src/cpm/controlling/group-addresses.js';
 import { Groups } from '../../../src/cpm/controlling/groups.js';
 import type { GroupMessage, MediaListener, MediaSession } from '../../../src/cpm/controlling/media.js';
 import { Receipts } from '../../../src/cpm/controlling/receipts.js';
@@ -212,8 +213,7 @@ export class VirtualRoom {
       receipts: new Receipts({ clock, mode: 'each', displayed: false, gatherMs: 2_000 }),
       ownerOf: (identity) => Promise.resolve(room.owners.get(identity) ?? identity),
       sessions: { of: async function* () {} },
-      factory: FACTORY,
-      domain: SERVER,
+      addresses: new GroupAddresses(FACTORY, SERVER),
       maximum: settings.maximum ?? 10,
       minimum: settings.minimum ?? 1,
       openTo: settings.openTo ?? 'domain',
