@@ -61,6 +61,7 @@ export class RegEventSubscriber implements RegisteredDevices {
   #sweep: Timer | undefined;
   /** Users whose time was over at the last sweep, and who could not go yet. */
   #leftOver = 0;
+  #dialogs = 0;
   #closed = false;
 
   private constructor(options: SubscriberOptions) {
@@ -95,9 +96,7 @@ export class RegEventSubscriber implements RegisteredDevices {
 
   /** Users with a subscription of this node. */
   get count(): number {
-    let count = 0;
-    for (const { dialog } of this.#list.all()) if (dialog) count++;
-    return count;
+    return this.#dialogs;
   }
 
   /**
@@ -162,8 +161,11 @@ export class RegEventSubscriber implements RegisteredDevices {
   }
 
   /** Users with devices in order of their keys, after `after`. */
-  async *list(after = ''): AsyncGenerator<{ set: string; devices: readonly RegisteredDevice[] }> {
-    for (const key of [...this.#list.keys()].filter((one) => one > after).sort()) {
+  async *list(after?: string): AsyncGenerator<{ set: string; devices: readonly RegisteredDevice[] }> {
+    for await (const { key } of this.#options.store.scan(
+      watchedUsers,
+      after === undefined ? {} : { after },
+    )) {
       const devices = await this.of(key);
       if (devices.length > 0) yield { set: key, devices };
     }
@@ -174,7 +176,7 @@ export class RegEventSubscriber implements RegisteredDevices {
       this.#unsubscribe(watch, dialog);
       return;
     }
-    watch.dialog = dialog;
+    this.#setDialog(watch, dialog);
     watch.acceptedAt = this.#options.clock.now();
     // versions count within a subscription
     watch.user = { ...watch.user, version: undefined };
@@ -183,11 +185,16 @@ export class RegEventSubscriber implements RegisteredDevices {
     if (watch.ending) this.#unsubscribe(watch, dialog);
   }
 
+  #setDialog(watch: Watch, dialog: Dialog | undefined): void {
+    this.#dialogs += Number(dialog !== undefined) - Number(watch.dialog !== undefined);
+    watch.dialog = dialog;
+  }
+
   /** Another node is told of the user from now on, or nobody is registered any more. */
   #leave(watch: Watch): void {
     watch.rest();
     const { dialog } = watch;
-    watch.dialog = undefined;
+    this.#setDialog(watch, undefined);
     if (dialog) this.#unsubscribe(watch, dialog);
   }
 
@@ -308,7 +315,7 @@ export class RegEventSubscriber implements RegisteredDevices {
   /** RFC 6665 §4.1.3: what the reason asks for. A core that restarted answers 481: it is asked anew. */
   #ended(watch: Watch, dialog: Dialog, cause: SipRequest | string): void {
     if (watch.dialog !== dialog) return;
-    watch.dialog = undefined;
+    this.#setDialog(watch, undefined);
     watch.rest();
     if (this.#closed) return;
     const state = typeof cause === 'string' ? undefined : subscriptionState(cause);

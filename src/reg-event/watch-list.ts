@@ -54,11 +54,6 @@ export class WatchList {
     return this.#watches.size;
   }
 
-  /** Keys of all users. */
-  keys(): Iterable<string> {
-    return this.#watches.keys();
-  }
-
   /** All users, whichever node is told of them. */
   all(): Iterable<Watch> {
     return this.#watches.values();

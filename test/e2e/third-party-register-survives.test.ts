@@ -4,11 +4,72 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import type { SipRequest } from '../../src/sip/message/message.js';
 import { useCleanups } from '../tools/cleanups.js';
+import { missing } from '../tools/install.js';
 import { Phone } from '../tools/phone.js';
 import { Program } from '../tools/program.js';
+import { RedisServer } from '../tools/redis.js';
 import { SipPeer } from '../tools/sip-peer.js';
 
 const cleanups = useCleanups();
+
+it.skipIf(missing('redis-server'))(
+  'an application server hears from another node what a node that was killed owed it, of every user',
+  async () => {
+    const redis = await RedisServer.start();
+    cleanups.push(() => redis.dispose());
+    const as = await SipPeer.open();
+    cleanups.push(() => as.close());
+    const start = async (): Promise<{ program: Program; port: number }> => {
+      const program = new Program(['serve'], {
+        env: { PARLEY_STORE: redis.url, PARLEY_AUTH: 'none', PARLEY_ROLES: 'core' },
+        config: JSON.stringify({
+          sip: { overloadDelay: 60_000, timers: { t1: 30_000 } },
+          isc: { patience: 60_000, waiting: 5 },
+          profiles: [
+            {
+              name: 'default',
+              criteria: [
+                {
+                  priority: 10,
+                  server: `sip:as@127.0.0.1:${as.port}`,
+                  trigger: { groups: [[{ method: 'REGISTER' }]] },
+                },
+              ],
+            },
+          ],
+        }),
+      });
+      cleanups.push(() => program.dispose());
+      return { program, port: (await program.ready()).port };
+    };
+    const dying = await start();
+    await start();
+    const users = Array.from({ length: 20 }, (_, i) => `user${i}`);
+    for (const user of users) {
+      const phone = await Phone.open(user, dying.port);
+      cleanups.push(() => phone.close());
+      expect((await phone.register()).status).toBe(200);
+    }
+    // all are on their way, and none is answered
+    const sent = new Map<string, string>();
+    while (sent.size < users.length) {
+      const { to, callId } = await as.request('REGISTER');
+      sent.set(to.uriText, callId);
+    }
+    dying.program.child.kill('SIGKILL');
+    const told = new Set<string>();
+    while (told.size < users.length) {
+      const request = await as.request('REGISTER');
+      const { to, callId } = request;
+      if (callId === sent.get(to.uriText)) continue; // the dying node's, again
+      expect(Number(request.get('Expires'))).toBeGreaterThan(3_000);
+      as.answer(request, 200);
+      told.add(to.uriText);
+    }
+    expect([...told].toSorted()).toEqual([...sent.keys()].toSorted());
+  },
+  120_000,
+);
 
 it('an application server that had not answered before a crash is told after it, once', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'parley-owed-'));

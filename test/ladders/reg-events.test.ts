@@ -90,6 +90,24 @@ it('draws Parley behind another core: the third-party REGISTER, the subscription
   await core.close();
 });
 
+it('draws a core that has forgotten the subscription', async () => {
+  const core = await ForeignCore.start();
+  const ladder = new Ladder(
+    'A subscription that is made anew',
+    'A document of the core was lost, and then the core restarted: it does not know the subscription that Parley refreshes, and gets another one. What was known counts until its first document comes.',
+  );
+  ladder.peer('core', core.peer);
+  ladder.server('parley', core.parley.port);
+  const first = await core.subscribed();
+  await core.notify(first, reginfoOf(0, 'full', 5062));
+  await core.notify(first, reginfoOf(2, 'partial', 5064));
+  await core.answer('SUBSCRIBE', 481);
+  const again = await core.answer('SUBSCRIBE', 200, { Expires: '600' });
+  await core.notify(again, reginfoOf(0, 'full', 5062, 5064));
+  await expect(steady(ladder.markdown())).toMatchFileSnapshot('../../docs/ladders/core-restart.md');
+  await core.close();
+});
+
 /** Numbers that differ from run to run. */
 const steady = (text: string): string =>
   text
