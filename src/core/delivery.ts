@@ -159,7 +159,8 @@ function deviceTargets(
 ): readonly (readonly DeviceTarget[])[] {
   if (!registration || bindings.length === 0)
     throw new ParleyError(kind === 'gruu' ? 'core-device-not-registered' : 'core-not-registered');
-  const groups = chooseDevices(devices(bindings), registration, callerPreferences(request, service));
+  const wanted = callerPreferences(request, service);
+  const groups = chooseDevices(devices(bindings), registration, wanted, service);
   if (groups.length === 0) throw new ParleyError('core-no-device-matches');
   // a message is for all devices, whichever the callee prefers for calls (OMA CPM: delivery to all devices)
   return isPagerMessage(request) ? [groups.flat()] : groups;

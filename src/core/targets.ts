@@ -47,16 +47,19 @@ export function devices(bindings: readonly Binding[]): DeviceTarget[] {
 /**
  * Orders devices by the caller's preferences (RFC 3841 §7.2) and the callee's q: a group is rung at once, the next one
  * only when no device of the one before has answered (RFC 3261 §16.6).
+ * @param service of a CPM invitation: no preference of the caller but what the server asks, so that a device without any feature
+ * parameter is not immune to it (RFC 3841 §7.2.3).
  */
 export function chooseDevices(
   found: readonly DeviceTarget[],
   registration: Registration,
   wanted: CallerPreferences,
+  service: CpmService | undefined,
 ): readonly (readonly DeviceTarget[])[] {
   const candidates = found.map((device) => candidate(device, registration));
   const groups: DeviceTarget[][] = [];
   let lastQ: number | undefined;
-  for (const { contact, q } of matchContacts(wanted, candidates)) {
+  for (const { contact, q } of matchContacts(wanted, candidates, { immunity: service === undefined })) {
     if (q === lastQ) groups.at(-1)!.push(contact);
     else groups.push([contact]);
     lastQ = q;

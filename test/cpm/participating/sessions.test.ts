@@ -168,6 +168,7 @@ describe('a CPM 1-1 session', () => {
     const one = await phone('bob', parley, device(BOB));
     const two = await phone('bob', parley, device(BOB2));
     const plain = await phone('bob', parley, ';+sip.instance="<urn:gsma:imei:35824005-444444-0>"');
+    const bare = await phone('bob', parley, '');
     alice.send('INVITE', 'sip:bob@ims.test', SESSION, offer());
     const rung = await two.peer.request('INVITE');
     two.peer.answer(rung, 180, {}, 'two');
@@ -176,6 +177,7 @@ describe('a CPM 1-1 session', () => {
     expect(cancel.get('Reason')).toContain('Call completed elsewhere');
     expect((await alice.peer.response(200)).status).toBe(200);
     quiet(plain);
+    quiet(bare);
   });
 
   it('on another device of the same user is another session', async () => {
@@ -265,6 +267,15 @@ describe('an invitation is refused', () => {
       expect((await alice.ask('INVITE', 'sip:bob@ims.test', asked, offer())).status).toBe(status);
     }
     quiet(bob);
+  });
+
+  it('with 480 when the only device of the callee said nothing of what it can do', async () => {
+    const parley = await server();
+    const alice = await phone('alice', parley, device(ALICE));
+    const bare = await phone('bob', parley, '');
+    expect((await alice.ask('INVITE', bare.aor, SESSION, offer())).status).toBe(480);
+    alice.send('INVITE', bare.aor, SDP, offer());
+    await bare.answer('INVITE', 200); // a call that is none of CPM rings it
   });
 
   it('with 403 when nobody asserts an identity', async () => {
