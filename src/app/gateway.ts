@@ -63,6 +63,7 @@ export async function makeGateway(
     registrations,
     config: config.gateway,
     domains,
+    interworks: async (number) => typeof (await interworking.registry.select(number, 'message')) === 'object',
     openDomain: config.auth === 'none',
     impsDomain: config.imps.domain ?? config.domain,
     factory: config.conferenceFactory ?? `sip:conference-factory@${config.domain}`,

@@ -65,5 +65,10 @@ export const gatewayErrors = defineErrors({
     clause: 'RFC 3903 §6',
   },
   'presence-document': { sip: 400, http: 400, text: 'not a presence document', clause: 'RFC 3863 §4' },
+  'gateway-user-differs': {
+    sip: 403,
+    http: 409,
+    text: 'the user is there with another password or number',
+  },
   'gateway-method': { sip: 405, http: 405, text: 'the gateway has no such method for phones' },
 });

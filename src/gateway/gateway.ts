@@ -49,6 +49,8 @@ export interface GatewayOptions {
   readonly core: ServiceHost;
   readonly registrations: Registrations;
   readonly subscribers: Subscribers;
+  /** Whether an interworking function takes messages for a telephone number of nobody here. */
+  interworks(number: string): Promise<boolean>;
   /** Anybody may register as any user of the domain, without proof. */
   readonly openDomain: boolean;
   readonly devices: RegisteredDevices;

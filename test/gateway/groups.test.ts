@@ -203,6 +203,10 @@ describe('a group of phones', () => {
     const heard = await next(carol, 'NewMessage');
     expect([textOf(heard, 'ContentData'), sname(heard)]).toEqual(['sandwiches', 'Alice']);
     await until(() => bob.heard.some((text) => text.endsWith('sandwiches')) || undefined);
+    expect(codeOf(await alice.request(toGroup('cake', everybody(id), true)))).toBe(200);
+    const report = await next(alice, 'DeliveryReport-Request');
+    expect([codeOf(report), JSON.stringify(report).includes(id)]).toEqual([200, true]);
+    expect(textOf(await next(carol, 'NewMessage'), 'ContentData')).toBe('cake');
     expect(await bob.say(chat('g-1', 'lemonade', { asks: '' }))).toBe(200);
     expect(textOf(await next(carol, 'NewMessage'), 'ContentData')).toBe('lemonade');
     expect(textOf(await next(alice, 'NewMessage'), 'ContentData')).toBe('lemonade');

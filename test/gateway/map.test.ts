@@ -119,6 +119,10 @@ describe('the map of the gateway by API and command', () => {
       'user,password,msisdn,aor,privateId\nwv:erin@ims.test,erin-secret,+15550100009,sip:erin@ims.test,erin@ims.test\n';
     expect(await parley('map', 'import', 'users', file('users.csv', users))).toContain('1 added');
     expect(await parley('map', 'import', 'users', file('users.csv', users))).toContain('1 there already');
+    for (const other of [users.replace('erin-secret', 'another'), users.replace('0009', '0008')])
+      expect(await parley('map', 'import', 'users', file('other.csv', other))).toContain(
+        'row 1: gateway-user-differs',
+      );
     const contacts = JSON.stringify([
       { user: 'wv:erin@ims.test', list: 'friends', default: true, contact: 'wv:bob@ims.test', name: 'Bob' },
       { user: 'wv:erin@ims.test', list: 'wv:erin/friends@ims.test', contact: 'wv:carol@ims.test' },

@@ -86,6 +86,31 @@ describe('a message of an IMPS phone to a CPM user', () => {
     },
   );
 
+  it('to a telephone number of nobody here goes to the interworking function for such numbers', async () => {
+    world = await GatewayWorld.start({ auth: 'digest' });
+    const got: string[] = [];
+    const target = {
+      knows: async (address: string) => address === 'tel:+15550199999',
+      message: async ({ sender, body }: { readonly sender: string; readonly body: Uint8Array }) => {
+        got.push(`${sender} ${Buffer.from(body).toString().split('\r\n\r\n').at(-1)}`);
+        return 200;
+      },
+      invitation: async () => undefined,
+    };
+    const entry = {
+      name: 'sms',
+      service: 'sms',
+      addresses: ['tel:'],
+      capabilities: new Set(['message' as const]),
+    };
+    world.parley.app.interworking.registry.add({ ...entry, target });
+    const alice = await world.loggedIn('alice');
+    expect(codeOf(await alice.request(message('hello', ['wv:+15550199999@ims.test'])))).toBe(200);
+    expect(got).toEqual(['sip:alice@ims.test hello']);
+    const nobody = await alice.request(message('hello', ['wv:+15550188888@ims.test']));
+    expect(detailsOf(nobody)).toEqual(['531 wv:+15550188888@ims.test']);
+  });
+
   it('to nobody is refused with 531', async () => {
     world = await GatewayWorld.start({ auth: 'digest' });
     const alice = await world.loggedIn('alice');
@@ -179,6 +204,19 @@ describe('a message of a CPM user to an IMPS phone', () => {
     const again = { ...headers, 'Call-ID': 'two' };
     expect((await bob.ask('MESSAGE', 'sip:alice@ims.test', again, cpim('hello', ''))).status).toBe(200);
     expect(await alice.messages()).toEqual([]);
+  });
+
+  it.each([
+    ['900 letters', 413, 'x'.repeat(900)],
+    ['300 characters of four octets', 413, '😀'.repeat(300)],
+    ['800 letters', 200, 'x'.repeat(800)],
+  ])('of %s for a phone that reads 1000 octets is answered with %i', async (_what, status, text) => {
+    world = await GatewayWorld.start();
+    const bob = await world.sip('bob', icsi);
+    await world.imps('alice').start(element('ParserSize', 1000));
+    await world.settled();
+    const plain = { 'Content-Type': 'text/plain' };
+    expect((await bob.ask('MESSAGE', 'sip:alice@ims.test', plain, text)).status).toBe(status);
   });
 
   it('without Message-ID is one each time, though all have the Contribution-ID of their conversation', async () => {

@@ -20,10 +20,10 @@ export const joinGroup = (group: string, screenName: string): Element =>
     element('SubscribeNotification', true),
   );
 /** SendMessage of text to a group or somebody in it. */
-export const toGroup = (text: string, recipient: Element): Element =>
+export const toGroup = (text: string, recipient: Element, report = false): Element =>
   element(
     'SendMessage-Request',
-    element('DeliveryReport', false),
+    element('DeliveryReport', report),
     element(
       'MessageInfo',
       element('ContentType', 'text/plain'),

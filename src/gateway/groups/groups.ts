@@ -78,7 +78,11 @@ export class Groups {
     await this.#options.reports.expect(id, message, sender, link.focus);
     const octets = cpimOf(message, { id, from: leg.phone.identity, to, asks: 'negative-delivery' });
     const status = await leg.media.send(octets);
-    if (status === 200) return this.#said(group, message, 200, 'group');
+    if (status === 200) {
+      // the focus has it for everybody; whom it does not reach is told afterwards
+      if (message.deliveryReport) await this.#options.imps().reportDelivery(message, sender, 200);
+      return this.#said(group, message, 200, 'group');
+    }
     await this.#options.reports.forget(id);
     return this.#said(group, message, ofMsrp[status] ?? 500, `group ${status}`);
   }

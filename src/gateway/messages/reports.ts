@@ -98,8 +98,11 @@ export class Reports {
 
   /** Tells the phone that a message did not arrive: by a report if it asked for that, else by a message in the same conversation. */
   async failed(message: MessageRecord, recipient: UserId, status: StatusCode): Promise<void> {
-    const { user } = message.sender;
-    if (message.deliveryReport) await this.#imps().reportDelivery(message, recipient, status);
+    const { sender, recipient: to } = message;
+    const { user } = sender;
+    // of a group there is a report in any case: it names the group
+    if (message.deliveryReport || to.group !== undefined)
+      await this.#imps().reportDelivery(message, recipient, status);
     else if (user !== undefined) await this.#imps().deliver(user, failureNotice(message, recipient, status));
   }
 

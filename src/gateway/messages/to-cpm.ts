@@ -35,6 +35,8 @@ export interface ToCpmOptions extends Omit<InFlightOptions, 'attempt' | 'failed'
   readonly imps: () => ImpsServer;
   /** SIP domains of this server. */
   readonly domains: readonly string[];
+  /** Whether an interworking function takes messages for a telephone number of nobody here. */
+  interworks(number: string): Promise<boolean>;
   /** Anybody may be any user of the domain. */
   readonly openDomain: boolean;
   /** Host of the phones' own contacts. */
@@ -235,7 +237,9 @@ export class ToCpm {
     const aor = await addresses.toAor(recipient);
     if (aor === undefined || (await this.#session(message, aor))) return aor;
     if ((await this.#options.setOf(aor)) === undefined) {
-      const foreign = !isTelAor(aor) && !domains.includes(aorDomain(aor)!);
+      const foreign = isTelAor(aor)
+        ? await this.#options.interworks(aor)
+        : !domains.includes(aorDomain(aor)!);
       return foreign && !(await imps().users.find(recipient)) ? aor : undefined;
     }
     const registered = await devices.of(aor);

@@ -105,8 +105,7 @@ export class ToPhone {
     const { user, id } = session;
     return this.#counted(user, envelope.trace, async () => {
       const record = await this.#record(envelope, incoming, user, session);
-      // more than the phone can ever fetch
-      if (record.content.length > (session.capabilities?.parserSize || Infinity)) return 432;
+      if (!isFetchable(record, session)) return 432;
       return (await this.#options.imps().deliver(user, { ...record, session: id })).status;
     });
   }
@@ -118,6 +117,7 @@ export class ToPhone {
       let phone: SessionRecord | undefined;
       for await (phone of this.#options.imps().sessions(user)) break;
       const record = await this.#record(envelope, incoming, user, phone);
+      if (phone && !isFetchable(record, phone)) return 432;
       return (await this.#options.imps().deliver(user, { ...record, routed: true })).status;
     });
   }
@@ -248,6 +248,13 @@ export class ToPhone {
     return { uri, wv };
   }
 }
+
+/** The least that stands around the content in what a phone fetches, in WBXML. */
+const ENVELOPE = 120;
+
+/** Whether the phone can ever fetch it: an answer is no larger than its ParserSize (document 001, capability negotiation). */
+const isFetchable = ({ content }: IncomingMessage, { capabilities }: SessionRecord): boolean =>
+  Buffer.byteLength(content) + ENVELOPE <= (capabilities?.parserSize || Infinity);
 
 function timeOf(text: string | undefined): number | undefined {
   const time = text === undefined ? NaN : Date.parse(text);

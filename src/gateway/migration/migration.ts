@@ -152,6 +152,10 @@ export class Migration {
   async #user({ user, password, msisdn, aor, privateId }: MapRow<'users'>): Promise<Outcome> {
     const { imps, clock, subscribers } = this.#options;
     const address = this.#userId(user);
+    const there = await imps().users.find(address);
+    // the phone would not get in with what it has
+    if (there && (there.password !== password || (msisdn !== undefined && there.msisdn !== msisdn)))
+      throw new ParleyError('gateway-user-differs', address);
     if (msisdn !== undefined && !/^\+\d{3,15}$/.test(msisdn))
       throw new ParleyError('gateway-row-invalid', 'msisdn is +DIGITS');
     if (privateId !== undefined && aor === undefined)

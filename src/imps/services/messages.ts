@@ -97,7 +97,10 @@ async function sendToOne(
         recipient: { group: resource },
         deliveryReport: false,
       };
-      const outside = await context.ports.groups.message(resource, message);
+      const outside = await context.ports.groups.message(resource, {
+        ...message,
+        deliveryReport: draft.deliveryReport,
+      });
       if (outside !== undefined) return outside;
       await toEach(audience.members, ({ user: member, sessions }) =>
         deliver(context, member, message, sessions),
