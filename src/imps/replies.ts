@@ -137,9 +137,9 @@ export class Replies {
     arrival: LoginArrival,
     work: (keep: KeepAnswer) => Promise<Element>,
   ): Promise<Element> {
-    const { transactionId, origin, primitive } = arrival;
+    const { transactionId, origin, primitive, version } = arrival;
     const fingerprint = fingerprintOf(primitive);
-    const key = keyOf('login', origin.remoteAddress, transactionId, fingerprint);
+    const key = keyOf('login', origin.remoteAddress, transactionId, version, fingerprint);
     const known = this.#logins.get(key);
     if (known && context.clock.now() - known.at < LOGIN_MS) {
       const { running } = known;

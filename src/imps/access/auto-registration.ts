@@ -1,10 +1,11 @@
-import { domainOf, type UserId } from '../address/wv-address.js';
+import { domainOf, userPartOf, type UserId } from '../address/wv-address.js';
 import { element, numberOf, textOf, type Element } from '../codec/element.js';
 import type { ImpsContext } from '../context.js';
 import { unguessable } from '../state/ids.js';
 import type { UserRecord } from '../state/records.js';
 import { CspRefusal } from '../status.js';
 import { sameSecret } from './digest.js';
+import { digits } from './local-users.js';
 import type { LoginRequest } from './login-request.js';
 
 /** Whether the policy makes a user of one who is none (document 004 §6.2). */
@@ -15,8 +16,12 @@ export async function mayRegister(
 ): Promise<boolean> {
   const { policy, questions } = context.config.autoRegistration;
   if (policy === 'off' || domainOf(user) !== context.config.domain) return false;
-  if (policy === 'network' && request.origin.msisdn === undefined) return false;
-  if (await context.ports.router.claims(user, request.origin.msisdn)) return false;
+  const { msisdn } = request.origin;
+  if (policy === 'network' && msisdn === undefined) return false;
+  // a User-ID that is a number says whose it is
+  const name = userPartOf(user);
+  if (name.startsWith('+') && (msisdn === undefined || digits(msisdn) !== digits(name))) return false;
+  if (await context.ports.router.claims(user, msisdn)) return false;
   if (request.version === '1.3') return true;
   // A client before 1.3 reads neither a User-ID nor a password in the answer, and cannot answer 203.
   return questions.length === 0 && request.password !== undefined && request.user === user;

@@ -90,6 +90,14 @@ describe('auto-registration (document 004 §6.2)', () => {
     expect(codeOf(await here.phone('newcomer').login2())).toBe(531);
   });
 
+  it('gives a User-ID that is a number to whom the network asserts that number for, whatever the policy', async () => {
+    here = await world({ autoRegistration: { policy: 'open' }, trustedProxies: ['127.0.0.1'] });
+    const user = 'wv:+46701234567@ims.test';
+    const login = async (msisdn?: string): Promise<number> =>
+      codeOf(await here.phone('x', { user, headers: msisdn ? { 'X-Network-MSISDN': msisdn } : {} }).login2());
+    expect([await login(), await login('46709999999'), await login('46701234567')]).toEqual([531, 531, 200]);
+  });
+
   it('is for users of the home domain alone', async () => {
     here = await world({ autoRegistration: { policy: 'open' } });
     expect(codeOf(await here.phone('x', { user: 'wv:x@elsewhere.test' }).login2())).toBe(531);
