@@ -58,6 +58,30 @@ describe('a message of an IMPS phone to a CPM user', () => {
     );
   });
 
+  it('has its delivery report also when a list server put it together with another', async () => {
+    world = await GatewayWorld.start();
+    const bob = await world.sip('bob', icsi);
+    const alice = await world.loggedIn('alice');
+    const ids: string[] = [];
+    for (const text of ['one', 'two']) {
+      const sent = alice.request(message(text, ['wv:bob@ims.test'], element('DeliveryReport', true)));
+      ids.push((await bob.answer('MESSAGE', 200)).get('Contribution-ID')!);
+      expect(codeOf(await sent)).toBe(200);
+    }
+    const parts = ids.map(
+      (id) =>
+        `--b-1\r\nContent-Type: message/imdn+xml\r\n\r\n${imdn(id, 'delivered').split('\r\n\r\n')[2]!}\r\n`,
+    );
+    const type = 'multipart/mixed;boundary="b-1"\r\nContent-Disposition: notification';
+    const told = cpim(`${parts.join('')}--b-1--\r\n`, '', type);
+    expect((await bob.ask('MESSAGE', 'sip:alice@ims.test', headers, told)).status).toBe(200);
+    const reports = await alice.drain();
+    expect(reports.map((report) => [report.name, codeOf(report)])).toEqual([
+      ['DeliveryReport-Request', 200],
+      ['DeliveryReport-Request', 200],
+    ]);
+  });
+
   it.each(['MESSAGE', 'a session'])(
     'has no delivery report of somebody who did not get it: by %s',
     async (way) => {

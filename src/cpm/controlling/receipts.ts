@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock, Timer } from '../../base/clock.js';
 import { formatCpim, IMDN_NAMESPACE, rewriteCpimHead, CpimHead } from '../../msrp/cpim/index.js';
-import { formatImdn, formatImdnAggregate, type Imdn } from '../../msrp/imdn.js';
+import { formatImdn, formatImdnAggregate, isImdn, type Imdn } from '../../msrp/imdn.js';
+import { mediaParam, parseMediaType } from '../../sip/message/content.js';
 
 /** Sends what was gathered to the sender of the messages; resolves when that is stored. */
 type Tell = (octets: Buffer) => Promise<void>;
@@ -65,13 +66,18 @@ export class Receipts {
     return batch.done;
   }
 
-  /** A notification under the alias of who reports (RFC 7701 §7). */
-  anonymous(head: CpimHead, reported: Imdn, alias: string): Buffer {
-    const imdn = { ...reported, recipientUri: alias, originalRecipientUri: alias };
-    const octets = Buffer.from(formatImdn(imdn));
+  /** A message with those notifications, under the name by which others know who reports (RFC 7701 §7). */
+  rewritten(head: CpimHead, reported: readonly Imdn[], shown: string): Buffer {
+    const imdns = reported.map((imdn) => ({ ...imdn, recipientUri: shown, originalRecipientUri: shown }));
+    const boundary = isImdn(head)
+      ? undefined
+      : mediaParam(parseMediaType(head.mime('Content-Type')!), 'boundary');
+    const octets = Buffer.from(
+      boundary === undefined ? formatImdn(imdns[0]!) : formatImdnAggregate(imdns, boundary),
+    );
     const mime = head.mimeLines.filter((line) => !/^content-length:/i.test(line));
     const shortened = new CpimHead(head.fields, mime, head.length);
-    return Buffer.concat([rewriteCpimHead(shortened, { from: { name: '', uri: alias } }), octets]);
+    return Buffer.concat([rewriteCpimHead(shortened, { from: { name: '', uri: shown } }), octets]);
   }
 
   #begin(key: string, group: string, to: string, tell: Tell): Batch {

@@ -2,8 +2,8 @@ import type { Clock } from '../../base/clock.js';
 import { orNone, ParleyError } from '../../base/errors.js';
 import type { Trail } from '../../base/trail.js';
 import { parseCpim, rewriteCpimHead, type CpimHead } from '../../msrp/cpim/index.js';
-import { isImdn, parseImdn } from '../../msrp/imdn.js';
 import { IS_COMPOSING_TYPE } from '../../msrp/is-composing.js';
+import { imdnsIn, isNotification } from '../messages/imdns.js';
 import { canonicalUri } from './canonical-uri.js';
 import { findMember, type Group } from './group.js';
 import type { GroupMessage, MediaSession } from './media.js';
@@ -124,7 +124,7 @@ export class Switch {
     }
     const self = findMember(this.#group(), from);
     if (!self) return 403;
-    const report = isImdn(head);
+    const report = isNotification(head);
     const audience = await this.#inOrder(endpoint, this.#judged(self, claimed, to, report));
     if (typeof audience === 'number') return audience;
     const shown = shownAs(self);
@@ -157,19 +157,23 @@ export class Switch {
     message: GroupMessage,
   ): Promise<number> {
     const { receipts } = this.#options;
-    const imdn = orNone(() => parseImdn(content));
-    if (!imdn) return 400;
+    const imdns = orNone(() => imdnsIn(head, content));
+    if (!imdns) return 400;
+    const passing = imdns.filter((imdn) => receipts.passes(imdn));
     const [to, ...others] = audience.identities;
     // a report to everybody is for nobody: only who sent the message knows it
-    if (to === undefined || others.length > 0 || !receipts.passes(imdn)) return 200;
+    if (to === undefined || others.length > 0 || passing.length === 0) return 200;
     if (receipts.gathers) {
       const expected = this.#group().members.filter(holdsMembership).length - 1;
-      return receipts.gather(this.#group().uri, to, shownAs(self), expected, imdn, (octets) =>
-        this.tell(to, octets, 'multipart/mixed'),
+      const tell = (octets: Buffer): Promise<void> => this.tell(to, octets, 'multipart/mixed');
+      const gathered = passing.map((imdn) =>
+        receipts.gather(this.#group().uri, to, shownAs(self), expected, imdn, tell),
       );
+      return Math.max(...(await Promise.all(gathered)));
     }
-    const single = self.alias === undefined ? message.octets : receipts.anonymous(head, imdn, self.alias);
-    await this.tell(to, single, head.mediaType!);
+    const asItIs = self.alias === undefined && passing.length === imdns.length;
+    const octets = asItIs ? message.octets : receipts.rewritten(head, passing, shownAs(self));
+    await this.tell(to, octets, head.mediaType!);
     return 200;
   }
 

@@ -1,11 +1,11 @@
 import { ParleyError } from '../../base/errors.js';
 import type { ServiceCall } from '../../core/service.js';
 import type { CpimHead, CpimMessage } from '../../msrp/cpim/index.js';
-import { imdnRequestOf, isImdn, isImdnAggregate, parseImdn, type Imdn } from '../../msrp/imdn.js';
+import { imdnRequestOf, type Imdn } from '../../msrp/imdn.js';
 import type { RegisteredDevices } from '../../reg-event/devices.js';
 import type { SipRequest } from '../../sip/message/message.js';
-import { parseMultipart } from '../../sip/message/multipart.js';
 import { aimAtChosenDevice } from '../policy/chosen-device.js';
+import { imdnsIn } from './imdns.js';
 import type { MessageOrigin, MessageOrigins } from './message-origins.js';
 
 export interface NotificationRoutingOptions {
@@ -110,9 +110,7 @@ function askedFor(head: CpimHead): string | undefined {
 /** None for what is no notification, or cannot be read: it is passed on as it came. */
 function read({ head, content }: CpimMessage): Imdn[] {
   try {
-    if (isImdn(head)) return [parseImdn(content)];
-    if (!isImdnAggregate(head)) return [];
-    return parseMultipart(content, head.mime('Content-Type')!).map(({ body }) => parseImdn(body));
+    return imdnsIn(head, content);
   } catch (error) {
     if (error instanceof ParleyError) return [];
     throw error;

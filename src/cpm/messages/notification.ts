@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { formatImdn, IMDN_TYPE, imdnRequestOf, isImdn, isImdnAggregate } from '../../msrp/imdn.js';
+import { formatImdn, IMDN_TYPE, imdnRequestOf } from '../../msrp/imdn.js';
 import { CpimHead, formatCpim, IMDN_NAMESPACE, readCpimHead } from '../../msrp/cpim/index.js';
 import type { HeaderMap } from '../../sip/message/headers.js';
 import type { DeferredMessage } from './deferred-store.js';
+import { isNotification } from './imdns.js';
 
 type Lost = Pick<DeferredMessage, 'headers' | 'body' | 'sender' | 'recipient' | 'receivedAt'>;
 
@@ -26,7 +27,7 @@ export function lossNotification(
   now: number,
 ): { readonly headers: HeaderMap; readonly body: Buffer } | undefined {
   const head = headOf(lost);
-  if (head && (isImdn(head) || isImdnAggregate(head))) return undefined;
+  if (head && isNotification(head)) return undefined;
   const [contribution, conversation] = [valueOf(lost, 'Contribution-ID'), valueOf(lost, 'Conversation-ID')];
   const messageId = (head && imdnRequestOf(head)?.messageId) ?? contribution;
   if (messageId === undefined) return undefined;

@@ -1,5 +1,6 @@
 import type { Clock } from '../../base/clock.js';
 import { ParleyError } from '../../base/errors.js';
+import { imdnsIn, isNotification } from '../../cpm/messages/imdns.js';
 import type { Outcome } from '../../base/trail.js';
 import {
   parseUserId,
@@ -10,7 +11,7 @@ import {
   type StatusCode,
   type UserId,
 } from '../../imps/index.js';
-import { isImdn, parseImdn } from '../../msrp/imdn.js';
+import type { Imdn } from '../../msrp/imdn.js';
 import { IS_COMPOSING_TYPE } from '../../msrp/is-composing.js';
 import type { SipRequest } from '../../sip/message/message.js';
 import type { AddressMap } from '../addresses/address-map.js';
@@ -89,7 +90,8 @@ export class ToPhone {
     user: UserId,
     tellers: () => Promise<readonly string[]>,
   ): Promise<number | undefined> {
-    if (head && isImdn(head)) return this.#notification(content.octets, user, await tellers());
+    if (head && isNotification(head))
+      return this.#notifications(imdnsIn(head, content.octets), user, await tellers());
     return content.type === IS_COMPOSING_TYPE || content.octets.length === 0 ? 200 : undefined;
   }
 
@@ -199,8 +201,15 @@ export class ToPhone {
     });
   }
 
-  async #notification(octets: Uint8Array, user: UserId, tellers: readonly string[]): Promise<number> {
-    const imdn = parseImdn(octets);
+  /** One, or several that a list server put together: what is right in them arrives. */
+  async #notifications(imdns: readonly Imdn[], user: UserId, tellers: readonly string[]): Promise<number> {
+    const outcomes = await Promise.allSettled(imdns.map((imdn) => this.#notification(imdn, user, tellers)));
+    const refused = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (refused && outcomes.every(({ status }) => status === 'rejected')) throw refused.reason as Error;
+    return 200;
+  }
+
+  async #notification(imdn: Imdn, user: UserId, tellers: readonly string[]): Promise<void> {
     const note = (outcome: Outcome, reason: string): void =>
       this.#options.traffic.note({
         direction: 'report-to-phone',
@@ -213,7 +222,6 @@ export class ToPhone {
     try {
       const told = await this.#options.reports.arrived(user, imdn, tellers);
       note(told ? 'accepted' : 'noted', `${imdn.kind} ${imdn.status}`);
-      return 200;
     } catch (error) {
       if (error instanceof ParleyError) note('refused', error.code);
       throw error;

@@ -8,8 +8,9 @@ import type { Member } from '../../../src/cpm/controlling/member.js';
 import { removeExpired, type StoredMessage } from '../../../src/cpm/controlling/message-log.js';
 import { Receipts } from '../../../src/cpm/controlling/receipts.js';
 import { Switch } from '../../../src/cpm/controlling/switch.js';
+import { imdnsIn } from '../../../src/cpm/messages/imdns.js';
 import { formatCpim, IMDN_NAMESPACE, parseCpim } from '../../../src/msrp/cpim/index.js';
-import { formatImdn, IMDN_TYPE, parseImdn } from '../../../src/msrp/imdn.js';
+import { formatImdn, formatImdnAggregate, IMDN_TYPE, parseImdn } from '../../../src/msrp/imdn.js';
 import { IS_COMPOSING_TYPE } from '../../../src/msrp/is-composing.js';
 import { table } from '../../../src/store/store.js';
 import { MemoryStore } from '../../tools/memory-store.js';
@@ -625,6 +626,37 @@ describe('disposition notifications in a group', () => {
     await settle();
     expect(Buffer.from(alice.got[0]!.octets).toString()).not.toContain(BOB);
     expect(parseImdn(parseCpim(alice.got[0]!.octets).content)).toMatchObject({ recipientUri: alias });
+  });
+
+  it('that a list server put together go the same way, each under the alias of who reports', async () => {
+    const alias = 'sip:anonymous-1@anonymous.invalid';
+    const { room: at } = room({ members: [member(ALICE), member(BOB, { alias }), member(CAROL)] });
+    const [alice, carol] = [await joined(at, ALICE), await joined(at, CAROL)];
+    const reported = ['m-1', 'm-2'].map((messageId) => ({
+      messageId,
+      dateTime: '2026-11-26T10:00:00Z',
+      recipientUri: BOB,
+      kind: 'delivery' as const,
+      status: 'delivered' as const,
+    }));
+    const octets = formatCpim({
+      from: { name: '', uri: BOB },
+      to: [{ name: '', uri: ALICE }],
+      mime: [
+        ['Content-Type', 'multipart/mixed;boundary="b-1"'],
+        ['Content-Disposition', 'notification'],
+      ],
+      content: Buffer.from(formatImdnAggregate(reported, 'b-1')),
+    });
+    expect(await at.deliver(BOB, BOB, { contentType: 'message/cpim', octets })).toBe(200);
+    await settle();
+    expect(carol.got).toEqual([]);
+    const { head, content } = parseCpim(alice.got[0]!.octets);
+    expect(imdnsIn(head, content)).toMatchObject([
+      { messageId: 'm-1', recipientUri: alias },
+      { messageId: 'm-2', recipientUri: alias },
+    ]);
+    expect(Buffer.from(alice.got[0]!.octets).toString()).not.toContain(BOB);
   });
 
   it('are gathered into one where that is wanted: when all have come, or after the time', async () => {
