@@ -106,6 +106,7 @@ export function makeParticipating(
     perDevice,
     longestWait: waiting.seconds,
     pagerBytes,
+    serviceHeader: config.cpm.interworking.serviceHeader,
     onward: (sessionCase, user, mode) =>
       core.onward(mode === 'large' ? largeMessages : messages, sessionCase, user),
   });
@@ -145,6 +146,7 @@ export function makeParticipating(
     largeBytes,
     node,
     isAlive,
+    largeMessageSent: (call) => notifications.invited(call),
     gruuOf: ({ registration, binding }) => {
       const state = stateOf(registration, binding);
       return state?.aor.startsWith('sip:') === true ? gruus?.publicOf(state) : undefined;

@@ -42,4 +42,25 @@ export class ApiClient {
     if (!response.ok) throw new CommandError(`${answer.error ?? response.status}: ${answer.message ?? ''}`);
     return answer as T;
   }
+
+  /** All of a list that the API gives page by page. @param name of the list in each page. @param query what is undefined is left out */
+  async pages<T>(
+    path: string,
+    name: string,
+    query: Readonly<Record<string, string | undefined>> = {},
+  ): Promise<T[]> {
+    const given = Object.entries(query).flatMap(([key, value]) =>
+      value === undefined ? [] : [`&${key}=${encodeURIComponent(value)}`],
+    );
+    const found: T[] = [];
+    for (let after = ''; ;) {
+      const page: Record<string, unknown> & { next?: string } = await this.call(
+        'GET',
+        `${path}?limit=1000${given.join('')}${after}`,
+      );
+      found.push(...(page[name] as T[]));
+      if (page.next === undefined) return found;
+      after = `&after=${encodeURIComponent(page.next)}`;
+    }
+  }
 }

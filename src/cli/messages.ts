@@ -19,11 +19,7 @@ export function messagesCommand({ api, print }: CommandContext): Command {
     .description('messages that wait for a device of their recipient')
     .argument('[aor]', 'only those to this identity')
     .action(async (aor: string | undefined) => {
-      const filter = aor === undefined ? '' : `&aor=${encodeURIComponent(aor)}`;
-      const { messages } = await api().call<{ messages: MessageView[] }>(
-        'GET',
-        `/messages?limit=1000${filter}`,
-      );
+      const messages = await api().pages<MessageView>('/messages', 'messages', { aor });
       print(
         formatTable(
           ['ID', 'TO', 'FROM', 'OCTETS', 'CAME', 'EXPIRES'],

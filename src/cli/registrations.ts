@@ -34,17 +34,10 @@ export function registrationsCommand({ api, print }: CommandContext): Command {
     .argument('[aor]', 'only this identity')
     .option('--json', 'print what the API gives')
     .action(async (aor: string | undefined, options: { json?: boolean }) => {
-      const found: RegistrationView[] = [];
-      if (aor !== undefined) found.push(await api().call('GET', `/registrations/${encodeURIComponent(aor)}`));
-      let after: string | undefined = aor === undefined ? '' : undefined;
-      while (after !== undefined) {
-        const page: { registrations: RegistrationView[]; next?: string } = await api().call(
-          'GET',
-          `/registrations?limit=1000${after === '' ? '' : `&after=${encodeURIComponent(after)}`}`,
-        );
-        found.push(...page.registrations);
-        after = page.next;
-      }
+      const found =
+        aor === undefined
+          ? await api().pages<RegistrationView>('/registrations', 'registrations')
+          : [await api().call<RegistrationView>('GET', `/registrations/${encodeURIComponent(aor)}`)];
       print(
         options.json
           ? JSON.stringify(found, null, 2)

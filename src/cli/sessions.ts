@@ -63,11 +63,7 @@ function listCommand({ api, print }: CommandContext): Command {
     .argument('[aor]', 'only those of this identity')
     .option('--json', 'print what the API gives')
     .action(async (aor: string | undefined, options: { json?: boolean }) => {
-      const filter = aor === undefined ? '' : `&aor=${encodeURIComponent(aor)}`;
-      const { sessions } = await api().call<{ sessions: SessionView[] }>(
-        'GET',
-        `/sessions?limit=1000${filter}`,
-      );
+      const sessions = await api().pages<SessionView>('/sessions', 'sessions', { aor });
       print(
         options.json
           ? JSON.stringify(sessions, null, 2)

@@ -7,7 +7,7 @@ import type { Policies } from '../policy/policies.js';
 import type { ContentStore } from './content-store.js';
 import { DeferredDelivery, type Occasion } from './deferred-delivery.js';
 import { keptHeaders, senderOf } from './deferred-headers.js';
-import type { DeferredStore, StoredContent } from './deferred-store.js';
+import type { DeferredMessage, DeferredStore, StoredContent } from './deferred-store.js';
 import type { DeliveryClaims } from './delivery-claims.js';
 import type { MessageOrigins } from './message-origins.js';
 import { LossNotices } from './loss-notices.js';
@@ -30,6 +30,8 @@ export interface DeferralOptions extends StandaloneDeliveryOptions {
   readonly perDevice: boolean;
   /** Seconds that a deferred message waits at most, and when its sender names no time. */
   readonly longestWait: number;
+  /** Field of the Non-CPM Communication Service Identifier. */
+  readonly serviceHeader: string;
   /** Called after a message was stored for a user, of whom perhaps no device is there. */
   onDeferred?(set: string): Promise<void> | undefined;
 }
@@ -45,6 +47,8 @@ export interface ToKeep {
   readonly content?: StoredContent | undefined;
   /** Instance key of the only device that it is for. */
   readonly device?: string | undefined;
+  /** Of a try that had no answer: a device that got the message knows the next try by it. */
+  readonly unanswered?: DeferredMessage['unanswered'];
   /** Milliseconds since the epoch. */
   readonly expiresAt: number;
 }
@@ -72,6 +76,7 @@ export class Deferral {
     this.#delivery = new DeferredDelivery({
       ...options,
       isQuiet: async (set) => (await options.policies.of(set)).doNotDisturb,
+      chosen: async (set) => (await options.policies.of(set)).deliverTo,
       canTake: (message, devices) => standalone.modeOf(message, devices) !== undefined,
       send: (message, to, sequence) => standalone.send(message, to, sequence),
       lost: (message) => this.#losses.tell(message),
@@ -121,7 +126,7 @@ export class Deferral {
     await deferred.add({
       ...kept,
       sender: senderOf(request),
-      headers: keptHeaders(request, contentType, now),
+      headers: keptHeaders(request, contentType, now, this.#options.serviceHeader),
       body: Uint8Array.from(message.body),
       receivedAt: now,
     });

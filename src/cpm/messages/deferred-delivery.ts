@@ -1,6 +1,7 @@
 import type { Clock } from '../../base/clock.js';
 import type { Logger } from '../../base/log.js';
 import type { Trail } from '../../base/trail.js';
+import { InstanceId } from '../../identity/instance-id.js';
 import type { RegisteredDevice, RegisteredDevices } from '../../reg-event/devices.js';
 import { triesOf, type DeferredMessage, type DeferredStore, type Tries } from './deferred-store.js';
 import type { DeliveryClaims } from './delivery-claims.js';
@@ -13,6 +14,8 @@ export interface Addressee {
   readonly device: RegisteredDevice | undefined;
   /** Devices that are addressed by themselves, and left out where there is no {@link device}. */
   readonly others: readonly RegisteredDevice[];
+  /** Instance ID of the device that the user chose for messages that are for none of their own. */
+  readonly chosen?: string | undefined;
 }
 
 export interface DeferredDeliveryOptions {
@@ -31,6 +34,8 @@ export interface DeferredDeliveryOptions {
   canTake(message: DeferredMessage, devices: readonly RegisteredDevice[]): boolean;
   /** Whether the user wants nothing now. */
   isQuiet(set: string): Promise<boolean>;
+  /** Instance ID of the device that the user chose for all messages, if any. */
+  chosen(set: string): Promise<string | undefined>;
   /** @param sequence grows with each attempt that was answered. @returns the status. */
   send(message: DeferredMessage, to: Addressee, sequence: number): Promise<number>;
   /** Tells the sender that the message is lost. @returns false when that must be tried again. */
@@ -154,7 +159,10 @@ export class DeferredDelivery {
     const here = await devices.of(set);
     // what waits for an absent user is not read again with each message that comes
     if (here.length === 0) return;
-    await Promise.all(addressees(here, perDevice).map((to) => this.#deliver(set, to, here, occasion)));
+    const chosen = await this.#options.chosen(set);
+    await Promise.all(
+      addressees(here, perDevice).map((to) => this.#deliver(set, { ...to, chosen }, here, occasion)),
+    );
     await deferred.recount(set);
   }
 
@@ -201,11 +209,11 @@ export class DeferredDelivery {
   }
 
   /** Whether a device is here that the message is for, that the addressee stands for, and that can take it. */
-  #reaches(message: DeferredMessage, { key }: Addressee, here: readonly RegisteredDevice[]): boolean {
+  #reaches(message: DeferredMessage, { key, chosen }: Addressee, here: readonly RegisteredDevice[]): boolean {
+    const only = message.device ?? (chosen && InstanceId.parse(`<${chosen}>`).key);
     const devices = here.filter(
       (device) =>
-        (message.device === undefined || isNamed(device, message.device)) &&
-        (key === ALL || device.instanceKey === key),
+        (only === undefined || isNamed(device, only)) && (key === ALL || device.instanceKey === key),
     );
     return devices.length > 0 && this.#options.canTake(message, devices);
   }
@@ -246,7 +254,8 @@ export class DeferredDelivery {
 }
 
 /** The same at each attempt, by which a device that got the message before a crash may know it again. */
-export const callIdOf = ({ id }: Pick<DeferredMessage, 'id'>): string => `deferred-${id}`;
+export const callIdOf = ({ id, unanswered }: Pick<DeferredMessage, 'id' | 'unanswered'>): string =>
+  unanswered?.callId ?? `deferred-${id}`;
 
 const ALL = '';
 

@@ -4,13 +4,14 @@ import { ICSI_REF, referenceValue, SIP_INSTANCE } from '../../identity/feature-t
 import type { CpmService } from '../../identity/cpm-services.js';
 import type { HeaderMap } from '../../sip/message/headers.js';
 import type { SipRequest } from '../../sip/message/message.js';
+import { preferenceFor } from '../policy/chosen-device.js';
 import type { Addressee } from './deferred-delivery.js';
 import type { DeferredMessage } from './deferred-store.js';
 
 /** Header fields that the recipient's device gets as they came; the others are of one hop or of one attempt. */
 const kept = [
   'From', 'To', 'P-Asserted-Identity', 'Privacy', 'Accept-Contact', 'Reject-Contact', 'Conversation-ID',
-  'Contribution-ID', 'InReplyTo-Contribution-ID', 'Subject', 'Date', 'User-Agent',
+  'Contribution-ID', 'InReplyTo-Contribution-ID', 'Subject', 'Date', 'User-Agent', 'Reply-To', 'Priority',
 ]; // prettier-ignore
 const ofContent = [
   'Content-Type', 'Content-Disposition', 'Content-Encoding', 'Content-Language', 'MIME-Version',
@@ -19,13 +20,15 @@ const ofContent = [
 /**
  * The header fields of a request that are kept with its message.
  * @param contentType of a message that is not the request's body. @param now milliseconds since the epoch.
+ * @param serviceHeader field of the Non-CPM Communication Service Identifier.
  */
 export function keptHeaders(
   request: SipRequest,
   contentType: string | undefined,
   now: number,
+  serviceHeader: string,
 ): (readonly [name: string, value: string])[] {
-  const names = contentType === undefined ? [...kept, ...ofContent] : kept;
+  const names = [...kept, serviceHeader, ...(contentType === undefined ? ofContent : [])];
   const headers: [string, string][] = [];
   for (const name of names) for (const line of request.headers.lines(name)) headers.push([name, line]);
   if (!request.has('Date')) headers.push(['Date', new Date(now).toUTCString()]);
@@ -49,7 +52,7 @@ export function senderOf(request: SipRequest): string {
  * @param converted the service under which it goes, where it came under another one.
  */
 export function deferredHeaders(
-  { headers }: DeferredMessage,
+  { headers, device: ofDevice }: DeferredMessage,
   to: Addressee,
   converted?: CpmService,
 ): HeaderMap {
@@ -63,7 +66,8 @@ export function deferredHeaders(
     if (!ofOtherService) add(name, value);
   }
   if (converted !== undefined) add('Accept-Contact', `*;${ICSI_REF}="${referenceValue([converted])}"`);
-  const { device, others } = to;
+  const { device, others, chosen } = to;
+  if (chosen !== undefined && ofDevice === undefined) add('Accept-Contact', preferenceFor(chosen));
   if (device?.publicGruu === undefined && device?.instance !== undefined)
     add('Accept-Contact', `*;${instanceTag(device.instance)};require;explicit`);
   for (const { instance } of others)

@@ -25,6 +25,8 @@ export interface DeferredMessage {
   readonly content?: StoredContent | undefined;
   /** Instance key of the only device that it is for; all devices of the user unless given. */
   readonly device?: string | undefined;
+  /** Call-ID and CSeq number of a try before it was stored that had no answer, by which a device may know it. */
+  readonly unanswered?: { readonly callId: string; readonly sequence: number } | undefined;
   /** Milliseconds since the epoch. */
   readonly receivedAt: number;
   readonly expiresAt: number;
@@ -126,9 +128,15 @@ export class DeferredStore {
     return this.#counts.users();
   }
 
-  /** The messages of a user in the order in which they came; of all users without one. */
-  async *of(set?: string): AsyncGenerator<DeferredMessage> {
-    const range = set === undefined ? {} : { prefix: `${set}\t` };
+  /**
+   * The messages of a user in the order in which they came; of all users without one.
+   * @param after only those behind this one: its {@link cursorOf}.
+   */
+  async *of(set?: string, after?: string): AsyncGenerator<DeferredMessage> {
+    const range = {
+      ...(set !== undefined && { prefix: `${set}\t` }),
+      ...(after !== undefined && { after }),
+    };
     for await (const { value } of this.#store.scan(messages, range)) yield value;
   }
 
@@ -227,3 +235,6 @@ export class DeferredStore {
 }
 
 const keyOf = ({ set, id }: Pick<DeferredMessage, 'set' | 'id'>): string => `${set}\t${id}`;
+
+/** The place of a message among all. */
+export const cursorOf = keyOf;

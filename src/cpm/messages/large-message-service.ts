@@ -12,7 +12,7 @@ import type { RegisteredDevices } from '../../reg-event/devices.js';
 import type { ProxyResult, SipStack } from '../../sip/stack.js';
 import { announcedOctets, receiveLargeMessage } from '../large-message/index.js';
 import { refuse } from '../participating/refusal.js';
-import { deviceNamedBy } from '../policy/chosen-device.js';
+import { deviceNamedBy, takeAimOff } from '../policy/chosen-device.js';
 import type { Policies } from '../policy/policies.js';
 import type { ContentStore } from './content-store.js';
 import type { Deferral } from './deferral.js';
@@ -103,13 +103,14 @@ export class LargeMessageService implements Service {
     octets: AsyncIterable<Buffer>,
     expiresAt: number,
   ): Promise<number> {
-    const { contents, deferral, notifications, trail } = this.#options;
+    const { contents, deferral, notifications, policies, trail } = this.#options;
     const beginning = new Beginning(octets);
     const content = await contents.keep(set, beginning, expiresAt);
     try {
       const head = /^\s*message\/cpim/i.test(contentType) ? headOf(beginning.octets) : undefined;
       const body = beginning.octets.subarray(0, head?.length ?? 0);
       if (head) await notifications.arrived(request, senderOf(request), head);
+      takeAimOff(request, await policies.of(set));
       const device = deviceNamedBy(request);
       await deferral.keep(request, {
         recipient: servedUser,

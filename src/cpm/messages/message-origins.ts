@@ -32,7 +32,7 @@ export class MessageOrigins {
   readonly #clock: Clock;
   readonly #keptMs: number;
   /** Notifications that this process has and that have not arrived: they are forgotten with it, and may come again. */
-  readonly #underWay = new Set<string>();
+  readonly #underWay = new Map<string, UnderWay>();
 
   /** @param keptSeconds how long notifications may take. */
   constructor(store: Store, clock: Clock, keptSeconds: number) {
@@ -57,30 +57,44 @@ export class MessageOrigins {
     return this.#store.get(origins, keyOf(set, messageId));
   }
 
-  /** A notification is on its way; {@link settle} says how that ended. @returns false when one that says the same came before. */
-  async take(set: string, imdn: Imdn, from: string): Promise<boolean> {
-    const what = nameOf(imdn, from);
-    const way = `${keyOf(set, imdn.messageId)}\t${what}`;
-    if (this.#underWay.has(way)) return false;
-    this.#underWay.add(way);
+  /**
+   * Notifications are on their way; {@link settle} says how that ended. One that says the same as another that is under way waits for
+   * that: it is worth as much if the other does not arrive.
+   * @returns those that say what none has said that arrived.
+   */
+  async take(set: string, imdns: readonly Imdn[], from: string): Promise<Imdn[]> {
+    const taken: Imdn[] = [];
+    // in one order, so that two that hold several never wait for each other
+    const ways = imdns.map((imdn) => ({ imdn, way: wayOf(set, imdn, from) }));
     try {
-      const origin = await this.#store.get(origins, keyOf(set, imdn.messageId));
-      if (origin?.came.includes(what) !== true) return true;
+      for (const { imdn, way } of ways.sort((a, b) => (a.way < b.way ? -1 : 1)))
+        if (await this.#take(set, imdn, from, way)) taken.push(imdn);
     } catch (error) {
-      this.#underWay.delete(way);
+      await this.settle(set, taken, from, false);
       throw error;
     }
-    this.#underWay.delete(way);
-    return false;
+    return taken;
   }
 
-  /** @param arrived whether the notification is with the device or stored: else the next one counts as the first. */
-  async settle(set: string, imdn: Imdn, from: string, arrived: boolean): Promise<void> {
-    const what = nameOf(imdn, from);
+  async #take(set: string, imdn: Imdn, from: string, way: string): Promise<boolean> {
+    for (let other = this.#underWay.get(way); other; other = this.#underWay.get(way)) await other.over;
+    this.#underWay.set(way, new UnderWay());
+    let isNew = false;
     try {
-      if (arrived) await this.#arrived(set, imdn.messageId, what);
+      const origin = await this.#store.get(origins, keyOf(set, imdn.messageId));
+      isNew = origin?.came.includes(nameOf(imdn, from)) !== true;
+      return isNew;
     } finally {
-      this.#underWay.delete(`${keyOf(set, imdn.messageId)}\t${what}`);
+      if (!isNew) this.#over(way);
+    }
+  }
+
+  /** @param arrived whether they are with the device or stored: else the next one that says the same counts as the first. */
+  async settle(set: string, imdns: readonly Imdn[], from: string, arrived: boolean): Promise<void> {
+    try {
+      if (arrived) for (const imdn of imdns) await this.#arrived(set, imdn.messageId, nameOf(imdn, from));
+    } finally {
+      for (const imdn of imdns) this.#over(wayOf(set, imdn, from));
     }
   }
 
@@ -94,6 +108,11 @@ export class MessageOrigins {
   async sweep(): Promise<void> {
     for (const key of await this.#store.due(origins, this.#clock.now(), SWEEP_BATCH))
       await this.#store.update(origins, key, () => ({ kind: 'remove', result: undefined }));
+  }
+
+  #over(way: string): void {
+    this.#underWay.get(way)?.end();
+    this.#underWay.delete(way);
   }
 
   #arrived(set: string, messageId: string, what: string): Promise<void> {
@@ -110,6 +129,15 @@ export class MessageOrigins {
     });
   }
 }
+
+/** A notification that has not arrived yet. */
+class UnderWay {
+  end!: () => void;
+  readonly over = new Promise<void>((resolve) => (this.end = resolve));
+}
+
+const wayOf = (set: string, imdn: Imdn, from: string): string =>
+  `${keyOf(set, imdn.messageId)}\t${nameOf(imdn, from)}`;
 
 const nameOf = ({ kind, status, recipientUri = '' }: Imdn, from: string): string =>
   `${kind} ${status} ${recipientUri || from}`;

@@ -12,10 +12,12 @@ import type { InterworkingFunction } from '../interworking/function.js';
 import type { InterworkingSelection } from '../interworking/selection.js';
 import { nameContribution } from '../participating/identifiers.js';
 import { refuse } from '../participating/refusal.js';
-import { aimAtChosenDevice, deviceNamedBy } from '../policy/chosen-device.js';
+import { aimAt, aimAtChosenDevice, deviceNamedBy, takeAimOff } from '../policy/chosen-device.js';
 import type { Policies } from '../policy/policies.js';
+import type { UserPolicy } from '../policy/user-policy.js';
 import type { Deferral } from './deferral.js';
 import { away } from './deferred-delivery.js';
+import type { DeferredMessage } from './deferred-store.js';
 import { modeFor } from './device-modes.js';
 import './errors.js';
 import type { MessagePolicy } from './message-policy.js';
@@ -91,8 +93,12 @@ export class MessageService implements Service {
     const message = this.#cpim(request, servedUser);
     // a message for one device is for no other (RFC 5627 §3.3)
     if (request.requestUri.isSip && request.requestUri.params.has('gr')) {
-      await next();
-      return;
+      const instance = policy.doNotDisturb ? await this.#instanceAt(request.uri, set) : undefined;
+      if (instance === undefined) {
+        await next();
+        return;
+      }
+      aimAt(request, instance);
     }
     const notification = message && (await this.#options.notifications.route(call, message));
     if (notification === 'repeated') {
@@ -101,7 +107,7 @@ export class MessageService implements Service {
     }
     aimAtChosenDevice(request, policy);
     try {
-      await this.#deliver(call, next, policy.doNotDisturb, notification);
+      await this.#deliver(call, next, policy, notification);
     } finally {
       const { finalStatus = 500 } = call.response;
       if (notification) await this.#options.notifications.settled(set, notification, finalStatus < 300);
@@ -112,7 +118,7 @@ export class MessageService implements Service {
   async #deliver(
     call: ServiceCall,
     next: Next,
-    isQuiet: boolean,
+    policy: UserPolicy,
     notification: RoutedNotification | undefined,
   ): Promise<void> {
     const { request, response, sessionCase, servedUser, set } = call;
@@ -122,22 +128,30 @@ export class MessageService implements Service {
     const waits = await deferral.waits(set);
     const converts = modeFor(request.body.length, 'pager', here, pagerBytes) === 'large';
     let mustDefer =
-      sessionCase === 'terminating-unregistered' || waits || isQuiet || deferral.perDevice || converts;
+      sessionCase === 'terminating-unregistered' ||
+      waits ||
+      policy.doNotDisturb ||
+      deferral.perDevice ||
+      converts;
     let instead: InterworkingFunction | undefined;
+    let unanswered: DeferredMessage['unanswered'];
     if (!mustDefer)
       await next({
         takesOver: async ({ status }: ProxyResult) => {
+          if (status === 408) unanswered = { callId: request.callId, sequence: request.cseq.number };
           instead = await interworking.afterRefusal(call, status, here);
           return instead !== undefined || (mustDefer = away.has(status));
         },
       });
     if (instead) await interworking.retry(instead, call);
     if (!mustDefer) return;
+    if (!notification?.origin) takeAimOff(request, policy);
     await deferral.keep(request, {
       recipient: servedUser,
       set,
       body: request.body,
       device: notification?.origin?.instanceKey ?? deviceNamedBy(request),
+      unanswered,
       expiresAt: deferral.endOf(request),
     });
     response.send(202);
@@ -145,6 +159,13 @@ export class MessageService implements Service {
     // a device may have registered while the message was under way or being stored; behind others it is their next try
     if (waits || deferral.perDevice || converts || seen(await devices.of(set)) !== seen(here))
       deferral.start(set, 'more');
+  }
+
+  /** The device that a GRUU stands for, while it is registered. */
+  async #instanceAt(gruu: string, set: string): Promise<string | undefined> {
+    const devices = await this.#options.devices.of(set);
+    return devices.find(({ publicGruu, temporaryGruu }) => [publicGruu, temporaryGruu].includes(gruu))
+      ?.instance;
   }
 
   /** Ends a message that its recipient is not to get, of which its sender is not to know. */

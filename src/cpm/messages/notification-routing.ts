@@ -38,10 +38,19 @@ export class NotificationRouting {
    */
   async sent(call: ServiceCall, head: CpimHead): Promise<void> {
     const messageId = askedFor(head);
-    if (messageId === undefined) return;
-    const { binding } = call.device ?? {};
-    const device = hasInstance(binding) ? binding : await this.#byContact(call.set, call.request);
-    if (device) await this.#options.origins.note(call.set, messageId, device);
+    if (messageId !== undefined) await this.#note(call, messageId);
+  }
+
+  /** The same for one in large message mode, which goes past the server: it is known by its Contribution-ID alone. */
+  async invited(call: ServiceCall): Promise<void> {
+    const contributionId = call.request.get('Contribution-ID');
+    if (contributionId !== undefined) await this.#note(call, contributionId);
+  }
+
+  async #note({ device: caller, set, request }: ServiceCall, id: string): Promise<void> {
+    const binding = caller?.binding;
+    const device = hasInstance(binding) ? binding : await this.#byContact(set, request);
+    if (device) await this.#options.origins.note(set, id, device);
   }
 
   /** The same at the recipient's side, for a message that came over MSRP in a session. @param sender identity. */
@@ -64,15 +73,12 @@ export class NotificationRouting {
     if (imdns.length === 0) return undefined;
     const { origins } = this.#options;
     const from = (request.addresses('P-Asserted-Identity')[0] ?? request.from).uriText;
-    const origin = await origins.of(set, imdns[0]!.messageId);
+    const answered = request.get('InReplyTo-Contribution-ID');
+    const origin =
+      (await origins.of(set, imdns[0]!.messageId)) ??
+      (answered === undefined ? undefined : await origins.of(set, answered));
     if (!origin) return { imdns, from, origin };
-    const fresh: Imdn[] = [];
-    try {
-      for (const imdn of imdns) if (await origins.take(set, imdn, from)) fresh.push(imdn);
-    } catch (error) {
-      await this.settled(set, { imdns: fresh, from, origin }, false);
-      throw error;
-    }
+    const fresh = await origins.take(set, imdns, from);
     if (fresh.length === 0) return 'repeated';
     aimAtChosenDevice(request, { deliverTo: origin.instance });
     return { imdns: fresh, from, origin };
@@ -80,8 +86,7 @@ export class NotificationRouting {
 
   /** @param arrived whether the notification is with the device or stored: one that is not may come again. */
   async settled(set: string, { imdns, from, origin }: RoutedNotification, arrived: boolean): Promise<void> {
-    if (!origin) return;
-    for (const imdn of imdns) await this.#options.origins.settle(set, imdn, from, arrived);
+    if (origin) await this.#options.origins.settle(set, imdns, from, arrived);
   }
 
   /** The device whose GRUU, or address, is the Contact of a request. */

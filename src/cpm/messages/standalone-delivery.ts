@@ -66,7 +66,7 @@ export class StandaloneDelivery {
       headers: {
         ...deferredHeaders(message, to, message.content && cpmServices.message),
         'Call-ID': callIdOf(message),
-        CSeq: `${sequence} MESSAGE`,
+        CSeq: `${(message.unanswered?.sequence ?? 1) - 1 + sequence} MESSAGE`,
         'P-Asserted-Service': cpmServices.message,
       },
       body: message.content ? Buffer.concat(await this.#read(message)) : message.body,

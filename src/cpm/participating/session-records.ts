@@ -225,13 +225,17 @@ export class SessionRecords {
     return found.length;
   }
 
-  /** All sessions, or those of one user. */
-  async *list(set?: string): AsyncGenerator<SessionRecord> {
+  /** All sessions, or those of one user. @param after only those behind the session of this identifier. */
+  async *list(set?: string, after?: string): AsyncGenerator<SessionRecord> {
+    const key = after === undefined ? undefined : sessionKey(after);
     if (set === undefined) {
-      for await (const { value } of this.#store.scan(sessions)) yield value;
+      for await (const { value } of this.#store.scan(sessions, key === undefined ? {} : { after: key }))
+        yield value;
       return;
     }
-    for await (const { value } of this.#store.scan(ofUsers, { prefix: `${set}\t` })) {
+    const prefix = `${set}\t`;
+    const range = key === undefined ? { prefix } : { prefix, after: prefix + key };
+    for await (const { value } of this.#store.scan(ofUsers, range)) {
       // a process that was killed may have left a name without its session
       const record = await this.get(value.id);
       if (record) yield record;

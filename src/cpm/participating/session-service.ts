@@ -58,6 +58,8 @@ export interface SessionServiceOptions {
   readonly isAlive: (node: string) => boolean;
   /** Key of the registration set of a user here, undefined for anybody else. */
   setOf(aor: string): Promise<string | undefined>;
+  /** A user sends a message in large message mode: its notifications go back to the device that sends it. */
+  largeMessageSent(call: ServiceCall): Promise<void>;
   /** The public GRUU of a device, when it has one. */
   gruuOf(device: NonNullable<ServiceCall['device']>): string | undefined;
 }
@@ -148,8 +150,11 @@ export class SessionService implements Service {
       refuse(call, 'cpm-replaced-device', { trail: this.#options.trail, agent: this.#options.domain });
       return;
     }
-    if (originating) this.#name(call);
-    else if (await this.#interwork(call, policy, next)) return;
+    if (originating) {
+      this.#name(call);
+      if (invitedService(call.request) === cpmServices.largeMessage)
+        await this.#options.largeMessageSent(call);
+    } else if (await this.#interwork(call, policy, next)) return;
     await this.#goOn(call, policy, offer, next);
   }
 

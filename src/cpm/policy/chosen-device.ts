@@ -8,9 +8,26 @@ import type { UserPolicy } from './user-policy.js';
  * out all others). A request that names a device already stays as it is.
  */
 export function aimAtChosenDevice(request: SipRequest, { deliverTo }: Pick<UserPolicy, 'deliverTo'>): void {
-  if (deliverTo === undefined || namesDevice(request)) return;
-  request.headers.append('Accept-Contact', `*;+sip.instance="<${deliverTo}>";require;explicit`);
+  if (deliverTo !== undefined && !namesDevice(request)) aimAt(request, deliverTo);
 }
+
+/** Takes off again what {@link aimAtChosenDevice} added: a message that is kept goes to the device that is chosen when it goes. */
+export function takeAimOff({ headers }: SipRequest, { deliverTo }: Pick<UserPolicy, 'deliverTo'>): void {
+  if (deliverTo === undefined) return;
+  const lines = headers.lines('Accept-Contact');
+  const others = lines.filter((line) => line !== preferenceFor(deliverTo));
+  if (others.length === lines.length) return;
+  if (others.length === 0) headers.remove('Accept-Contact');
+  else headers.set('Accept-Contact', others);
+}
+
+/** Aims a request at one device. @param instance its Instance ID, a URN. */
+export function aimAt(request: SipRequest, instance: string): void {
+  request.headers.append('Accept-Contact', preferenceFor(instance));
+}
+
+/** A value of Accept-Contact for that device and no other. */
+export const preferenceFor = (instance: string): string => `*;+sip.instance="<${instance}>";require;explicit`;
 
 /** Instance key of the one device that a request is for by what the caller asks of it; undefined where that names none, or several. */
 export function deviceNamedBy(request: SipRequest): string | undefined {

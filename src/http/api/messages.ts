@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { ParleyError } from '../../base/errors.js';
 import { parseAor } from '../../identity/aor.js';
-import type { DeferredMessage } from '../../cpm/messages/deferred-store.js';
+import { cursorOf, type DeferredMessage } from '../../cpm/messages/deferred-store.js';
 import { octetsOf } from '../../cpm/messages/device-modes.js';
 import type { HttpContext } from '../context.js';
 
@@ -28,7 +28,7 @@ export function messageRoutes(api: FastifyInstance, { participating, core, watch
     return set;
   };
 
-  api.get<{ Querystring: { aor?: string; limit: number } }>(
+  api.get<{ Querystring: { aor?: string; after?: string; limit: number } }>(
     '/messages',
     {
       schema: {
@@ -37,20 +37,24 @@ export function messageRoutes(api: FastifyInstance, { participating, core, watch
           type: 'object',
           properties: {
             aor: { type: 'string' },
+            after: { type: 'string', description: 'next of the page before' },
             limit: { type: 'integer', minimum: 1, maximum: 1000, default: 100 },
           },
         },
         response: {
-          200: { type: 'object', properties: { messages: { type: 'array', items: messageSchema } } },
+          200: {
+            type: 'object',
+            properties: { messages: { type: 'array', items: messageSchema }, next: { type: 'string' } },
+          },
         },
       },
     },
     async (request) => {
-      const { aor, limit } = request.query;
+      const { aor, after, limit } = request.query;
+      const set = aor === undefined ? undefined : await setOf(aor);
       const messages: object[] = [];
-      for await (const message of deferred.of(aor === undefined ? undefined : await setOf(aor))) {
-        if (messages.push(show(message)) === limit) break;
-      }
+      for await (const message of deferred.of(set, after))
+        if (messages.push(show(message)) === limit) return { messages, next: cursorOf(message) };
       return { messages };
     },
   );

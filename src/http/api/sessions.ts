@@ -38,7 +38,7 @@ export function sessionRoutes(api: FastifyInstance, { participating, clock }: Ht
     if (set === undefined) throw new ParleyError('policy-user-unknown');
     return set;
   };
-  api.get<{ Querystring: { aor?: string; limit: number } }>(
+  api.get<{ Querystring: { aor?: string; after?: string; limit: number } }>(
     '/sessions',
     {
       schema: {
@@ -47,19 +47,25 @@ export function sessionRoutes(api: FastifyInstance, { participating, clock }: Ht
           type: 'object',
           properties: {
             aor: { type: 'string' },
+            after: { type: 'string', description: 'next of the page before' },
             limit: { type: 'integer', minimum: 1, maximum: 1000, default: 100 },
           },
         },
         response: {
-          200: { type: 'object', properties: { sessions: { type: 'array', items: sessionSchema } } },
+          200: {
+            type: 'object',
+            properties: { sessions: { type: 'array', items: sessionSchema }, next: { type: 'string' } },
+          },
         },
       },
     },
     async (request) => {
-      const { aor, limit } = request.query;
+      const { aor, after, limit } = request.query;
+      const set = aor === undefined ? undefined : await setOf(aor);
       const sessions: object[] = [];
-      for await (const record of records.list(aor === undefined ? undefined : await setOf(aor)))
-        if (sessions.push(show(record, participating.passed(record.id), clock.now())) === limit) break;
+      for await (const record of records.list(set, after))
+        if (sessions.push(show(record, participating.passed(record.id), clock.now())) === limit)
+          return { sessions, next: record.id };
       return { sessions };
     },
   );

@@ -250,6 +250,21 @@ describe('an interworking function', () => {
     expect((await sent).status).toBe(200);
   });
 
+  it('has its service on a message that waits for its recipient', async () => {
+    const parley = await server();
+    const answer = await parley.app.interworking.access.message({
+      from: 'wv:carol@ims.test',
+      to: 'sip:bob@ims.test',
+      service: 'imps',
+      contentType: 'text/plain',
+      body: 'hello',
+    });
+    expect(answer.status).toBe(202);
+    const bob = await opened('bob', parley);
+    await bob.register(`;+g.3gpp.icsi-ref="urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm.msg"`);
+    expect((await bob.answer('MESSAGE', 200, { Contact: [] })).get('Non-CPM-Service')).toBe('imps');
+  });
+
   it('invites into CPM as the device of a user here, and the session ends with BYE', async () => {
     const parley = await server();
     const bob = await opened('bob', parley);

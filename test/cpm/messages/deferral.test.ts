@@ -114,6 +114,21 @@ describe('a pager mode message', () => {
     expect(bob.peer.unread.filter((message) => 'method' in message)).toEqual([]);
   });
 
+  it('that a device got and whose answer was lost comes again as the same request', async () => {
+    const parley = await server({ sip: { timers: { t1: 20, t2: 40 } } });
+    const bob = await opened('bob', parley.port);
+    await bob.register(DEVICE);
+    const alice = await opened('alice', parley.port);
+    alice.send('MESSAGE', 'sip:bob@ims.test', PAGER, cpim('once', 'm-1'));
+    const first = await bob.peer.request('MESSAGE');
+    expect((await alice.peer.response(200)).status).toBe(202);
+    while (bob.peer.unread.length > 0) await bob.peer.next();
+    await bob.register(DEVICE);
+    const again = await bob.answer('MESSAGE', 482, { Contact: [] });
+    for (const name of ['Call-ID', 'CSeq', 'From']) expect(again.get(name)).toBe(first.get(name));
+    await soon(() => waiting(parley)).toEqual([]);
+  });
+
   it('that a device answers with 480 waits until a device registers again', async () => {
     const parley = await server();
     const bob = await opened('bob', parley.port);
@@ -221,6 +236,30 @@ describe('a pager mode message', () => {
     const bob = await opened('bob', parley.port);
     await bob.register(DEVICE);
     for (const body of strange) expect(Buffer.from((await received(bob)).body).toString()).toBe(body);
+  });
+
+  it('is listed page by page, of one user and of all', async () => {
+    const parley = await server();
+    const alice = await opened('alice', parley.port);
+    for (const [to, text] of [
+      ['bob', 'one'],
+      ['carol', 'two'],
+      ['bob', 'three'],
+    ] as const)
+      expect(await send(alice, `sip:${to}@ims.test`, cpim(text, text))).toBe(202);
+    const recipients = async (query: string): Promise<string[]> => {
+      const found: string[] = [];
+      for (let next: string | undefined = ''; next !== undefined;) {
+        const after: string = next === '' ? '' : `&after=${encodeURIComponent(next)}`;
+        const answer = await fetch(`${parley.api}/api/v1/messages?limit=1${query}${after}`);
+        const page = (await answer.json()) as { messages: { recipient: string }[]; next?: string };
+        found.push(...page.messages.map(({ recipient }) => recipient));
+        next = page.next;
+      }
+      return found;
+    };
+    expect(await recipients('')).toEqual(['bob', 'bob', 'carol'].map((user) => `sip:${user}@ims.test`));
+    expect(await recipients('&aor=bob@ims.test')).toHaveLength(2);
   });
 
   it('beyond the limit of a user is refused with 480', async () => {

@@ -59,6 +59,7 @@ class Node {
       perDevice,
       canTake: () => true,
       isQuiet: async () => false,
+      chosen: async () => undefined,
       send: async (message, to, sequence) => {
         const text = textOf(message);
         this.sent.push(`${text}${to.key === '' ? '' : `>${to.key}`} ${sequence}`);

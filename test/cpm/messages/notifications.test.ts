@@ -160,6 +160,23 @@ describe('a disposition notification', () => {
     expect(phone.got[1]!.octets.equals(delivered)).toBe(true);
   });
 
+  it('about a large message that went from device to device goes to the device that sent it', async () => {
+    const parley = await server();
+    const [tablet, phone] = [
+      await registered('alice', parley, ALICE),
+      await registered('alice', parley, ALICE2),
+    ];
+    const bob = await registered('bob', parley, BOB);
+    const sent = { 'Contribution-ID': 'contribution-9' };
+    expect((await phone.large(bob.aor, cpim('x'.repeat(2_000), 'm-9'), sent)).status).toBe(200);
+    expect(bob.got.map(({ mode }) => mode)).toEqual(['large']);
+    const body = imdn('m-9', 'delivery', 'delivered');
+    const answers = { 'InReplyTo-Contribution-ID': 'contribution-9' };
+    expect((await bob.page('sip:alice@ims.test', body, answers)).status).toBe(200);
+    expect(told(phone)).toEqual(['m-9 delivery delivered']);
+    expect(tablet.got).toEqual([]);
+  });
+
   it('about a large message that the server took goes back to the device by its GRUU', async () => {
     const parley = await server();
     const [tablet, phone] = [

@@ -77,6 +77,27 @@ describe('a pager mode message', () => {
     expect(Buffer.from((await bob.answer('MESSAGE', 200, { Contact: [] })).body).toString()).toBe('hello');
   });
 
+  it('waits also where it is for one device by its GRUU', async () => {
+    const parley = await server();
+    const alice = await phone('alice', parley, device(ALICE, MESSAGE));
+    const bob = await phone('bob', parley, device(BOB, MESSAGE));
+    await setPolicy(parley, 'sip:bob@ims.test', { doNotDisturb: true });
+    const headers = { 'P-Preferred-Service': cpmServices.message };
+    expect((await alice.ask('MESSAGE', `sip:bob@ims.test;gr=${BOB}`, headers, 'hello')).status).toBe(202);
+    await setPolicy(parley, 'sip:bob@ims.test', { doNotDisturb: null });
+    expect(Buffer.from((await bob.answer('MESSAGE', 200, { Contact: [] })).body).toString()).toBe('hello');
+  });
+
+  it('that waits for the chosen device goes to another one that is chosen meanwhile', async () => {
+    const parley = await server();
+    const alice = await phone('alice', parley, device(ALICE, MESSAGE));
+    const bob = await phone('bob', parley, device(BOB, MESSAGE));
+    await setPolicy(parley, 'sip:bob@ims.test', { deliverTo: BOB2 });
+    expect(await status(alice)).toBe(202);
+    await setPolicy(parley, 'sip:bob@ims.test', { deliverTo: BOB });
+    expect(Buffer.from((await bob.answer('MESSAGE', 200, { Contact: [] })).body).toString()).toBe('hello');
+  });
+
   it('goes to the chosen device alone, and waits for it', async () => {
     const parley = await server();
     const alice = await phone('alice', parley, device(ALICE, MESSAGE));

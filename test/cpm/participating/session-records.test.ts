@@ -110,6 +110,15 @@ describe('a session in whose middle a node is', () => {
     expect(await records.count('alice', 1)).toBe(1);
   });
 
+  it('is listed behind the one before, of a user and of all', async () => {
+    for (const id of ['a', 'b', 'c']) await records.started({ ...whole, id: `${id}\talice` });
+    for (const user of [undefined, 'alice']) {
+      const found: string[] = [];
+      for await (const { id } of records.list(user, 'a\talice')) found.push(id);
+      expect(found).toEqual(['b\talice', 'c\talice']);
+    }
+  });
+
   it('ends for both users at once, and its legs are named no more', async () => {
     await records.started(part);
     await records.started(whole);
