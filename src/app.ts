@@ -182,6 +182,13 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
         );
     };
     side.attach();
+    const takeOverPhones = (): void => {
+      gateway
+        ?.takeOver()
+        .catch((error: unknown) =>
+          log.error({ err: error }, 'phones of a node that is gone wait for their next request'),
+        );
+    };
     const controlling = config.roles.includes('controlling')
       ? startControlling(
           config,
@@ -232,9 +239,14 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
         onDeath() {
           resume();
           takeOver(core);
+          takeOverPhones();
         },
         // one that only starts again goes on with its own
-        onGone: () => clock.after(RESTART_MS, () => takeOver(core)),
+        onGone: () =>
+          clock.after(RESTART_MS, () => {
+            takeOver(core);
+            takeOverPhones();
+          }),
       });
       disposers.push(() => nodes.close());
       await core.resume();

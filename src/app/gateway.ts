@@ -46,8 +46,11 @@ export async function makeGateway(
 ): Promise<Gateway> {
   const domains = [config.domain, ...config.domains];
   const registrations: Registrations = place.core
-    ? new OwnRegistrations(place.core.registrar, parts.clock, (user) =>
-        place.core!.host.standIn(gateway, user),
+    ? new OwnRegistrations(
+        place.core.registrar,
+        parts.clock,
+        (user) => place.core!.host.standIn(gateway, user),
+        nodes.isNode,
       )
     : new CoreRegistrations({
         ...parts,

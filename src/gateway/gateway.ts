@@ -309,6 +309,11 @@ export class Gateway implements Service {
     return phones;
   }
 
+  /** Another node is gone: its phones are devices by this one. @returns how many there are of all nodes */
+  takeOver(): Promise<number> {
+    return this.phones.takeOver();
+  }
+
   async close(): Promise<void> {
     this.#upkeep.close();
     this.#toCpm.close();

@@ -92,6 +92,11 @@ export class Phones implements SessionObserver {
     return count;
   }
 
+  /** Another node is gone: phones whose bindings led to it are registered here. @returns how many phones there are */
+  takeOver(): Promise<number> {
+    return this.#starting.then(() => this.#bringBack());
+  }
+
   /** Resolves when everything that sessions asked for until now is done. */
   async settled(): Promise<void> {
     await this.#starting;

@@ -1,5 +1,6 @@
 import type { Clock } from '../../base/clock.js';
 import type { Registrar, StandInDevice } from '../../registrar/registrar.js';
+import { parseAddress } from '../../sip/message/address.js';
 
 /** A phone as a device of an identity. */
 export interface PhoneRegistration extends Omit<StandInDevice, 'path'> {
@@ -17,7 +18,7 @@ export interface Registrations {
    * @param again called when it has to be refreshed before it ends, or tried again
    */
   register(phone: PhoneRegistration, again: () => void): Promise<void>;
-  /** Whether what {@link register} would do is done already, by a process before this one. */
+  /** Whether what {@link register} would do is done already, by a process before this one or another node that lives. */
   stands(phone: PhoneRegistration): Promise<boolean>;
   remove(phone: PhoneRegistration): Promise<void>;
   close(): void;
@@ -31,16 +32,22 @@ export class OwnRegistrations implements Registrations {
   readonly #registrar: Registrar;
   readonly #clock: Clock;
   readonly #path: (user: { servedUser: string; set: string }) => readonly string[];
+  readonly #isNode: (place: { readonly address: string; readonly port: number }) => boolean;
 
-  /** @param path Route values that lead to the gateway. */
+  /**
+   * @param path Route values that lead to the gateway.
+   * @param isNode whether another node that lives, with a gateway as good as this one, listens there.
+   */
   constructor(
     registrar: Registrar,
     clock: Clock,
     path: (user: { servedUser: string; set: string }) => readonly string[],
+    isNode: (place: { readonly address: string; readonly port: number }) => boolean,
   ) {
     this.#registrar = registrar;
     this.#clock = clock;
     this.#path = path;
+    this.#isNode = isNode;
   }
 
   setOf(aor: string): Promise<string | undefined> {
@@ -65,8 +72,16 @@ export class OwnRegistrations implements Registrations {
       binding.deviceName === contact.deviceName &&
       binding.userAgent === userAgent?.slice(0, 128) &&
       binding.expiresAt >= ends &&
-      binding.path.join() === this.#path({ servedUser: identity, set }).join()
+      (binding.path.join() === this.#path({ servedUser: identity, set }).join() ||
+        this.#leadsToNode(binding.path))
     );
+  }
+
+  /** Whether the first hop of a Path is another node. */
+  #leadsToNode([first]: readonly string[]): boolean {
+    if (first === undefined) return false;
+    const { host, port } = parseAddress(first, 'Path').uri;
+    return this.#isNode({ address: host.replace(/^\[|\]$/g, ''), port: port ?? 5060 });
   }
 
   async remove({ set, callId }: PhoneRegistration): Promise<void> {
