@@ -3,12 +3,12 @@ import type { Logger } from './base/log.js';
 import { startBehindCore } from './app/behind-core.js';
 import { startControlling } from './app/controlling.js';
 import { startCore, type RunningCore } from './app/core.js';
-import { domainKey } from './app/domain-key.js';
+import { DomainKeys } from './app/domain-key.js';
 import { makeGateway } from './app/gateway.js';
 import { startImps, type RunningImps } from './app/imps.js';
 import { startInterworking, type Interworking } from './app/interworking.js';
 import { makeParticipating } from './app/participating.js';
-import { openProfiles } from './app/profiles.js';
+import { giveProfiles, openProfiles } from './app/profiles.js';
 import { provision, whenStoreWorks } from './app/opening.js';
 import { startMsrpRelay } from './app/msrp-relay.js';
 import { startMsrp } from './app/msrp.js';
@@ -80,11 +80,12 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     // LMDB is of one process alone
     const shared = !config.store.startsWith('lmdb:');
     const subscribers = new Subscribers(store, config.domain);
+    const keys = new DomainKeys(store, log.child({ part: 'store' }));
     const prepare = async (): Promise<{ recordRoutes: Uint8Array; nodeSeals: Uint8Array | undefined }> => {
       await provision(subscribers, config, log);
       return {
-        recordRoutes: await domainKey(store, 'record-routes'),
-        nodeSeals: shared ? await domainKey(store, 'node-seals') : undefined,
+        recordRoutes: await keys.get('record-routes'),
+        nodeSeals: shared ? await keys.get('node-seals') : undefined,
       };
     };
     const { recordRoutes, nodeSeals } = await (shared ? whenStoreWorks(prepare, { clock, log }) : prepare());
@@ -106,11 +107,11 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       },
     );
     disposers.push(() => stack.close());
-    const parts = (part: string): Parts => ({ clock, store, trail, log: log.child({ part }) });
+    const parts = (part: string): Parts => ({ clock, store, trail, keys, log: log.child({ part }) });
     const core = config.roles.includes('core')
       ? await startCore(
           config,
-          { clock, store, trail, stack, subscribers, profiles, shared, nodes },
+          { clock, store, trail, keys, stack, subscribers, profiles, shared, nodes },
           (part) => log.child({ part }),
           disposers,
         )
@@ -251,6 +252,20 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       disposers.push(() => nodes.close());
       await core.resume();
     }
+    disposers.push(
+      store.onEmptied(() => {
+        const restore = async (): Promise<void> => {
+          await keys.restore();
+          await core?.gruus.restore();
+          await provision(subscribers, config, log);
+          await giveProfiles(config, profiles, { subscribers, log });
+          log.warn({}, 'what the configuration gives is in the store again');
+        };
+        whenStoreWorks(restore, { clock, log }).catch((error: unknown) =>
+          log.error({ err: error }, 'the store lacks what the configuration gives until a restart'),
+        );
+      }),
+    );
     side.start();
     gateway
       ?.start()

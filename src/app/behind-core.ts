@@ -4,7 +4,6 @@ import { ThirdPartyRegistrations } from '../core/application-server/third-party-
 import { RegEventSubscriber } from '../reg-event/subscriber.js';
 import { parseUri } from '../sip/message/uri.js';
 import type { SipStack } from '../sip/stack.js';
-import { domainKey } from './domain-key.js';
 import type { Disposers, Parts, ServiceSide } from './parts.js';
 
 /** The place of services behind somebody else's core. */
@@ -18,7 +17,7 @@ export async function startBehindCore(
   parts: Parts & { stack: SipStack },
   disposers: Disposers,
 ): Promise<RunningBehindCore> {
-  const { clock, store, trail, stack } = parts;
+  const { clock, trail, keys, stack } = parts;
   const { uri: core, self = `sip:parley@${config.domain}`, expires, users } = config.foreignCore;
   const trusted = new Set(config.sip.trusted);
   if (core !== undefined) trusted.add(parseUri(core).host.replace(/^\[|\]$/g, ''));
@@ -39,7 +38,7 @@ export async function startBehindCore(
     core,
     setOf: (aor) => devices.setOf(aor),
     timerC: config.sip.timerC * 1000,
-    originalDialogKey: await domainKey(store, 'original-dialogs'),
+    originalDialogKey: await keys.get('original-dialogs'),
   });
   disposers.push(() => host.close());
   const registrations = new ThirdPartyRegistrations({ trail, trusted, watcher: devices });

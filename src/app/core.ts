@@ -11,7 +11,6 @@ import { RegistrationFeed } from '../registrar/registration-feed.js';
 import type { Subscribers } from '../registrar/subscribers.js';
 import type { ServerRequest, SipStack } from '../sip/stack.js';
 import { makeAuthenticator } from './authentication.js';
-import { domainKey } from './domain-key.js';
 import type { Nodes } from './nodes.js';
 import type { Disposers, Parts, ServiceSide } from './parts.js';
 import { startRegEvents } from './reg-events.js';
@@ -41,10 +40,10 @@ export async function startCore(
   logOf: (part: string) => Logger,
   disposers: Disposers,
 ): Promise<RunningCore> {
-  const { clock, store, trail, stack, subscribers, profiles, shared, nodes } = parts;
+  const { clock, store, trail, keys, stack, subscribers, profiles, shared, nodes } = parts;
   const domains = [config.domain, ...config.domains];
   const trusted = new Set(config.sip.trusted);
-  const authenticator = makeAuthenticator(config, { ...parts, nonceKey: await domainKey(store, 'nonces') });
+  const authenticator = makeAuthenticator(config, { ...parts, nonceKey: await keys.get('nonces') });
   const gruus = await Gruus.open(store, config.registrar.gruuNameSpace);
   const registrar = new Registrar({
     store,
@@ -72,7 +71,7 @@ export async function startCore(
   const core = new Core({
     stack,
     clock,
-    originalDialogKey: await domainKey(store, 'original-dialogs'),
+    originalDialogKey: await keys.get('original-dialogs'),
     registrar,
     subscribers,
     gruus,

@@ -8,7 +8,6 @@ import { parseCredentials } from '../sip/auth/credentials.js';
 import { DigestServer } from '../sip/auth/digest-server.js';
 import { GuessLock } from '../sip/auth/guess-lock.js';
 import { ServerNonces } from '../sip/auth/nonce.js';
-import { domainKey } from './domain-key.js';
 import type { Disposers, Parts } from './parts.js';
 
 const NONCE_LIFETIME_MS = 300_000;
@@ -22,13 +21,7 @@ const SOURCE_TRIES = 20;
  */
 export async function startMsrpRelay(
   config: Config,
-  {
-    clock,
-    trail,
-    store,
-    subscribers,
-    endpoint,
-  }: Parts & { subscribers: Subscribers; endpoint: MsrpEndpoint },
+  { clock, trail, keys, subscribers, endpoint }: Parts & { subscribers: Subscribers; endpoint: MsrpEndpoint },
   disposers: Disposers,
 ): Promise<MsrpRelay | undefined> {
   const { enabled, host, plain, algorithms, peers, ...limits } = config.msrp.relay;
@@ -42,7 +35,7 @@ export async function startMsrpRelay(
     realm: config.domain,
     nonces: new ServerNonces({
       clock,
-      key: await domainKey(store, 'msrp-nonces'),
+      key: await keys.get('msrp-nonces'),
       lifetimeMs: NONCE_LIFETIME_MS,
     }),
     userLock: new GuessLock(lock),

@@ -5,6 +5,7 @@ import type { ServiceHost } from '../core/service.js';
 import type { RegisteredDevices } from '../reg-event/devices.js';
 import type { SipStack } from '../sip/stack.js';
 import type { Store } from '../store/store.js';
+import type { DomainKeys } from './domain-key.js';
 
 /** What every role is made of. Each gets a logger of its own. */
 export interface Parts {
@@ -12,6 +13,7 @@ export interface Parts {
   readonly log: Logger;
   readonly store: Store;
   readonly trail: Trail;
+  readonly keys: DomainKeys;
 }
 
 /** What a role that sits in the way of SIP requests is made of. */

@@ -17,6 +17,16 @@ export async function openProfiles(
 ): Promise<Profiles> {
   const { store, subscribers, log } = parts;
   const profiles = await Profiles.open(store, log);
+  await giveProfiles(config, profiles, { subscribers, log });
+  return profiles;
+}
+
+/** Puts the profiles of the configuration into the store, and gives them to its subscribers. Throws as {@link openProfiles}. */
+export async function giveProfiles(
+  config: Config,
+  profiles: Profiles,
+  { subscribers, log }: { subscribers: Subscribers; log: Logger },
+): Promise<void> {
   for (const profile of config.profiles) await profiles.put(profile);
   for (const { privateId, profile, imsSubscription } of config.subscribers) {
     const subscriber = await subscribers.get(privateId);
@@ -31,5 +41,4 @@ export async function openProfiles(
     if (profile !== undefined || imsSubscription !== undefined)
       log.info({ subscriber: privateId }, 'service profile of the configuration was given');
   }
-  return profiles;
 }

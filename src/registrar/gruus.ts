@@ -27,10 +27,12 @@ export type GruuTarget =
 export class Gruus {
   readonly #store: Store;
   readonly #values: GrValues;
+  readonly #own: GruuSecrets;
   readonly #codec: TemporaryGruuCodec;
 
   private constructor(store: Store, own: GruuSecrets, nameSpace: string | undefined) {
     this.#store = store;
+    this.#own = own;
     this.#values = new GrValues(nameSpace ?? own.nameSpace);
     this.#codec = new TemporaryGruuCodec(own.key);
   }
@@ -48,6 +50,13 @@ export class Gruus {
       current ? { kind: 'keep', result: current } : { kind: 'put', value: fresh, result: fresh },
     );
     return new Gruus(store, own, nameSpace);
+  }
+
+  /** Puts the secrets back into a store that has lost them: GRUUs that were given out stay the same. */
+  async restore(): Promise<void> {
+    await this.#store.update(secrets, 'gruu', (current) =>
+      current ? { kind: 'keep', result: undefined } : { kind: 'put', value: this.#own, result: undefined },
+    );
   }
 
   /** Value of `gr` for a device; IMEI and MEID hidden (RFC 7255 §7). */

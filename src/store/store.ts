@@ -77,6 +77,12 @@ export interface Store {
    */
   subscribe(channel: string, listener: (payload: string) => void, missed?: () => void): () => void;
 
+  /**
+   * Calls `listener` when records that were acknowledged are gone, since the store came back empty.
+   * @returns a function that ends it.
+   */
+  onEmptied(listener: () => void): () => void;
+
   /** Undefined when reads and commits work, else the reason why not, for `/readyz`. */
   trouble(): string | undefined;
 

@@ -72,6 +72,38 @@ describe.skipIf(missing('redis-server'))('what callers get when Redis', () => {
     expect((await alice.peer.response(200)).status).toBe(200);
   });
 
+  it('comes back empty: what the configuration gives, and the keys of the domain, are there again', async () => {
+    const redis = await startRedis();
+    const parley = await startParley({
+      roles: ['core'],
+      store: redis.url,
+      subscribers: [
+        { privateId: 'alice@ims.test', password: 'secret-1', identities: ['sip:alice@ims.test'] },
+      ],
+      profiles: [{ name: 'default', criteria: [] }],
+    });
+    cleanups.push(() => parley.stop());
+    const subscribers = async (): Promise<string> => (await fetch(`${parley.api}/api/v1/subscribers`)).text();
+    expect(await subscribers()).toContain('alice@ims.test');
+    /** Without the version in front. */
+    const kept = (): Record<string, string> =>
+      Object.fromEntries(
+        redis
+          .cli('KEYS', '*:r:*')
+          .split('\n')
+          .filter((name) => /:(?:keys|service-profiles|secrets):r:/.test(name))
+          .toSorted()
+          .map((name) => [name, redis.cli('--no-raw', 'GETRANGE', name, '16', '-1')]),
+      );
+    const before = kept();
+    expect(Object.keys(before).length).toBeGreaterThan(3);
+    await redis.kill();
+    await untilReady(parley, 503);
+    await redis.start();
+    await expect.poll(kept, patience).toEqual(before);
+    await expect.poll(subscribers, patience).toContain('alice@ims.test');
+  });
+
   it('is paused: 503 after a wait, and what was acknowledged before is there when it goes on', async () => {
     const redis = await startRedis();
     const parley = await serverOn(redis.url);

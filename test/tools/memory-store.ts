@@ -89,6 +89,10 @@ export class MemoryStore implements Store {
     return () => listeners.delete(listener);
   }
 
+  onEmptied(): () => void {
+    return () => undefined;
+  }
+
   trouble(): string | undefined {
     return this.failure?.message;
   }

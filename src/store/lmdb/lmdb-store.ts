@@ -114,6 +114,11 @@ export class LmdbStore implements Store {
     this.#channels.deliver(channel, payload);
   }
 
+  /** Its files do not come back empty: a folder that is deleted is never written again. */
+  onEmptied(): () => void {
+    return () => undefined;
+  }
+
   subscribe(channel: string, listener: (payload: string) => void): () => void {
     return this.#channels.subscribe(channel, listener);
   }

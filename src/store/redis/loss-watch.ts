@@ -40,12 +40,15 @@ export class LossWatch {
     this.#next = (this.#next + 1) % keptPuts;
   }
 
-  async check(): Promise<void> {
+  /** @param onEmptied called when shards came back without their records. */
+  async check(onEmptied: () => void): Promise<void> {
     const empty = (await Promise.all(allShards.map((shard) => this.#hasNewLife(shard)))).filter(
       Boolean,
     ).length;
-    if (empty > 0)
+    if (empty > 0) {
       this.#log.error({ shards: empty, of: allShards.length }, 'Redis came back empty: its records are lost');
+      onEmptied();
+    }
     const lost = (await Promise.all(this.#newest().map((put) => this.#isLost(put)))).filter(Boolean).length;
     if (lost > 0) this.#log.error({ records: lost }, 'Redis has lost updates that it had acknowledged');
     this.#puts = [];

@@ -58,6 +58,7 @@ export class RedisStore implements Store {
   #told: Together<Told, void> | undefined;
   #beat: Timer | undefined;
   #nextBeat = 0;
+  readonly #emptied = new Set<{ readonly listener: () => void }>();
   #gap: Timer | undefined;
   #closed: Promise<void> | undefined;
 
@@ -129,6 +130,12 @@ export class RedisStore implements Store {
   subscribe(channel: string, listener: (payload: string) => void, missed?: () => void): () => void {
     this.#checkOpen();
     return this.#events.subscribe(this.#link!, channel, listener, missed);
+  }
+
+  onEmptied(listener: () => void): () => void {
+    const entry = { listener };
+    this.#emptied.add(entry);
+    return () => this.#emptied.delete(entry);
   }
 
   trouble(): string | undefined {
@@ -241,7 +248,10 @@ export class RedisStore implements Store {
     if (!this.#link?.isUp || this.#closed) return;
     this.#health.connectionMade();
     this.#events.restore(this.#link);
-    this.#losses.check().catch((error: unknown) => {
+    const tell = (): void => {
+      for (const { listener } of [...this.#emptied]) listener();
+    };
+    this.#losses.check(tell).catch((error: unknown) => {
       this.#log.warn({ err: error }, 'what Redis lost could not be found out yet');
     });
   }
