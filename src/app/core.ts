@@ -62,6 +62,8 @@ export async function startCore(
     trusted,
     visitedNetworks: allowedNetworks(config),
     serviceRoute,
+    maxMessageBytes: narrow(stack),
+    maxFieldBytes: stack.abilities.maxFieldBytes,
   });
   disposers.push(() => registrar.close());
   const feed = shared
@@ -103,7 +105,7 @@ export async function startCore(
   const log = logOf('reg-event');
   const regEvents = startRegEvents(
     config,
-    { ...parts, log, core, registrar, gruus, feed, isAlive },
+    { ...parts, log, core, registrar, gruus, feed, isAlive, maxMessageBytes: narrow(stack) },
     disposers,
   );
   stack.onFlowClosed((flow) => {
@@ -136,6 +138,11 @@ function allowedNetworks({ registrar, domain, domains }: Config): ReadonlySet<st
   const { visitedNetworks } = registrar;
   if (!visitedNetworks) return undefined;
   return new Set([domain, ...domains, ...visitedNetworks.map((name) => name.toLowerCase())]);
+}
+
+/** What a stack that cannot carry every message can carry; undefined for one that can. */
+function narrow({ abilities }: SipStack): number | undefined {
+  return abilities.maxMessageBytes < 65_536 ? abilities.maxMessageBytes : undefined;
 }
 
 /** The own listener that a REGISTER came in on, as originating S-CSCF (RFC 3608 §5; lower case, since clients fold it). */

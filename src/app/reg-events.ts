@@ -20,6 +20,8 @@ export function startRegEvents(
     profiles: Profiles;
     gruus: Gruus;
     feed: RegistrationFeed | undefined;
+    /** The largest NOTIFY, in octets; undefined where nothing need be spared. */
+    maxMessageBytes: number | undefined;
     nodes: Pick<Nodes, 'instance'>;
     /** Whether a process, by its name, runs and goes on with its subscriptions itself. */
     isAlive: (node: string) => boolean;

@@ -81,7 +81,7 @@ function registrationElement(aor: string, input: ReginfoInput, wildcard?: string
 }
 
 /** Of a contact that did not change since the last document: what made it what it is. */
-const lastEvent = ({ registeredAt, refreshedAt }: Binding): ContactEvent =>
+export const lastEvent = ({ registeredAt, refreshedAt }: Binding): ContactEvent =>
   refreshedAt > registeredAt ? 'refreshed' : 'registered';
 
 /** Comes again after so many seconds: the attribute that `probation` needs (RFC 3680 §5.3). */

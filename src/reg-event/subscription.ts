@@ -8,6 +8,7 @@ import type { SipResponse } from '../sip/message/message.js';
 import { retryAfterSeconds } from '../sip/message/times.js';
 import type { ServerRequest, ServerResponse } from '../sip/stack.js';
 import type { KeptSubscription, Notification, SubscriptionUser } from '../subscriptions/kept-subscription.js';
+import { partsOf } from './document-parts.js';
 import { REGINFO_TYPE, writeReginfo } from './reginfo.js';
 
 /** What all subscriptions are given. */
@@ -26,6 +27,8 @@ export interface SubscriptionContext {
   };
   /** Whether other nodes change registrations too. */
   readonly shared: boolean;
+  /** The largest NOTIFY that can be sent, in octets; undefined where nothing need be spared. */
+  readonly maxMessageBytes?: number | undefined;
   /** Answers a request of the watcher inside the dialog. */
   inDialog(subscription: Subscription, request: ServerRequest, response: ServerResponse): Promise<void>;
   ended(subscription: Subscription): void;
@@ -40,6 +43,10 @@ interface State {
   readonly changes: readonly BindingChange[];
   readonly registration: Registration;
 }
+
+/** Contacts that always fit into a NOTIFY, and octets of its header. */
+const FEW = 3;
+const HEAD_OCTETS = 2_000;
 
 const EMPTY: Registration = { bindings: [], instances: [] };
 const nothing: ReadonlyMap<string, BindingChange> = new Map();
@@ -152,9 +159,22 @@ export class Subscription implements SubscriptionUser {
 
   async #send(): Promise<void> {
     const state = await this.#state();
-    const response = await this.kept.notify((version) => this.#document(state, version));
+    const [first, ...rest] = this.#parts(state);
+    let response = await this.kept.notify((version) => this.#document(first, version));
+    for (const part of rest) {
+      if (response.status >= 300) break;
+      response = await this.kept.notify((version) => this.#document(part, version, 'partial'));
+    }
     if (response.status < 300) this.#refused = 0;
     else this.#sendAgain(response, state.changes);
+  }
+
+  #parts(state: State): [State, ...State[]] {
+    const { maxMessageBytes, settings } = this.#context;
+    if (maxMessageBytes === undefined || state.registration.bindings.length < FEW) return [state];
+    const room = maxMessageBytes - HEAD_OCTETS;
+    const size = Buffer.byteLength(this.#body(state, 0, this.#full ? 'full' : settings.documents));
+    return size <= room ? [state] : partsOf(state, size, room);
   }
 
   /** A watcher that could not take a NOTIFY gets the whole state later, unless its answer ended the subscription (RFC 6665 §4.2.2). */
@@ -174,21 +194,17 @@ export class Subscription implements SubscriptionUser {
     });
   }
 
-  #document({ identities, wildcards, changes, registration }: State, version: number): Notification {
-    const { clock, gruus, settings } = this.#context;
-    const state = this.#full ? 'full' : settings.documents;
+  #body(told: State, version: number, state: 'full' | 'partial'): string {
+    const { clock, gruus } = this.#context;
+    const withTemporary = this.kept.watcher === 'user';
+    return writeReginfo({ ...told, version, state, now: clock.now(), gruus, withTemporary });
+  }
+
+  #document(told: State, version: number, rest?: 'partial'): Notification {
+    const { registration, changes } = told;
+    const state = rest ?? (this.#full ? 'full' : this.#context.settings.documents);
     this.#full = false;
-    const body = writeReginfo({
-      identities,
-      wildcards,
-      registration,
-      changes,
-      version,
-      state,
-      now: clock.now(),
-      gruus,
-      withTemporary: this.kept.watcher === 'user',
-    });
+    const body = this.#body(told, version, state);
     // nothing is left to watch (3GPP TS 24.229 §5.4.2.1.2)
     const over = registration.bindings.length === 0 && changes.length > 0;
     const headers = {

@@ -14,16 +14,21 @@ export interface ResponseContext {
   /** Undefined when GRUUs are switched off. */
   readonly gruus: Gruus | undefined;
   readonly serviceRoute: readonly string[];
+  /** Octets that the contacts may have together, where the way to the device is narrow. */
+  readonly room?: number | undefined;
 }
 
-/** Header fields of the 200: all bindings of the identity, each complete (RFC 3261 §10.3 step 8, RFC 5627 §5.3). */
+/**
+ * Header fields of the 200: all bindings of the identity, each complete (RFC 3261 §10.3 step 8, RFC 5627 §5.3). Without room for that
+ * the bindings of the request itself come complete, the others without their parameters, and as many of them as fit.
+ */
 export function registerResponse(
   registration: Registration,
   command: RegisterCommand,
   context: ResponseContext,
 ): HeaderMap {
   const gruus = command.wantsGruu ? context.gruus : undefined;
-  const contacts: string[] = [];
+  const contacts: Contact[] = [];
   let longest = 0;
   for (const binding of registration.bindings) {
     if (binding.aor !== context.aor) continue;
@@ -31,18 +36,43 @@ export function registerResponse(
     if (seconds > longest) longest = seconds;
     const state = gruus && instanceOf(registration, binding);
     const name = binding.deviceName === undefined ? '' : `${quote(binding.deviceName)} `;
-    contacts.push(
-      `${name}<${binding.contact}>${binding.params}${state ? gruuParams(gruus, state) : ''};expires=${seconds}`,
-    );
+    contacts.push({
+      whole: `${name}<${binding.contact}>${binding.params}${state ? gruuParams(gruus, state) : ''};expires=${seconds}`,
+      bare: `<${binding.contact}>;expires=${seconds}`,
+      own: binding.callId === command.callId,
+    });
   }
   return {
-    Contact: contacts.length > 0 ? contacts : undefined,
+    Contact: contacts.length > 0 ? fitting(contacts, context.room) : undefined,
     Expires: command.kind === 'query' ? undefined : longest,
     Path: command.path.length > 0 ? command.path : undefined,
     'P-Associated-URI': associatedUris(context.set),
     Require: command.outbound ? 'outbound' : undefined,
     'Service-Route': command.kind === 'query' ? undefined : context.serviceRoute,
   };
+}
+
+interface Contact {
+  readonly whole: string;
+  readonly bare: string;
+  /** Of the device that asks. */
+  readonly own: boolean;
+}
+
+/** Octets of a header line besides its value. */
+const LINE = 'Contact: \r\n'.length;
+
+function fitting(contacts: readonly Contact[], room = Infinity): string[] {
+  const size = (text: string): number => Buffer.byteLength(text) + LINE;
+  const all = contacts.map(({ whole }) => whole);
+  if (room === Infinity || all.reduce((sum, text) => sum + size(text), 0) <= room) return all;
+  let left = room;
+  for (const { own, whole } of contacts) if (own) left -= size(whole);
+  return contacts.flatMap(({ own, whole, bare }) => {
+    if (own) return [whole];
+    left -= size(bare);
+    return left >= 0 ? [bare] : [];
+  });
 }
 
 function associatedUris(set: readonly Aor[]): string {

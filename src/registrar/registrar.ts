@@ -5,6 +5,7 @@ import type { Trail } from '../base/trail.js';
 import { aorDomain, parseAor, type Aor } from '../identity/aor.js';
 import { InstanceId } from '../identity/instance-id.js';
 import { buildResponse } from '../sip/embedded/respond.js';
+import { serialize } from '../sip/message/serialize.js';
 import type { ServerRequest, ServerResponse } from '../sip/stack.js';
 import type { Change, Store } from '../store/store.js';
 import {
@@ -60,6 +61,10 @@ export interface RegistrarOptions {
   readonly trusted: ReadonlySet<string>;
   /** Names of networks that REGISTERs may come from, lower case; undefined for all. */
   readonly visitedNetworks?: ReadonlySet<string> | undefined;
+  /** The largest message that can be answered, in octets; undefined where nothing need be spared. */
+  readonly maxMessageBytes?: number | undefined;
+  /** The same of one header field with all its values. */
+  readonly maxFieldBytes?: number | undefined;
   /** Service-Route values for the 200, by the listener the request came in on (RFC 3608). */
   serviceRoute(request: ServerRequest): readonly string[];
 }
@@ -88,6 +93,8 @@ interface Committed {
 }
 
 const SWEEP_MS = 1_000;
+/** Octets of Service-Route, P-Associated-URI, charging and authentication in a 200. */
+const REST_OF_RESPONSE = 1_500;
 const SWEEP_BATCH = 500;
 
 /** The registrar of the home domains (RFC 3261 §10, 3327, 3608, 5626, 5627). */
@@ -141,6 +148,7 @@ export class Registrar {
       now: clock.now(),
       gruus: gruu ? gruus : undefined,
       serviceRoute: this.#options.serviceRoute(request),
+      room: this.#roomFor(request),
     });
     let headers = authentication.headers ? { ...fields, ...authentication.headers } : fields;
     if (trusted.has(request.source.address))
@@ -290,6 +298,13 @@ export class Registrar {
   close(): void {
     this.#closed = true;
     this.#sweep?.cancel();
+  }
+
+  /** What the 200 has besides its contacts is copied from the request, or is short. */
+  #roomFor(request: ServerRequest): number | undefined {
+    const { maxMessageBytes, maxFieldBytes = Infinity } = this.#options;
+    if (maxMessageBytes === undefined) return undefined;
+    return Math.min(maxFieldBytes, maxMessageBytes - serialize(request).length - REST_OF_RESPONSE);
   }
 
   /** RFC 3261 §10.3 step 7. */

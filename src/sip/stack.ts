@@ -266,6 +266,8 @@ export interface StackAbilities {
   readonly binaryBodies: boolean;
   /** Largest message that can be sent, in octets. */
   readonly maxMessageBytes: number;
+  /** The largest header field with all its values, in octets, where that is limited. */
+  readonly maxFieldBytes?: number;
   /** Requests can be sent over one chosen flow. */
   readonly flows: boolean;
 }

@@ -13,12 +13,15 @@ const abilities: StackAbilities = {
   name: 'drachtio',
   binaryBodies: false,
   maxMessageBytes: MAX_FRAME_OCTETS - 500,
+  // of a list that is longer than 8,192 octets the server drops the rest without a word
+  maxFieldBytes: 7_800,
   flows: true,
 };
 
 /** What the server cannot do; said once at start, and explained in docs/drachtio.md. */
 const LIMITS = [
   `messages over ${abilities.maxMessageBytes} octets are refused with 513`,
+  `a list in a header is limited to ${abilities.maxFieldBytes} octets: a REGISTER is told of few other devices`,
   'bodies with NUL are refused with 415',
   'requests to tel: URIs are refused with 416',
   'Request-URI and Route together are limited to 1000 octets',
