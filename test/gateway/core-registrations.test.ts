@@ -101,6 +101,38 @@ describe('a phone behind another core', () => {
     expect(last.cseq.number).toBeGreaterThan(proved.cseq.number);
   });
 
+  it('asks for as long as a core wants at least, when its time was too short', async () => {
+    const alice = await start();
+    const started = alice.start();
+    const first = await core.unanswered('REGISTER');
+    const least = first.number('Expires')! + 50_000;
+    core.peer.answer(first, 423, { 'Min-Expires': String(least) }, 'core');
+    const longer = await registered(({ cseq }) => cseq.number > first.cseq.number, least);
+    expect([longer.callId, longer.number('Expires')]).toEqual([first.callId, least]);
+    expect(longer.contacts[0]!.params.get('expires')).toBe(String(least));
+    await started;
+    // it stands: the phone hears nothing of it, and its user is served
+    expect(codeOf(await alice.request(element('KeepAlive-Request')))).toBe(200);
+  });
+
+  it('of which the core knows nothing any more is registered again with the next time that it is refreshed', async () => {
+    const alice = await start();
+    const started = alice.start();
+    const first = await registered(anyone, 1);
+    await started;
+    // a core that has started anew challenges whom it does not know, under another nonce
+    const again = await core.unanswered('REGISTER');
+    const challenge = 'Digest realm="ims.test", nonce="after-restart", algorithm=MD5, qop="auth"';
+    core.peer.answer(again, 401, { 'WWW-Authenticate': challenge }, 'core');
+    const proved = await registered(({ cseq }) => cseq.number > again.cseq.number);
+    expect(proved.get('Authorization')).toContain('nonce="after-restart"');
+    expect([proved.callId, contactOf(proved), proved.get('Path')]).toEqual([
+      first.callId,
+      contactOf(first),
+      first.get('Path'),
+    ]);
+  });
+
   it('is refreshed before the time that the core granted ends', async () => {
     const alice = await start();
     const started = alice.start();
