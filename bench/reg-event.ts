@@ -1,5 +1,6 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { markdown } from './load-runs.js';
 import { cpuSeconds, memory, type Memory } from './measure.js';
 import { startParley, type RunningParley } from './servers/parley.js';
@@ -23,6 +24,8 @@ const PASSES = 3;
 /** Requests without an answer at once while users are made. */
 const AT_ONCE = 64;
 const SOCKET_BUFFER = 8 << 20;
+/** After a standstill of its own the bench sends what it is behind with in pieces of so much time, since phones do not come in one heap. */
+const CATCH_UP_MS = 20;
 
 /** What a NOTIFY after a REGISTER takes, in time, CPU and memory. */
 export async function measureRegEvents(work: RegEventWork, told: (line: string) => void): Promise<string> {
@@ -30,15 +33,19 @@ export async function measureRegEvents(work: RegEventWork, told: (line: string) 
   const rows: string[][] = [];
   await withUsers(async (parley, phones) => {
     await phones.all('REGISTER', users);
-    const register = await reRegister(parley, phones, users, rate);
+    const { cpu: register } = await reRegister(parley, phones, users, rate);
     told(`${users} users re-registered at ${rate} a second without watchers`);
     await phones.all('SUBSCRIBE', users);
-    const both = await reRegister(parley, phones, users, rate);
+    const { cpu: both, standstill } = await reRegister(parley, phones, users, rate);
     rows.push(
       ['CPU a REGISTER that nobody watches', `${(register * 1e6).toFixed(0)} µs`],
       ['CPU a NOTIFY with its 200, beside the REGISTER', `${((both - register) * 1e6).toFixed(0)} µs`],
       ['REGISTER sent to its 200', percentiles(phones.answered)],
       ['REGISTER sent to NOTIFY received', percentiles(phones.notified)],
+      [
+        'the event loop stood still at most: of the server, of the bench itself',
+        `${standstill.server.toFixed(1)} ms, ${standstill.bench.toFixed(1)} ms`,
+      ],
       [
         'REGISTERs answered with 200, and NOTIFYs',
         `${phones.answered.length} and ${phones.notified.length} of ${users * PASSES}`,
@@ -81,18 +88,31 @@ async function withUsers(work: (parley: RunningParley, phones: Phones) => Promis
   }
 }
 
-/** All users re-register some times, after some for warmth. @returns CPU seconds a REGISTER. */
+/** What a measured part took. */
+interface Taken {
+  /** Seconds a REGISTER. */
+  readonly cpu: number;
+  /** Milliseconds at most. A client that stands still sees what it caused itself: requests come in a heap after it. */
+  readonly standstill: { readonly server: number; readonly bench: number };
+}
+
+/** All users re-register some times, after some for warmth. */
 async function reRegister(
   parley: RunningParley,
   phones: Phones,
   users: number,
   rate: number,
-): Promise<number> {
+): Promise<Taken> {
   await phones.paced(users, rate, WARM_UP_PASSES);
   phones.forget();
+  await parley.standstill();
+  const bench = monitorEventLoopDelay({ resolution: 5 });
+  bench.enable();
   const before = cpuSeconds(parley.processes());
   await phones.paced(users, rate, PASSES);
-  return (cpuSeconds(parley.processes()) - before) / (users * PASSES);
+  const cpu = (cpuSeconds(parley.processes()) - before) / (users * PASSES);
+  bench.disable();
+  return { cpu, standstill: { server: await parley.standstill(), bench: bench.max / 1e6 } };
 }
 
 /** Transactions are over after 32 seconds (Timer J, RFC 3261 §17.2.2), and Node.js gives back what it can when it is idle. */
@@ -152,8 +172,13 @@ class Phones {
   /** All users re-register, so many times, at a rate; ends a second after the last one. */
   async paced(users: number, rate: number, times: number): Promise<void> {
     const startedAt = performance.now();
+    const most = Math.ceil((rate * CATCH_UP_MS) / 1000);
     for (let sent = 0; sent < users * times;) {
-      const due = Math.min(users * times, Math.ceil(((performance.now() - startedAt) / 1000) * rate));
+      const due = Math.min(
+        users * times,
+        sent + most,
+        Math.ceil(((performance.now() - startedAt) / 1000) * rate),
+      );
       for (; sent < due; sent++) this.#send('REGISTER', sent % users, ++this.#cseq);
       await new Promise((resolve) => setTimeout(resolve, 2));
     }

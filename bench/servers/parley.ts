@@ -39,6 +39,8 @@ export interface RunningParley extends RunningServer {
   readonly api: string;
   /** Octets that its heap and its buffers hold after a collection. */
   heap(): Promise<number>;
+  /** Milliseconds that its event loop stood still at most since this, or the heap, was asked for last. */
+  standstill(): Promise<number>;
   /** Waits for a text in its log. */
   says(pattern: RegExp): Promise<unknown>;
 }
@@ -76,6 +78,15 @@ export async function startParley(options: ParleyOptions = {}): Promise<RunningP
   );
   await parley.until(ready(`${http}/readyz`));
   let collections = 0;
+  let stoodStill = 0;
+  const heap = async (): Promise<number> => {
+    process.kill(parley.pid, 'SIGUSR2');
+    const [text, octets] = await parley.until(
+      parley.says(new RegExp(`stood still: [\\d.]+ ms, heap ${++collections}: (\\d+) B`)),
+    );
+    stoodStill = Number(/[\d.]+/.exec(text)![0]);
+    return Number(octets);
+  };
   return {
     name: options.name ?? 'Parley',
     port: Number(port),
@@ -83,10 +94,10 @@ export async function startParley(options: ParleyOptions = {}): Promise<RunningP
     readyAfter: performance.now() - startedAt,
     api: `${http}/api/v1`,
     says: (pattern) => parley.until(parley.says(pattern)),
-    async heap() {
-      process.kill(parley.pid, 'SIGUSR2');
-      const [, octets] = await parley.until(parley.says(new RegExp(`heap ${++collections}: (\\d+) B`)));
-      return Number(octets);
+    heap,
+    async standstill() {
+      await heap();
+      return stoodStill;
     },
     processes: () => [parley.pid, ...(options.beside ?? []).map(({ pid }) => pid)],
     async stop() {

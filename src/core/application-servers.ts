@@ -27,6 +27,8 @@ export interface IscCall {
   readonly subject: ServiceSubject;
   readonly response: ServerResponse;
   readonly criterion: FilterCriterion;
+  /** The wildcarded identity that the served user belongs to. */
+  readonly profileKey: string | undefined;
   /** What services before asked of its way. */
   readonly layers: Layers;
   /** The caller is outside the trust domain. */
@@ -35,7 +37,7 @@ export interface IscCall {
 
 /**
  * Application servers on ISC (3GPP TS 24.229 §5.4.3.2, §5.4.3.3). A server gets the request with a Route that leads back here and
- * P-Served-User (RFC 5502). It is alive as soon as it answers or the request comes back; otherwise, and when it answers 408 or 5xx before, the
+ * P-Served-User (RFC 5502); of an identity that belongs to a wildcarded one also P-Profile-Key (RFC 5002). It is alive as soon as it answers or the request comes back; otherwise, and when it answers 408 or 5xx before, the
  * criterion's default handling says whether the request goes on without it.
  */
 export class ApplicationServers {
@@ -58,7 +60,8 @@ export class ApplicationServers {
   }
 
   /** @returns undefined when the request is to go on without the server. */
-  async pass({ subject, response, criterion, layers, withhold }: IscCall): Promise<ProxyResult | undefined> {
+  async pass(isc: IscCall): Promise<ProxyResult | undefined> {
+    const { subject, response, criterion, profileKey, layers, withhold } = isc;
     const { stack, clock, originalDialogs, patience, timerC } = this.#options;
     const { request, sessionCase, servedUser, set } = subject;
     const call = randomBytes(9).toString('base64url');
@@ -86,6 +89,7 @@ export class ApplicationServers {
               edit: (headers: Headers) => {
                 editThrough(layers, headers);
                 headers.set('P-Served-User', servedUserOf(subject));
+                if (profileKey !== undefined) headers.set('P-Profile-Key', `<${inUri(profileKey)}>`);
               },
             },
           ],
@@ -137,6 +141,10 @@ const isFailure = (status: number): boolean => status === 408 || (status >= 500 
 function routeTo(server: string): string {
   return `<${server}${parseUri(server).params.has('lr') ? '' : ';lr'}>`;
 }
+
+/** An expression with what a SIP URI cannot hold escaped (RFC 5002 §4, RFC 3261 §25.1). */
+const inUri = (wildcard: string): string =>
+  wildcard.replace(/[^\w.!~*'()&=+$,;?/%:@-]/g, (sign) => encodeURIComponent(sign));
 
 /** RFC 5502 §4. */
 export function servedUserOf({ servedUser, sessionCase, registered }: ServiceSubject): string {

@@ -9,8 +9,15 @@ import type { FilterCriterion } from './triggers/criteria.js';
 import type { Next, Service, ServiceCall, ServiceSubject } from './service.js';
 
 /** Whose turn it is, a service of this process or an application server; `position` is its place in the order, and grows along the chain. */
-export type Step =
-  ServiceStep | { readonly kind: 'server'; readonly criterion: FilterCriterion; readonly position: number };
+export type Step = ServiceStep | ServerStep;
+
+interface ServerStep {
+  readonly kind: 'server';
+  readonly criterion: FilterCriterion;
+  readonly position: number;
+  /** The wildcarded identity that the served user belongs to, whose profile chose the server. */
+  readonly profileKey?: string | undefined;
+}
 
 interface ServiceStep {
   readonly kind: 'service';
@@ -75,8 +82,9 @@ export class ServiceChain {
     });
     if (step.kind === 'server') {
       const { servers } = this.#options;
-      const { criterion } = step;
-      const passed = await servers?.pass({ subject, response, criterion, layers, withhold: way.withhold });
+      const { criterion, profileKey } = step;
+      const call = { subject, response, criterion, profileKey, layers, withhold: way.withhold };
+      const passed = await servers?.pass(call);
       return passed ?? this.run(subject, response, step.position, layers, way);
     }
     return this.#handle(step, subject, response, layers, (all) =>

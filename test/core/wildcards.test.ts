@@ -64,8 +64,38 @@ describe('a wildcarded identity', () => {
     const request = await as.request('MESSAGE');
     expect(request.get('P-Asserted-Identity')).toBe('<sip:ext17@ims.test>');
     expect(request.get('P-Served-User')).toBe('<sip:ext17@ims.test>;sescase=orig;regstate=reg');
+    expect(request.get('P-Profile-Key')).toBe(`<${WILDCARD}>`);
     as.answer(request, 202);
     expect((await pbx.peer.response(200)).status).toBe(202);
+  });
+
+  it('is named to the servers of those that it stands for alone, and to no device', async () => {
+    const as = await SipPeer.open();
+    cleanups.push(() => as.close());
+    const trigger = { groups: [[{ method: 'MESSAGE' }], [{ sessionCase: 'terminating-registered' }]] };
+    const parley = await server({
+      profiles: [
+        {
+          name: 'default',
+          criteria: [
+            { priority: 1, server: `sip:127.0.0.1:${as.port}`, trigger: { form: 'cnf', ...trigger } },
+          ],
+        },
+      ],
+    });
+    const [pbx, bob] = [await registered('pbx', parley), await registered('bob', parley)];
+    for (const [to, phone, key] of [
+      ['sip:ext17@ims.test', pbx, `<${WILDCARD}>`],
+      ['sip:bob@ims.test', bob, undefined],
+    ] as const) {
+      bob.send('MESSAGE', to, { 'P-Profile-Key': '<sip:mine!.*!@ims.test>' });
+      const request = await as.request('MESSAGE');
+      expect(request.get('P-Profile-Key')).toBe(key);
+      request.headers.shift('Route');
+      request.headers.prepend('Via', `SIP/2.0/UDP 127.0.0.1:${as.port};branch=z9hG4bK${phone.user}`);
+      as.send(request, parley.port);
+      expect((await phone.answer('MESSAGE', 200)).get('P-Profile-Key')).toBeUndefined();
+    }
   });
 
   it('is not registered by itself, stands in registration events, and not in P-Associated-URI', async () => {

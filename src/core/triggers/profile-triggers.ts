@@ -34,7 +34,10 @@ export class ProfileTriggers implements Triggers {
   async #byProfile(subject: ServiceSubject, after: number): Promise<Step | undefined> {
     const row = await this.#subscribers.identity(subject.servedUser);
     const criteria = this.#profiles.criteria(row?.profile ?? DEFAULT_PROFILE);
-    return this.#choose(this.#preceded(subject, criteria) ? [] : criteria, subject, after);
+    const step = this.#choose(this.#preceded(subject, criteria) ? [] : criteria, subject, after);
+    return step?.kind === 'server' && row?.wildcard !== undefined
+      ? { ...step, profileKey: row.wildcard }
+      : step;
   }
 
   /** Whether a service that precedes all criteria wants the request; where a criterion names it, that one has put it elsewhere. */
