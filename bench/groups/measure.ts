@@ -10,6 +10,8 @@ const AT_ONCE = 8;
 /** How long ten of a hundred talk. */
 const SECONDS = 10;
 const PARTICIPANTS = 100;
+/** Then the transactions by which the groups were made hold no memory any more (RFC 3261 §17.1.1.2: 64·T1, and a little). */
+const TRANSACTIONS_END_MS = 36_000;
 /** Octets of the file that goes to a hundred participants. */
 const FILE_OCTETS = 4_000_000;
 
@@ -165,7 +167,7 @@ async function idleAndRestart(idle: number): Promise<Row[]> {
       const [creator, ...others] = some(i * 10, 10);
       focuses[i] = await crowd.create(creator!, others, `idle${i}`);
     });
-    await pause(3_000);
+    await pause(TRANSACTIONS_END_MS);
     const after = memory(parley.processes());
     const heap = ((await parley.heap()) - heapBefore) / idle / 1024;
     const own = (after.total - after.file - (before.total - before.file)) / idle / 1024;

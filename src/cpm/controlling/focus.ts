@@ -184,7 +184,12 @@ export class Focus {
       invited = all.invited;
       return all.group;
     });
-    for (const recipient of invited) this.#startRing(recipient, inviter, recipients);
+    for (const recipient of recipients) {
+      const { identity } = recipient;
+      // one whose refusal or acceptance could not be stored still counts as invited, and rings no more
+      const hangs = findMember(this.group, identity)?.state === 'invited' && !this.#rings.has(identity);
+      if (hangs || invited.includes(recipient)) this.#startRing(recipient, inviter, recipients);
+    }
     return recipients.map(({ identity }) => this.#rings.get(identity)?.outcome ?? Promise.resolve(200));
   }
 
@@ -323,7 +328,15 @@ export class Focus {
   async #accepted(identity: string, { dialog, media }: Accepted, isCurrent: () => boolean): Promise<number> {
     const endpoint: Endpoint = { id: newId('e'), joining: 'dialed-out' };
     const isWanted = !this.#live.over && isCurrent();
-    if (!isWanted || !(await this.#live.change({ identity, event: 'connect', endpoint }))) {
+    let isIn = false;
+    try {
+      isIn = isWanted && (await this.#live.change({ identity, event: 'connect', endpoint }));
+    } catch (error) {
+      media.close();
+      await dialog.destroy({ Reason: 'SIP;cause=503;text="Service Unavailable"' });
+      throw error;
+    }
+    if (!isIn) {
       // its acceptance crossed its removal, or the end; one that crossed its own coming is a further session
       media.close();
       await dialog.destroy(this.#farewell);

@@ -71,10 +71,8 @@ export async function refer(
 const isMeant = (group: Group, identity: string): boolean =>
   identity === group.uri || findMember(group, identity) !== undefined;
 
-function statusOf(error: unknown): number {
-  if (error instanceof ParleyError) return error.sip;
-  throw error;
-}
+/** What failed for no reason of ours is 500 to who asked; of an invitation the focus has logged why. */
+const statusOf = (error: unknown): number => (error instanceof ParleyError ? error.sip : 500);
 
 /** Some clients leave the angle brackets out, and what follows the URI is then still the URI's. */
 function referTo(request: ServerRequest): string {

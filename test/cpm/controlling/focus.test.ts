@@ -112,6 +112,25 @@ describe('an invitation to a group', () => {
     expect([...room.controlling.running]).toEqual([]);
   });
 
+  it('whose acceptance cannot be stored is ended, and is sent again when somebody asks for it', async () => {
+    const { room, alice, uri } = await meeting();
+    const dave = await room.user('dave');
+    dave.answers = 'ring';
+    await room.during(alice.refer(uri, dave));
+    await room.clock.advanceAsync(1_000);
+    expect(states(room)).toContain('dave invited');
+    room.store.failure = new Error('disk full');
+    dave.accept();
+    await room.clock.advanceAsync(2_000);
+    expect(dave.ends).toEqual(['SIP;cause=503;text="Service Unavailable"']);
+    expect(room.sessions.filter(({ closed }) => !closed)).toHaveLength(3);
+    room.store.failure = undefined;
+    dave.answers = 'accept';
+    await room.during(alice.refer(uri, dave));
+    await room.clock.advanceAsync(1_000);
+    expect(states(room)).toContain('dave connected');
+  });
+
   it.each([
     [[486, 486], 486],
     [[603, 603], 603],

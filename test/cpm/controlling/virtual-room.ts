@@ -58,6 +58,8 @@ export class VirtualUser {
   readonly stack: SipStack;
   readonly dialogs: Dialog[] = [];
   readonly requests: SipRequest[] = [];
+  /** Accepts the invitation that rings. */
+  accept = (): void => {};
   /** `accept`, `ring` for ever, or the status of a refusal. */
   answers: 'accept' | 'ring' | number = 'accept';
   /** Nothing reaches it and nothing leaves it. */
@@ -73,10 +75,13 @@ export class VirtualUser {
     stack.on('*', async (request, response) => {
       this.requests.push(request);
       request.onCancel((cancel) => this.cancels.push(cancel.get('Reason') ?? ''));
-      if (request.method !== 'INVITE') response.send(200);
-      else if (this.answers === 'accept')
+      const accept = async (): Promise<void> => {
         this.adopt(await stack.createUAS(request, response, { headers: SDP, body: `v=0 ${name}` }));
+      };
+      if (request.method !== 'INVITE') response.send(200);
+      else if (this.answers === 'accept') await accept();
       else response.send(this.answers === 'ring' ? 180 : this.answers);
+      if (this.answers === 'ring') this.accept = () => void accept();
     });
   }
 
