@@ -18,21 +18,16 @@ import { newAlias, newId } from './identifiers.js';
 import { groupHeaders, readParts } from './invitation.js';
 import { Inactivity } from './inactivity.js';
 import { asKnown, invitedAgain } from './invitees.js';
-import {
-  bestRefusal,
-  firstAccepted,
-  Invitations,
-  type Accepted,
-  type InvitationsOptions,
-} from './invitations.js';
+import { bestRefusal, firstAccepted, type InvitationsOptions } from './invitations.js';
 import { answerInDialog, endOf, GONE, leftForGood, type Leg, type ReferHandler } from './leg.js';
 import { LiveGroup, type EndOfSession } from './live-group.js';
 import type { MediaSession } from './media.js';
-import { refusalOf, shownAs, type DisconnectionMethod, type Endpoint, type Member } from './member.js';
+import type { DisconnectionMethod, Endpoint, Member } from './member.js';
 import type { ExpiredMessage } from './message-log.js';
 import { tellProgress } from './progress.js';
 import type { Invitee } from './recipient.js';
 import { checkReplacements, type OneToOneSessions } from './replacements.js';
+import { Ringing } from './ringing.js';
 import { Subscriptions, type SubscriptionsOptions } from './subscriptions.js';
 import { Switch, type SwitchOptions } from './switch.js';
 
@@ -48,7 +43,7 @@ export class Focus {
   readonly #options: FocusOptions;
   readonly #live: LiveGroup;
   readonly #legs = new Set<Leg>();
-  readonly #invitations: Invitations;
+  readonly #ringing: Ringing;
   readonly #subscriptions: Subscriptions;
   readonly #switch: Switch;
   readonly #onEnd: (focus: Focus) => void;
@@ -56,8 +51,6 @@ export class Focus {
   readonly #inactivity: Inactivity;
   /** Members whose own INVITE is being answered: they need no invitation. */
   readonly #coming = new Set<string>();
-  /** What the invitation that rings for a member comes to, by identity. */
-  readonly #rings = new Map<string, { outcome?: Promise<number> }>();
   /** Members whose invitation was cut off by the end of the process that had the group. */
   #owed: readonly Member[] = [];
   /** What a session is told that has no place here: that of who was put out, until the sessions end. */
@@ -77,7 +70,17 @@ export class Focus {
     this.#live = new LiveGroup(group, options.groups, (changed) => this.#subscriptions.changed(changed));
     this.#subscriptions = new Subscriptions(options, () => this.group);
     this.#switch = new Switch(() => this.group, options);
-    this.#invitations = new Invitations(options);
+    this.#ringing = new Ringing(options, {
+      live: this.#live,
+      note: (code, clause, detail) => this.#note(code, clause, detail),
+      background: (work) => this.#background(work),
+      accepted: (leg) => this.#adopt(leg),
+      refused: async (identity) => {
+        this.#switch.drop(identity);
+        await this.#endIfTooFew();
+      },
+      farewell: () => this.#farewell,
+    });
     this.#background(this.#subscriptions.resume());
     this.#inactivity = new Inactivity(options.clock, options.inactivity, () =>
       this.#background(this.close('inactive')),
@@ -111,8 +114,7 @@ export class Focus {
       return await work();
     } finally {
       this.#held--;
-      if (this.#held === 0 && this.#legs.size === 0 && this.#invitations.size === 0)
-        await this.close(without);
+      if (this.#held === 0 && this.#legs.size === 0 && this.#ringing.size === 0) await this.close(without);
       else await this.#endIfTooFew();
     }
   }
@@ -133,7 +135,7 @@ export class Focus {
     let cancelled = false;
     request.onCancel(() => {
       cancelled = true;
-      this.#invitations.cancelAll('SIP;cause=487;text="The creator hung up"');
+      this.#ringing.cancelAll('SIP;cause=487;text="The creator hung up"');
     });
     const done = tellProgress(response, this.#options.clock, groupHeaders(this.group));
     this.#coming.add(creator);
@@ -187,10 +189,10 @@ export class Focus {
     for (const recipient of recipients) {
       const { identity } = recipient;
       // one whose refusal or acceptance could not be stored still counts as invited, and rings no more
-      const hangs = findMember(this.group, identity)?.state === 'invited' && !this.#rings.has(identity);
-      if (hangs || invited.includes(recipient)) this.#startRing(recipient, inviter, recipients);
+      const hangs = findMember(this.group, identity)?.state === 'invited' && !this.#ringing.has(identity);
+      if (hangs || invited.includes(recipient)) this.#ringing.start(recipient, inviter, recipients);
     }
-    return recipients.map(({ identity }) => this.#rings.get(identity)?.outcome ?? Promise.resolve(200));
+    return recipients.map(({ identity }) => this.#ringing.outcomeOf(identity) ?? Promise.resolve(200));
   }
 
   /**
@@ -202,7 +204,7 @@ export class Focus {
     const [event, method] =
       by === identity ? (['leave', 'departed'] as const) : (['remove', 'booted'] as const);
     await this.#live.change({ identity, event, disconnection: { method, reason: GONE.Reason } });
-    this.#invitations.cancel(identity, GONE.Reason);
+    this.#ringing.cancel(identity, GONE.Reason);
     this.#subscriptions.endOf(identity);
     for (const leg of [...this.#legs]) if (leg.identity === identity) this.#hangUp(leg, GONE);
     this.#switch.drop(identity);
@@ -227,7 +229,7 @@ export class Focus {
     const stored = this.#live.end(why);
     this.#inactivity.stop();
     this.#onEnd(this);
-    this.#invitations.cancelAll('SIP;cause=487;text="The group ended"');
+    this.#ringing.cancelAll('SIP;cause=487;text="The group ended"');
     if (why === 'moved' || why === 'stopped') this.#subscriptions.leave();
     else this.#subscriptions.end();
     if (why !== 'closed') this.#farewell = { Reason: `SIP;cause=200;text="${why}"` };
@@ -272,7 +274,7 @@ export class Focus {
       });
       this.#adopt({ identity: identity!, endpoint, dialog, media });
       this.#inviteOwed();
-      this.#invitations.cancel(identity!, 'SIP;cause=200;text="Call completed elsewhere"');
+      this.#ringing.cancel(identity!, 'SIP;cause=200;text="Call completed elsewhere"');
     } catch (error) {
       media.close();
       if (identity !== undefined) await this.#live.change({ identity, event: 'drop', endpoint });
@@ -286,65 +288,6 @@ export class Focus {
     this.#owed = [];
     for (const member of owed)
       this.#background(this.invite([invitedAgain(member)], member.invitation?.inviter ?? this.group.creator));
-  }
-
-  #startRing(recipient: Invitee, inviter: string, shown: readonly Invitee[]): void {
-    const { identity } = recipient;
-    const ring: { outcome?: Promise<number> } = {};
-    this.#rings.set(identity, ring);
-    const isCurrent = (): boolean => this.#rings.get(identity) === ring;
-    ring.outcome = this.#ring(recipient, inviter, shown, isCurrent).finally(() => {
-      if (isCurrent()) this.#rings.delete(identity);
-    });
-    // not every caller waits for it
-    this.#background(ring.outcome);
-  }
-
-  /** @param isCurrent false once its member was put out and invited again: how this one ends is then nothing to the member. */
-  async #ring(
-    recipient: Invitee,
-    inviter: string,
-    shown: readonly Invitee[],
-    isCurrent: () => boolean,
-  ): Promise<number> {
-    const { identity } = recipient;
-    const by = findMember(this.group, inviter);
-    const more = { inviter: by ? shownAs(by) : inviter, shown };
-    const result = await this.#invitations.ring(this.group, recipient, more);
-    if (result.kind === 'accepted') return this.#accepted(identity, result, isCurrent);
-    const { status, reason } = result;
-    if (!isCurrent()) return status;
-    this.#note('group.invitation-refused', 'RFC 4353 §5.3', `${identity} ${status}`);
-    const disconnection = refusalOf(status, reason);
-    if (await this.#live.change({ identity, event: 'refuse', disconnection })) {
-      this.#switch.drop(identity);
-      await this.#endIfTooFew();
-      return status;
-    }
-    // it has come by itself meanwhile, or was put out
-    return findMember(this.group, identity)?.state === 'connected' ? 200 : status;
-  }
-
-  async #accepted(identity: string, { dialog, media }: Accepted, isCurrent: () => boolean): Promise<number> {
-    const endpoint: Endpoint = { id: newId('e'), joining: 'dialed-out' };
-    const isWanted = !this.#live.over && isCurrent();
-    let isIn = false;
-    try {
-      isIn = isWanted && (await this.#live.change({ identity, event: 'connect', endpoint }));
-    } catch (error) {
-      media.close();
-      await dialog.destroy({ Reason: 'SIP;cause=503;text="Service Unavailable"' });
-      throw error;
-    }
-    if (!isIn) {
-      // its acceptance crossed its removal, or the end; one that crossed its own coming is a further session
-      media.close();
-      await dialog.destroy(this.#farewell);
-      return 487;
-    }
-    this.#note('group.invitation-accepted', 'RFC 4353 §5.3', identity);
-    this.#adopt({ identity, endpoint, dialog, media });
-    return 200;
   }
 
   #adopt(leg: Leg): void {
