@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { child, element, textOf, type Element } from '../../src/imps/codec/element.js';
+import { offer, SESSION } from '../cpm/participating/session-world.js';
 import { codeOf, detailsOf } from '../imps/tools/phone.js';
 import { everybody, joinGroup, next, privately, sname, toGroup } from './phone-in-group.js';
 import { chat, cpmDevice, SipChat } from './sip-chat.js';
@@ -146,6 +147,54 @@ describe('somebody who names the Contribution-ID of a group that is not his', ()
     expect(codeOf(await alice.request(toGroup('still here', everybody(group))))).toBe(200);
     await until(() => bob.heard.some((text) => text.endsWith('still here')) || undefined);
     expect(carol.heard).toEqual([]);
+  });
+});
+
+describe('a focus whose MSRP does not come', () => {
+  it('does not keep the phone waiting that joins: it hears that there is no service, and is out', async () => {
+    await start();
+    const focus = await world.sip('bob', device(1));
+    const alice = await world.loggedIn('alice');
+    focus.send(
+      'INVITE',
+      'sip:alice@ims.test',
+      { ...SESSION, Contact: `<${focus.contact}>;isfocus`, 'Contribution-ID': 'group-1' },
+      offer(['a=path:msrp://127.0.0.1:9/never;tcp']).replace('setup:actpass', 'setup:active'),
+    );
+    const invitation = await next(alice, 'InviteUser-Request');
+    await alice.request(accept(invitation));
+    const answer = await focus.peer.response(200);
+    expect(answer.status).toBe(200);
+    focus.send('ACK', answer.contacts[0]!.uriText, {
+      Route: answer.headers.list('Record-Route').reverse(),
+      From: answer.get('From'),
+      To: answer.get('To'),
+      'Call-ID': answer.callId,
+      CSeq: `${answer.cseq.number} ACK`,
+    });
+    const group = textOf(invitation, 'GroupID')!;
+    const joining = alice.request(joinGroup(group, 'Alice'));
+    expect((await focus.answer('BYE', 200)).get('Reason')).toContain('No MSRP connection');
+    expect(codeOf(await joining)).toBe(503);
+    const members = await alice.request(element('GetJoinedUsers-Request', element('GroupID', group)));
+    expect(JSON.stringify(members)).not.toContain('wv:alice');
+  });
+});
+
+describe('a phone that agreed on messages alone', () => {
+  it('does not ring: who invites it to a group hears 488', async () => {
+    await start();
+    const bob = await sip('bob', 1);
+    const alice = world.imps('alice');
+    await alice.login2();
+    await alice.request(element('Service-Request', element('Functions', element('WVCSPFeat', element('IMFeat')))));
+    await world.settled();
+    const invited = await bob.invite('sip:alice@ims.test', {
+      Contact: `<${bob.phone.contact}>;isfocus`,
+      'Contribution-ID': 'group-1',
+    });
+    expect(invited.status).toBe(488);
+    expect((await alice.drain()).map(({ name }) => name)).not.toContain('InviteUser-Request');
   });
 });
 

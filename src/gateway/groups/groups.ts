@@ -1,4 +1,4 @@
-import type { Clock } from '../../base/clock.js';
+import type { Clock, Timer } from '../../base/clock.js';
 import { ParleyError } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
 import {
@@ -47,6 +47,9 @@ export interface GroupsOptions {
   settled(group: ResourceId, wv: UserId, came: boolean): Promise<void>;
 }
 
+/** Longest wait of a phone that joins for the MSRP of the focus. */
+const JOIN_MS = 5_000;
+
 /** CSP statuses of what a focus answers to a message (RFC 4975 §10, RFC 7701 §5.2). */
 const ofMsrp: Readonly<Record<number, StatusCode>> = {
   403: 403, 404: 531, 408: 410, 413: 432, 415: 415, 428: 813, 481: 410,
@@ -94,7 +97,10 @@ export class Groups {
     const before = this.#options.legs().find(group, session.id);
     const leg = before ?? (await this.#enter(link, session.user, session.id));
     if (typeof leg === 'number') return leg;
-    await leg.media.bound;
+    if (!(await this.#isConnected(leg))) {
+      this.#end(leg);
+      return 503;
+    }
     if ((await leg.media.nickname(screenName)) !== 425) return 200;
     if (!before) await leg.end('SIP;cause=480;text="The nickname is taken"');
     return 811;
@@ -129,7 +135,7 @@ export class Groups {
 
   /** A phone is at the focus: it is called there as it is here, when it has joined. */
   async opened({ link, phone, media }: GroupLeg): Promise<void> {
-    await media.bound;
+    if (!(await media.connected)) return;
     const view = await this.#options.imps().groups.find(link.group);
     const own = view?.joined.find(({ sessions }) => sessions.includes(phone.session));
     if (own) await media.nickname(own.screenName);
@@ -218,6 +224,26 @@ export class Groups {
     const view = await this.#options.imps().groups.find(group);
     const known = view?.joined.find(({ user }) => user === wv);
     return { wv, screenName: known?.screenName ?? userPartOf(wv) };
+  }
+
+  /** Waits for the focus's MSRP no longer than the phone waits for its answer. */
+  async #isConnected({ media }: GroupLeg): Promise<boolean> {
+    let timer: Timer | undefined;
+    const late = new Promise<boolean>((resolve) => {
+      timer = this.#options.clock.after(JOIN_MS, () => resolve(false));
+    });
+    const connected = await Promise.race([media.connected, late]);
+    timer?.cancel();
+    return connected;
+  }
+
+  /** Without waiting for a focus that may answer nothing. */
+  #end(leg: GroupLeg): void {
+    leg
+      .end('SIP;cause=480;text="No MSRP connection"')
+      .catch((error: unknown) =>
+        this.#options.log.info({ err: error }, 'a phone did not leave its group well'),
+      );
   }
 
   async #ownName({ link, phone }: GroupLeg): Promise<string> {

@@ -17,8 +17,9 @@ export interface MediaListener {
 /** Our end of the MSRP session of a phone, whose dialog comes into being later. */
 export class PhoneMedia {
   readonly negotiation: MsrpNegotiation;
-  /** Resolves when the peer is connected. */
-  readonly bound: Promise<void>;
+  /** Resolves true when the peer is connected, false when it was not and will not be. */
+  readonly connected: Promise<boolean>;
+  #settle: (connected: boolean) => void = () => undefined;
   #listener: MediaListener | undefined;
   #before: Promise<unknown> = Promise.resolve();
 
@@ -28,12 +29,11 @@ export class PhoneMedia {
     options: { readonly subject: string; readonly messageBytes: number; readonly profile: MediaProfile },
   ) {
     const { subject, messageBytes, profile } = options;
-    let bound = (): void => {};
-    this.bound = new Promise((resolve) => (bound = resolve));
+    this.connected = new Promise((resolve) => (this.#settle = resolve));
     const session = msrp.createSession({
       subject,
       receiver: wholeMessages(messageBytes, (message) => this.#take(message)),
-      events: { bound: () => bound(), lost: () => this.#listener?.lost() },
+      events: { bound: () => this.#settle(true), lost: () => this.#lost() },
     });
     this.negotiation = new MsrpNegotiation(session, { ...profile, maxSize: messageBytes });
   }
@@ -57,7 +57,13 @@ export class PhoneMedia {
   }
 
   close(): void {
+    this.#settle(false);
     this.negotiation.session.close();
+  }
+
+  #lost(): void {
+    this.#settle(false);
+    this.#listener?.lost();
   }
 
   /** One after the other, in the order in which they came. */
