@@ -33,5 +33,6 @@ export type { Transfer, Transfers } from './services/transfers.js';
 export type { GroupView, OutsideGroups } from './services/outside-groups.js';
 export type { InvitationRecord } from './services/invitations.js';
 export type { Address } from './delivery/routing.js';
+export { agreedRequest } from './delivery/agreed-requests.js';
 export { takesMessages } from './delivery/courier.js';
 export type { SentSystemMessage, SystemMessage } from './services/system-messages.js';

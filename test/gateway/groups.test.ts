@@ -187,7 +187,9 @@ describe('a phone that agreed on messages alone', () => {
     const bob = await sip('bob', 1);
     const alice = world.imps('alice');
     await alice.login2();
-    await alice.request(element('Service-Request', element('Functions', element('WVCSPFeat', element('IMFeat')))));
+    await alice.request(
+      element('Service-Request', element('Functions', element('WVCSPFeat', element('IMFeat')))),
+    );
     await world.settled();
     const invited = await bob.invite('sip:alice@ims.test', {
       Contact: `<${bob.phone.contact}>;isfocus`,

@@ -3,6 +3,7 @@ import { ParleyError } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
 import { GROUP_PREFIX } from '../../cpm/controlling/group-addresses.js';
 import {
+  agreedRequest,
   parseResourceId,
   type ImpsServer,
   type InvitationRecord,
@@ -65,7 +66,7 @@ export class FocusInvitations {
 
   /**
    * The phone is asked, unless it is in the group already, or the group takes the place of its session with who invites.
-   * @throws ParleyError `gateway-invitation-declined`, `gateway-phone-away`, `gateway-session-limit`, `msrp-*`
+   * @throws ParleyError `gateway-session-refused` by a phone that did not agree on invitations, `gateway-invitation-declined`, `gateway-phone-away`, `gateway-session-limit`, `msrp-*`
    */
   async invited(request: ServerRequest, response: ServerResponse, { session }: Phone): Promise<void> {
     const { groups, legs, imps } = this.#options;
@@ -85,6 +86,9 @@ export class FocusInvitations {
     const isIn =
       legs().isAwaited(link.group, session.id) ||
       joined.some(({ user, sessions }) => user === session.user && sessions.includes(session.id));
+    // it would ring for nobody
+    if (!isIn && session.functions && !agreedRequest(session, 'InviteUser-Request'))
+      throw new ParleyError('gateway-session-refused', 'no invitations agreed');
     if (!isIn && !replaced)
       await this.#ask(request, response, { invitation, session: session.id }, link.subject);
     // its peer hears of the end when the group has the phone
