@@ -21,8 +21,9 @@ export type Claim =
 
 /**
  * Sessions and their keep-alive timers. Every transaction restarts the timer (document 004, Keep-Alive-Time); the
- * restart is kept in memory and committed once an eighth of the time has passed, so a restart of the server errs
- * by at most that eighth, in favour of the phone.
+ * restart is kept in memory and committed once an eighth of the time has passed or the session comes to another node,
+ * so a restart of the server errs by at most that eighth, in favour of the phone, and so does a node that the session
+ * has left.
  */
 export class SessionKeeper {
   readonly #store: Store;
@@ -56,18 +57,25 @@ export class SessionKeeper {
 
   /** Milliseconds since the epoch; a session without traffic ends then. */
   expiresAt(session: SessionRecord): number {
-    const seenAt = this.#seen.get(session.id) ?? session.seenAt + graceOf(session);
+    const seenAt = this.#isHere(session) ? this.seenAt(session) : session.seenAt + graceOf(session);
     return seenAt + session.keepAliveSeconds * 1000;
   }
 
-  /** When the session last had a transaction. */
-  seenAt = (session: SessionRecord): number => this.#seen.get(session.id) ?? session.seenAt;
+  /** When the session last had a transaction that this node knows of. */
+  seenAt = (session: SessionRecord): number => Math.max(this.#seen.get(session.id) ?? 0, session.seenAt);
+
+  /** Whether the last transaction that was committed, or a later one, came to this node. */
+  #isHere({ id, seenAt }: SessionRecord): boolean {
+    return (this.#seen.get(id) ?? -Infinity) >= seenAt;
+  }
 
   /** A transaction of the session happened: its timer starts anew. @returns the session's record, if that was committed */
   async touch(session: SessionRecord): Promise<SessionRecord | undefined> {
     const now = this.#clock.now();
+    // the node that had it before is to learn that it is no longer the one that knows
+    const moved = !this.#isHere(session);
     this.#seen.set(session.id, now);
-    if (now - session.seenAt < graceOf(session)) return undefined;
+    if (!moved && now - session.seenAt < graceOf(session)) return undefined;
     return this.change(session.id, (current) => ({ ...current, seenAt: now }));
   }
 
@@ -160,7 +168,7 @@ export class SessionKeeper {
   /** Looks at a session again when its time is over as it is known now. */
   #putOff(session: SessionRecord): Promise<void> {
     const deadline = this.expiresAt(session);
-    const seenAt = this.#seen.get(session.id) ?? session.seenAt;
+    const seenAt = this.seenAt(session);
     return this.#store.update(sessions, session.id, (current) =>
       current
         ? { kind: 'put', value: { ...current, seenAt }, deadline, result: undefined }

@@ -5,7 +5,7 @@ import { xmlCoding } from '../../../src/imps/codec/coding.js';
 import { child, element, textOf } from '../../../src/imps/codec/element.js';
 import { createContext } from '../../../src/imps/create-context.js';
 import { codeOf, message, serviceRequest } from '../tools/phone.js';
-import { userId, world, type World } from '../tools/world.js';
+import { userId, world, worldOn, type World } from '../tools/world.js';
 
 let here: World;
 beforeEach(async () => {
@@ -203,6 +203,28 @@ describe('the life of a session', () => {
     await here.clock.advanceAsync(602_000, 1000);
     expect(codeOf(await phone.request(element('GetList-Request')))).toBe(600);
     expect(codeOf(await here.phone('alice').login2())).toBe(200);
+  });
+
+  it('goes on at a node that it had left and comes back to, and is nowhere begun a second time', async () => {
+    const phone = await here.phone('alice', { timeToLive: 600 }).start();
+    const there = await worldOn(here.store, here.clock);
+    try {
+      const elsewhere = there.phone('alice');
+      elsewhere.sessionId = phone.sessionId;
+      await here.clock.advanceAsync(30_000, 1000);
+      expect(await alive(elsewhere)).toBe(true);
+      await here.clock.advanceAsync(40_000, 1000);
+      expect(await alive(elsewhere)).toBe(true);
+      await here.clock.advanceAsync(580_000, 1000);
+      const twin = here.phone('alice');
+      twin.cookie = 'twin';
+      expect(codeOf(await twin.login2())).toBe(603);
+      expect(await alive(phone)).toBe(true);
+      await here.clock.advanceAsync(590_000, 1000);
+      expect(await alive(elsewhere)).toBe(true);
+    } finally {
+      await there.close();
+    }
   });
 
   it('is changed by KeepAlive, which answers with the time when it is not the one asked', async () => {
