@@ -10,6 +10,7 @@ import {
   isBelowMinimum,
   memberOf,
   nicknamed,
+  reachesMinimum,
   type Group,
   type Participant,
 } from './group.js';
@@ -57,6 +58,8 @@ export class Focus {
   #farewell: { readonly Reason: string } = GONE;
   /** Requests under way that will need the focus. */
   #held = 0;
+  /** Whether there have been as many as the minimum: until then who comes back first waits for the others. */
+  #wasEnough = false;
 
   /** @param onEnd called once, when the focus has ended. @param onRefer what a REFER of a member inside its dialog does. */
   constructor(
@@ -67,7 +70,10 @@ export class Focus {
     this.#options = options;
     this.#onEnd = (focus) => hooks.onEnd(focus);
     this.#onRefer = hooks.onRefer(this);
-    this.#live = new LiveGroup(group, options.groups, (changed) => this.#subscriptions.changed(changed));
+    this.#live = new LiveGroup(group, options.groups, (changed) => {
+      this.#wasEnough ||= reachesMinimum(this.group);
+      this.#subscriptions.changed(changed);
+    });
     this.#subscriptions = new Subscriptions(options, () => this.group);
     this.#switch = new Switch(() => this.group, options);
     this.#ringing = new Ringing(options, {
@@ -151,6 +157,8 @@ export class Focus {
       done();
       this.#coming.delete(creator);
     }
+    // who begins with a list has had its answer: too few of them came
+    this.#wasEnough = true;
     if (accepted === true && !cancelled) {
       await this.#answer(request, response, user, media);
       return;
@@ -380,7 +388,7 @@ export class Focus {
   }
 
   async #endIfTooFew(): Promise<void> {
-    if (this.#held === 0 && isBelowMinimum(this.group)) await this.close('minimum');
+    if (this.#held === 0 && this.#wasEnough && isBelowMinimum(this.group)) await this.close('minimum');
   }
 
   #note(code: string, clause: string, detail: string): void {

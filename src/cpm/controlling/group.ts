@@ -185,6 +185,11 @@ export function nicknamed(group: Group, identity: string, name: string): Group |
   return { ...group, members };
 }
 
+/** Whether as many as the minimum are connected or ring. */
+export function reachesMinimum({ members, minimum }: Group): boolean {
+  return members.filter(({ state }) => state === 'connected' || state === 'invited').length >= minimum;
+}
+
 /** Whether too few are left: nobody rings, and fewer than the minimum are connected. */
 export function isBelowMinimum(group: Group): boolean {
   const count = (state: Member['state']): number =>

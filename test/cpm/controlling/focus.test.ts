@@ -54,6 +54,23 @@ describe('the sessions of a group', () => {
     expect(alice.ends).toEqual(['SIP;cause=200;text="minimum"']);
   });
 
+  it('wait below the minimum for the others when one comes back alone, and end when these have gone again', async () => {
+    const { room, alice, bob, carol, uri } = await meeting({ minimum: 2 });
+    await room.during(Promise.all([bob.dialogs[0]!.destroy(), carol.dialogs[0]!.destroy()]));
+    await room.clock.advanceAsync(1_000);
+    expect([...room.controlling.running]).toEqual([]);
+    await room.during(alice.join(uri));
+    await room.clock.advanceAsync(5_000, 1_000);
+    expect(states(room)).toEqual(['alice connected', 'bob away', 'carol away']);
+    await room.during(bob.join(uri));
+    await room.clock.advanceAsync(1_000);
+    expect(states(room)).toEqual(['alice connected', 'bob connected', 'carol away']);
+    await room.during(bob.dialogs.at(-1)!.destroy());
+    await room.clock.advanceAsync(1_000);
+    expect([...room.controlling.running]).toEqual([]);
+    expect(alice.ends.at(-1)).toBe('SIP;cause=200;text="minimum"');
+  });
+
   it('are refreshed by session timers, and a member that does not answer any more is away as failed', async () => {
     const { room, bob, alice, uri } = await meeting({ inactivity: 86_400 });
     await room.during(alice.subscribe(uri));
