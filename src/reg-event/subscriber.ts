@@ -236,9 +236,10 @@ export class RegEventSubscriber implements RegisteredDevices {
     if (type !== REGINFO_TYPE) throw this.#refused('reginfo-type', watch, request, type);
     try {
       const now = this.#options.clock.now();
-      const reading = readDocument(watch.user, parseReginfo(request.body), now, watch.gaps >= PARTIAL_ONLY);
+      const partialOnly = watch.gaps - watch.refused >= PARTIAL_ONLY;
+      const reading = readDocument(watch.user, parseReginfo(request.body), now, partialOnly);
       watch.documentAt = now;
-      if (reading.kind === 'applied') watch.gaps = 0;
+      if (reading.kind === 'applied') watch.gaps = watch.refused = 0;
       if (reading.kind !== 'applied')
         this.#options.trail.record({
           code: `reg-event.document-${reading.kind}`,
@@ -276,7 +277,9 @@ export class RegEventSubscriber implements RegisteredDevices {
       void this.#refresh(watch, dialog).then((isAccepted) => {
         if (watch.asking !== asking) return;
         watch.asking = undefined;
-        if (!isAccepted && watch.dialog === dialog) this.#askAgain(watch, dialog);
+        if (isAccepted || watch.dialog !== dialog) return;
+        watch.refused++;
+        this.#askAgain(watch, dialog);
       });
     });
     watch.asking = asking;

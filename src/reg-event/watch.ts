@@ -24,6 +24,8 @@ export class Watch {
   expected: Timer | undefined;
   /** Times one after the other that everything was asked for, because of documents that do not follow the last. */
   gaps = 0;
+  /** Of those that the core refused or did not answer: it could bring nothing in them. */
+  refused = 0;
   /** A refresh for that is on its way, or waits. */
   asking: Timer | undefined;
 
@@ -38,6 +40,6 @@ export class Watch {
     this.expected?.cancel();
     this.asking?.cancel();
     this.expected = this.asking = undefined;
-    this.gaps = 0;
+    this.gaps = this.refused = 0;
   }
 }

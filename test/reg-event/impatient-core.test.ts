@@ -145,6 +145,22 @@ describe('a core that is subscribed to', () => {
     expect(await passed(60_000)).toBe(0);
   });
 
+  it('that refuses to tell everything has not told that it has partial documents only', async () => {
+    await registered();
+    await answer(200);
+    await notify(reginfoOf(0, 'partial', 1));
+    expect(await passed(100)).toBe(1);
+    await answer(500);
+    expect(await passed(1_000)).toBe(1);
+    await answer(500);
+    expect(await passed(2_000)).toBe(1);
+    await notify(reginfoOf(1, 'partial', 2));
+    expect(await contacts()).toEqual([]);
+    await answer(200);
+    await notify(reginfoOf(2, 'full', 1, 2));
+    expect(await contacts()).toHaveLength(2);
+  });
+
   it('that ends each subscription at once is asked less and less often', async () => {
     await registered();
     const times: number[] = [];
