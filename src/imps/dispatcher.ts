@@ -56,6 +56,7 @@ import { systemMessageUser } from './services/system-messages.js';
 import { verifyId } from './services/verify-id.js';
 import type { SessionRecord } from './state/records.js';
 import type { StatusCode } from './status.js';
+import { byName } from './vocabulary/by-name.js';
 import { covers, type Service } from './vocabulary/functions.js';
 import type { CspVersion } from './vocabulary/versions.js';
 
@@ -80,7 +81,7 @@ const write = (handler: Handler, service?: Service, doneBefore?: StatusCode): Ro
 });
 
 /** Which handler serves which request of a session; any other primitive is answered 506. */
-export const routes: Readonly<Record<string, Route>> = {
+export const routes: Readonly<Record<string, Route>> = byName({
   'Logout-Request': { ...read(logoutRequest), ending: logoutAnswer },
   'KeepAlive-Request': read(keepAliveRequest),
   'GetSPInfo-Request': read(
@@ -142,7 +143,7 @@ export const routes: Readonly<Record<string, Route>> = {
   'SetGroupProps-Request': write(setGroupProps, 'SETGP'),
   'RejectList-Request': write(rejectList, 'REJEC'),
   'SubscribeGroupNotice-Request': write(subscribeGroupNotice, 'SUBGCN'),
-};
+});
 
 /** Whether service negotiation lets a session make a request, by its name. */
 export function agreed({ functions, version }: SessionRecord, primitive: string): boolean {

@@ -1,4 +1,5 @@
 import { impsError } from '../errors.js';
+import { byName } from '../vocabulary/by-name.js';
 import { plainTextCodes, type PlainTextCodes } from '../vocabulary/plain-text.js';
 import type { CspVersion } from '../vocabulary/versions.js';
 import { charsetByName, utf8, type Charset } from './charset.js';
@@ -30,13 +31,13 @@ export interface ReadMessage {
 /** What an unknown version is answered in. */
 const FALLBACK: CspVersion = '1.3';
 
-const contentTypes: Readonly<Record<string, Coding['syntax']>> = {
+const contentTypes: Readonly<Record<string, Coding['syntax']>> = byName({
   'application/vnd.wv.csp.xml': 'xml',
   'application/vnd.wv.csp+xml': 'xml',
   'application/vnd.wv.csp.wbxml': 'wbxml',
   'application/vnd.wv.csp+wbxml': 'wbxml',
   'application/vnd.wv.csp.sms': 'text',
-};
+});
 
 const standardCodes = plainTextCodes();
 

@@ -1,3 +1,4 @@
+import { byName } from '../vocabulary/by-name.js';
 import { functionTree, features } from '../vocabulary/functions.js';
 import {
   capabilityCodes,
@@ -169,7 +170,7 @@ const parties: Shape = {
 };
 
 /** Elements that are not written as {@link plain}. */
-export const shapes: Readonly<Record<string, Shape>> = {
+export const shapes: Readonly<Record<string, Shape>> = byName({
   ClientID: clientId,
   Result: result,
   NickList: nickList,
@@ -184,4 +185,4 @@ export const shapes: Readonly<Record<string, Shape>> = {
   Presence: presence,
   Recipient: parties,
   Sender: parties,
-};
+});

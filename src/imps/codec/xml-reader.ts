@@ -1,5 +1,6 @@
 import { XMLParser, XMLValidator } from 'fast-xml-parser';
 import { impsError } from '../errors.js';
+import { byName } from '../vocabulary/by-name.js';
 import { tagAliases } from '../vocabulary/tags.js';
 import { versionOfNamespace, type CspVersion } from '../vocabulary/versions.js';
 import { charsetByName, utf8, type Charset } from './charset.js';
@@ -151,7 +152,7 @@ function validate(text: string): string | undefined {
   }
 }
 
-const named: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
+const named: Readonly<Record<string, string>> = byName({ amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" });
 const reference = /&(?:#x([0-9a-fA-F]{1,6})|#(\d{1,7})|([A-Za-z][\w.-]{0,30}));|&/g;
 
 function resolve(text: string): string {

@@ -51,7 +51,8 @@ function pushes(session: SessionRecord, message: MessageRecord): boolean {
 /** The limit of the content type, of text, or of all. */
 function pushLimit({ typeLimits, textLimit, pushLimit: any }: Capabilities, type: string): number {
   const ofText = type.startsWith('text/') ? textLimit : undefined;
-  return typeLimits?.[type] ?? ofText ?? any ?? Infinity;
+  const ofType = typeLimits && Object.hasOwn(typeLimits, type) ? typeLimits[type] : undefined;
+  return ofType ?? ofText ?? any ?? Infinity;
 }
 
 /** Plain text is what every client reads. */

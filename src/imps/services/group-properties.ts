@@ -1,5 +1,6 @@
 import { child, childrenOf, textOf, type Element } from '../codec/element.js';
 import { CspRefusal } from '../status.js';
+import { byName } from '../vocabulary/by-name.js';
 
 type Check = (value: string) => boolean;
 const truth: Check = (value) => value === 'T' || value === 'F';
@@ -11,7 +12,7 @@ const oneOf =
 const text: Check = (value) => value.length <= 200;
 
 /** Group properties that may be set; ActiveUsers is read only. */
-const groupChecks: Readonly<Record<string, Check>> = {
+const groupChecks: Readonly<Record<string, Check>> = byName({
   Name: text,
   Topic: text,
   AccessType: oneOf('Open', 'Restricted'),
@@ -24,13 +25,13 @@ const groupChecks: Readonly<Record<string, Check>> = {
   History: oneOf('F'),
   RequireInvitation: truth,
   MinimumAge: whole,
-};
+});
 
-const ownChecks: Readonly<Record<string, Check>> = {
+const ownChecks: Readonly<Record<string, Check>> = byName({
   AutoJoin: truth,
   ShowID: truth,
   PrivateMessaging: truth,
-};
+});
 
 export const defaultGroupProperties: Readonly<Record<string, string>> = {
   Name: '',

@@ -1,3 +1,4 @@
+import { byName } from './by-name.js';
 import type { CspVersion } from './versions.js';
 
 /** A service function of the negotiation tree: its feature, its group, and its code. */
@@ -15,12 +16,12 @@ const until12: readonly CspVersion[] = ['1.1', '1.2'];
 const only12: readonly CspVersion[] = ['1.2'];
 
 /** Features, in the order in which WVCSPFeat has them, with the leaf that stands for the mandatory functions. */
-export const features: Readonly<Record<string, string>> = {
+export const features: Readonly<Record<string, string>> = byName({
   FundamentalFeat: 'MF',
   PresenceFeat: 'MP',
   IMFeat: 'MM',
   GroupFeat: 'MG',
-};
+});
 
 const tree: readonly (readonly [string, string, string, readonly CspVersion[]])[] = [
   ['FundamentalFeat', 'ServiceFunc', 'GETSPI', all],

@@ -1,3 +1,5 @@
+import { byName } from './by-name.js';
+
 /**
  * Element names of CSP and their WBXML tokens, once for all versions. A name keeps its code page and token
  * from the version that brings it; an era says which versions write it and which only read it.
@@ -310,7 +312,7 @@ export const tagGroups: readonly TagGroup[] = [
 ];
 
 /** Other spellings that clients and older tables use in XML, by the name used here. */
-export const tagAliases: Readonly<Record<string, string>> = {
+export const tagAliases: Readonly<Record<string, string>> = byName({
   'BlockUser-Request': 'BlockEntity-Request',
   'Auto-Subscribe': 'AutoSubscribe',
   'Extended-Data': 'ExtendedData',
@@ -321,7 +323,7 @@ export const tagAliases: Readonly<Record<string, string>> = {
   AnswerOptionsText: 'AnswerOptionText',
   PreferredContent: 'ReferredContent',
   PreferredvCard: 'ReferredvCard',
-};
+});
 
 /** Elements whose text is an unsigned integer: OPAQUE, big-endian, one to four octets. */
 export const integerElements: ReadonlySet<string> = new Set(

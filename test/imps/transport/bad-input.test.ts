@@ -2,6 +2,7 @@ import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   readMessage,
+  textCoding,
   wbxmlCoding,
   writeMessage,
   xmlCoding,
@@ -10,6 +11,7 @@ import {
 import { child, element, textOf, type Element } from '../../../src/imps/codec/element.js';
 import type { CspMessage } from '../../../src/imps/codec/envelope.js';
 import { tokenTables } from '../../../src/imps/vocabulary/tables.js';
+import { group, property } from '../tools/groups.js';
 import { codeOf, type Phone } from '../tools/phone.js';
 import { sampleNames, sampleWbxml } from '../tools/samples.js';
 import { envelopeOf, postTo } from '../tools/wire.js';
@@ -58,6 +60,13 @@ const replaced = (octets: Buffer, hex: string, by: string): Buffer => {
 const cell = tokenTables['1.3'].tokens.get('GetList-Request')!;
 const getListTokens = Buffer.from([0, cell >> 6, cell & 0x3f]).toString('hex');
 
+/** The message with a primitive of that name, which no token stands for (LITERAL of WAP-192 §5.8.2). */
+const literal = (name: string): Buffer => {
+  const octets = replaced(wbxml(), getListTokens, '0400');
+  const table = Buffer.from(`${name}\0`);
+  return Buffer.concat([octets.subarray(0, 3), Buffer.from([table.length]), table, octets.subarray(4)]);
+};
+
 /** An input, what it is answered with, and the event that counts it. */
 const cases: readonly [name: string, input: () => string | Buffer, answer: string, event: string][] = [
   ['WBXML without a root', () => raw('00'), 'HTTP 400', 'imps-wbxml-malformed'],
@@ -99,6 +108,24 @@ const cases: readonly [name: string, input: () => string | Buffer, answer: strin
     () => replaced(wbxml(), getListTokens, '000b3f'),
     '506',
     'imps.service-not-agreed',
+  ],
+  ...['constructor', 'toString', '__proto__', 'hasOwnProperty'].map((name): (typeof cases)[number] => [
+    `a primitive ${name} of WBXML`,
+    () => literal(name),
+    '506',
+    'imps.service-not-agreed',
+  ]),
+  ...['isPrototypeOf', 'toLocaleString', 'propertyIsEnumerable'].map((name): (typeof cases)[number] => [
+    `a primitive ${name} of XML`,
+    () => xml().replace(/<GetList-Request[^>]*>/, `<${name}/>`),
+    '506',
+    'imps.service-not-agreed',
+  ]),
+  [
+    'XML with an entity that every object has',
+    () => xml().replace('<Session>', '<Session>&toString;'),
+    'HTTP 400',
+    'imps-xml-malformed',
   ],
   ['a value token that nobody knows', () => replaced(wbxml(), '8020', '81208020'), '402', 'imps.refused-402'],
   [
@@ -194,6 +221,27 @@ describe('bad input', () => {
       'IMPS-TRC1.3',
       ...namespaces.slice(2).map(() => 'IMPS-PA1.3'),
     ]);
+  });
+
+  it('of a name that every object has is shown as it is, and is no parameter, property or content type', async () => {
+    const status = element('StatusText', element('Qualifier', true), element('toLocaleString', 'x'));
+    const text = xml(asking(element('UpdatePresence-Request', element('PresenceSubList', status))));
+    expect(await answerTo(text, xmlCoding)).toBe('200');
+    const own = element('UserIDList', element('UserID', alice.options.user));
+    const wanted = element('PresenceSubList', element('StatusText'));
+    const shown = await alice.request(element('GetPresence-Request', own, wanted));
+    expect(shown.name).toBe('GetPresence-Response');
+    expect(JSON.stringify(shown)).toContain('"toLocaleString"');
+    const plain = `WV13PO1 SI=${alice.sessionId} constructor=1 valueOf=(a,b)`;
+    expect((await post(plain, textCoding.contentType)).status).toBe(200);
+    for (const name of ['constructor', 'valueOf', '__proto__'])
+      expect(
+        await alice.code(
+          element('CreateGroup-Request', group, element('GroupProperties', property(name, 'T'))),
+        ),
+        name,
+      ).toBe(806);
+    expect((await post(xml(), 'constructor')).status).toBe(415);
   });
 
   it('in a primitive out of state is 506: what was not agreed', async () => {
