@@ -9,11 +9,13 @@ const TEXT = 'WVON 1.3 Offline-Message-Notification';
 
 /**
  * Tells the clients of a user who is not logged in that messages wait: one notification a client, until it logs in or
- * the operator's time for another is over. Only a client that negotiated a bearer and has an address is told.
+ * the operator's time for another is over. Only a client that negotiated a bearer and has an address is told, and
+ * nobody who is let in no more or not yet.
  */
 export async function notifyOffline(context: ImpsContext, user: UserId): Promise<void> {
   const { enabled, repeatAfter } = context.config.offlineNotification;
   if (!enabled || context.ports.pagers.length === 0) return;
+  if ((await context.ports.users.find(user))?.state !== 'active') return;
   const now = context.clock.now();
   for await (const { key, value } of context.store.scan(clients, { prefix: keyOf(user, ''), limit: 20 })) {
     if (value.notifiedAt !== undefined && now < value.notifiedAt + repeatAfter * 1000) continue;

@@ -253,6 +253,26 @@ describe('a message to one who is not logged in', () => {
     expect(pages).toEqual([]);
   });
 
+  it.each([
+    ['removed', () => here.server.removeUser(userId('bob'))],
+    ['barred', () => here.server.users.change(userId('bob'), (user) => ({ ...user, state: 'barred' }))],
+  ])('is not announced to who has just been %s', async (_state, act) => {
+    const pages: string[] = [];
+    await here.close();
+    here = await world(
+      {},
+      { pagers: [{ methods: ['SSMS'], page: async (_, __, text) => pages.push(text) > 0 }] },
+    );
+    alice = await here.phone('alice').start();
+    const mobile = await here
+      .phone('bob', { msisdn: '+46701234567' })
+      .start(element('SupportedOfflineBearer', 'SSMS'));
+    await alice.request(toBob('unfetched'));
+    await act();
+    await here.server.disconnect(mobile.sessionId ?? '');
+    expect(pages).toEqual([]);
+  });
+
   it('is not announced to a client that negotiated no bearer', async () => {
     const pages: string[] = [];
     await here.close();
