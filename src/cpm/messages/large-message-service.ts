@@ -12,7 +12,7 @@ import type { RegisteredDevices } from '../../reg-event/devices.js';
 import type { ProxyResult, SipStack } from '../../sip/stack.js';
 import { announcedOctets, receiveLargeMessage } from '../large-message/index.js';
 import { refuse } from '../participating/refusal.js';
-import { deviceNamedBy, takeAimOff } from '../policy/chosen-device.js';
+import { aimAt, deviceNamedBy, instanceAt, takeAimOff } from '../policy/chosen-device.js';
 import type { Policies } from '../policy/policies.js';
 import type { ContentStore } from './content-store.js';
 import type { Deferral } from './deferral.js';
@@ -60,16 +60,21 @@ export class LargeMessageService implements Service {
   async handle(call: ServiceCall, next: Next): Promise<void> {
     const { request, set } = call;
     const { devices, policies, deferral } = this.#options;
+    const here = await devices.of(set);
+    const { doNotDisturb } = await policies.of(set);
     // a message for one device is for no other (RFC 5627 §3.3)
     if (request.requestUri.isSip && request.requestUri.params.has('gr')) {
-      await next();
-      return;
+      const instance = doNotDisturb ? instanceAt(request.uri, here) : undefined;
+      if (instance === undefined) {
+        await next();
+        return;
+      }
+      aimAt(request, instance);
     }
-    const here = await devices.of(set);
     let mustTake =
       deferral.perDevice ||
       !here.some(({ features }) => hasIcsi(features, cpmServices.largeMessage)) ||
-      (await policies.of(set)).doNotDisturb ||
+      doNotDisturb ||
       (await deferral.waits(set));
     if (!mustTake) await next({ takesOver: ({ status }: ProxyResult) => (mustTake = away.has(status)) });
     if (mustTake) await this.#take(call);

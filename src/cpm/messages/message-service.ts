@@ -12,7 +12,7 @@ import type { InterworkingFunction } from '../interworking/function.js';
 import type { InterworkingSelection } from '../interworking/selection.js';
 import { nameContribution } from '../participating/identifiers.js';
 import { refuse } from '../participating/refusal.js';
-import { aimAt, aimAtChosenDevice, deviceNamedBy, takeAimOff } from '../policy/chosen-device.js';
+import { aimAt, aimAtChosenDevice, deviceNamedBy, instanceAt, takeAimOff } from '../policy/chosen-device.js';
 import type { Policies } from '../policy/policies.js';
 import type { UserPolicy } from '../policy/user-policy.js';
 import type { Deferral } from './deferral.js';
@@ -93,7 +93,9 @@ export class MessageService implements Service {
     const message = this.#cpim(request, servedUser);
     // a message for one device is for no other (RFC 5627 §3.3)
     if (request.requestUri.isSip && request.requestUri.params.has('gr')) {
-      const instance = policy.doNotDisturb ? await this.#instanceAt(request.uri, set) : undefined;
+      const instance = policy.doNotDisturb
+        ? instanceAt(request.uri, await this.#options.devices.of(set))
+        : undefined;
       if (instance === undefined) {
         await next();
         return;
@@ -159,13 +161,6 @@ export class MessageService implements Service {
     // a device may have registered while the message was under way or being stored; behind others it is their next try
     if (waits || deferral.perDevice || converts || seen(await devices.of(set)) !== seen(here))
       deferral.start(set, 'more');
-  }
-
-  /** The device that a GRUU stands for, while it is registered. */
-  async #instanceAt(gruu: string, set: string): Promise<string | undefined> {
-    const devices = await this.#options.devices.of(set);
-    return devices.find(({ publicGruu, temporaryGruu }) => [publicGruu, temporaryGruu].includes(gruu))
-      ?.instance;
   }
 
   /** Ends a message that its recipient is not to get, of which its sender is not to know. */

@@ -1,5 +1,6 @@
 import { preferences } from '../../core/cpm-invitation.js';
 import { SIP_INSTANCE } from '../../identity/feature-tags.js';
+import type { RegisteredDevice } from '../../reg-event/devices.js';
 import type { SipRequest } from '../../sip/message/message.js';
 import type { UserPolicy } from './user-policy.js';
 
@@ -25,6 +26,10 @@ export function takeAimOff({ headers }: SipRequest, { deliverTo }: Pick<UserPoli
 export function aimAt(request: SipRequest, instance: string): void {
   request.headers.append('Accept-Contact', preferenceFor(instance));
 }
+
+/** Instance ID of the device that a GRUU stands for, while it is registered. */
+export const instanceAt = (gruu: string, devices: readonly RegisteredDevice[]): string | undefined =>
+  devices.find(({ publicGruu, temporaryGruu }) => [publicGruu, temporaryGruu].includes(gruu))?.instance;
 
 /** A value of Accept-Contact for that device and no other. */
 export const preferenceFor = (instance: string): string => `*;+sip.instance="<${instance}>";require;explicit`;

@@ -6,7 +6,7 @@ import { useCleanups } from '../../tools/cleanups.js';
 import { soon } from '../../tools/soon.js';
 import { startParley, type RunningParley } from '../../tools/parley.js';
 import { Phone } from '../../tools/phone.js';
-import { ALICE, BOB, offer, SDP, sessionsOf, setPolicy } from '../participating/session-world.js';
+import { ALICE, BOB, BOB2, offer, SDP, sessionsOf, setPolicy } from '../participating/session-world.js';
 import { cpim, MessagingDevice, textIn } from './large-world.js';
 
 const LARGE = [cpmServices.largeMessage];
@@ -128,6 +128,21 @@ describe('a large message', () => {
     expect((await from.page(to.aor, cpim('after', 'm-6'))).status).toBe(202);
     await soon(() => to.got.map(textIn)).toEqual(['after']);
     expect(await waiting(parley)).toHaveLength(1);
+  });
+
+  it('for one device by its GRUU waits while its user is not to be disturbed', async () => {
+    const parley = await server();
+    const [from, to] = [await alice(parley), await bob(parley)];
+    const other = await MessagingDevice.open('bob', parley.port, { instance: BOB2, services: BOTH });
+    for (const each of [from, to, other]) await each.register();
+    await setPolicy(parley, to.aor, { doNotDisturb: true });
+    const gruu = `${to.aor};gr=${BOB}`;
+    expect(await from.large(gruu, cpim(TEXT, 'm-7'))).toEqual({ status: 200, by: 'message' });
+    expect([to.got, await waiting(parley)]).toMatchObject([[], [{ recipient: to.aor }]]);
+    await setPolicy(parley, to.aor, { doNotDisturb: null });
+    await soon(() => to.got.map(textIn)).toEqual([TEXT]);
+    await soon(() => waiting(parley)).toEqual([]);
+    expect(other.got).toEqual([]);
   });
 
   it('above the limit of the server, or of its recipient, is refused with a reason', async () => {
