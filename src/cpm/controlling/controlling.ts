@@ -11,10 +11,10 @@ import { CONFERENCE_INFO_TYPE } from './conference-info.js';
 import { groupError } from './errors.js';
 import { Focus, type FocusOptions } from './focus.js';
 import type { GroupAddresses } from './group-addresses.js';
-import { addMember, inviteAll, memberOf, settled, type Group, type Participant } from './group.js';
+import { addMember, invitable, inviteAll, memberOf, settled, type Group, type Participant } from './group.js';
 import { newAlias, newId } from './identifiers.js';
 import { ALLOW, ALLOW_EVENTS, focusContact, readParts } from './invitation.js';
-import { invitee, invitees } from './invitees.js';
+import { asKnown, invitee, invitees } from './invitees.js';
 import { holdsMembership, mayJoin, type Member } from './member.js';
 import type { ExpiredMessage } from './message-log.js';
 import type { Invitee } from './recipient.js';
@@ -131,7 +131,7 @@ export class ControllingFunction implements Service {
     else {
       const { focus, start } = found;
       await focus.hold(
-        async () => focus.create(request, response, sender, await this.#recipients(request, sender)),
+        async () => focus.create(request, response, sender, await this.#wanted(focus, request, sender)),
         start === 'create' ? 'never' : 'cancelled',
       );
     }
@@ -149,11 +149,19 @@ export class ControllingFunction implements Service {
       if (readParts(request).list)
         await Promise.all(
           await focus.invite(
-            await this.#recipients(request, sender),
+            await this.#wanted(focus, request, sender),
             memberOf(focus.group, sender)!.identity,
           ),
         );
     }, 'cancelled');
+  }
+
+  /** Whom an INVITE to the factory lists and its sender may invite. @throws ParleyError `group-list-*`, `group-not-allowed` for nobody */
+  async #wanted({ group }: Focus, request: ServerRequest, sender: Participant): Promise<Invitee[]> {
+    const listed = asKnown(group, await this.#recipients(request, sender));
+    const wanted = invitable(group, memberOf(group, sender)!.identity, listed);
+    if (wanted.length === 0) throw groupError('group-not-allowed');
+    return wanted;
   }
 
   /** @throws ParleyError `group-list-*` */

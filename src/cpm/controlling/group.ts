@@ -209,6 +209,19 @@ export function settled(group: Group): Group {
 }
 
 /**
+ * Whom of them a member may invite by starting the group again: whom a chairman has put out comes back by a chairman alone.
+ * @param by and the recipients by the identities that the group knows them by.
+ */
+export function invitable<T extends Pick<Member, 'identity'>>(
+  group: Group,
+  by: string,
+  recipients: readonly T[],
+): T[] {
+  if (findMember(group, by)?.role === 'chairman') return [...recipients];
+  return recipients.filter(({ identity }) => findMember(group, identity)?.state !== 'removed');
+}
+
+/**
  * Who may add: every connected member; whom a chairman has put out comes back by a chairman alone. Who may remove or close: a chairman;
  * everybody may remove itself. @throws ParleyError `group-not-a-member`, `group-not-allowed`
  */

@@ -236,6 +236,36 @@ describe('two at once', () => {
   });
 });
 
+describe('a member that a chairman has put out', () => {
+  const rings = ({ requests }: VirtualUser): number =>
+    requests.filter(({ method }) => method === 'INVITE').length;
+
+  it('is not brought back by another member that starts the group again while it runs', async () => {
+    const { room, alice, bob, carol } = await meeting();
+    await room.during(room.focus.remove(carol.uri, alice.uri));
+    await room.during(bob.create(entry(alice) + entry(carol)));
+    await room.clock.advanceAsync(1_000);
+    expect(states(room)).toEqual(['alice connected', 'bob connected', 'carol removed']);
+    expect(rings(carol)).toBe(1);
+    await room.during(alice.create(entry(bob) + entry(carol)));
+    await room.clock.advanceAsync(1_000);
+    expect(states(room)).toEqual(['alice connected', 'bob connected', 'carol connected']);
+  });
+
+  it('is not brought back when everybody had gone: the others are invited, and for her alone it is 403', async () => {
+    const { room, alice, bob, carol } = await meeting();
+    await room.during(room.focus.remove(carol.uri, alice.uri));
+    await room.during(Promise.all([alice, bob].map(({ dialogs }) => dialogs[0]!.destroy())));
+    await room.clock.advanceAsync(1_000);
+    expect([...room.controlling.running]).toEqual([]);
+    await expect(room.during(bob.create(entry(carol)))).rejects.toMatchObject({ status: 403 });
+    await room.during(bob.create(entry(alice) + entry(carol)));
+    await room.clock.advanceAsync(1_000);
+    expect(states(room)).toEqual(['alice connected', 'bob connected', 'carol removed']);
+    expect(rings(carol)).toBe(1);
+  });
+});
+
 describe('a member that comes by itself while its invitation rings', () => {
   it('is in, its devices stop ringing, and what is said is kept for it', async () => {
     const room = await VirtualRoom.open();
