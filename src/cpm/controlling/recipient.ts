@@ -3,7 +3,7 @@ import { parseAor, type Aor } from '../../identity/aor.js';
 import { parseGruu } from '../../identity/gruu.js';
 import { parseReplaces } from '../../sip/message/replaces.js';
 import { parseUriHeaders } from '../../sip/message/uri-headers.js';
-import { parseUri } from '../../sip/message/uri.js';
+import { parseUri, type SipUri } from '../../sip/message/uri.js';
 import { groupError } from './errors.js';
 
 /** How much others learn of a recipient (RFC 5364 §4); in falling order of precedence. */
@@ -58,15 +58,12 @@ export function parseRecipient(
 ): Recipient {
   try {
     const uri = parseUri(text.trim());
-    if (!uri.isSip) return { ...other(uri.scheme, uri.toString()), method: 'INVITE', ...visibility };
-    const { asked, ...fields } = uri.headers === undefined ? {} : entryFields(uri.headers);
-    const wanted = (uri.param('method') ?? asked ?? 'INVITE').toUpperCase();
+    const { address, asks, headers } = uri.isSip ? partsOfSip(uri) : partsOfOther(uri.toString());
+    const { asked, ...fields } = headers === undefined ? {} : entryFields(headers);
+    const wanted = (asks ?? asked ?? 'INVITE').toUpperCase();
     const method = methods.find((one) => one === wanted);
     if (method === undefined) throw groupError('group-list-method', wanted);
-    uri.params.delete('method');
-    uri.headers = undefined;
-    const target = uri.toString();
-    return { identity: parseAor(target), interworking: false, target, method, ...visibility, ...fields };
+    return { ...reached(uri.scheme, address), method, ...visibility, ...fields };
   } catch (error) {
     if (error instanceof ParleyError && error.code === 'group-list-method') throw error;
     throw groupError('group-list-malformed', error instanceof Error ? error.message : undefined, {
@@ -75,12 +72,40 @@ export function parseRecipient(
   }
 }
 
-function other(scheme: string, text: string): Pick<Recipient, 'identity' | 'interworking' | 'target'> {
+/** A URI without what is only said to the focus: the method that its parameter `asks` for, and header fields. */
+interface EntryParts {
+  readonly address: string;
+  readonly asks: string | undefined;
+  readonly headers: string | undefined;
+}
+
+function partsOfSip(uri: SipUri): EntryParts {
+  const bare = uri.clone();
+  bare.params.delete('method');
+  bare.headers = undefined;
+  return { address: bare.toString(), asks: uri.param('method'), headers: uri.headers };
+}
+
+/** Of a tel URI, and of those that interworking must reach: entries say there what they say in a SIP URI. */
+function partsOfOther(text: string): EntryParts {
+  const question = text.indexOf('?');
+  const [start, ...params] = (question < 0 ? text : text.slice(0, question)).split(';');
+  const isMethod = (param: string): boolean => /^method(?:=|$)/i.test(param);
+  return {
+    address: [start, ...params.filter((param) => !isMethod(param))].join(';'),
+    asks: params.find(isMethod)?.slice('method='.length),
+    headers: question < 0 ? undefined : text.slice(question + 1),
+  };
+}
+
+function reached(scheme: string, address: string): Pick<Recipient, 'identity' | 'interworking' | 'target'> {
   if (scheme === 'tel') {
-    const identity = parseAor(text);
+    const identity = parseAor(address);
     return { identity, interworking: false, target: identity };
   }
-  return { identity: text, interworking: true, target: text };
+  if (scheme === 'sip' || scheme === 'sips')
+    return { identity: parseAor(address), interworking: false, target: address };
+  return { identity: address, interworking: true, target: address };
 }
 
 /** What the header part of an entry says; a method there, where only RFC 5368 §9 has it, is `asked`. */

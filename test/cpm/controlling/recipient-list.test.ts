@@ -109,6 +109,36 @@ describe('a recipient list', () => {
     expect(phone).toMatchObject({ identity: 'wv:erin@imps.example', interworking: true });
   });
 
+  it('cuts method and header fields off numbers and addresses of interworking as well', () => {
+    const entries = list(
+      '<entry uri="tel:+1-555-0100;method=INVITE?Session-Replaces=c11&amp;Route=x" cp:copyControl="to"/>' +
+        '<entry uri="tel:0100;METHOD=invite;phone-context=+1555" cp:copyControl="to"/>' +
+        '<entry uri="wv:erin@imps.example;method=INVITE" cp:copyControl="to"/>' +
+        '<entry uri="mailto:frank@mail.example?Route=%3Csip:evil%3E" cp:copyControl="to"/>',
+    );
+    expect(
+      entries.map(({ identity, target, sessionReplaces }) => [identity, target, sessionReplaces]),
+    ).toEqual([
+      ['tel:+15550100', 'tel:+15550100', 'c11'],
+      ['tel:0100;phone-context=+1555', 'tel:0100;phone-context=+1555', undefined],
+      ['wv:erin@imps.example', 'wv:erin@imps.example', undefined],
+      ['mailto:frank@mail.example', 'mailto:frank@mail.example', undefined],
+    ]);
+    expect(formatRecipientHistory(entries)).not.toMatch(/method|Route|Session/i);
+    expect(refusal(() => list('<entry uri="wv:erin@imps.example;method=BYE"/>'))).toMatchObject({ sip: 400 });
+    expect(refusal(() => list('<entry uri="tel:+15550100?Session-Replaces=a%0D%0Ab"/>'))).toMatchObject({
+      sip: 400,
+    });
+  });
+
+  it('of a REFER removes numbers and addresses of interworking', () => {
+    const entries =
+      '<entry uri="tel:+15550100;method=BYE"/><entry uri="wv:erin@imps.example?method=BYE"/><entry uri="wv:ted@imps.example"/>';
+    expect(
+      list(entries, 20, ['INVITE', 'BYE']).map(({ identity, method }) => `${identity} ${method}`),
+    ).toEqual(['tel:+15550100 BYE', 'wv:erin@imps.example BYE', 'wv:ted@imps.example INVITE']);
+  });
+
   it('keeps the device and the session to replace, and drops smuggled header fields', () => {
     const [bob] = list(
       '<entry uri="sip:bob@home1.net;gr=urn:uuid:1;method=INVITE?Session-Replaces=c11&amp;Route=%3Csip:evil%3E&amp;' +
