@@ -211,7 +211,7 @@ export class Switch {
   /** Names are looked up, some of them in the store: what one session has sent first goes on first all the same. */
   async #inOrder<T>(endpoint: string, work: Promise<T>): Promise<T> {
     const before = this.#judging.get(endpoint);
-    const mine = before === undefined ? work : before.then(() => work);
+    const mine = before === undefined ? work : Promise.all([work, before]).then(([result]) => result);
     const over = mine.then(
       () => undefined,
       () => undefined,

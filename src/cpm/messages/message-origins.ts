@@ -64,10 +64,11 @@ export class MessageOrigins {
    */
   async take(set: string, imdns: readonly Imdn[], from: string): Promise<Imdn[]> {
     const taken: Imdn[] = [];
-    // in one order, so that two that hold several never wait for each other
-    const ways = imdns.map((imdn) => ({ imdn, way: wayOf(set, imdn, from) }));
+    // what one aggregate says twice would wait for itself
+    const ways = new Map(imdns.map((imdn) => [wayOf(set, imdn, from), imdn]));
     try {
-      for (const { imdn, way } of ways.sort((a, b) => (a.way < b.way ? -1 : 1)))
+      // in one order, so that two that hold several never wait for each other
+      for (const [way, imdn] of [...ways].sort(([a], [b]) => (a < b ? -1 : 1)))
         if (await this.#take(set, imdn, from, way)) taken.push(imdn);
     } catch (error) {
       await this.settle(set, taken, from, false);

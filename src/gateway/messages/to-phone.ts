@@ -204,8 +204,15 @@ export class ToPhone {
   /** One, or several that a list server put together: what is right in them arrives. */
   async #notifications(imdns: readonly Imdn[], user: UserId, tellers: readonly string[]): Promise<number> {
     const outcomes = await Promise.allSettled(imdns.map((imdn) => this.#notification(imdn, user, tellers)));
-    const refused = outcomes.find((outcome) => outcome.status === 'rejected');
-    if (refused && outcomes.every(({ status }) => status === 'rejected')) throw refused.reason as Error;
+    const reasons = outcomes.flatMap((outcome) =>
+      outcome.status === 'rejected' ? [outcome.reason as Error] : [],
+    );
+    // what failed for no fault of its own comes again with the others, which are then known
+    const failed = reasons.find(
+      (reason) => !(reason instanceof ParleyError) || reason.code.startsWith('store-'),
+    );
+    if (failed) throw failed;
+    if (reasons.length > 0 && reasons.length === imdns.length) throw reasons[0]!;
     return 200;
   }
 

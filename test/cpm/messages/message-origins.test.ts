@@ -40,4 +40,13 @@ describe('a notification that says what one under way says', () => {
     await origins.settle(ALICE, await one, BOB, true);
     expect(await other).toEqual([]);
   });
+
+  it('does not wait for itself, when one message says the same twice', async () => {
+    const origins = await known('m-1');
+    const twice = [delivered('m-1'), delivered('m-1')];
+    const taken = await origins.take(ALICE, twice, BOB);
+    expect(taken).toHaveLength(1);
+    await origins.settle(ALICE, taken, BOB, true);
+    expect(await origins.take(ALICE, twice, BOB)).toEqual([]);
+  });
 });
