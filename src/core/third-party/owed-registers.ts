@@ -46,16 +46,16 @@ export class OwedRegisters {
     this.#options = options;
   }
 
-  /** Notes that one is to be sent; noted again, it is the same. */
-  note({ set, identity, server, priority }: OwedRegister): void {
+  /** Notes that one is to be sent; noted again, it is the same. Resolves when that is committed, or cannot be. */
+  note({ set, identity, server, priority }: OwedRegister): Promise<void> {
     const { node, clock } = this.#options;
     const value: Row = { set, identity, server, priority, node, since: clock.now() };
-    this.#change(value, () => ({ kind: 'put', value, result: undefined }));
+    return this.#change(value, () => ({ kind: 'put', value, result: undefined }));
   }
 
   /** It was answered, or has been given up. */
   settle(owed: OwedRegister): void {
-    this.#change(owed, (row) => ({
+    void this.#change(owed, (row) => ({
       kind: row?.node === this.#options.node ? 'remove' : 'keep',
       result: undefined,
     }));
@@ -75,9 +75,9 @@ export class OwedRegisters {
     }
   }
 
-  #change(owed: OwedRegister, change: (row: Row | undefined) => Change<Row, undefined>): void {
+  #change(owed: OwedRegister, change: (row: Row | undefined) => Change<Row, undefined>): Promise<void> {
     const { store, log } = this.#options;
-    store
+    return store
       .update(rows, keyOf(owed), change)
       .catch((error: unknown) =>
         log.warn({ err: error, set: owed.set }, 'a crash would lose a third-party REGISTER'),

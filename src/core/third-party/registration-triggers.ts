@@ -135,7 +135,7 @@ export class RegistrationTriggers {
       };
       for (const { criterion, holds, tellsOfRegistrations } of profiles.criteria(profile))
         if (tellsOfRegistrations && holds(subject))
-          this.#add({ criterion, identity, seconds, register, believed, set, at });
+          await this.#add({ criterion, identity, seconds, register, believed, set, at });
     }
   }
 
@@ -154,7 +154,7 @@ export class RegistrationTriggers {
     }
     const at = clock.now();
     const seconds = secondsLeft((await registrar.lookup(set))?.bindings ?? [], at);
-    this.#add({
+    await this.#add({
       criterion: found.criterion,
       identity,
       seconds,
@@ -177,18 +177,19 @@ export class RegistrationTriggers {
     return found;
   }
 
-  #add(told: Told): void {
+  /** What a server sees is noted before: whoever goes on after a crash tells it how that went on. */
+  async #add(told: Told): Promise<void> {
     const { server } = told.criterion;
+    const owed = owedOf(told);
+    await this.#options.owed.note(owed);
     let queue = this.#queues.get(server);
     if (!queue) this.#queues.set(server, (queue = this.#open(server)));
-    const owed = owedOf(told);
     if (queue.add(`${told.set}\n${told.identity}\n${told.criterion.priority}`, told))
       this.#backlog.remove(owed);
     else if (!this.#backlog.add(owed)) {
+      this.#options.owed.settle(owed);
       this.#note(told, 'core.server-not-told', 'too many wait');
-      return;
     }
-    this.#options.owed.note(owed);
   }
 
   #open(server: string): ServerQueue<Told> {
