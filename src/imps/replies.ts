@@ -9,12 +9,12 @@ import { keyOf, replies, type ReplyRecord, type SessionRecord } from './state/re
 
 /** How long a repeated transaction is recognised, milliseconds. Clients of the field repeat for about five minutes. */
 const REMEMBER_MS = 600_000;
-/** Answers kept in memory; older ones of changing requests are still in the store. */
+/** Answers of logins kept in memory. */
 const IN_MEMORY = 4096;
 /** How long a repeated login is recognised, milliseconds. */
 const LOGIN_MS = 60_000;
 
-interface Known {
+interface Running {
   readonly fingerprint: string;
   readonly answer: Promise<Element>;
 }
@@ -28,10 +28,12 @@ interface KnownLogin {
 /**
  * Answers of the transactions of a session, so that a repeated one is answered the same and not done twice. A request
  * that changes something is noted before it is done, with the seed of its identifiers, and its answer is committed
- * before it is given: a repeat after a crash finds either the answer or the seed.
+ * before it is given: a repeat after a crash finds either the answer or the seed. One that reads is done again when it
+ * comes after its answer, and so is any that comes later than a client repeats, since the numbers of transactions come
+ * again (CSP Transaction-ID).
  */
 export class Replies {
-  readonly #recent = new Map<string, Known>();
+  readonly #running = new Map<string, Running>();
   readonly #logins = new Map<string, KnownLogin>();
 
   /**
@@ -49,7 +51,7 @@ export class Replies {
     if (transactionId === '') return work(context.ids.next(), false);
     const key = keyOf(session, transactionId);
     const fingerprint = fingerprintOf(request);
-    const known = this.#recent.get(key);
+    const known = this.#running.get(key);
     if (known?.fingerprint === fingerprint) {
       note(context, session, transactionId);
       return known.answer;
@@ -57,17 +59,17 @@ export class Replies {
     const answer = changes
       ? this.#committed(context, key, fingerprint, work, transactionId, session)
       : work(context.ids.next(), false);
-    return this.#remember(key, fingerprint, answer);
+    return this.#run(key, fingerprint, answer);
   }
 
-  #remember(key: string, fingerprint: string, answer: Promise<Element>): Promise<Element> {
-    this.#recent.set(key, { fingerprint, answer });
-    if (this.#recent.size > IN_MEMORY) this.#recent.delete(this.#recent.keys().next().value!);
-    answer.catch(() => {
-      // a failure is no answer: the repeat is to try again
-      if (this.#recent.get(key)?.answer === answer) this.#recent.delete(key);
-    });
-    return answer;
+  /** Has repeats wait for an answer that is on its way. */
+  async #run(key: string, fingerprint: string, answer: Promise<Element>): Promise<Element> {
+    this.#running.set(key, { fingerprint, answer });
+    try {
+      return await answer;
+    } finally {
+      if (this.#running.get(key)?.answer === answer) this.#running.delete(key);
+    }
   }
 
   #keep(
@@ -99,16 +101,22 @@ export class Replies {
   ): Promise<Element> {
     const key = keyOf(session, transactionId);
     const fingerprint = fingerprintOf(request);
-    const known = this.#recent.get(key);
+    const known = this.#running.get(key);
     if (known?.fingerprint === fingerprint) {
       note(context, session, transactionId);
       return known.answer;
     }
-    return this.#remember(
-      key,
-      fingerprint,
-      this.#keep(context, key, fingerprint, reply, REMEMBER_MS).then(work),
-    );
+    const end = async (): Promise<Element> => {
+      // the first time may have been done with while this one was on its way here
+      const earlier =
+        (await context.sessions.find(session)) === undefined
+          ? await this.ofEnded(context, session, transactionId, request)
+          : undefined;
+      if (earlier) return earlier;
+      await this.#keep(context, key, fingerprint, reply, REMEMBER_MS);
+      return work();
+    };
+    return this.#run(key, fingerprint, end());
   }
 
   /** What a transaction was answered that comes again when its session is over; undefined when it was not. */
@@ -149,9 +157,16 @@ export class Replies {
         return answer;
       }
     }
+    const takenUp = textOf(primitive, 'SessionID')?.trim() || arrival.sessionId;
+    const startingAnew = async (keep: KeepAnswer): Promise<Element> => {
+      const answer = await work(keep);
+      // a client that takes its session up again may count its transactions from the start
+      if (takenUp !== undefined && textOf(answer, 'SessionID') === takenUp) await forget(context, takenUp);
+      return answer;
+    };
     const login: KnownLogin = {
       at: context.clock.now(),
-      answer: this.#login(context, key, fingerprint, transactionId, work),
+      answer: this.#login(context, key, fingerprint, transactionId, startingAnew),
       running: true,
     };
     this.#logins.set(key, login);
@@ -217,6 +232,12 @@ export class Replies {
     }));
     return reply;
   }
+}
+
+/** What a session was answered so far is no answer to what it asks from now on. */
+async function forget({ store }: ImpsContext, session: string): Promise<void> {
+  for await (const { key } of store.scan(replies, { prefix: keyOf(session, '') }))
+    await store.update(replies, key, () => ({ kind: 'remove', result: undefined }));
 }
 
 const codeOf = (answer: Element): number | undefined => numberOf(child(answer, 'Result'), 'Code');

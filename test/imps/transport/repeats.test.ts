@@ -87,6 +87,33 @@ describe('a transaction that is repeated', () => {
     expect(await (await here.phone('bob').start()).messages()).toEqual(['once']);
   });
 
+  it('is a transaction of its own once its number may have come again: after ten minutes', async () => {
+    const bob = await here.phone('bob').start();
+    const request = message('ok', [userId('bob')]);
+    await alice.request(request, '80');
+    await here.clock.advanceAsync(590_000, 10_000);
+    await alice.request(request, '80');
+    await here.clock.advanceAsync(20_000, 1000);
+    await alice.request(request, '80');
+    expect(await bob.messages()).toEqual(['ok', 'ok']);
+  });
+
+  it('is one of its own when its client has taken its session up again and counts from the start', async () => {
+    const bob = await here.phone('bob').start();
+    const request = message('ok', [userId('bob')]);
+    await alice.request(request, '80');
+    expect(codeOf(await alice.login2(element('SessionID', alice.sessionId ?? '')))).toBe(200);
+    await alice.request(request, '80');
+    expect(await bob.messages()).toEqual(['ok', 'ok']);
+  });
+
+  it('and only reads is answered with what is so now', async () => {
+    const getLists = element('GetList-Request');
+    await alice.request(getLists, '80');
+    await alice.request(createList);
+    expect(JSON.stringify(await alice.request(getLists, '80'))).toContain('wv:alice/friends@ims.test');
+  });
+
   it('a login while the first is worked on gets the same session', async () => {
     const phone = here.phone('bob');
     const request = phone.loginElement(element('Password', 'bob-secret'));
