@@ -32,13 +32,15 @@ export class Mailbox {
     return this.#store.get(mailbox, keyOf(user, id));
   }
 
-  /** Commits a message. Doing so again changes nothing. */
+  /** Commits a message. Doing so again changes nothing but that further sessions of its recipient have it too. */
   async put(user: UserId, message: MessageRecord): Promise<void> {
-    const isNew = await this.#store.update(mailbox, keyOf(user, message.id), (current) =>
-      current
-        ? { kind: 'keep', result: false }
-        : { kind: 'put', value: message, deadline: message.expiresAt, result: true },
-    );
+    const isNew = await this.#store.update(mailbox, keyOf(user, message.id), (current) => {
+      if (!current) return { kind: 'put', value: message, deadline: message.expiresAt, result: true };
+      const further = message.sessions.filter((session) => !current.sessions.includes(session));
+      if (further.length === 0) return { kind: 'keep', result: false };
+      const value = { ...current, sessions: [...current.sessions, ...further] };
+      return { kind: 'put', value, deadline: value.expiresAt, result: false };
+    });
     if (isNew) this.#oneMore(user);
   }
 

@@ -112,6 +112,22 @@ describe('recipients of several kinds', () => {
     expect(seen).toHaveLength(1);
   });
 
+  it('may be two clients of one user, each of which gets it', async () => {
+    const at = (url: string): Element =>
+      element('User', element('UserID', userId('bob')), element('ClientID', element('URL', url)));
+    const [one, other] = [
+      await here.phone('bob', { clientId: 'wv:one' }).start(),
+      await here.phone('bob', { clientId: 'wv:other' }).start(),
+    ];
+    expect(await alice.code(to('both', at('wv:one'), at('wv:other')))).toBe(200);
+    expect([await one.messages(), await other.messages(), await bob.messages()]).toEqual([
+      ['both'],
+      ['both'],
+      [],
+    ]);
+    expect(await reports()).toEqual([`200 ${userId('bob')}`]);
+  });
+
   it('are at most as many as the operator allows: 402', async () => {
     await here.close();
     here = await world({ messages: { recipientLimit: 2 } });
