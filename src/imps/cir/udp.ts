@@ -6,6 +6,7 @@ import { listening } from '../transport/endpoint.js';
 
 /** Port that a client listens on when it names none (IANA: wv-csp-udp-cir). */
 const CLIENT_PORT = 3717;
+const LAST_PORT = 65_535;
 /** No message of this channel is longer. */
 const LONGEST = 300;
 
@@ -18,6 +19,8 @@ export class UdpChannels {
   readonly #onHello: (session: SessionRecord) => void;
   readonly #addresses = new Map<string, { readonly address: string; readonly port: number }>();
   #socket: Socket | undefined;
+  /** Which addresses the socket reaches. */
+  #family: 4 | 6 = 4;
 
   constructor(context: ImpsContext, onHello: (session: SessionRecord) => void) {
     this.#context = context;
@@ -25,7 +28,8 @@ export class UdpChannels {
   }
 
   async listen(host: string, port: number): Promise<void> {
-    const socket = createSocket(isIPv6(host) ? 'udp6' : 'udp4');
+    this.#family = isIPv6(host) ? 6 : 4;
+    const socket = createSocket(`udp${this.#family}`);
     this.#socket = socket;
     await listening(socket, [host, port], (listens) => socket.bind(port, host, listens));
     socket.on('error', (error) => this.#context.log.warn({ err: error }, 'the CIR socket had an error'));
@@ -56,8 +60,8 @@ export class UdpChannels {
     if (!heard && !own) return false;
     const port = session.capabilities?.udpPort ?? CLIENT_PORT;
     const to = heard ?? session.udp ?? { address: session.remoteAddress, port };
-    // requests of a client that came by SMS have no address
-    if (!this.#socket || isIP(to.address) === 0 || to.port === 0) return false;
+    // requests of a client that came by SMS have no address, and what a client negotiated may be no port
+    if (!this.#socket || isIP(to.address) !== this.#family || to.port < 1 || to.port > LAST_PORT) return false;
     this.#socket.send(text, to.port, to.address);
     return true;
   }

@@ -53,10 +53,13 @@ function inviteId(primitive: Element): string {
   return id;
 }
 
+/** @throws CspRefusal 400 for none, 402 for more than the operator allows */
 function recipientsOf(context: ImpsContext, primitive: Element, failures: Failures): UserId[] {
   const users = childrenOf(child(primitive, 'Recipient'), 'User');
   if (users.length === 0) throw new CspRefusal(400, 'no Recipient');
-  return users.slice(0, context.config.messages.recipientLimit).flatMap((user) => {
+  if (users.length > context.config.messages.recipientLimit)
+    throw new CspRefusal(402, 'too many recipients');
+  return users.flatMap((user) => {
     const text = textOf(user, 'UserID');
     const id = parseUserId(text, context.config.domain);
     if (id === undefined) failures.add(531, element('UserID', text ?? ''));

@@ -186,6 +186,21 @@ describe('CIR over UDP', () => {
     expect(await listener.next()).toBe('WVCI 1.3 cookie-1');
   });
 
+  it('is passed over where the client named what is no port, for the next of its methods', async () => {
+    const bob = here.phone('bob');
+    await bob.login2();
+    await bob.negotiate(
+      element('SupportedCIRMethod', 'SUDP'),
+      element('SupportedCIRMethod', 'STCP'),
+      element('UDPPort', 70_000),
+    );
+    const line = connectTo(here.cirPort);
+    line.socket.write(`HELO ${bob.sessionId}\r\n`);
+    await line.until(1);
+    await send('hello');
+    expect(await line.until(2)).toEqual(['OK', 'WVCI 1.3 cookie-1']);
+  });
+
   it('finds the client again after a restart, at its last address', async () => {
     const bob = await withCir('bob', 'SUDP');
     const left = await socketAt();

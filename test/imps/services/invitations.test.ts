@@ -40,6 +40,23 @@ describe('an invitation', () => {
       element('ResponseNote', 'thanks'),
     );
 
+  it('has at most as many recipients as the operator allows, and so has taking it back: 402', async () => {
+    await here.close();
+    here = await world({ messages: { recipientLimit: 2 } });
+    alice = await here.phone('alice').start();
+    const users = (...names: readonly string[]): Element =>
+      element(
+        'Recipient',
+        names.map((name) => element('User', element('UserID', userId(name)))),
+      );
+    for (const request of ['Invite-Request', 'CancelInvite-Request']) {
+      const to = (recipient: Element): Element =>
+        element(request, element('InviteID', 'inv-1'), element('InviteType', 'IM'), recipient);
+      expect(await alice.code(to(users('bob', 'carol', 'alice'))), request).toBe(402);
+      expect(await alice.code(to(users('bob', 'carol'))), request).toBe(200);
+    }
+  });
+
   it('goes to the invitee, whose answer goes to the inviter, in four transactions', async () => {
     await createAndJoin({ RequireInvitation: 'T' });
     expect(await bob.code(joining())).toBe(816);
