@@ -250,11 +250,14 @@ async function agree(
   return { session: changed, list: settled.list };
 }
 
+/** Clients of a user that are remembered beside those that are logged in. */
+const REMEMBERED_CLIENTS = 32;
+
 /** Keeps what offline messages and notifications need to know of a client between its sessions. */
 export async function rememberClient(context: ImpsContext, session: SessionRecord): Promise<void> {
   const capabilities = session.capabilities ?? defaultCapabilities;
-  const key = keyOf(session.user, clientKey(session.client), session.applicationId);
-  await context.store.update(clients, key, (current) => ({
+  const key = clientRecordKey(session);
+  const isNew = await context.store.update(clients, key, (current) => ({
     kind: 'put',
     value: {
       client: session.client,
@@ -268,8 +271,24 @@ export async function rememberClient(context: ImpsContext, session: SessionRecor
         : (current?.offlineHandling ?? 'SENDSTORE'),
       seenAt: context.clock.now(),
     },
-    result: undefined,
+    result: !current,
   }));
+  if (isNew) await forgetClients(context, session.user, key);
+}
+
+const clientRecordKey = ({ user, client, applicationId }: SessionRecord): string =>
+  keyOf(user, clientKey(client), applicationId);
+
+/** A client with a Client-ID of its own at each start leaves records behind: those that were seen longest ago go. */
+async function forgetClients(context: ImpsContext, user: UserId, added: string): Promise<void> {
+  const known: { readonly key: string; readonly seenAt: number }[] = [];
+  for await (const { key, value } of context.store.scan(clients, { prefix: keyOf(user, '') }))
+    known.push({ key, seenAt: value.seenAt });
+  if (known.length <= REMEMBERED_CLIENTS) return;
+  const kept = new Set((await context.sessions.ofUser(user)).map(clientRecordKey)).add(added);
+  const passed = known.filter(({ key }) => !kept.has(key)).sort((a, b) => b.seenAt - a.seenAt);
+  for (const { key } of passed.slice(REMEMBERED_CLIENTS))
+    await context.store.update(clients, key, () => ({ kind: 'remove', result: undefined }));
 }
 
 /** Telephone number that a client had in an earlier session (document 002 §8.1.1). */

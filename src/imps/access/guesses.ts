@@ -3,9 +3,6 @@ import type { Store } from '../../store/store.js';
 import type { UserId } from '../address/wv-address.js';
 import { attempts, clients, keyOf, type AttemptsRecord } from '../state/records.js';
 
-/** Scans of the clients of a user stop here. */
-const CLIENTS = 100;
-
 export interface GuessLimits {
   /** Wrong secrets from one address for one user. */
   readonly failureLimit: number;
@@ -83,7 +80,7 @@ export class Guesses {
   }
 
   async #isOwn(user: UserId, address: string): Promise<boolean> {
-    for await (const { value } of this.#store.scan(clients, { prefix: keyOf(user, ''), limit: CLIENTS }))
+    for await (const { value } of this.#store.scan(clients, { prefix: keyOf(user, '') }))
       if (value.remoteAddress === address) return true;
     return false;
   }

@@ -61,7 +61,8 @@ export class UdpChannels {
     const port = session.capabilities?.udpPort ?? CLIENT_PORT;
     const to = heard ?? session.udp ?? { address: session.remoteAddress, port };
     // requests of a client that came by SMS have no address, and what a client negotiated may be no port
-    if (!this.#socket || isIP(to.address) !== this.#family || to.port < 1 || to.port > LAST_PORT) return false;
+    if (!this.#socket || isIP(to.address) !== this.#family || to.port < 1 || to.port > LAST_PORT)
+      return false;
     this.#socket.send(text, to.port, to.address);
     return true;
   }

@@ -190,7 +190,7 @@ async function offlineHandling(
     return 'SENDSTORE';
   let last: { readonly seenAt: number; readonly offlineHandling: OfflineHandling } | undefined;
   const prefix = address.client === undefined ? keyOf(user, '') : keyOf(user, address.client, '');
-  for await (const { value } of context.store.scan(clients, { prefix, limit: 100 })) {
+  for await (const { value } of context.store.scan(clients, { prefix })) {
     if (address.applicationId !== undefined && value.applicationId !== address.applicationId) continue;
     if (!last || value.seenAt > last.seenAt) last = value;
   }

@@ -17,7 +17,7 @@ export async function notifyOffline(context: ImpsContext, user: UserId): Promise
   if (!enabled || context.ports.pagers.length === 0) return;
   if ((await context.ports.users.find(user))?.state !== 'active') return;
   const now = context.clock.now();
-  for await (const { key, value } of context.store.scan(clients, { prefix: keyOf(user, ''), limit: 20 })) {
+  for await (const { key, value } of context.store.scan(clients, { prefix: keyOf(user, '') })) {
     if (value.notifiedAt !== undefined && now < value.notifiedAt + repeatAfter * 1000) continue;
     const sent = await page(context, user, value);
     if (!sent) continue;

@@ -57,8 +57,7 @@ function inviteId(primitive: Element): string {
 function recipientsOf(context: ImpsContext, primitive: Element, failures: Failures): UserId[] {
   const users = childrenOf(child(primitive, 'Recipient'), 'User');
   if (users.length === 0) throw new CspRefusal(400, 'no Recipient');
-  if (users.length > context.config.messages.recipientLimit)
-    throw new CspRefusal(402, 'too many recipients');
+  if (users.length > context.config.messages.recipientLimit) throw new CspRefusal(402, 'too many recipients');
   return users.flatMap((user) => {
     const text = textOf(user, 'UserID');
     const id = parseUserId(text, context.config.domain);

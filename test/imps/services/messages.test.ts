@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { xmlCoding } from '../../../src/imps/codec/coding.js';
 import { child, childrenOf, element, textOf, type Element } from '../../../src/imps/codec/element.js';
-import { mailbox, outbox } from '../../../src/imps/state/records.js';
+import { clients, keyOf, mailbox, outbox } from '../../../src/imps/state/records.js';
 import { codeOf, detailsOf, message, type Phone } from '../tools/phone.js';
 import { userId, world, type World } from '../tools/world.js';
 
@@ -208,6 +208,40 @@ describe('a message to one who is not logged in', () => {
     await mobile.request(element('Logout-Request'));
     await alice.request(toBob('4'));
     expect(pages).toHaveLength(2);
+  });
+
+  it('is announced by WVON to the one client that it is for, however many its user had before', async () => {
+    const pages: string[] = [];
+    await here.close();
+    here = await world(
+      {},
+      { pagers: [{ methods: ['SSMS'], page: async (_, { msisdn }) => pages.push(`${msisdn}`) > 0 }] },
+    );
+    alice = await here.phone('alice').start();
+    const visit = async (clientId: string): Promise<void> => {
+      const passing = here.phone('bob', { clientId });
+      await passing.login2();
+      await passing.request(element('Logout-Request'));
+      here.clock.advance(1000);
+    };
+    for (let count = 0; count < 40; count++) await visit(`wv:a${count}`);
+    const mobile = here.phone('bob', { clientId: 'wv:z', msisdn: '+46701234567' });
+    await mobile.login2();
+    await mobile.negotiate(element('SupportedOfflineBearer', 'SSMS'));
+    await mobile.request(element('Logout-Request'));
+    for (let count = 0; count < 25; count++) await visit(`wv:b${count}`);
+    await alice.request(toBob('1'));
+    expect(pages).toEqual(['+46701234567']);
+    const remembered = async (): Promise<string[]> => {
+      const keys: string[] = [];
+      for await (const { key } of here.store.scan(clients, { prefix: keyOf(userId('bob'), '') }))
+        keys.push(key);
+      return keys;
+    };
+    // the latest one beside those before it
+    expect(await remembered()).toHaveLength(33);
+    for (let count = 0; count < 32; count++) await visit(`wv:c${count}`);
+    expect((await remembered()).filter((key) => !key.includes('wv:c'))).toHaveLength(1);
   });
 
   it('is announced by WVON too when the session that it was for ends without it', async () => {
