@@ -292,6 +292,8 @@ export interface SipStack {
    * Rejects when the request was cancelled, or has been refused instead: 420 (Require), 422 (Session-Expires), 482 (merged).
    */
   createUAS(request: ServerRequest, response: ServerResponse, options?: UasOptions): Promise<Dialog>;
+  /** Refuses an INVITE that {@link createUAS} would refuse with 420 or 422, before anything is done for it. @returns whether it did. */
+  rejectInvite(request: ServerRequest, response: ServerResponse): boolean;
   /** Sends an INVITE or SUBSCRIBE and becomes the dialog's UAC. Rejects with {@link FinalResponseError} on a final response that is not 2xx. */
   createUAC(uri: string, options: UacOptions): Promise<Dialog>;
   /** Goes on with a notifier's dialog of another process, which sends nothing in it any more. */

@@ -176,6 +176,8 @@ describe('a request to a group or the factory', () => {
     const plain = { 'Content-Type': 'application/sdp' };
     for (const [phone, method, uri, headers, status] of [
       [alice, 'INVITE', FACTORY, plain, 400],
+      [alice, 'INVITE', FACTORY, { ...plain, Require: 'nonsense' }, 420],
+      [alice, 'INVITE', FACTORY, { ...plain, Supported: 'timer', 'Session-Expires': '60' }, 422],
       [alice, 'MESSAGE', FACTORY, {}, 405],
       [alice, 'OPTIONS', FACTORY, {}, 200],
       [alice, 'SUBSCRIBE', focus, { Event: 'presence' }, 489],

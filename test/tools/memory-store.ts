@@ -18,6 +18,8 @@ export class MemoryStore implements Store {
   commits = 0;
   /** When set, every update fails with it: a store that cannot commit. */
   failure: Error | undefined;
+  /** When set, called with every update, which waits for what it gives. */
+  delay: (() => Promise<void> | undefined) | undefined;
 
   #rows(table: string): Map<string, Row> {
     let rows = this.#tables.get(table);
@@ -42,6 +44,8 @@ export class MemoryStore implements Store {
   }
 
   async update<T, R>(table: Table<T>, key: string, fn: (current: T | undefined) => Change<T, R>): Promise<R> {
+    const wait = this.delay?.();
+    if (wait) await wait;
     if (this.failure) throw this.failure;
     const rows = this.#rows(table.name);
     const change = fn(rows.get(key)?.value as T | undefined);

@@ -124,6 +124,7 @@ export class ControllingFunction implements Service {
       return;
     }
     if (request.method !== 'INVITE') throw groupError('group-method-unknown', request.method);
+    if (this.#options.stack.rejectInvite(request, response)) return;
     const contributionId = request.get('Contribution-ID') ?? newId('c');
     const found = await this.#inTurn(contributionId, () => this.#groupFor(request, sender, contributionId));
     if (typeof found === 'string') await this.#forward(found, request, response);
@@ -248,6 +249,7 @@ export class ControllingFunction implements Service {
       case 'INVITE': {
         if (group.access === 'closed' || member) mayJoin(member);
         else this.#mayEnter(sender);
+        if (this.#options.stack.rejectInvite(request, response)) return;
         const begins = !this.#focuses.has(id);
         const focus = await this.#take(id);
         const others = focus.group.members.filter(

@@ -138,10 +138,12 @@ export class Focus {
   ): Promise<void> {
     const creator = this.#nameOf(user);
     const media = this.#mediaFor(request);
-    let cancelled = false;
+    // it may have come before, while the group was made
+    let cancelled = response.finalStatus !== undefined;
+    const hungUp = 'SIP;cause=487;text="The creator hung up"';
     request.onCancel(() => {
       cancelled = true;
-      this.#ringing.cancelAll('SIP;cause=487;text="The creator hung up"');
+      this.#ringing.cancelAll(hungUp);
     });
     const done = tellProgress(response, this.#options.clock, groupHeaders(this.group));
     this.#coming.add(creator);
@@ -149,7 +151,10 @@ export class Focus {
     try {
       await this.#live.apply((group) => addMember(group, user, 'participant'));
       this.#owed = this.#owed.filter(({ owner }) => !recipients.some((one) => one.owner === owner));
-      accepted = await firstAccepted(await this.invite(recipients, creator));
+      const outcomes = cancelled ? [] : await this.invite(recipients, creator);
+      // while the invitations were being stored there was nothing to cancel
+      if (cancelled) this.#ringing.cancelAll(hungUp);
+      accepted = await firstAccepted(outcomes);
     } catch (error) {
       media.close();
       throw error;
@@ -160,12 +165,24 @@ export class Focus {
     // who begins with a list has had its answer: too few of them came
     this.#wasEnough = true;
     if (accepted === true && !cancelled) {
-      await this.#answer(request, response, user, media);
+      try {
+        await this.#answer(request, response, user, media);
+      } catch (error) {
+        if ([...this.#legs].every(({ endpoint }) => endpoint.joining === 'dialed-out')) {
+          this.#ringing.cancelAll(hungUp);
+          this.#hangUpInvited();
+        }
+        throw error;
+      }
       return;
     }
     media.close();
     if (!cancelled) response.send(bestRefusal(accepted === true ? [] : accepted));
-    // those who accepted meanwhile are left without the one who wanted the group; who came by itself wanted it too
+    this.#hangUpInvited();
+  }
+
+  /** Those who accepted are left without the one who wanted the group; who came by itself wanted it too. */
+  #hangUpInvited(): void {
     for (const leg of [...this.#legs].filter(({ endpoint }) => endpoint.joining === 'dialed-out'))
       this.#hangUp(leg, { Reason: 'SIP;cause=487;text="Cancelled"' });
   }

@@ -162,10 +162,7 @@ export function acceptInvite(
   }
   const { clock, timers } = environment;
   clock.after(64 * timers.t1, () => environment.dialogs.release(request));
-  if (answerTimer(request, environment.minSe).kind === 'too-small') {
-    response.send(422, { headers: { 'Min-SE': environment.minSe } });
-    throw new ParleyError('sip-interval-too-small');
-  }
+  if (rejectInterval(environment, request, response)) throw new ParleyError('sip-interval-too-small');
   invite.sessionExpires = options.sessionExpires;
   return new Promise((resolve, reject) => {
     response.send(options.status ?? 200, sendOptions(options));
@@ -178,6 +175,25 @@ export function acceptInvite(
         else reject(new ParleyError('sip-cancelled'));
       });
   });
+}
+
+/** Refuses an INVITE that {@link acceptInvite} would refuse for what it asks: 420 (RFC 3261 §8.2.2.3) or 422 (RFC 4028 §9). */
+export function rejectInvite(
+  environment: DialogEnvironment,
+  request: InboundRequest,
+  response: InboundResponse,
+): boolean {
+  return rejectUnsupported(environment, request, response) || rejectInterval(environment, request, response);
+}
+
+function rejectInterval(
+  { minSe }: DialogEnvironment,
+  request: InboundRequest,
+  response: InboundResponse,
+): boolean {
+  if (answerTimer(request, minSe).kind !== 'too-small') return false;
+  response.send(422, { headers: { 'Min-SE': minSe } });
+  return true;
 }
 
 export function sendOptions(options: UasOptions): SendOptions {

@@ -11,7 +11,7 @@ import { MIN_SE_SECONDS } from '../dialog/session-timer.js';
 import { UacSubscribe } from '../dialog/subscriber.js';
 import { DialogTable } from '../dialog/table.js';
 import { UacInvite } from '../dialog/uac-invite.js';
-import { acceptInvite, UasInvite } from '../dialog/uas-invite.js';
+import { acceptInvite, rejectInvite, UasInvite } from '../dialog/uas-invite.js';
 import { proxyRequest } from '../proxy/proxy.js';
 import { RecordRoutes } from '../proxy/record-route.js';
 import { preprocessRoutes } from '../proxy/route.js';
@@ -179,6 +179,10 @@ class EmbeddedStack implements SipStack {
       return acceptSubscribe(this.#environment, inbound, answer, options);
     if (!answer.invite) throw new ParleyError('sip-unsupported', `a dialog by ${inbound.method}`);
     return acceptInvite(this.#environment, answer.invite, inbound, answer, options);
+  }
+
+  rejectInvite(request: ServerRequest, response: ServerResponse): boolean {
+    return rejectInvite(this.#environment, ...ours(request, response));
   }
 
   resumeSubscription(saved: SavedSubscription): Dialog {

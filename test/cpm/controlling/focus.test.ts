@@ -162,6 +162,44 @@ describe('an invitation to a group', () => {
   });
 });
 
+describe('an INVITE that creates a group', () => {
+  it.each(
+    (['ring', 'accept'] as const).flatMap((answers) => [1, 2, 3, 4, 5].map((n) => [answers, n] as const)),
+  )(
+    'and is cancelled leaves nobody ringing or in: they %s, and change %i is being stored',
+    async (answers, n) => {
+      const room = await VirtualRoom.open();
+      const [alice, bob] = [await room.user('alice'), await room.user('bob')];
+      bob.answers = answers;
+      let go: (() => void) | undefined;
+      const held = new Promise<void>((resolve) => (go = resolve));
+      let changes = 0;
+      room.store.delay = () => (++changes === n ? held : undefined);
+      let cancel: (() => void) | undefined;
+      const asked = alice.create(entry(bob), {}, (fn) => (cancel = fn)).catch((error: unknown) => error);
+      await room.clock.advanceAsync(1_000);
+      cancel!();
+      await room.clock.advanceAsync(1_000);
+      go!();
+      expect(await room.during(asked)).toMatchObject({ status: 487 });
+      await room.clock.advanceAsync(2_000);
+      expect([...room.controlling.running]).toEqual([]);
+      expect(room.sessions.filter(({ closed }) => !closed)).toEqual([]);
+      expect(bob.ends).toHaveLength(bob.dialogs.length);
+    },
+  );
+
+  it('and that asks for what nobody here can do is refused before anybody rings', async () => {
+    const room = await VirtualRoom.open();
+    const [alice, bob] = [await room.user('alice'), await room.user('bob')];
+    await expect(room.during(alice.create(entry(bob), { Require: 'nonsense' }))).rejects.toMatchObject({
+      status: 420,
+    });
+    expect(bob.requests).toEqual([]);
+    expect([...room.controlling.running]).toEqual([]);
+  });
+});
+
 describe('two at once', () => {
   it('that create a group with one Contribution-ID are in one group', async () => {
     const room = await VirtualRoom.open();
