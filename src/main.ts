@@ -1,6 +1,5 @@
 #!/usr/bin/env -S node --max-semi-space-size=32
 import { pino } from 'pino';
-import { startApp } from './app.js';
 import { ParleyError } from './base/errors.js';
 import { CommandError } from './cli/api-client.js';
 import { configSource, makeProgram, type ServeOptions } from './cli/program.js';
@@ -20,6 +19,8 @@ async function serve(options: ServeOptions): Promise<void> {
     options.insecure ? { insecure: true } : {},
   );
   const log = makeLog(config);
+  // commands do not wait for the server's modules
+  const { startApp } = await import('./app.js');
   const app = await startApp(config, log);
   const { domain, roles, store, auth } = config;
   const sip = app.stack.listeners.map(({ protocol, address, port }) => `${protocol}:${address}:${port}`);

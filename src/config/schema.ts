@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { standardPolicy } from '../cpm/policy/user-policy.js';
 import { gatewayConfig } from '../gateway/config.js';
-import { impsConfig } from '../imps/index.js';
+import { impsConfig } from '../imps/config.js';
 import { groupSettings } from './group-settings.js';
 import { interworkingConfig } from './interworking.js';
 import { msrpSettings } from './msrp-settings.js';

@@ -27,7 +27,7 @@ async function redis(): Promise<string> {
   return server.url;
 }
 
-const ROUNDS = 15;
+const ROUNDS = 8;
 const SENDERS = 4;
 const user = (name: string): string => `wv:${name}@ims.test`;
 
