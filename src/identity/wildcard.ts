@@ -1,12 +1,11 @@
 import { ParleyError } from '../base/errors.js';
-import { extendedExpression } from '../base/extended-expression.js';
+import { costOf, extendedExpression } from '../base/extended-expression.js';
 import { parseAor, type Aor } from './aor.js';
 import './errors.js';
 
 /**
  * A wildcarded public user identity (3GPP TS 23.003 §13.5): between exclamation marks in the user part stands an extended
- * regular expression of POSIX,
- * and every identity that it matches is meant, as the extensions of a private branch exchange.
+ * regular expression of POSIX, and every identity that it matches is meant, as the extensions of a private branch exchange.
  */
 export interface Wildcard {
   /** As provisioned, the host in lower case: `sip:pbx!.*!@ims.test`. */
@@ -20,8 +19,11 @@ const FORM = /^(sip:|tel:)([^!@]*)!([^!@]{1,128})!([^!@]*)(@[^@]+)?$/i;
 /** Whether a URI is meant as a wildcarded identity. */
 export const isWildcard = (uri: string): boolean => FORM.test(uri);
 
-/** @throws ParleyError `aor-wildcard` for what is none, or holds an expression that cannot be read. */
-export function parseWildcard(uri: string): Wildcard {
+/**
+ * @param maxCost of the expression, as {@link costOf} counts it.
+ * @throws ParleyError `aor-wildcard` for what is none, or holds an expression that cannot be read or costs more.
+ */
+export function parseWildcard(uri: string, maxCost = Infinity): Wildcard {
   const found = FORM.exec(uri);
   const [, scheme = '', before = '', expression = '', behind = '', at = ''] = found ?? [];
   const isSip = scheme.toLowerCase() === 'sip:';
@@ -29,6 +31,7 @@ export function parseWildcard(uri: string): Wildcard {
   const host = at.toLowerCase();
   try {
     const plain = decodeURIComponent(expression);
+    if (costOf(plain) > maxCost) throw new RangeError('the expression costs too much');
     const matches = extendedExpression(
       `^${scheme.toLowerCase()}${escape(before)}(?:${plain})${escape(behind + host)}$`,
     );

@@ -223,8 +223,10 @@ function instanceOf(text: string | undefined): InstanceId | undefined {
   return orNone(() => InstanceId.parse(value.startsWith('<') ? value : `<${value}>`));
 }
 
+/** Of another core only an expression that costs little, since it is held against every identity that is not known. */
+const MAX_WILDCARD_COST = 500;
 const wildcardOf = (uri: string | undefined): string | undefined =>
-  uri === undefined ? undefined : orNone(() => parseWildcard(uri))?.uri;
+  uri === undefined ? undefined : orNone(() => parseWildcard(uri, MAX_WILDCARD_COST))?.uri;
 
 const isUri = (uri: string): boolean => orNone(() => parseUri(uri)) !== undefined;
 const isPublicGruu = (uri: string): boolean => orNone(() => parseGruu(uri))?.kind === 'public';

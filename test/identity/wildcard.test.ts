@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { costOf } from '../../src/base/extended-expression.js';
 import { isWildcard, parseWildcard, representativeOf } from '../../src/identity/wildcard.js';
 
 describe('a wildcarded identity', () => {
@@ -27,6 +28,20 @@ describe('a wildcarded identity', () => {
     'sip:pbx!%zz!@ims.test',
   ])('%s is none', (uri) => {
     expect(() => parseWildcard(uri)).toThrow(expect.objectContaining({ code: 'aor-wildcard' }));
+  });
+
+  it.each([
+    ['[0-9]{4}', 12],
+    ['(?:[0-9]{10}){3}', 78],
+    ['(?:(?:x{10}){10}){10}', 3_100],
+    ['(x*y*){1000}', 12_000],
+    ['x{1000}x{0,1000}x{1000,}', 3_024],
+  ])('with %s costs %i at most', (expression, cost) => {
+    expect(costOf(expression)).toBe(cost);
+    const parse = (most: number) => () =>
+      parseWildcard(`sip:pbx!${encodeURIComponent(expression)}!@ims.test`, most);
+    expect(parse(cost)).not.toThrow();
+    expect(parse(cost - 1)).toThrow(expect.objectContaining({ code: 'aor-wildcard' }));
   });
 
   it('is told from an identity with an exclamation mark', () => {

@@ -181,7 +181,7 @@ describe('the devices of another core', () => {
     expect(bindings[0]).toMatchObject(expected);
   });
 
-  it('are those of all identities that a wildcarded one of the set stands for, when it can be read', async () => {
+  it('are those of all identities that a wildcarded one of the set stands for, when it can be read at little cost', async () => {
     const scscf = await core();
     const subscribe = await scscf.subscribed();
     const withWildcard = (version: number, expression: string): string =>
@@ -198,7 +198,7 @@ describe('the devices of another core', () => {
       { contact: one, aor: 'sip:alice@ims.test' },
     ]);
     expect(await devices.of('sip:other@ims.test')).toEqual([]);
-    for (const [version, expression] of ['(', '(.)\\1', '[z-a]'].entries()) {
+    for (const [version, expression] of ['(', '(.)\\1', '[z-a]', '(?:.?){1000}'].entries()) {
       expect(await scscf.notify(subscribe, withWildcard(version + 1, expression))).toBe(200);
       expect(await devices.of('sip:ext17@ims.test')).toEqual([]);
     }
