@@ -9,7 +9,7 @@ export const CPM_FEATURES = `;+g.3gpp.icsi-ref="${ICSI}"`;
 export const FACTORY = 'sip:conference-factory@ims.test';
 
 /** A description of an MSRP session that its party opens itself, or could. */
-function sdp(name: string, setup: string): string {
+export function sdp(name: string, setup: string): string {
   return [
     'v=0',
     'o=- 1 1 IN IP4 127.0.0.1',

@@ -52,13 +52,16 @@ class GroupSession implements MediaSession {
   readonly #negotiation: MsrpNegotiation;
   #peer: MsrpMedia | undefined;
   #listener: MediaListener | undefined;
+  /** Resolves once somebody listens, or with nobody when the session ends before. */
+  readonly #listening: Promise<MediaListener | undefined>;
+  #settle!: (listener: MediaListener | undefined) => void;
   #onConnected: () => void = () => {};
 
   constructor(endpoint: MsrpEndpoint, messageOctets: number) {
+    this.#listening = new Promise((resolve) => (this.#settle = resolve));
     this.#session = endpoint.createSession({
-      receiver: wholeMessages(
-        messageOctets,
-        ({ contentType, octets }) => this.#listener?.message({ contentType, octets }) ?? 481,
+      receiver: wholeMessages(messageOctets, ({ contentType, octets }) =>
+        this.#taken((listener) => listener.message({ contentType, octets })),
       ),
       events: { bound: () => this.#onConnected(), lost: () => this.#listener?.lost() },
       otherRequest: (head) => this.#other(head),
@@ -111,6 +114,7 @@ class GroupSession implements MediaSession {
 
   listen(listener: MediaListener): void {
     this.#listener = listener;
+    this.#settle(listener);
   }
 
   onConnected(listener: () => void): void {
@@ -119,6 +123,16 @@ class GroupSession implements MediaSession {
 
   close(): void {
     this.#session.close();
+    this.#settle(undefined);
+  }
+
+  /**
+   * Who has accepted may speak at once, before its coming is stored: what it says waits until then. A 481 would tell it that the session
+   * is no more (RFC 4975 §10.8).
+   */
+  async #taken(take: (listener: MediaListener) => Promise<number>): Promise<number> {
+    const listener = this.#listener ?? (await this.#listening);
+    return listener ? take(listener) : 481;
   }
 
   /** The peer does not know the session any more, which ends ours (RFC 4975 §10.8). */
@@ -129,9 +143,9 @@ class GroupSession implements MediaSession {
   }
 
   #other(head: MessageHead): number | Promise<number> {
-    if (head.method !== 'NICKNAME' || !this.#listener) return 501;
+    if (head.method !== 'NICKNAME') return 501;
     const name = nicknameOf(head.other('Use-Nickname'));
-    return name === undefined ? 424 : this.#listener.nickname(name);
+    return name === undefined ? 424 : this.#taken((listener) => listener.nickname(name));
   }
 }
 
