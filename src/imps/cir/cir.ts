@@ -12,6 +12,8 @@ const POLLING = 3;
 const POLLING_MS = 30_000;
 /** Share of the agreed interval before which a poll is too early; clocks of phones differ. */
 const TOLERANCE = 0.9;
+/** Ports that are tried where any will do. */
+const LISTEN_ATTEMPTS = 5;
 
 /**
  * The CIR channel (document 002 §8): tells clients to come and poll, by the first method that works, in the
@@ -35,8 +37,7 @@ export class Cir {
   async start(): Promise<void> {
     const { config, endpoints, ports } = this.#context;
     const [host, port] = splitEndpoint(config.cirListen);
-    const bound = await this.#tcp.listen(host, port);
-    await this.#udp.listen(host, bound);
+    const bound = await this.#listen(host, port);
     const [publicHost, publicPort] =
       config.publicCir === undefined ? [host, bound] : splitEndpoint(config.publicCir);
     endpoints.cirHost = publicHost;
@@ -48,6 +49,20 @@ export class Cir {
       this.#context.outbox.onWaiting((session, own) => this.#waits(session, own)),
       this.#context.sessions.onEnded((session) => this.#ended(session)),
     ];
+  }
+
+  /** One port for both; where any will do, TCP may be given one that another program has for UDP. */
+  async #listen(host: string, port: number): Promise<number> {
+    for (let attempt = 1; ; attempt++) {
+      const bound = await this.#tcp.listen(host, port);
+      try {
+        await this.#udp.listen(host, bound);
+        return bound;
+      } catch (error) {
+        if (port !== 0 || attempt === LISTEN_ATTEMPTS) throw error;
+        await Promise.all([this.#tcp.close(), this.#udp.close()]);
+      }
+    }
   }
 
   get connections(): { readonly tcp: number; readonly udp: number } {

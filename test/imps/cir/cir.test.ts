@@ -1,5 +1,7 @@
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
+import type { AddressInfo, Server } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { child, element, textOf } from '../../../src/imps/codec/element.js';
 import { CirLine } from '../tools/cir-line.js';
@@ -184,6 +186,25 @@ describe('CIR over UDP', () => {
     );
     await send('hello');
     expect(await listener.next()).toBe('WVCI 1.3 cookie-1');
+  });
+
+  it('shares the port of TCP, and is no reason not to start where any port will do and another has this one', async () => {
+    const others: UdpSocket[] = [];
+    const taking = (event: unknown): void => {
+      const { port } = (event as { server: Server }).server.address() as AddressInfo;
+      // those of HTTP and, the first time, of CIR
+      if (others.length < 2) others.push(createSocket('udp4').bind(port, '127.0.0.1'));
+    };
+    subscribe('tracing:net.server.listen:asyncEnd', taking);
+    try {
+      const second = await world();
+      expect(others.map((socket) => socket.address().port)).not.toContain(second.cirPort);
+      await second.close();
+    } finally {
+      unsubscribe('tracing:net.server.listen:asyncEnd', taking);
+      for (const socket of others) socket.close();
+    }
+    expect(others).toHaveLength(2);
   });
 
   it('is passed over where the client named what is no port, for the next of its methods', async () => {
