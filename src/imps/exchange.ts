@@ -5,7 +5,7 @@ import type { CspMessage, Transaction } from './codec/envelope.js';
 import { element, type Element } from './codec/element.js';
 import type { ImpsContext, Origin } from './context.js';
 import { agreedRequest } from './delivery/agreed-requests.js';
-import { refill, takesMessages } from './delivery/courier.js';
+import { leaveMessage, refill, takesMessages } from './delivery/courier.js';
 import { render } from './delivery/render.js';
 import { handBack } from './delivery/user-requests.js';
 import { agreed, answered, routes } from './dispatcher.js';
@@ -248,7 +248,8 @@ async function finish(work: Work, single: boolean): Promise<CspMessage | undefin
       // what came before service negotiation is not held back: the client polled for it
       if (session.functions !== undefined && !agreedRequest(session, primitive.name)) {
         notAgreed(context, session, primitive);
-        await handBack(context, session, waiting);
+        if (waiting.messageId === undefined) await handBack(context, session, waiting);
+        else await leaveMessage(context, session, waiting.messageId);
         await context.outbox.remove(session.id, waiting.id);
         continue;
       }

@@ -1,5 +1,5 @@
 import type { ImpsContext } from './context.js';
-import { noticeBacklog, returnMessages } from './delivery/courier.js';
+import { leaveMessages, noticeBacklog, returnMessages } from './delivery/courier.js';
 import { returnRequests, takeOverKept } from './delivery/user-requests.js';
 import { autoJoin, leaveAllGroups } from './services/group-join.js';
 import { cameOnline, wentOffline } from './services/presence.js';
@@ -32,12 +32,15 @@ export async function sessionChanged(context: ImpsContext, id: string): Promise<
 }
 
 /**
- * Services were agreed: the session gets what was kept for its user, and one with groups joins those that its user
- * wants to be in (document 004 §6.1.1).
+ * Services were agreed: the session gets what was kept for its user and leaves the messages that it cannot get, and one
+ * with groups joins those that its user wants to be in (document 004 §6.1.1).
  */
 export async function afterServices(context: ImpsContext, id: string): Promise<void> {
   const session = await context.sessions.find(id);
-  if (session?.functions) await takeOverKept(context, session);
+  if (session?.functions) {
+    await takeOverKept(context, session);
+    await leaveMessages(context, session);
+  }
   const groups = session?.functions?.some(
     (code) => code === 'SUBGCN' || code === 'GETJU' || code === 'CREAG',
   );

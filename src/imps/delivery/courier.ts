@@ -302,6 +302,32 @@ async function take(
   return true;
 }
 
+/**
+ * A session that does not do messages has one all the same: it was given before the services were agreed, or to a group.
+ * Another session of the user gets it.
+ */
+export async function leaveMessage(
+  context: ImpsContext,
+  { id: session, user }: SessionRecord,
+  messageId: string,
+): Promise<void> {
+  const left = await context.mailbox.change(user, messageId, (current) => {
+    const sessions = current.sessions.filter((owner) => owner !== session);
+    // delivered to one session, and this was the last of the others
+    return sessions.length === 0 && current.delivered ? undefined : { ...current, sessions };
+  });
+  // first, so that a crash in between leaves it to be found here again
+  if (left?.sessions.length === 0) await offerWaiting(context, user);
+  await context.outbox.remove(session, messageId);
+}
+
+/** Services were agreed: what the session was given before and has no way to get now is another's. */
+export async function leaveMessages(context: ImpsContext, session: SessionRecord): Promise<void> {
+  if (takesMessages(session)) return;
+  for await (const { messageId } of context.outbox.all(session.id))
+    if (messageId !== undefined) await leaveMessage(context, session, messageId);
+}
+
 /** A session ended: what it did not acknowledge is offered again. */
 export async function returnMessages(context: ImpsContext, { user }: SessionRecord): Promise<void> {
   if (await somethingWaits(context, user)) await offerWaiting(context, user);

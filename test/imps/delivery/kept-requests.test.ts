@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { child, element, textOf, type Element } from '../../../src/imps/codec/element.js';
 import { tokenTables } from '../../../src/imps/vocabulary/tables.js';
+import { creating, group, joining } from '../tools/groups.js';
 import { message, type Phone } from '../tools/phone.js';
 import { userId, world, type World } from '../tools/world.js';
 
@@ -279,5 +280,55 @@ describe('a request for a user with a session that did not agree on its service'
     expect(here.trail.recent({ code: 'imps.kept-requests-full' })).toHaveLength(1);
     expect(await names(await here.phone('bob').start())).toHaveLength(100);
     expect(await invite(101)).toBe(200);
+  });
+});
+
+describe('a message given to a session that then leaves instant messages out', () => {
+  const services = (...features: readonly string[]): Element =>
+    element(
+      'Service-Request',
+      element(
+        'Functions',
+        element(
+          'WVCSPFeat',
+          features.map((feature) => element(feature)),
+        ),
+      ),
+    );
+
+  it('goes to another session of its user', async () => {
+    const bob = await here.phone('bob').start();
+    here.clock.advance(1000);
+    const watch = here.phone('bob', { clientId: 'wv:watch' });
+    await watch.login2();
+    await alice.request(message('for whom', [userId('bob')]));
+    expect(await bob.messages()).toEqual([]);
+    await watch.request(services('PresenceFeat'));
+    expect(await bob.messages()).toEqual(['for whom']);
+    expect(await watch.drain()).toEqual([]);
+  });
+
+  it('waits for the next one that takes messages where there is none', async () => {
+    const watch = here.phone('bob', { clientId: 'wv:watch' });
+    await watch.login2();
+    await alice.request(message('for whom', [userId('bob')]));
+    await watch.request(services('PresenceFeat'));
+    expect(await watch.drain()).toEqual([]);
+    expect(await (await here.phone('bob').start()).messages()).toEqual(['for whom']);
+  });
+
+  it('to a group goes to another session of its user too', async () => {
+    const bob = await here.phone('bob').start();
+    const watch = here.phone('bob', { clientId: 'wv:watch' });
+    await watch.login2();
+    await watch.request(services('GroupFeat'));
+    await alice.request(creating({}, element('JoinGroup', true)));
+    expect((await watch.request(joining())).name).toBe('JoinGroup-Response');
+    const toGroup = element('MessageInfo', element('Recipient', element('Group', group)));
+    expect(await alice.code(element('SendMessage-Request', toGroup, element('ContentData', 'to all')))).toBe(
+      200,
+    );
+    await watch.drain();
+    expect(await bob.messages()).toEqual(['to all']);
   });
 });
