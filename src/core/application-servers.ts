@@ -142,9 +142,9 @@ function routeTo(server: string): string {
   return `<${server}${parseUri(server).params.has('lr') ? '' : ';lr'}>`;
 }
 
-/** An expression with what a SIP URI cannot hold escaped (RFC 5002 §4, RFC 3261 §25.1). */
+/** An expression with what a SIP URI cannot hold escaped (RFC 5002 §5, RFC 3261 §25.1). */
 const inUri = (wildcard: string): string =>
-  wildcard.replace(/[^\w.!~*'()&=+$,;?/%:@-]/g, (sign) => encodeURIComponent(sign));
+  wildcard.replace(/[^\w.!~*'()&=+$,;?/%:@-]/gu, (sign) => encodeURIComponent(sign));
 
 /** RFC 5502 §4. */
 export function servedUserOf({ servedUser, sessionCase, registered }: ServiceSubject): string {

@@ -81,7 +81,6 @@ export const deleteGroup: Handler = async (context, { session, primitive }) => {
     return { value: undefined, result: group };
   });
   await dissolve(context, gone, session.id);
-  await context.ports.groups.dissolved(gone.id);
   return status(200);
 };
 
@@ -108,6 +107,7 @@ export async function dissolve(context: ImpsContext, group: GroupRecord, except?
       except === undefined ? {} : { except },
     );
   }
+  await context.ports.groups.dissolved(group.id);
 }
 
 export const getGroupProps: Handler = async (context, { session, primitive }) => {
@@ -164,7 +164,6 @@ export async function leaveAllGroups(context: ImpsContext, user: UserId): Promis
     if (group?.owner === user) {
       await context.store.update(groups, group.id, () => ({ kind: 'remove', result: undefined }));
       await dissolve(context, group);
-      await context.ports.groups.dissolved(group.id);
       continue;
     }
     if (group)

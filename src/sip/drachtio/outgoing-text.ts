@@ -102,5 +102,5 @@ function spared(value: string): string {
 
 /** Escaped for the header part of a URI; what needs no escape is left, since the length is limited. */
 function escaped(text: string): string {
-  return text.replace(/[^A-Za-z0-9\-_.!~*'()[\]/?:+$]/g, (character) => encodeURIComponent(character));
+  return text.replace(/[^A-Za-z0-9\-_.!~*'()[\]/?:+$]/gu, (character) => encodeURIComponent(character));
 }
