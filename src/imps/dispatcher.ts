@@ -99,7 +99,7 @@ export const routes: Readonly<Record<string, Route>> = byName({
   'UnsubscribeNotification-Request': write(unsubscribeNotification),
   'GetPublicProfile-Request': read(getPublicProfile, 'FundamentalFeat'),
   'UpdatePublicProfile-Request': write(updatePublicProfile, 'FundamentalFeat'),
-  'Search-Request': read(searchRequest, 'SRCH'),
+  'Search-Request': write(searchRequest, 'SRCH'),
   'StopSearch-Request': write(stopSearch, 'STSRC', 424),
   'Invite-Request': write(inviteRequest, 'INVIT'),
   'InviteUser-Response': write(inviteUserResponse, 'INVIT', 423),

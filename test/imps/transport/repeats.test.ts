@@ -33,12 +33,18 @@ const createGroup = element(
   element('SubscribeNotification', false),
 );
 const createList = element('CreateList-Request', element('ContactList', 'wv:alice/friends@ims.test'));
+const search = element(
+  'Search-Request',
+  element('SearchPairList', element('SearchElement', 'USER_ID'), element('SearchString', 'ims.test')),
+  element('SearchLimit', 1),
+);
 
 describe('a transaction that is repeated', () => {
   it.each<[string, Element]>([
     ['a message', message('once', [userId('bob')])],
     ['a group', createGroup],
     ['a contact list', createList],
+    ['a search', search],
   ])('%s: is answered the same and not done twice, also after a restart', async (_title, request) => {
     const first = await alice.request(request, '77');
     expect(codeOf(first) || 200).toBe(200);
