@@ -316,13 +316,14 @@ export class Focus {
   }
 
   #adopt(leg: Leg): void {
-    if (this.#live.over) {
-      // the group ended while the session was made
-      leg.media.close();
-      this.#background(leg.dialog.destroy(this.#farewell));
+    const { identity, endpoint, dialog, media } = leg;
+    const isIn = findMember(this.group, identity)?.endpoints.some(({ id }) => id === endpoint.id) ?? false;
+    if (this.#live.over || !isIn) {
+      // the group ended, or the member was put out or left, while the session was made
+      media.close();
+      this.#background(dialog.destroy(this.#live.over ? this.#farewell : GONE));
       return;
     }
-    const { identity, endpoint, dialog, media } = leg;
     this.#legs.add(leg);
     this.#background(this.#connect(leg));
     media.listen({

@@ -123,7 +123,7 @@ export class Switch {
       throw error;
     }
     const self = findMember(this.#group(), from);
-    if (!self) return 403;
+    if (!self || !holdsMembership(self)) return 403;
     const report = isNotification(head);
     const audience = await this.#inOrder(endpoint, this.#judged(self, claimed, to, report));
     if (typeof audience === 'number') return audience;

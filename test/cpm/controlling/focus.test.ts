@@ -278,6 +278,27 @@ describe('a member that a chairman has put out', () => {
   const rings = ({ requests }: VirtualUser): number =>
     requests.filter(({ method }) => method === 'INVITE').length;
 
+  it('while it comes back is told so, and has no session', async () => {
+    const { room, alice, bob, uri } = await meeting();
+    await room.during(bob.dialogs[0]!.destroy());
+    await room.clock.advanceAsync(1_000);
+    let go: (() => void) | undefined;
+    const held = new Promise<void>((resolve) => (go = resolve));
+    room.store.delay = () => held;
+    const media = room.sessions.find(({ whose }) => whose === 'alice')!;
+    const before = media.listener!.nickname('Al');
+    await room.clock.advanceAsync(100);
+    const joined = bob.join(uri);
+    await room.clock.advanceAsync(100);
+    const removed = room.focus.remove(bob.uri, alice.uri);
+    go!();
+    await room.during(Promise.all([before, joined, removed]));
+    await room.clock.advanceAsync(1_000);
+    expect(states(room)).toEqual(['alice connected', 'bob removed', 'carol connected']);
+    expect(room.focus.figures.sessions).toBe(2);
+    expect(bob.ends.at(-1)).toBe('SIP;cause=410;text="Gone"');
+  });
+
   it('is not brought back by another member that starts the group again while it runs', async () => {
     const { room, alice, bob, carol } = await meeting();
     await room.during(room.focus.remove(carol.uri, alice.uri));

@@ -161,6 +161,14 @@ describe('the switch of a group', () => {
     expect(store.size(stored)).toBe(0);
   });
 
+  it('takes nothing from who has lost its place', async () => {
+    const { room: at } = room({ members: [member(ALICE), member(BOB, { state: 'removed' })] });
+    const alice = await joined(at, ALICE);
+    expect(await at.deliver(BOB, BOB, cpim(BOB, GROUP, 'still here'))).toBe(403);
+    await settle();
+    expect(alice.got).toEqual([]);
+  });
+
   it('acknowledges nothing that it could not store', async () => {
     const { room: at, store } = room();
     const bob = await joined(at, BOB);
