@@ -10,6 +10,7 @@ import type { RunningGroups } from '../cpm/controlling/running-groups.js';
 import { Receipts } from '../cpm/controlling/receipts.js';
 import type { OneToOneSessions, SessionParty } from '../cpm/controlling/replacements.js';
 import type { MsrpEndpoint } from '../msrp/session/index.js';
+import { aorDomain, type Aor } from '../identity/aor.js';
 import { SubscriptionKeeper } from '../subscriptions/subscription-keeper.js';
 import type { Nodes } from './nodes.js';
 import type { Disposers, ServiceParts, ServiceSide } from './parts.js';
@@ -62,6 +63,7 @@ export function startControlling(
     const aor = canonicalUri(identity);
     return (await parts.setOf(aor)) ?? aor;
   };
+  const domains = [config.domain, ...config.domains];
   const addresses = new GroupAddresses(
     config.conferenceFactory ?? `sip:conference-factory@${config.domain}`,
     config.domain,
@@ -91,6 +93,9 @@ export function startControlling(
     maximum: settings.maximum,
     minimum: settings.minimum,
     openTo: settings.openTo,
+    // behind another core it is not known of everybody whose identity it is
+    isOwn: async (identity) =>
+      domains.includes(aorDomain(identity as Aor) ?? '') || (await parts.setOf(identity)) !== undefined,
     ringing: settings.ringing * 1000,
     inactivity: settings.inactivity * 1000,
     sessionExpires: settings.sessionExpires,

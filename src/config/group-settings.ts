@@ -22,7 +22,7 @@ export const groupSettings = z.strictObject({
   missed: z
     .strictObject({ messages: z.int().min(0).max(100_000).default(1_000), seconds: seconds(7 * 86_400) })
     .prefault({}),
-  /** Who may join open groups: users of the domain, or whoever has an asserted identity. */
+  /** Who may join open groups: users of the domains, or whoever has an asserted identity. */
   openTo: z.enum(['domain', 'anybody']).default('domain'),
   /** Disposition notifications reach the sender one by one, or gathered for some seconds (RFC 5438 §8.3). */
   receipts: z

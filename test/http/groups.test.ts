@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { useCleanups } from '../tools/cleanups.js';
-import { acceptInvitation, acknowledge, cpmDevice, joinGroup } from '../tools/group-party.js';
+import { acceptInvitation, acknowledge, CPM_FEATURES, cpmDevice, joinGroup } from '../tools/group-party.js';
 import { startParley, type RunningParley } from '../tools/parley.js';
-import type { Phone } from '../tools/phone.js';
+import { Phone } from '../tools/phone.js';
 import { Program } from '../tools/program.js';
 
 let parley: RunningParley;
@@ -123,6 +123,25 @@ describe('groups that the operator keeps', () => {
     await expect
       .poll(async () => (await api('GET', `/groups/${id}`)).body)
       .toMatchObject({ members: [{}, {}, { identity: 'sip:carol@ims.test', state: 'away' }] });
+  });
+
+  it.each([
+    ['of a further domain of the server', 'sip:erin@second.test'],
+    ['whose first identity is a number', 'sip:frank@ims.test'],
+  ])('that are open take a user %s', async (_, aor) => {
+    await parley.stop();
+    const identities = ['tel:+15550155', 'sip:frank@ims.test'];
+    const frank = { privateId: 'frank@ims.test', password: 'frank-secret', identities };
+    parley = await startParley({ auth: 'none', domains: ['second.test'], subscribers: [frank] });
+    await api('POST', '/groups', { ...SALES, kind: 'long-lived', access: 'open' });
+    const phone = await Phone.open(aor.slice(4, aor.indexOf('@')), parley.port);
+    cleanups.push(() => phone.close());
+    const From = `<${aor}>;tag=1`;
+    expect((await phone.register(CPM_FEATURES, { To: `<${aor}>`, From })).status).toBe(200);
+    joinGroup(phone, 'sip:gs-sales@ims.test', 'g77', { From });
+    const answer = await phone.peer.response(200);
+    expect(answer.status).toBe(200);
+    acknowledge(phone, answer);
   });
 
   it('are steered by the command', { timeout: 120_000 }, async () => {

@@ -104,7 +104,12 @@ export function acknowledge(phone: Phone, response: SipResponse): void {
 }
 
 /** INVITE to the focus by a member, for the first time or again. */
-export function joinGroup(phone: Phone, focus: string, contribution = 'g77'): string {
+export function joinGroup(
+  phone: Phone,
+  focus: string,
+  contribution = 'g77',
+  headers: HeaderMap = {},
+): string {
   return phone.send(
     'INVITE',
     focus,
@@ -112,6 +117,7 @@ export function joinGroup(phone: Phone, focus: string, contribution = 'g77'): st
       Contact: `<${phone.contact}>${CPM_FEATURES}`,
       'Contribution-ID': contribution,
       'Content-Type': 'application/sdp',
+      ...headers,
     },
     sdp(phone.user, 'actpass'),
   );

@@ -27,8 +27,10 @@ export interface ControllingOptions extends FocusOptions {
   readonly maximum: number;
   /** Connected or invited members below which the sessions of a new group end. */
   readonly minimum: number;
-  /** Who may join open groups: users of the domain, or whoever has an asserted identity. */
+  /** Who may join open groups: users of the server's domains, or whoever has an asserted identity. */
   readonly openTo: 'domain' | 'anybody';
+  /** Whether an identity is that of a user of the server's domains. @param identity canonical; a number as well. */
+  isOwn(identity: string): Promise<boolean>;
   /** Hands a request to the node that holds its group; false when that node is gone. */
   forward(holder: string, request: ServerRequest, response: ServerResponse): Promise<boolean>;
 }
@@ -248,7 +250,7 @@ export class ControllingFunction implements Service {
     switch (request.method) {
       case 'INVITE': {
         if (group.access === 'closed' || member) mayJoin(member);
-        else this.#mayEnter(sender);
+        else await this.#mayEnter(sender);
         if (this.#options.stack.rejectInvite(request, response)) return;
         const begins = !this.#focuses.has(id);
         const focus = await this.#take(id);
@@ -301,11 +303,10 @@ export class ControllingFunction implements Service {
     await focus.subscribe(request, response, identity);
   }
 
-  /** An open group is open to the users of the domain, unless it is to be to everybody. @throws ParleyError `group-not-a-member` */
-  #mayEnter({ owner }: Participant): void {
-    const { openTo, addresses } = this.#options;
-    if (openTo === 'domain' && !owner.endsWith(`@${addresses.domain.toLowerCase()}`))
-      throw groupError('group-not-a-member', owner);
+  /** An open group is open to the users of the domains, unless it is to be to everybody. @throws ParleyError `group-not-a-member` */
+  async #mayEnter({ identity }: Participant): Promise<void> {
+    const isOpen = this.#options.openTo === 'anybody' || (await this.#options.isOwn(identity));
+    if (!isOpen) throw groupError('group-not-a-member', identity);
   }
 
   /** Only who is in may watch and refer (RFC 4575 §3.5). @throws ParleyError `group-not-a-member` */

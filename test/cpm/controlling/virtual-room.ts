@@ -222,6 +222,7 @@ export class VirtualRoom {
       maximum: settings.maximum ?? 10,
       minimum: settings.minimum ?? 1,
       openTo: settings.openTo ?? 'domain',
+      isOwn: (identity) => Promise.resolve((room.owners.get(identity) ?? identity).endsWith(`@${SERVER}`)),
       ringing: 180_000,
       inactivity: (settings.inactivity ?? 900) * 1000,
       sessionExpires: 1_800,
