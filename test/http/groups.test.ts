@@ -195,6 +195,8 @@ describe('groups that the operator keeps', () => {
       ['that does not exist', 'POST', '/groups/gs-nobody/members', { identity: 'sip:bob@ims.test' }, 404],
       ['that does not exist', 'DELETE', '/groups/gs-nobody/members/sip%3Abob%40ims.test', undefined, 404],
       ['with a member that is no address', 'POST', '/groups/gs-sales/members', { identity: 'nobody' }, 400],
+      ['with itself', 'POST', '/groups/gs-sales/members', { identity: 'sip:gs-sales@ims.test' }, 400],
+      ['with a group', 'POST', '/groups', { ...SALES, name: 'x', members: ['sip:gs-sales@ims.test'] }, 400],
       ['without the member', 'POST', '/groups/gs-sales/members', {}, 400],
       ['without that member', 'DELETE', '/groups/gs-sales/members/sip%3Anobody%40ims.test', undefined, 404],
       ['more than a page holds', 'GET', '/groups?limit=1001', undefined, 400],

@@ -62,12 +62,12 @@ export class Directory {
     this.#options = options;
   }
 
-  /** @throws ParleyError `group-exists`, `group-full`, `aor-*` */
+  /** @throws ParleyError `group-exists`, `group-full`, `group-list-malformed`, `aor-*` */
   async make(order: GroupOrder): Promise<Group> {
     const { groups, now, addresses, maximum, minimum } = this.#options;
     const id = order.name === undefined ? newId('gs') : `gs-${order.name}`;
     const chairman = await this.#user(order.chairman);
-    const members = await Promise.all(order.members.map((identity) => this.#user(identity)));
+    const members = await Promise.all(order.members.map((identity) => this.#newcomer(identity)));
     const empty: Group = {
       id,
       uri: addresses.uriOf(id),
@@ -95,9 +95,9 @@ export class Directory {
     return this.#options.focuses.close(id);
   }
 
-  /** @throws ParleyError `group-unknown`, `group-moved`, `group-full`, `aor-*` */
+  /** @throws ParleyError `group-unknown`, `group-moved`, `group-full`, `group-list-malformed`, `aor-*` */
   async add(id: string, whom: string): Promise<Group> {
-    const user = await this.#user(whom);
+    const user = await this.#newcomer(whom);
     const focus = this.#options.focuses.running(id);
     if (focus) {
       await focus.invite([invitee(user)], focus.group.creator);
@@ -126,6 +126,14 @@ export class Directory {
     await this.#options.groups.edit(id, (group) =>
       changeMember(group, { identity: known(group), event: 'remove' }),
     );
+  }
+
+  /** @throws ParleyError `group-list-malformed` for a group in a group, which would invite itself */
+  async #newcomer(address: string): Promise<Participant> {
+    const user = await this.#user(address);
+    if (this.#options.addresses.isTaken(user.identity))
+      throw groupError('group-list-malformed', `${user.identity} is a group`);
+    return user;
   }
 
   async #user(address: string): Promise<Participant> {
