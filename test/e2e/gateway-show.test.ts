@@ -90,6 +90,12 @@ class Stage {
     await this.serve();
   }
 
+  /** Messages that some session of a group has not answered for. */
+  async queuedInGroups(): Promise<string | undefined> {
+    const metrics = await (await fetch(`${this.api}/metrics`)).text();
+    return /^parley_group_messages_queued (\d+)$/m.exec(metrics)?.[1];
+  }
+
   /** The devices of a user that are phones. */
   async phones(user: string): Promise<readonly Record<string, unknown>[]> {
     const url = `${this.api}/api/v1/registrations/${encodeURIComponent(`sip:${user}@ims.test`)}`;
@@ -143,6 +149,9 @@ async function extendToGroup(
   expect(codeOf(await alice.request(toGroup('here', everybody(id))))).toBe(200);
   await Promise.all([hears(group, 'here'), hears(carol, 'here')]);
 
+  // who has it is known with the next commit, which a registration waits for
+  await expect.poll(() => stage.queuedInGroups()).toBe('0');
+  await third.register(device(CAROL, [cpmServices.message, cpmServices.session]), { Supported: 'gruu' });
   // all come into the group again: the devices by themselves, the gateway for the phone
   await stage.killAndRestart();
   const focus = created.contacts[0]!.uriText;
