@@ -49,38 +49,21 @@ export interface SenderOptions {
 export async function identifySender(request: ServerRequest, options: SenderOptions): Promise<Sender> {
   if (request.fromNode || options.trusted.has(request.source.address)) return { kind: 'peer' };
   const preferred = preferredIdentity(request);
-  const named = preferred === undefined ? undefined : await userOf(preferred, options);
-  const isOurs =
-    named !== undefined ||
-    (preferred !== undefined && (await options.subscribers.identity(preferred)) !== undefined);
-  const user = over(isOurs ? named : await flowOwner(request, options), request);
+  const byFlow = preferred === undefined ? undefined : await userOf(preferred, options);
+  const binding = byFlow?.registration?.bindings.find((candidate) => candidate.flow === request.source.flow);
+  const user = byFlow && binding ? { ...byFlow, binding } : undefined;
   if (request.recordRouted) return { kind: 'participant', user };
   if (user) return user;
   const authentication = await options.authenticator.authenticate(request, 'proxy');
   if (authentication.kind === 'refused') throw authentication.error;
   if (authentication.kind === 'challenge') return authentication;
-  return authenticatedUser(request, authentication.privateId, named, options);
+  return authenticatedUser(request, authentication.privateId, byFlow, options);
 }
 
 /** The identity that a request wants asserted: P-Preferred-Identity (RFC 3325 §6), else its From. */
 function preferredIdentity(request: ServerRequest): Aor | undefined {
   const address = request.addresses('P-Preferred-Identity')[0] ?? request.from;
   return orNone(() => parseAor(address.uriText));
-}
-
-/**
- * Who registered over the flow of a request that names nobody of this domain, as that of an anonymous caller (RFC 3323 §4.1), by its
- * default identity (3GPP TS 24.229 §5.2.6.3.1).
- */
-async function flowOwner(request: ServerRequest, options: SenderOptions): Promise<User | undefined> {
-  const set = await options.registrar.setOver(request.source.flow);
-  return set === undefined ? undefined : userOf(set, options);
-}
-
-/** A user with the binding over whose flow a request came; undefined when none of its own was. */
-function over(user: User | undefined, { source }: ServerRequest): User | undefined {
-  const binding = user?.registration?.bindings.find(({ flow }) => flow === source.flow);
-  return user && binding && { ...user, binding };
 }
 
 /** A user by one of its identities, undefined for strangers. */
