@@ -200,7 +200,8 @@ export class Switch {
     try {
       await committed;
     } finally {
-      for (const outbox of boxes) outbox.pump();
+      // also those of members that came meanwhile: they stopped at what was being stored
+      for (const outbox of this.#outboxes.values()) outbox.pump();
     }
     if (boxes.length === 0) this.#log.settle(entry);
     if (waiting.length < identities.length)

@@ -161,6 +161,22 @@ describe('the switch of a group', () => {
     expect(store.size(stored)).toBe(0);
   });
 
+  it('gives a member that comes while a message is being stored that message at once', async () => {
+    const { room: at, store } = room();
+    await joined(at, ALICE);
+    let commit!: () => void;
+    store.delay = () => new Promise((resolve) => (commit = resolve));
+    const said = at.deliver(ALICE, ALICE, cpim(ALICE, GROUP, 'hello'));
+    await settle();
+    const bob = await joined(at, BOB);
+    expect(bob.texts).toEqual([]);
+    store.delay = undefined;
+    commit();
+    expect(await said).toBe(200);
+    await settle();
+    expect(bob.texts).toEqual(['hello']);
+  });
+
   it('takes nothing from who has lost its place', async () => {
     const { room: at } = room({ members: [member(ALICE), member(BOB, { state: 'removed' })] });
     const alice = await joined(at, ALICE);
