@@ -7,7 +7,7 @@ import type { Subscribers } from '../registrar/subscribers.js';
 import type { Address } from '../sip/message/address.js';
 import type { HeaderMap } from '../sip/message/headers.js';
 import { parseUri } from '../sip/message/uri.js';
-import type { ServerRequest } from '../sip/stack.js';
+import type { ServerRequest, SipStack } from '../sip/stack.js';
 import './errors.js';
 
 /** A user of this domain. */
@@ -39,6 +39,7 @@ export interface SenderOptions {
   readonly authenticator: Authenticator;
   /** IP addresses of trusted peers. */
   readonly trusted: ReadonlySet<string>;
+  readonly stack: Pick<SipStack, 'isLocal'>;
 }
 
 /**
@@ -49,21 +50,41 @@ export interface SenderOptions {
 export async function identifySender(request: ServerRequest, options: SenderOptions): Promise<Sender> {
   if (request.fromNode || options.trusted.has(request.source.address)) return { kind: 'peer' };
   const preferred = preferredIdentity(request);
-  const byFlow = preferred === undefined ? undefined : await userOf(preferred, options);
-  const binding = byFlow?.registration?.bindings.find((candidate) => candidate.flow === request.source.flow);
-  const user = byFlow && binding ? { ...byFlow, binding } : undefined;
+  const named = preferred === undefined ? undefined : await userOf(preferred, options);
+  const user = over(isAnonymous(preferred) ? await flowOwner(request, options) : named, request);
   if (request.recordRouted) return { kind: 'participant', user };
   if (user) return user;
   const authentication = await options.authenticator.authenticate(request, 'proxy');
   if (authentication.kind === 'refused') throw authentication.error;
   if (authentication.kind === 'challenge') return authentication;
-  return authenticatedUser(request, authentication.privateId, byFlow, options);
+  return authenticatedUser(request, authentication.privateId, named, options);
 }
 
 /** The identity that a request wants asserted: P-Preferred-Identity (RFC 3325 §6), else its From. */
 function preferredIdentity(request: ServerRequest): Aor | undefined {
   const address = request.addresses('P-Preferred-Identity')[0] ?? request.from;
   return orNone(() => parseAor(address.uriText));
+}
+
+/** Whether an identity is that of an anonymous URI (RFC 3323 §4.1.1.3). */
+function isAnonymous(identity: Aor | undefined): boolean {
+  return identity?.endsWith('@anonymous.invalid') === true;
+}
+
+/**
+ * Who registered over the flow of a request, by its default identity (3GPP TS 24.229 §5.2.6.3.1). What this server sends itself comes
+ * for whoever has a leg here, also over a flow that is bound to one user.
+ */
+async function flowOwner({ source }: ServerRequest, options: SenderOptions): Promise<User | undefined> {
+  if (options.stack.isLocal(source.address, source.port)) return undefined;
+  const set = await options.registrar.setOver(source.flow);
+  return set === undefined ? undefined : userOf(set, options);
+}
+
+/** A user with the binding over whose flow a request came; undefined when none of its own was. */
+function over(user: User | undefined, { source }: ServerRequest): User | undefined {
+  const binding = user?.registration?.bindings.find(({ flow }) => flow === source.flow);
+  return user && binding && { ...user, binding };
 }
 
 /** A user by one of its identities, undefined for strangers. */

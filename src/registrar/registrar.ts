@@ -20,6 +20,7 @@ import {
 import type { Authenticator } from './authenticator.js';
 import { answeredChargingVector } from './charging.js';
 import './errors.js';
+import { FlowOwners } from './flow-owners.js';
 import type { Gruus } from './gruus.js';
 import {
   decodeRegister,
@@ -103,6 +104,7 @@ export class Registrar {
   readonly #listeners = new Set<(event: RegistrationEvent) => void>();
   /** Sets with a binding over a connection of this node, by flow: they die with it (RFC 5626 §7). */
   readonly #connectionFlows = new Map<string, Set<string>>();
+  readonly #flowOwners = new FlowOwners();
   #sweep: Timer | undefined;
   #closed = false;
 
@@ -186,6 +188,18 @@ export class Registrar {
     return this.#options.openDomain && this.#options.domains.includes(aorDomain(aor as Aor) ?? '')
       ? aor
       : undefined;
+  }
+
+  /** Key of the set that alone is registered over a flow of this node, where that is known. */
+  async setOver(flow: string): Promise<string | undefined> {
+    let found: string | undefined;
+    for (const set of this.#flowOwners.of(flow)) {
+      const registration = await this.lookup(set);
+      if (!registration?.bindings.some((binding) => binding.flow === flow)) continue;
+      if (found !== undefined) return undefined;
+      found = set;
+    }
+    return found;
   }
 
   /** All sets with bindings in order of their keys, after `after`. */
@@ -273,6 +287,7 @@ export class Registrar {
 
   /** A connection has gone: bindings that only it could reach go with it. */
   async flowClosed(flow: string): Promise<void> {
+    this.#flowOwners.delete(flow);
     const sets = this.#connectionFlows.get(flow);
     if (!sets) return;
     this.#connectionFlows.delete(flow);
@@ -384,7 +399,9 @@ export class Registrar {
   }
 
   #watchFlow(set: string, binding: Binding): void {
-    if (!binding.flowOnly || binding.flow === undefined || binding.flow.startsWith('udp')) return;
+    if (binding.flow === undefined) return;
+    this.#flowOwners.add(binding.flow, set);
+    if (!binding.flowOnly || binding.flow.startsWith('udp')) return;
     const sets = this.#connectionFlows.get(binding.flow) ?? new Set();
     this.#connectionFlows.set(binding.flow, sets.add(set));
   }

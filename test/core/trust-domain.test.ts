@@ -20,6 +20,8 @@ const FORGED = {
   'P-Asserted-Service': 'urn:urn-7:3gpp-service.ims.icsi.mmtel',
 };
 
+const ANONYMOUS = { From: '"Anonymous" <sip:anonymous@anonymous.invalid>;tag=1', Privacy: 'id' };
+
 /** Sees what the services of a caller see. */
 const watch = {
   name: 'watch',
@@ -76,6 +78,22 @@ describe('the edge of the trust domain', () => {
     const [alice, bob] = [await devices.register('alice'), await devices.register('bob')];
     bob.send('MESSAGE', 'sip:alice@ims.test', { Privacy: 'id' });
     expect((await alice.answer('MESSAGE', 200)).has('P-Asserted-Identity')).toBe(false);
+  });
+
+  it('knows an anonymous caller by its flow and by nothing else (RFC 3323 §4.1)', async () => {
+    const [alice, bob, stranger] = [
+      await devices.register('alice'),
+      await devices.register('bob'),
+      await devices.open('stranger'),
+    ];
+    let served: string | undefined;
+    watch.sees = ({ servedUser }) => (served = servedUser);
+    bob.send('MESSAGE', 'sip:alice@ims.test', ANONYMOUS);
+    const request = await alice.answer('MESSAGE', 200);
+    expect((await bob.peer.response(200)).status).toBe(200);
+    expect([served, request.from.uriText]).toEqual(['sip:bob@ims.test', 'sip:anonymous@anonymous.invalid']);
+    expect(request.has('P-Asserted-Identity')).toBe(false);
+    expect((await stranger.ask('MESSAGE', 'sip:alice@ims.test', ANONYMOUS)).status).toBe(403);
   });
 
   it('takes what only the network may say off responses to users', async () => {
