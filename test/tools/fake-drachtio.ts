@@ -2,6 +2,8 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { FrameReader, writeFrame, type Frame } from '../../src/sip/drachtio/frames.js';
 
+const PROBE = 'probe';
+
 /** The admin side of a drachtio-server, for faults that a real one cannot be made to show. */
 export class FakeDrachtio {
   /** All frames that applications sent, as fields. */
@@ -11,6 +13,10 @@ export class FakeDrachtio {
   listeners = 'udp/127.0.0.1:5060';
   /** Whether `sip` and `ping` commands are answered. */
   answers = true;
+  /** Whether replies to `route` are kept until {@link release}. */
+  holdsRoutes = false;
+  #onProbe = (): void => {};
+  readonly #held: (() => void)[] = [];
   /** Why `sip` commands are refused. */
   refusal: string | undefined;
   /** SIP messages that applications sent, with the transaction that each names. */
@@ -79,6 +85,29 @@ export class FakeDrachtio {
     this.request(`txn-${id}`, [...lines, ...more, 'Content-Length: 0'].join('\n'));
   }
 
+  /** Resolves when the application has taken all that was sent to it: it answers what is malformed at once. */
+  async taken(): Promise<void> {
+    const answered = new Promise<void>((resolve) => (this.#onProbe = resolve));
+    this.request(
+      PROBE,
+      `OPTIONS sip:ims.test SIP/2.0
+      Via: SIP/2.0/UDP 127.0.0.1:5999;branch=z9hG4bKprobe
+      From: <sip:a@ims.test>;tag=a
+      To: <sip:ims.test>
+      Call-ID: probe
+      CSeq: 1 OPTIONS
+      no colon in this line
+      Content-Length: 0`,
+    );
+    await answered;
+  }
+
+  /** Replies to the `route` commands that were kept. */
+  release(): void {
+    this.holdsRoutes = false;
+    for (const reply of this.#held.splice(0)) reply();
+  }
+
   async stop(): Promise<void> {
     if (!this.#server.listening) return;
     for (const socket of this.#sockets) socket.destroy();
@@ -87,6 +116,10 @@ export class FakeDrachtio {
   }
 
   #onFrame(socket: Socket, { fields, message }: Frame): void {
+    if (fields[2] === PROBE) {
+      this.#onProbe();
+      return;
+    }
     this.commands.push(fields);
     if (fields[1] === 'sip')
       this.sent.push({
@@ -99,8 +132,10 @@ export class FakeDrachtio {
     const reply = (words: string): void => void socket.write(writeFrame(`s|response|${id}|${words}`));
     if (command === 'authenticate')
       reply(given === this.secret ? `OK|${this.listeners}|v0.9.10|${this.listeners}` : 'NO|incorrect secret');
-    else if (command === 'route') reply('OK');
-    else if (!this.answers) return;
+    else if (command === 'route') {
+      if (this.holdsRoutes) this.#held.push(() => reply('OK'));
+      else reply('OK');
+    } else if (!this.answers) return;
     else if (command === 'ping') reply('OK|pong');
     else if (this.refusal !== undefined) reply(`NOK|${this.refusal}`);
     else reply(`OK|application|100|udp|127.0.0.1|5999|10:00:00.000000|txn-${id}|||Msg sent:|`);

@@ -37,7 +37,9 @@ type OnReply = (reply: Reply) => void;
 const PING_MS = 5_000;
 const HELLO_MS = 5_000;
 const LOOK_AGAIN_MS = 1_000;
+/** Requests that wait until the server has heard of all verbs; what comes beyond them is refused. */
 const MOST_EARLY = 100;
+const REFUSAL = Buffer.from('SIP/2.0 503 Service Unavailable\r\nRetry-After: 1\r\n\r\n');
 const LOST: Reply = { ok: false, reason: 'connection lost', transaction: '', message: undefined, fields: [] };
 
 /**
@@ -84,11 +86,6 @@ export class AdminLink {
 
   get called(): boolean {
     return this.#options.called;
-  }
-
-  /** Commands that wait for their reply. */
-  get pending(): number {
-    return this.#replies.size;
   }
 
   /** Proves the secret. @returns undefined when the server takes it, else why not. */
@@ -183,6 +180,17 @@ export class AdminLink {
     if (!event) return;
     if (!this.#early) this.#guarded(() => this.#owner.onEvent(this, event));
     else if (this.#early.length < MOST_EARLY) this.#early.push(event);
+    else this.#refuse(event);
+  }
+
+  /** The server would forget a request that nobody answers after 64 seconds, and its sender hear nothing. */
+  #refuse({ transaction, message }: AdminEvent): void {
+    if (/^(?:SIP\/|ACK |CANCEL )/.test(message.toString('latin1', 0, 7))) return;
+    this.#options.log.warn(
+      { server: this.name },
+      'more requests than can wait for the start: one is refused',
+    );
+    this.command(`sip|${transaction}|`, REFUSAL, () => {});
   }
 
   /** A server that we connected to has proved nothing but its address; one that sends before it took the secret waits. */

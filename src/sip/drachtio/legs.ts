@@ -108,13 +108,6 @@ export class Legs {
         this.#calls.delete(callId);
   }
 
-  uses(link: AdminLink): boolean {
-    for (const { legs, relays } of this.#calls.values())
-      if ([...legs.values()].some((leg) => leg.link === link) || relays.some((relay) => relay.link === link))
-        return true;
-    return false;
-  }
-
   #call(callId: string): Call {
     let call = this.#calls.get(callId);
     if (call) return call;

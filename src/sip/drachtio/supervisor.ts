@@ -1,4 +1,3 @@
-import { lookup } from 'node:dns/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { Clock, Timer } from '../../base/clock.js';
@@ -6,6 +5,7 @@ import { ParleyError } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
 import { AdminLink, plainAddress, type LinkOptions } from './admin-link.js';
 import type { AdminEvent } from './admin-event.js';
+import { Callers } from './callers.js';
 import type { DrachtioSettings, ServerAddress } from './settings.js';
 import './errors.js';
 
@@ -44,11 +44,12 @@ export class Supervisor {
   #listener: Server | undefined;
   #closed = false;
   #refrains = false;
-  readonly #callers = new Set<string>();
+  readonly #callers: Callers;
 
   constructor(options: SupervisorOptions, user: SupervisorUser) {
     this.#options = options;
     this.#user = user;
+    this.#callers = new Callers(options);
   }
 
   /** Connections that we made, in the order of the settings. */
@@ -136,11 +137,9 @@ export class Supervisor {
   async #listen({ host, port }: ServerAddress): Promise<void> {
     const listener = createServer((socket) => {
       const address = plainAddress(socket);
-      if (!this.#callers.has(address)) {
+      if (!this.#callers.takes(address)) {
         // nobody else is told the secret, or believed
-        this.#options.log.warn({ address }, 'a connection that is not of a drachtio-server of the settings');
         socket.destroy();
-        void this.#learnCallers();
         return;
       }
       const link = new AdminLink(socket, this.#linkOptions({ name: address, called: true }), {
@@ -161,7 +160,7 @@ export class Supervisor {
       });
     });
     this.#listener = listener;
-    await this.#learnCallers();
+    await this.#callers.learn();
     await new Promise<void>((resolve, reject) => {
       listener.once('error', (error) =>
         reject(new ParleyError('sip-port-taken', error.message, { cause: error })),
@@ -182,14 +181,6 @@ export class Supervisor {
     this.#refrains = true;
     const patience = new Promise<void>((resolve) => this.#options.clock.after(REFRAIN_MS, resolve));
     await Promise.race([Promise.all(this.links.map((link) => link.refrain())), patience]);
-  }
-
-  /** Addresses from which servers may connect to us: theirs, and those of the settings. */
-  async #learnCallers(): Promise<void> {
-    const { servers, from } = this.#options.settings;
-    const found = await Promise.all(servers.map(({ host }) => lookup(host, { all: true }).catch(() => [])));
-    for (const address of [...from, ...found.flat().map(({ address: one }) => one)])
-      this.#callers.add(address);
   }
 
   /** That of our own connection to the same server, over which its flows are reached. */

@@ -125,6 +125,23 @@ describe('when the drachtio-server', () => {
     expect(fake.commands.filter(([, command]) => command === 'sip')).toHaveLength(1);
   });
 
+  it('sends requests before it has heard of all verbs, a hundred wait and the others are refused with 503', async () => {
+    const fake = await fakeServer();
+    fake.holdsRoutes = true;
+    const { stack, started } = stackOn(fake.url);
+    stack.on('OPTIONS', (_request, response) => void response.send(200));
+    await until(() => fake.commands.some(([, command]) => command === 'route'));
+    for (let i = 0; i < 102; i++)
+      fake.request(`t${i}`, options.replace('Call-ID: fake', `Call-ID: fake-${i}`));
+    await until(() => fake.sent.length === 2);
+    const refused = fake.sent.map(({ transaction, text }) => `${transaction} ${text.slice(0, 11)}`);
+    expect(refused).toEqual(['t100 SIP/2.0 503', 't101 SIP/2.0 503']);
+    fake.release();
+    await started;
+    await until(() => fake.sent.length === 102);
+    expect(fake.sent.slice(2).every(({ text }) => text.startsWith('SIP/2.0 200'))).toBe(true);
+  });
+
   it('is one of two with the same listeners, what came over it is answered over it', async () => {
     const [one, two] = [await fakeServer(), await fakeServer()];
     const { stack, started } = stackOn(`${one.url},127.0.0.1:${two.port}`);
