@@ -105,7 +105,7 @@ export async function startCore(
   const log = logOf('reg-event');
   const regEvents = startRegEvents(
     config,
-    { ...parts, log, core, registrar, gruus, feed, isAlive, maxMessageBytes: narrow(stack) },
+    { ...parts, log, core, registrar, gruus, feed, isAlive },
     disposers,
   );
   stack.onFlowClosed((flow) => {

@@ -11,6 +11,9 @@ import { SubscriptionKeeper } from '../subscriptions/subscription-keeper.js';
 import type { Nodes } from './nodes.js';
 import type { Disposers, ServiceParts } from './parts.js';
 
+/** Octets of the largest datagram over IPv4: a watcher may have no other transport (RFC 3261 §18.1.1). */
+const LARGEST_DATAGRAM = 65_507;
+
 /** Puts the notifier of registration events into the way of SUBSCRIBE. */
 export function startRegEvents(
   config: Config,
@@ -20,8 +23,6 @@ export function startRegEvents(
     profiles: Profiles;
     gruus: Gruus;
     feed: RegistrationFeed | undefined;
-    /** The largest NOTIFY, in octets; undefined where nothing need be spared. */
-    maxMessageBytes: number | undefined;
     nodes: Pick<Nodes, 'instance'>;
     /** Whether a process, by its name, runs and goes on with its subscriptions itself. */
     isAlive: (node: string) => boolean;
@@ -36,6 +37,7 @@ export function startRegEvents(
     keeper,
     gruus: config.registrar.gruu ? gruus : undefined,
     settings: config.regEvent,
+    maxMessageBytes: Math.min(parts.stack.abilities.maxMessageBytes, LARGEST_DATAGRAM),
   });
   const domains = [config.domain, ...config.domains];
   const watchers = new Watchers({ ...parts, domains, trusted: new Set(config.sip.trusted) });

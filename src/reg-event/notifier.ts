@@ -27,8 +27,8 @@ export interface NotifierOptions {
   /** What other nodes on the same store change; undefined when there are none. */
   readonly feed?: RegistrationFeed | undefined;
   readonly settings: NotifierSettings;
-  /** The largest NOTIFY that can be sent, in octets; undefined where nothing need be spared. */
-  readonly maxMessageBytes?: number | undefined;
+  /** The largest NOTIFY that can be sent, in octets. */
+  readonly maxMessageBytes: number;
 }
 
 export interface NotifierSettings {

@@ -27,8 +27,8 @@ export interface SubscriptionContext {
   };
   /** Whether other nodes change registrations too. */
   readonly shared: boolean;
-  /** The largest NOTIFY that can be sent, in octets; undefined where nothing need be spared. */
-  readonly maxMessageBytes?: number | undefined;
+  /** The largest NOTIFY that can be sent, in octets. */
+  readonly maxMessageBytes: number;
   /** Answers a request of the watcher inside the dialog. */
   inDialog(subscription: Subscription, request: ServerRequest, response: ServerResponse): Promise<void>;
   ended(subscription: Subscription): void;
@@ -44,8 +44,7 @@ interface State {
   readonly registration: Registration;
 }
 
-/** Contacts that always fit into a NOTIFY, and octets of its header. */
-const FEW = 3;
+/** Octets of the header of a NOTIFY. */
 const HEAD_OCTETS = 2_000;
 
 const EMPTY: Registration = { bindings: [], instances: [] };
@@ -159,22 +158,24 @@ export class Subscription implements SubscriptionUser {
 
   async #send(): Promise<void> {
     const state = await this.#state();
-    const [first, ...rest] = this.#parts(state);
-    let response = await this.kept.notify((version) => this.#document(first, version));
-    for (const part of rest) {
+    let others: readonly State[] = [];
+    let response = await this.kept.notify((version) => {
+      const { maxMessageBytes, settings } = this.#context;
+      const kind = this.#full ? 'full' : settings.documents;
+      this.#full = false;
+      const whole = this.#document(state, version, kind);
+      const [size, room] = [Buffer.byteLength(whole.body), maxMessageBytes - HEAD_OCTETS];
+      if (size <= room) return whole;
+      const [first, ...rest] = partsOf(state, size, room);
+      others = rest;
+      return this.#document(first, version, kind);
+    });
+    for (const part of others) {
       if (response.status >= 300) break;
       response = await this.kept.notify((version) => this.#document(part, version, 'partial'));
     }
     if (response.status < 300) this.#refused = 0;
     else this.#sendAgain(response, state.changes);
-  }
-
-  #parts(state: State): [State, ...State[]] {
-    const { maxMessageBytes, settings } = this.#context;
-    if (maxMessageBytes === undefined || state.registration.bindings.length < FEW) return [state];
-    const room = maxMessageBytes - HEAD_OCTETS;
-    const size = Buffer.byteLength(this.#body(state, 0, this.#full ? 'full' : settings.documents));
-    return size <= room ? [state] : partsOf(state, size, room);
   }
 
   /** A watcher that could not take a NOTIFY gets the whole state later, unless its answer ended the subscription (RFC 6665 §4.2.2). */
@@ -194,17 +195,11 @@ export class Subscription implements SubscriptionUser {
     });
   }
 
-  #body(told: State, version: number, state: 'full' | 'partial'): string {
+  #document(told: State, version: number, state: 'full' | 'partial'): Notification {
+    const { registration, changes } = told;
     const { clock, gruus } = this.#context;
     const withTemporary = this.kept.watcher === 'user';
-    return writeReginfo({ ...told, version, state, now: clock.now(), gruus, withTemporary });
-  }
-
-  #document(told: State, version: number, rest?: 'partial'): Notification {
-    const { registration, changes } = told;
-    const state = rest ?? (this.#full ? 'full' : this.#context.settings.documents);
-    this.#full = false;
-    const body = this.#body(told, version, state);
+    const body = writeReginfo({ ...told, version, state, now: clock.now(), gruus, withTemporary });
     // nothing is left to watch (3GPP TS 24.229 §5.4.2.1.2)
     const over = registration.bindings.length === 0 && changes.length > 0;
     const headers = {

@@ -51,6 +51,16 @@ async function registerAndWatch(...ports: readonly number[]): Promise<number> {
 }
 
 describe('a user with fifty devices', () => {
+  it('and three identities is watched over UDP alone, in documents of which each fits into a datagram', async () => {
+    const identities = ['sip:alice@ims.test', 'sip:alice.work@ims.test', 'tel:+15550100001'];
+    const alice = { privateId: 'alice@ims.test', password: 'alice-secret', identities };
+    const parley = await startParley({ auth: 'none', roles: ['core'], subscribers: [alice] });
+    afterThisTest(() => parley.stop());
+    const largest = await registerAndWatch(parley.port);
+    expect(largest).toBeGreaterThan(12_000);
+    expect(largest).toBeLessThan(65_507);
+  }, 120_000);
+
   it.skipIf(missing('redis-server'))(
     'registers them at two nodes on Redis, and a watcher is told of all at once',
     async () => {

@@ -47,10 +47,11 @@ class Watcher {
     this.#server = server;
   }
 
-  /** A SUBSCRIBE of the dialog. */
+  /** A SUBSCRIBE of the dialog, sent again until it is answered (Timer E of RFC 3261 §17.1.2.2). */
   async subscribe(seconds = 600): Promise<void> {
+    const server = this.#server;
     const tag = this.#toTag === '' ? '' : `;tag=${this.#toTag}`;
-    const response = await this.#phone.towards(this.#server).ask('SUBSCRIBE', AOR, {
+    const headers = {
       Via: `SIP/2.0/UDP 127.0.0.1:${this.#phone.peer.port};branch=z9hG4bKwatch-${++this.#subscribes}`,
       From: `<${AOR}>;tag=watcher`,
       To: `<${AOR}>${tag}`,
@@ -58,7 +59,11 @@ class Watcher {
       CSeq: `${this.#subscribes} SUBSCRIBE`,
       Event: 'reg',
       Expires: String(seconds),
-    });
+    };
+    const send = (): string => this.#phone.towards(server).send('SUBSCRIBE', AOR, headers);
+    send();
+    const timer = setInterval(send, 1_000);
+    const response = await this.#phone.peer.response(200).finally(() => clearInterval(timer));
     expect([response.status, response.get('Expires')]).toEqual([200, String(seconds)]);
     this.#toTag = response.toTag ?? '';
   }
@@ -117,6 +122,23 @@ describe('a subscription to registration events', () => {
     await watcher.subscribe(0);
     const last = await watcher.told();
     expect(last.notify.get('Subscription-State')).toMatch(/^terminated/);
+  }, 240_000);
+
+  it('that is refreshed while the server is away goes on when it is back', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'parley-survive-'));
+    cleanups.push(() => rmSync(folder, { recursive: true, force: true }));
+    const store = `lmdb:${join(folder, 'data')}`;
+    const port = await freePort();
+    const first = await parley(store, port);
+    const watcher = new Watcher(await device(port), port);
+    await watcher.subscribe();
+    expect(await watcher.told()).toMatchObject({ version: 1, contacts: 1 });
+    first.child.kill('SIGKILL');
+    await first.exit();
+    const refreshed = watcher.subscribe();
+    await parley(store, port);
+    await refreshed;
+    expect(await watcher.told()).toMatchObject({ state: 'full', contacts: 1 });
   }, 240_000);
 
   it.skipIf(missing('redis-server'))(

@@ -237,6 +237,20 @@ describe('a user that watches its own registration', () => {
     expect(Buffer.from(last.body).toString()).toMatch(expected);
   });
 
+  it('hears that the time of a device is over', async () => {
+    const parley = await server({ registrar: { expires: { minimum: 1 } } });
+    const phone = await device(parley, 'alice', instance(IMEI));
+    await subscribed(phone);
+    await device(parley, 'alice', `${instance(UUID)};expires=1`);
+    for (;;) {
+      const { state, contacts } = reginfo(await next(phone)).registrations[AOR]!;
+      const other = contacts.find(({ params }) => params['+sip.instance']?.includes(UUID));
+      if (other?.state === 'active') continue;
+      expect([state, other]).toMatchObject(['active', { state: 'terminated', event: 'expired' }]);
+      return;
+    }
+  });
+
   it('sees an emergency registration beside the ordinary one of the same device, without GRUU', async () => {
     const parley = await server();
     const phone = await device(parley, 'alice', instance(IMEI));
@@ -407,6 +421,22 @@ describe('a SUBSCRIBE for registration events', () => {
     });
     await device(parley, 'alice', instance(IMEI));
     expect(reginfo(await next(watcher)).registrations[AOR]).toMatchObject({ state: 'active' });
+  });
+
+  it('ends with the time of the last device', async () => {
+    const parley = await server({ ...withServer, registrar: { expires: { minimum: 1 } } });
+    const watcher = await Phone.open('pf', parley.port);
+    cleanups.push(() => watcher.close());
+    await subscribed(watcher);
+    await device(parley, 'alice', `${instance(IMEI)};expires=1`);
+    for (;;) {
+      const notify = await next(watcher);
+      const { state, contacts } = reginfo(notify).registrations[AOR]!;
+      if (state === 'active') continue;
+      expect(notify.get('Subscription-State')).toBe('terminated;reason=deactivated');
+      expect([state, contacts]).toMatchObject(['terminated', [{ state: 'terminated', event: 'expired' }]]);
+      return;
+    }
   });
 
   it('beyond the limit of a registration set gets 503', async () => {
