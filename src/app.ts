@@ -116,6 +116,8 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
           disposers,
         )
       : undefined;
+    // where nodes do not know of each other, all count as alive
+    const isAlive = (node: string): boolean => (shared && !knowsNodes) || nodes.endOf(node) !== undefined;
     const msrp = await startMsrp(config, parts('msrp'), disposers);
     const relay = await startMsrpRelay(config, { ...parts('msrp'), subscribers, endpoint: msrp }, disposers);
     const behind = core
@@ -139,6 +141,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
               msrp,
               nodes,
               interworking,
+              isAlive,
             },
             disposers,
           )
@@ -159,8 +162,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
           msrp,
           recordings,
           node: nodes.instance,
-          // where nodes do not know of each other, all count as alive
-          isAlive: (node) => (shared && !knowsNodes) || nodes.endOf(node) !== undefined,
+          isAlive,
         })
       : undefined;
     if (participating) disposers.push(() => participating.close());

@@ -41,6 +41,8 @@ export async function makeGateway(
     msrp: MsrpEndpoint;
     nodes: Nodes;
     interworking: Interworking;
+    /** Whether a process, by its name, runs and goes on with what it has itself. */
+    isAlive: (node: string) => boolean;
   },
   disposers: Disposers,
 ): Promise<Gateway> {
@@ -74,7 +76,6 @@ export async function makeGateway(
     policies: new Policies(parts.store, config.cpm.policy),
     holder: nodes.instance,
     shared: !config.store.startsWith('lmdb:'),
-    isAlive: (holder) => nodes.endOf(holder) !== undefined,
   });
   place.host.use(gateway);
   place.host.use(gateway.presence);

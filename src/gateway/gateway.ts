@@ -235,6 +235,7 @@ export class Gateway implements Service {
       groups: () => this.#groups,
       home: impsDomain,
       host: this.host,
+      sessionWith: (phone, key) => this.#sessions.find(phone, key),
     });
     this.#focusInvitations = new FocusInvitations({
       ...common,

@@ -263,6 +263,28 @@ describe('a group of phones', () => {
     expect(textOf(await next(alice, 'NewMessage'), 'ContentData')).toBe('lemonade');
   });
 
+  it('takes the place of the sessions that its phone has with the CPM users whom it invites', async () => {
+    await start();
+    const [bob, carol] = [await sip('bob', 1), await sip('carol', 2)];
+    const alice = await world.loggedIn('alice');
+    expect((await bob.invite('sip:alice@ims.test', { 'Contribution-ID': 'one to one' })).status).toBe(200);
+    const id = 'wv:alice/picnic@ims.test';
+    expect(codeOf(await alice.request(create(id)))).toBe(200);
+    // the device with the session is asked, and no other
+    const group = await SipChat.of(bob.phone);
+    const sent = alice.request(invite(id, 'i-1', 'wv:bob@ims.test', 'wv:carol@ims.test'));
+    const [toBob, toCarol] = await Promise.all([group.answer(), carol.answer()]);
+    expect(codeOf(await sent)).toBe(200);
+    expect(toBob.get('Session-Replaces')).toBe('one to one');
+    expect(toCarol.has('Session-Replaces')).toBe(false);
+    expect((await bob.bye('SIP;cause=200;text="Session replaced"')).status).toBe(200);
+    expect(codeOf(await alice.request(toGroup('all of us', everybody(id))))).toBe(200);
+    await until(
+      () =>
+        [group, carol].every(({ heard }) => heard.some((text) => text.endsWith('all of us'))) || undefined,
+    );
+  });
+
   it('of both kinds tells the sender when one of them does not get a message, and none gets half', async () => {
     await start();
     const bob = await sip('bob', 1);

@@ -16,6 +16,7 @@ import {
 import type { RegisteredDevices } from '../../reg-event/devices.js';
 import { buildMultipart } from '../../sip/message/multipart.js';
 import type { AddressMap } from '../addresses/address-map.js';
+import type { OpenSession } from '../sessions/open-session.js';
 import { cspStatus } from '../status-map.js';
 import type { Participation } from './group-leg.js';
 import { focusOf, type GroupLinks } from './group-links.js';
@@ -40,6 +41,8 @@ export interface GroupInvitationsOptions {
   readonly factory: string;
   setOf(aor: string): Promise<string | undefined>;
   identityOf(user: UserId): Promise<string | undefined>;
+  /** The open session of a phone with a user. @param key of the user's registration set, else the address */
+  sessionWith(phone: string, key: string): OpenSession | undefined;
 }
 
 /** A group session that is being made for a group of the IMPS server. */
@@ -91,18 +94,19 @@ export class GroupInvitations {
     const link = await this.#options.links.of(group);
     const creation = [...this.#creations.values()].find((one) => one.group === group);
     for (const [user, { invitation }] of outside) this.#sent.set(keyOf(group, user), invitation);
-    const aors = [...outside.values()].map(({ aor }) => aor);
+    const entries = new Map<UserId, string>();
+    for (const [user, { aor }] of outside) entries.set(user, await this.#entryOf(phone.session, aor));
     if (!link && !creation) {
       const others = await this.#identities(
         view.joined.map(({ user }) => user),
         phone.user,
       );
-      this.#create({ group, phone, subject: view.name, recipients: [...aors, ...others] });
+      this.#create({ group, phone, subject: view.name, recipients: [...entries.values(), ...others] });
     }
-    for (const [user, { aor }] of outside) {
-      const code = link ? cspStatus(await this.#options.legs().refer(link, phone, aor)) : 200;
+    for (const [user, entry] of entries) {
+      const code = link ? cspStatus(await this.#options.legs().refer(link, phone, entry)) : 200;
       if (code !== 200) this.#sent.delete(keyOf(group, user));
-      else if (!link && creation) this.#afterwards(creation, phone, aor);
+      else if (!link && creation) this.#afterwards(creation, phone, entry);
       statuses.set(user, code);
     }
     return statuses;
@@ -213,13 +217,25 @@ export class GroupInvitations {
   }
 
   /** Whoever is invited while the group session comes into being is when it is there. */
-  #afterwards({ group, done }: Creation, phone: Participation, aor: Aor): void {
+  #afterwards({ group, done }: Creation, phone: Participation, entry: string): void {
     const later = async (): Promise<void> => {
       await done;
       const link = await this.#options.links.of(group);
-      if (link) await this.#options.legs().refer(link, phone, aor);
+      if (link) await this.#options.legs().refer(link, phone, entry);
     };
     later().catch((error: unknown) => this.#options.log.error({ err: error }, 'a user was not invited'));
+  }
+
+  /**
+   * What the focus is told of a user whom it is to invite: the group takes the place of the session that the phone has with that user (OMA
+   * CPM, Session-Replaces in the entry), which is how a 1-1 exchange becomes a private group conversation.
+   */
+  async #entryOf(phone: string, aor: Aor): Promise<string> {
+    const key = await this.#options.addresses.keyOf(aor);
+    const replaced = this.#options.sessionWith(phone, key)?.contributionId;
+    return replaced === undefined
+      ? aor
+      : `${aor};method=INVITE?Session-Replaces=${encodeURIComponent(replaced)}`;
   }
 
   /** The address of a user whom a focus has to invite: somebody elsewhere, or with a device that is no phone of ours. */
