@@ -124,7 +124,8 @@ class WbxmlReader {
       else if (next === 0xc3) {
         const opaque = this.#opaque();
         const read = this.#opaqueText(opaque, name);
-        if (read === undefined) bytes = opaque;
+        // a copy: what is kept of a request must not keep all of it
+        if (read === undefined) bytes = Uint8Array.from(opaque);
         else text += read;
       } else if (isTag(next)) (children ??= []).push(this.#element(next, depth + 1));
       else text += this.#rare(next);

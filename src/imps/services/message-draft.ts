@@ -1,7 +1,16 @@
 import { clientKey, readClientId } from '../address/client-id.js';
 import { parseResourceId, parseUserId, type ResourceId, type UserId } from '../address/wv-address.js';
 import { parseDateTime } from '../codec/date-time.js';
-import { child, childrenOf, flagOf, numberOf, textOf, textsOf, type Element } from '../codec/element.js';
+import {
+  child,
+  childrenOf,
+  element,
+  flagOf,
+  numberOf,
+  textOf,
+  textsOf,
+  type Element,
+} from '../codec/element.js';
 import type { ImpsContext, SessionRequest } from '../context.js';
 import type { MessageRecord, Party } from '../state/records.js';
 import { CspRefusal } from '../status.js';
@@ -10,7 +19,7 @@ import { memberOf } from './group-store.js';
 /** One addressee of a message as it was written. */
 export interface Addressee {
   readonly kind: 'user' | 'group' | 'screen-name' | 'list';
-  /** As written, for the DetailedResult of a failure. */
+  /** The address as written and nothing else, for the DetailedResult of a failure. */
   readonly written: Element;
   readonly user?: UserId | undefined;
   /** A group, or a contact list. */
@@ -28,7 +37,7 @@ export function addresseesOf(context: ImpsContext, recipient: Element | undefine
     const client = readClientId(user);
     return {
       kind: 'user',
-      written: child(user, 'UserID') ?? user,
+      written: element('UserID', textOf(user, 'UserID')),
       user: parseUserId(textOf(user, 'UserID'), domain),
       client: client && clientKey(client),
       applicationId: textOf(user, 'ApplicationID')?.trim(),
@@ -37,16 +46,17 @@ export function addresseesOf(context: ImpsContext, recipient: Element | undefine
   const groups = childrenOf(recipient, 'Group').map((group): Addressee => {
     const screenName = child(group, 'ScreenName');
     const source = screenName ?? group;
+    const id = element('GroupID', textOf(source, 'GroupID'));
     return {
       kind: screenName ? 'screen-name' : 'group',
-      written: screenName ?? child(group, 'GroupID') ?? group,
+      written: screenName ? element('ScreenName', element('SName', textOf(screenName, 'SName')), id) : id,
       resource: parseResourceId(textOf(source, 'GroupID'), domain),
       screenName: screenName && (textOf(screenName, 'SName') ?? ''),
     };
   });
   const lists = childrenOf(recipient, 'ContactList').map((list): Addressee => ({
     kind: 'list',
-    written: list,
+    written: element('ContactList', list.text),
     resource: parseResourceId(list.text, domain),
   }));
   return [...users, ...groups, ...lists];
