@@ -52,7 +52,7 @@ import {
 } from './services/presence.js';
 import { getPublicProfile, updatePublicProfile } from './services/public-profiles.js';
 import { searchRequest, stopSearch } from './services/search.js';
-import { systemMessageUser } from './services/system-messages.js';
+import { shown, systemMessageUser } from './services/system-messages.js';
 import { verifyId } from './services/verify-id.js';
 import type { SessionRecord } from './state/records.js';
 import type { StatusCode } from './status.js';
@@ -176,12 +176,12 @@ export async function answered(
     await route.handler(context, request);
     return undefined;
   }
-  const whole = context.outbox.wentWhole(session.id, id);
   const waiting = await context.outbox.remove(session.id, id);
+  if (!waiting || !succeeded(primitive)) return undefined;
   // a client that acknowledges a pushed message with a mere Status has it all the same
-  if (whole && waiting?.messageId !== undefined && succeeded(primitive)) {
+  if (waiting.messageId !== undefined && !waiting.announced)
     await delivered(context, session, waiting.messageId);
-  }
+  if (waiting.primitive?.name === 'SystemMessage-Request') await shown(context, session.user, id);
   return undefined;
 }
 

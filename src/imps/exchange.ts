@@ -6,6 +6,7 @@ import { element, type Element } from './codec/element.js';
 import type { ImpsContext, Origin } from './context.js';
 import { agreedRequest } from './delivery/agreed-requests.js';
 import { leaveMessage, refill, takesMessages } from './delivery/courier.js';
+import type { Waiting } from './delivery/outbox.js';
 import { render } from './delivery/render.js';
 import { handBack } from './delivery/user-requests.js';
 import { agreed, answered, routes } from './dispatcher.js';
@@ -226,6 +227,51 @@ async function guarded<T extends Element | undefined>(
 }
 
 /**
+ * Puts requests of the server that wait for the session into the answer. What cannot go there makes place for what
+ * waits behind it, so that an answer is empty only when nothing waits.
+ * @returns whether more waits
+ */
+async function carry(work: Work, session: SessionRecord, limit: number): Promise<boolean> {
+  const { context, answers } = work;
+  let backlogged = session;
+  for (let room = limit; ;) {
+    backlogged = await refill(context, backlogged);
+    const ready = await context.outbox.ready(session.id, room + 1);
+    let passed = 0;
+    for (const waiting of ready.slice(0, room)) {
+      const primitive = await sendable(context, session, waiting);
+      if (primitive) answers.push({ mode: 'Request', id: waiting.id, primitive });
+      else passed++;
+    }
+    if (passed === 0) return ready.length > room;
+    room -= Math.min(room, ready.length) - passed;
+  }
+}
+
+/** A waiting request as it goes out now; undefined when it does not, and then it waits for this session no more. */
+async function sendable(
+  context: ImpsContext,
+  session: SessionRecord,
+  waiting: Waiting,
+): Promise<Element | undefined> {
+  const { outbox } = context;
+  const primitive = await render(context, session, waiting);
+  if (primitive) {
+    // what came before service negotiation is not held back: the client polled for it
+    const goes = session.functions === undefined || agreedRequest(session, primitive.name);
+    if (goes) {
+      const sent = await outbox.sending(session.id, waiting, primitive.name === 'NewMessage');
+      return sent ? primitive : undefined;
+    }
+    notAgreed(context, session, primitive);
+  }
+  if (waiting.messageId === undefined) await handBack(context, session, waiting);
+  else if (primitive) await leaveMessage(context, session, waiting.messageId);
+  await outbox.remove(session.id, waiting.id);
+  return undefined;
+}
+
+/**
  * @param single the syntax carries one transaction a message, and no word that more waits: a client that answers one
  *   request is therefore given the next
  */
@@ -237,27 +283,11 @@ async function finish(work: Work, single: boolean): Promise<CspMessage | undefin
     // a client that polls has a transaction free, and in one answer gets no more than it can have open
     const room = single ? 1 : Math.min(multiTrans, multiTransPerMessage - answers.length);
     const mayCarry = work.polled || (answers.length === 0 && (context.config.polling.piggyBack || single));
-    const limit = mayCarry ? Math.max(1, room) : 0;
-    if (mayCarry) await refill(context, session);
-    const ready = await context.outbox.ready(session.id, limit + 1);
-    let carried = 0;
-    for (const waiting of ready) {
-      if (carried >= limit) break;
-      const primitive = await render(context, session, waiting);
-      if (!primitive) continue;
-      // what came before service negotiation is not held back: the client polled for it
-      if (session.functions !== undefined && !agreedRequest(session, primitive.name)) {
-        notAgreed(context, session, primitive);
-        if (waiting.messageId === undefined) await handBack(context, session, waiting);
-        else await leaveMessage(context, session, waiting.messageId);
-        await context.outbox.remove(session.id, waiting.id);
-        continue;
-      }
-      if (!(await context.outbox.sending(session.id, waiting, primitive.name === 'NewMessage'))) continue;
-      answers.push({ mode: 'Request', id: waiting.id, primitive });
-      carried++;
-    }
-    poll = ready.length > carried || (limit === 0 && session.backlog !== undefined && takesMessages(session));
+    if (mayCarry) poll = await carry(work, session, Math.max(1, room));
+    else
+      poll =
+        (await context.outbox.ready(session.id, 1)).length > 0 ||
+        (session.backlog !== undefined && takesMessages(session));
   }
   if (answers.length === 0 && poll && work.acknowledged !== undefined)
     answer(work, work.acknowledged, status(200));

@@ -14,6 +14,8 @@ const byOctets = (a: string, b: string): number => Buffer.compare(Buffer.from(a)
 export class MemoryStore implements Store {
   readonly #tables = new Map<string, Map<string, Row>>();
   readonly #listeners = new Map<string, Set<(payload: string) => void>>();
+  readonly #missed = new Set<() => void>();
+  #interrupted = false;
   /** Commits so far, of all tables. */
   commits = 0;
   /** When set, every update fails with it: a store that cannot commit. */
@@ -83,14 +85,25 @@ export class MemoryStore implements Store {
       .map(([key]) => key);
   }
 
+  /** Whether events get lost, as while the way to a store is interrupted; afterwards those who listen are told. */
+  set interrupted(interrupted: boolean) {
+    this.#interrupted = interrupted;
+    if (!interrupted) for (const missed of this.#missed) missed();
+  }
+
   async publish(channel: string, payload: string): Promise<void> {
+    if (this.#interrupted) return;
     for (const listener of this.#listeners.get(channel) ?? []) listener(payload);
   }
 
-  subscribe(channel: string, listener: (payload: string) => void): () => void {
+  subscribe(channel: string, listener: (payload: string) => void, missed?: () => void): () => void {
     const listeners = this.#listeners.get(channel) ?? new Set();
     this.#listeners.set(channel, listeners.add(listener));
-    return () => listeners.delete(listener);
+    if (missed) this.#missed.add(missed);
+    return () => {
+      listeners.delete(listener);
+      if (missed) this.#missed.delete(missed);
+    };
   }
 
   onEmptied(): () => void {

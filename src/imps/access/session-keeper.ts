@@ -153,10 +153,18 @@ export class SessionKeeper {
 
   /** Calls back for every session that ends, on any node. @returns a function that stops it */
   onEnded(listener: (session: string) => void): () => void {
-    return this.#store.subscribe(ENDED, (session) => {
+    const ended = (session: string): void => {
       this.#seen.delete(session);
       listener(session);
+    };
+    return this.#store.subscribe(ENDED, ended, () => {
+      this.#endedUnheard(ended).catch(() => undefined); // the way to the store is gone again, and its return is told
     });
+  }
+
+  /** Sessions that this node had and that ended elsewhere while events were missed. */
+  async #endedUnheard(ended: (session: string) => void): Promise<void> {
+    for (const id of [...this.#seen.keys()]) if (!(await this.#store.get(sessions, id))) ended(id);
   }
 
   /** The session's record though its time is over: it is still to be ended. */

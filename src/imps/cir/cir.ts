@@ -12,6 +12,8 @@ const POLLING = 3;
 const POLLING_MS = 30_000;
 /** Share of the agreed interval before which a poll is too early; clocks of phones differ. */
 const TOLERANCE = 0.9;
+/** After a start, clients with a connection have this time to open it again before what waits is told by other means. */
+const RETURN_MS = 60_000;
 /** Ports that are tried where any will do. */
 const LISTEN_ATTEMPTS = 5;
 
@@ -27,6 +29,7 @@ export class Cir {
   readonly #told = new Map<string, number>();
   readonly #polledAt = new Map<string, number>();
   #subscriptions: (() => void)[] = [];
+  #closed = false;
 
   constructor(context: ImpsContext) {
     this.#context = context;
@@ -46,9 +49,33 @@ export class Cir {
     endpoints.cirMethods = ['STCP', 'SUDP', ...polled, ...ports.pagers.flatMap(({ methods }) => methods)];
     endpoints.cirWorks = (session) => (this.#tcp.lost(session.id) ? false : undefined);
     this.#subscriptions = [
-      this.#context.outbox.onWaiting((session, own) => this.#waits(session, own)),
+      this.#context.outbox.onWaiting(
+        (session, own) => this.#waits(session, own),
+        () => this.#logged(this.#lookAgain()),
+      ),
       this.#context.sessions.onEnded((session) => this.#ended(session)),
     ];
+    const afterStart = this.#context.clock.after(RETURN_MS, () => this.#logged(this.#tellAll(true)));
+    this.#subscriptions.push(() => afterStart.cancel());
+  }
+
+  /** Events were missed: sessions may have ended, and something may have come to wait. */
+  async #lookAgain(): Promise<void> {
+    for (const id of [...this.#tcp.sessions, ...this.#udp.sessions])
+      if (!(await this.#context.sessions.find(id))) this.#ended(id);
+    await this.#tellAll(false);
+  }
+
+  /** Tells the clients for which something waits and which were not told: who told them may have been killed, or not have heard of it. */
+  async #tellAll(own: boolean): Promise<void> {
+    for await (const session of this.#context.outbox.sessions()) {
+      if (this.#closed) return;
+      if (!this.#told.has(session)) await this.#tell(session, own);
+    }
+  }
+
+  #logged(work: Promise<unknown>): void {
+    work.catch((error: unknown) => this.#context.log.error({ err: error }, 'a CIR could not be sent'));
   }
 
   /** One port for both; where any will do, TCP may be given one that another program has for UDP. */
@@ -70,6 +97,7 @@ export class Cir {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     for (const end of this.#subscriptions) end();
     await Promise.all([this.#tcp.close(), this.#udp.close()]);
   }
@@ -98,17 +126,15 @@ export class Cir {
   }
 
   #waits(id: string, own: boolean): void {
-    this.#tell(id, own).catch((error: unknown) =>
-      this.#context.log.error({ err: error }, 'a CIR could not be sent'),
-    );
+    this.#logged(this.#tell(id, own));
   }
 
   /** A client opened its channel: what came to wait before it did is told now. */
   readonly greeted = (session: SessionRecord): void => {
     this.#told.delete(session.id);
-    this.#anythingFor(session)
-      .then((anything) => (anything ? this.#tell(session.id, true) : undefined))
-      .catch((error: unknown) => this.#context.log.error({ err: error }, 'a CIR could not be sent'));
+    this.#logged(
+      this.#anythingFor(session).then((anything) => (anything ? this.#tell(session.id, true) : undefined)),
+    );
   };
 
   async #tell(id: string, own: boolean): Promise<void> {

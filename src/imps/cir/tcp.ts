@@ -55,6 +55,10 @@ export class TcpChannels {
     return this.#bySession.size;
   }
 
+  get sessions(): Iterable<string> {
+    return this.#bySession.keys();
+  }
+
   /** @returns false when the session has no connection here */
   send(session: string, text: string): boolean {
     const channel = this.#bySession.get(session);

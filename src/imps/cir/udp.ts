@@ -51,6 +51,10 @@ export class UdpChannels {
     return this.#addresses.size;
   }
 
+  get sessions(): Iterable<string> {
+    return this.#addresses.keys();
+  }
+
   /**
    * Sends to where the client was last heard; one that never said HELO listens on the port it negotiated.
    * @param own whether it falls to this node to reach a client that it did not hear itself

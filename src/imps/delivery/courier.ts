@@ -267,11 +267,12 @@ export async function noticeBacklog(context: ImpsContext, session: SessionRecord
 /**
  * Moves the next messages of the mailbox that no living session has into the outbox of this one, so that a login costs
  * the same however many wait. What is already in the outbox and older goes first.
+ * @returns the session as it is then
  */
-export async function refill(context: ImpsContext, session: SessionRecord): Promise<void> {
-  if (session.backlog === undefined || !takesMessages(session)) return;
+export async function refill(context: ImpsContext, session: SessionRecord): Promise<SessionRecord> {
+  if (session.backlog === undefined || !takesMessages(session)) return session;
   const [next] = await context.outbox.ready(session.id, 1);
-  if (next && next.id <= session.backlog) return;
+  if (next && next.id <= session.backlog) return session;
   const living = new Set((await context.sessions.ofUser(session.user)).map(({ id }) => id));
   let cursor = session.backlog;
   let looked = 0;
@@ -283,8 +284,17 @@ export async function refill(context: ImpsContext, session: SessionRecord): Prom
     if (moved >= BATCH) break;
   }
   const backlog = moved < BATCH && looked < LOOK ? undefined : cursor;
-  await context.sessions.change(session.id, (current) => ({ ...current, backlog }));
+  const from = session.backlog;
+  await context.sessions.change(session.id, (current) => ({
+    ...current,
+    // whoever set it back meanwhile knows of a message that this look may have passed by
+    backlog:
+      current.backlog === undefined || current.backlog === from ? backlog : earlier(current.backlog, backlog),
+  }));
+  return { ...session, backlog };
 }
+
+const earlier = (a: string, b: string | undefined): string => (b === undefined || a < b ? a : b);
 
 async function take(
   context: ImpsContext,

@@ -13,8 +13,8 @@ export interface Waiting extends OutboxRecord {
 interface Sent {
   readonly at: number;
   readonly times: number;
-  /** Whether a message went out whole, so that a mere Status acknowledges it. */
-  readonly whole: boolean;
+  /** Its client was told once more that it waits, after no answer had come. */
+  readonly reminded?: boolean | undefined;
 }
 
 /** What is known to wait for a session. */
@@ -42,7 +42,8 @@ const READ_AGAIN_MS = 300_000;
 /**
  * Requests of the server that wait for their sessions, in order. They are committed before anything is acknowledged
  * that depends on them, and stay until the client has answered; what was sent when is only in memory, so after a
- * restart a request may come a second time under the same Transaction-ID.
+ * restart a request may come a second time under the same Transaction-ID. What was given to a client that then neither
+ * answered nor came again is announced once more: the answer that carried it may be lost.
  */
 export class Outbox {
   readonly #store: Store;
@@ -52,6 +53,7 @@ export class Outbox {
   readonly #node = unguessable();
   readonly #sent = new Map<string, Map<string, Sent>>();
   readonly #waiting = new Map<string, Known>();
+  readonly #listeners = new Set<(session: string, own: boolean) => void>();
 
   constructor(store: Store, clock: Clock, ids: Sequence, times: OutboxTimes) {
     this.#store = store;
@@ -68,8 +70,8 @@ export class Outbox {
     return this.#put(session, this.#ids.next(), { primitive, ofUser });
   }
 
-  /** Has a request for a user wait for a session under the ID that it had elsewhere; doing so again changes nothing. */
-  async take(session: string, id: string, primitive: Element, ofUser: OfUser): Promise<void> {
+  /** Has a request wait for a session under an ID that it has already; doing so again changes nothing. */
+  async take(session: string, id: string, primitive: Element, ofUser?: OfUser): Promise<void> {
     await this.#put(session, id, { primitive, ofUser });
   }
 
@@ -93,15 +95,49 @@ export class Outbox {
 
   /**
    * Calls back for every request that comes to wait, on any node; `own` tells whether it was this one.
+   * @param missed called when requests may have come to wait without a call
    * @returns a function that ends it
    */
-  onWaiting(listener: (session: string, own: boolean) => void): () => void {
-    return this.#store.subscribe(WAITING, (payload) => {
+  onWaiting(listener: (session: string, own: boolean) => void, missed: () => void): () => void {
+    this.#listeners.add(listener);
+    const heard = (payload: string): void => {
       const [session = '', node, id = ''] = payload.split('\t');
       const own = node === this.#node;
       if (!own) insert(this.#waiting.get(session)?.ids, id);
       listener(session, own);
+    };
+    const end = this.#store.subscribe(WAITING, heard, () => {
+      this.#waiting.clear();
+      missed();
     });
+    return () => {
+      this.#listeners.delete(listener);
+      end();
+    };
+  }
+
+  /** Calls back again for what this node sent and had no answer to in the time after which it may be sent again: once each time. */
+  remind(): void {
+    const due = this.#clock.now() - this.#times.repeatAfter;
+    for (const [session, sent] of this.#sent) {
+      let late = false;
+      for (const [id, last] of sent) {
+        if (last.reminded || last.at > due) continue;
+        sent.set(id, { ...last, reminded: true });
+        late = true;
+      }
+      if (late) for (const listener of this.#listeners) listener(session, true);
+    }
+  }
+
+  /** Sessions for which anything waits, whoever put it there. */
+  async *sessions(): AsyncIterable<string> {
+    let last: string | undefined;
+    for await (const { key } of this.#store.scan(outbox)) {
+      const session = key.slice(0, key.indexOf('\t'));
+      if (session !== last) yield session;
+      last = session;
+    }
   }
 
   /**
@@ -163,16 +199,13 @@ export class Outbox {
     if (at >= 0) ids!.splice(at, 1);
   }
 
-  /** The message went out whole, and not as an announcement. */
-  wentWhole(session: string, id: string): boolean {
-    return this.#sent.get(session)?.get(id)?.whole ?? false;
-  }
-
-  /** The message turned out too large, and its announcement goes out instead. */
-  wentAnnounced(session: string, id: string): void {
-    const sent = this.#sent.get(session);
-    const last = sent?.get(id);
-    if (sent && last) sent.set(id, { ...last, whole: false });
+  /** A message goes out as its announcement, or whole after all: whatever node its client answers has to know. */
+  async announced(session: string, id: string, announced: boolean): Promise<void> {
+    await this.#store.update(outbox, keyOf(session, id), (current) =>
+      current && (current.announced ?? false) !== announced
+        ? { kind: 'put', value: { ...current, announced }, result: undefined }
+        : { kind: 'keep', result: undefined },
+    );
   }
 
   /** The request goes out. One that is no message and went out too often is dropped instead: @returns false. */
@@ -183,7 +216,9 @@ export class Outbox {
       await this.remove(session, waiting.id);
       return false;
     }
-    sent.set(waiting.id, { at: this.#clock.now(), times, whole });
+    if (waiting.messageId !== undefined && (waiting.announced ?? false) === whole)
+      await this.announced(session, waiting.id, !whole);
+    sent.set(waiting.id, { at: this.#clock.now(), times });
     this.#sent.set(session, sent);
     return true;
   }

@@ -78,7 +78,7 @@ export async function sendSystemMessage(
     result: undefined,
   }));
   for (const session of await context.sessions.ofUser(user)) {
-    if (session.version === '1.3') await context.outbox.add(session.id, messageElement(id, message));
+    if (session.version === '1.3') await context.outbox.take(session.id, id, messageElement(id, message));
   }
   return id;
 }
@@ -101,14 +101,19 @@ export async function repeatSystemMessages(context: ImpsContext, session: Sessio
   let asked = 0;
   for await (const { id, ...message } of systemMessagesOf(context, session.user)) {
     if (message.answeredAt !== undefined) continue;
-    await context.outbox.add(session.id, messageElement(id, message));
-    if (!message.requiresResponse) await forget(context, keyOf(session.user, id));
+    // under its own ID, so that a session which has it already does not get it twice
+    await context.outbox.take(session.id, id, messageElement(id, message));
     if (++asked >= ASKED) return;
   }
 }
 
-const forget = (context: ImpsContext, key: string): Promise<void> =>
-  context.store.update(systemMessages, key, () => ({ kind: 'remove', result: undefined }));
+/** A client has shown a message: one that wants no answer is done, and no other session gets it. */
+export const shown = (context: ImpsContext, user: UserId, id: string): Promise<void> =>
+  context.store.update(systemMessages, keyOf(user, id), (current) =>
+    current && !current.requiresResponse
+      ? { kind: 'remove', result: undefined }
+      : { kind: 'keep', result: undefined },
+  );
 
 /** Takes the user's answers: 404 for a message that is none, 402 for an option or key that is not right. */
 export const systemMessageUser: Handler = async (context, { session, primitive }) => {

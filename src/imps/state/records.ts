@@ -147,6 +147,8 @@ export interface OutboxRecord {
   readonly primitive: Element | undefined;
   /** Instead of a primitive: the message in the mailbox that is to be pushed or announced. */
   readonly messageId?: string | undefined;
+  /** The message went out as its announcement, which a Status answers that acknowledges nothing. */
+  readonly announced?: boolean | undefined;
   /** Set when the request is for the user: it has the shape of the newest version, and outlives the session. */
   readonly ofUser?: OfUser | undefined;
 }

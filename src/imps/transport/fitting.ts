@@ -70,7 +70,7 @@ async function smallerRequest(
     const message = await context.mailbox.get(session.user, request.id);
     const announced = message && { ...request, primitive: announcement(context, session, message) };
     if (announced && lengthOf([announced]) <= size) {
-      context.outbox.wentAnnounced(session.id, request.id);
+      await context.outbox.announced(session.id, request.id, true);
       return announced;
     }
   }

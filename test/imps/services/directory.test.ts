@@ -379,6 +379,27 @@ describe('a system message', () => {
     ]);
   });
 
+  it('that wants no answer is shown once, by whichever session, and by another where one ended before it was', async () => {
+    const tell = () =>
+      here.server.sendSystemMessage(userId('alice'), {
+        text: 'Maintenance at noon.',
+        options: [],
+        requiresResponse: false,
+      });
+    const next = async (client: string) =>
+      (await (await here.phone('alice', { clientId: `wv:${client}` }).start()).drain()).map(
+        ({ name }) => name,
+      );
+    await tell();
+    expect((await alice.drain()).map(({ name }) => name)).toEqual(['SystemMessage-Request']);
+    expect(await next('second')).toEqual([]);
+    await tell();
+    await alice.poll();
+    await alice.request(element('Logout-Request'));
+    expect(await next('third')).toEqual(['SystemMessage-Request']);
+    expect(await next('fourth')).toEqual([]);
+  });
+
   it('does not go to phones before 1.3', async () => {
     const old = await here.phone('alice', { version: '1.2', clientId: 'wv:old' }).start();
     await ask();
