@@ -30,6 +30,15 @@ describe('answered requests', () => {
     expect([answered.size, answered.bytes, clock.pending]).toEqual([0, 0, 0]);
   });
 
+  it('press for no garbage collection, however many they are', () => {
+    const answered = new AnsweredRequests(new VirtualClock(), lifetime, roomy);
+    const response = Buffer.alloc(1000);
+    const before = process.memoryUsage().external;
+    for (let i = 0; i < 32_000; i++) answered.add(`key ${i}`, response);
+    expect(answered.bytes).toBeGreaterThan(32_000_000);
+    expect(process.memoryUsage().external - before).toBeLessThan(8_000_000);
+  });
+
   it('lose the oldest first when there are too many', () => {
     const answered = new AnsweredRequests(new VirtualClock(), lifetime, { ...roomy, count: 3 });
     for (const key of ['a', 'b', 'c', 'd']) answered.add(key, Buffer.from(key));
