@@ -16,6 +16,18 @@ export interface ClientOwner extends TransactionEnvironment {
   clientEnded(key: string): void;
   /** A final response came, or none will. */
   settled(): void;
+  /** From now on the key is all that is known of a transaction, for the time of Timer K. */
+  completed(key: string): CompletedClient;
+}
+
+/**
+ * What a transaction leaves behind in Completed (RFC 3261 §17.1.2.2): it takes responses that come again. It holds nothing of what was
+ * sent and heard: at 2,000 NOTIFYs a second that would live just long enough to be copied twice by the garbage collector.
+ */
+export class CompletedClient {
+  state: 'completed' | 'terminated' = 'completed';
+
+  received(): void {}
 }
 
 /** The non-INVITE client transaction (RFC 3261 §17.1.2). */
@@ -28,7 +40,8 @@ export class NonInviteClient implements ClientTransaction {
   #interval: number;
   #timerE: Timer | undefined;
   readonly #timerF: Timer;
-  #timerK: Timer | undefined;
+  /** Present once it is completed over UDP. */
+  #rest: CompletedClient | undefined;
 
   constructor(key: string, outbound: Outbound, user: ClientUser, owner: ClientOwner) {
     this.key = key;
@@ -50,7 +63,7 @@ export class NonInviteClient implements ClientTransaction {
   }
 
   get state(): State {
-    return this.#state;
+    return this.#rest?.state ?? this.#state;
   }
 
   /** RFC 3261 §9.1: only an INVITE is cancelled. */
@@ -105,8 +118,7 @@ export class NonInviteClient implements ClientTransaction {
     this.#timerF.cancel();
     this.#owner.settled();
     if (this.#outbound.reliable) this.#step('timer-k', undefined);
-    else
-      this.#timerK = this.#owner.clock.after(this.#owner.timers.t4, () => this.#step('timer-k', undefined));
+    else this.#rest = this.#owner.completed(this.key);
     this.#pass(got);
   }
 
@@ -119,7 +131,6 @@ export class NonInviteClient implements ClientTransaction {
   #finish(): void {
     this.#timerE?.cancel();
     this.#timerF.cancel();
-    this.#timerK?.cancel();
     this.#owner.clientEnded(this.key);
   }
 

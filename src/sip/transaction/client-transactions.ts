@@ -2,7 +2,7 @@ import { TransientMap } from '../../base/transient-map.js';
 import type { SipRequest, SipResponse } from '../message/message.js';
 import type { Source } from '../stack.js';
 import { InviteClient, type InviteClientOwner } from './client-invite.js';
-import { NonInviteClient } from './client-non-invite.js';
+import { CompletedClient, NonInviteClient } from './client-non-invite.js';
 import { makeCancel } from './derived.js';
 import type { Environment } from './environment.js';
 import { clientKey, newBranch } from './keys.js';
@@ -18,7 +18,7 @@ export class ClientTransactions implements InviteClientOwner {
   readonly timers: Environment['timers'];
   readonly transports: Environment['transports'];
   readonly sent: Environment['sent'];
-  readonly #transactions = new TransientMap<InviteClient | NonInviteClient>();
+  readonly #transactions = new TransientMap<InviteClient | NonInviteClient | CompletedClient>();
   #waiting = 0;
 
   constructor({ clock, timers, transports, sent }: Environment) {
@@ -52,6 +52,16 @@ export class ClientTransactions implements InviteClientOwner {
 
   settled(): void {
     this.#waiting--;
+  }
+
+  completed(key: string): CompletedClient {
+    const rest = new CompletedClient();
+    this.#transactions.set(key, rest);
+    this.clock.after(this.timers.t4, () => {
+      rest.state = 'terminated';
+      this.clientEnded(key);
+    });
+    return rest;
   }
 
   /** Whether a request that has arrived is one that we send: it went from this server to itself. Nobody else can know its branch. */

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { VirtualClock } from '../../../src/base/clock.js';
 import { silentLogger } from '../../../src/base/log.js';
@@ -7,6 +9,9 @@ import type { Protocol } from '../../../src/sip/stack.js';
 import type { ClientTransaction, TransactionTimers } from '../../../src/sip/transaction/layer.js';
 import { createTransactionLayer, type Transactions } from '../../../src/sip/transaction/transaction-layer.js';
 import { FakeWire, requestText, responseText } from './fake-wire.js';
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 
 let clock: VirtualClock;
 let wire: FakeWire;
@@ -256,6 +261,16 @@ describe('the non-INVITE client transaction (RFC 3261 §17.1.2)', () => {
     expect(transaction.state).toBe('completed');
     clock.advance(10);
     expect([transaction.state, heard, clock.pending]).toEqual(['terminated', ['404'], 0]);
+  });
+
+  it('in Completed holds nothing of what was sent', async () => {
+    const sent = new WeakRef(send('OPTIONS').request);
+    answer(200);
+    await new Promise((resolve) => setImmediate(resolve)); // until the end of its turn an object stays
+    collectGarbage();
+    expect(sent.deref()).toBeUndefined();
+    answer(200);
+    expect([heard, clock.pending]).toEqual([['200'], 1]);
   });
 
   it('reports a transport error and ends', () => {
