@@ -1,10 +1,12 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { setTimeout as delay } from 'node:timers/promises';
+import { describe, expect, it as test } from 'vitest';
 import { SystemClock } from '../../src/base/clock.js';
 import type { Logger } from '../../src/base/log.js';
 import { openStore } from '../../src/store/open.js';
 import { table, type Store } from '../../src/store/store.js';
 import { missing } from '../tools/install.js';
 import { addReplica, clusterWorks, RedisServer, startCluster } from '../tools/redis.js';
+import { runningTime } from '../tools/running-time.js';
 import { TcpProxy } from '../tools/tcp-proxy.js';
 
 interface Note {
@@ -13,11 +15,6 @@ interface Note {
 }
 const notes = table<Note>('notes');
 const unavailable = { code: 'store-unavailable' };
-
-const ends: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end();
-});
 
 /** Keeps what was logged at level error. */
 class ErrorLog implements Logger {
@@ -32,24 +29,58 @@ class ErrorLog implements Logger {
   child = (): Logger => this;
 }
 
-async function open(url: string): Promise<{ store: Store; log: ErrorLog }> {
-  const clock = new SystemClock((error) => {
-    throw error;
-  });
-  const log = new ErrorLog();
-  const store = await openStore(url, { clock, log });
-  ends.push(async () => {
-    await store.close();
-    clock.close();
-  });
-  return { store, log };
+/** What one test opens; the tests run beside one another, since what they do most is wait for Redis. */
+class Site {
+  readonly #ends: (() => unknown)[] = [];
+
+  async open(url: string): Promise<{ store: Store; log: ErrorLog }> {
+    const clock = new SystemClock((error) => {
+      throw error;
+    });
+    const log = new ErrorLog();
+    const store = await openStore(url, { clock, log });
+    this.#ends.push(async () => {
+      await store.close();
+      clock.close();
+    });
+    return { store, log };
+  }
+
+  async redis(...more: string[]): Promise<RedisServer> {
+    return this.#owns(await RedisServer.start(...more));
+  }
+
+  async cluster(masters: number, ...more: string[]): Promise<RedisServer[]> {
+    return (await startCluster(masters, ...more)).map((node) => this.#owns(node));
+  }
+
+  async replica(master: RedisServer, ...more: string[]): Promise<RedisServer> {
+    return this.#owns(await addReplica(master, ...more));
+  }
+
+  async proxy(target: number): Promise<TcpProxy> {
+    const proxy = await TcpProxy.start(target);
+    this.#ends.push(() => proxy.close());
+    return proxy;
+  }
+
+  async close(): Promise<void> {
+    for (const end of this.#ends.splice(0).reverse()) await end();
+  }
+
+  #owns(server: RedisServer): RedisServer {
+    this.#ends.push(() => server.dispose());
+    return server;
+  }
 }
 
-async function startRedis(...more: string[]): Promise<RedisServer> {
-  const redis = await RedisServer.start(...more);
-  ends.push(() => redis.dispose());
-  return redis;
-}
+const it = test.extend<{ site: Site }>({
+  site: async ({ task: _ }, use) => {
+    const site = new Site();
+    await use(site);
+    await site.close();
+  },
+});
 
 const put = (store: Store, key: string, count: number, padding?: string): Promise<void> =>
   store.update(notes, key, () => ({
@@ -59,34 +90,42 @@ const put = (store: Store, key: string, count: number, padding?: string): Promis
     result: undefined,
   }));
 
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
 /** Tries an update until it is acknowledged. @returns milliseconds until then. */
 async function recovered(store: Store, key: string): Promise<number> {
-  const since = performance.now();
+  const passed = runningTime();
   for (;;) {
     try {
       await put(store, key, 0);
-      return performance.now() - since;
+      return passed();
     } catch (error) {
       expect(error).toMatchObject(unavailable);
-      await sleep(20);
+      await delay(20);
     }
   }
 }
 
-/** Waits until the store says by itself that it works. @returns milliseconds until then. */
-async function untroubled(store: Store): Promise<number> {
-  const since = performance.now();
-  while (store.trouble() !== undefined) await sleep(20);
-  return performance.now() - since;
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await delay(20);
 }
 
-describe.skipIf(missing('redis-server'))('a store whose Redis', () => {
-  it('is not there at the start opens with trouble, and works within 5 s of its coming', async () => {
-    const redis = await startRedis();
+/** Waits until the store says by itself that it works. @returns milliseconds until then. */
+async function untroubled(store: Store): Promise<number> {
+  const passed = runningTime();
+  await until(() => store.trouble() === undefined);
+  return passed();
+}
+
+/** Waits until a replica has all that its master has. */
+async function follows(replica: RedisServer, master: RedisServer): Promise<void> {
+  await until(() => replica.cli('INFO', 'replication').includes('master_link_status:up'));
+  await until(() => replica.cli('DBSIZE') === master.cli('DBSIZE'));
+}
+
+describe.skipIf(missing('redis-server')).concurrent('a store whose Redis', () => {
+  it('is not there at the start opens with trouble, and works within 5 s of its coming', async ({ site }) => {
+    const redis = await site.redis();
     await redis.kill();
-    const { store } = await open(redis.url);
+    const { store } = await site.open(redis.url);
     expect(store.trouble()).toMatch(/^redis: /);
     await expect(put(store, 'a', 1)).rejects.toMatchObject(unavailable);
     await expect(store.get(notes, 'a')).rejects.toMatchObject(unavailable);
@@ -96,23 +135,25 @@ describe.skipIf(missing('redis-server'))('a store whose Redis', () => {
     expect(await recovered(store, 'a')).toBeLessThan(5000);
     expect(store.trouble()).toBeUndefined();
     // the subscription was made up for
-    const { store: other } = await open(redis.url);
+    const { store: other } = await site.open(redis.url);
     while (heard.length === 0) {
       await other.publish('news', 'hello');
-      await sleep(20);
+      await delay(20);
     }
     expect(heard[0]).toBe('hello');
   });
 
-  it('stops refuses updates at once, and works within 5 s of its coming back empty, which the log says', async () => {
-    const redis = await startRedis();
-    const { store, log } = await open(redis.url);
+  it('stops refuses updates at once, and works within 5 s of its coming back empty, which the log says', async ({
+    site,
+  }) => {
+    const redis = await site.redis();
+    const { store, log } = await site.open(redis.url);
     await put(store, 'a', 1);
     await redis.kill();
     await expect(put(store, 'a', 2)).rejects.toMatchObject(unavailable);
-    const since = performance.now();
+    const passed = runningTime();
     await expect(put(store, 'b', 2)).rejects.toMatchObject(unavailable);
-    expect(performance.now() - since).toBeLessThan(1500);
+    expect(passed()).toBeLessThan(1500);
     expect(store.trouble()).toMatch(/^redis: /);
     await redis.start();
     expect(await recovered(store, 'b')).toBeLessThan(5000);
@@ -121,18 +162,20 @@ describe.skipIf(missing('redis-server'))('a store whose Redis', () => {
     expect(log.errors.join('\n')).toMatch(/came back empty/);
   });
 
-  it('is paused makes callers wait 2 s, then refuses at once, and works within 5 s of going on', async () => {
-    const redis = await startRedis();
-    const { store, log } = await open(redis.url);
+  it('is paused makes callers wait 2 s, then refuses at once, and works within 5 s of going on', async ({
+    site,
+  }) => {
+    const redis = await site.redis();
+    const { store, log } = await site.open(redis.url);
     await put(store, 'a', 1);
     redis.signal('SIGSTOP');
     const since = performance.now();
     await expect(put(store, 'a', 2)).rejects.toMatchObject(unavailable);
     expect(performance.now() - since).toBeGreaterThan(1900);
     expect(store.trouble()).toMatch(/no answer within 2000 ms/);
-    const refused = performance.now();
+    const passed = runningTime();
     await expect(put(store, 'a', 3)).rejects.toMatchObject(unavailable);
-    expect(performance.now() - refused).toBeLessThan(1500);
+    expect(passed()).toBeLessThan(1500);
     redis.signal('SIGCONT');
     expect(await untroubled(store)).toBeLessThan(5000);
     // the first update was sent and may have been done; the second never was
@@ -142,12 +185,17 @@ describe.skipIf(missing('redis-server'))('a store whose Redis', () => {
     expect(log.errors.join('\n')).not.toMatch(/lost updates|came back empty/);
   });
 
-  it('is paused for longer than a connection may be silent works within 5 s of going on', async () => {
-    const redis = await startRedis();
-    const { store } = await open(redis.url);
+  it('is paused for longer than a connection may be silent works within 5 s of going on', async ({
+    site,
+  }) => {
+    const redis = await site.redis();
+    const proxy = await site.proxy(redis.port);
+    const { store } = await site.open(`redis://127.0.0.1:${proxy.port}`);
     await put(store, 'a', 1);
+    const { connections } = proxy;
     redis.signal('SIGSTOP');
-    await sleep(14_000);
+    // connections that were silent for too long are given up
+    await until(() => proxy.connections > connections);
     await expect(put(store, 'a', 2)).rejects.toMatchObject(unavailable);
     expect(store.trouble()).toMatch(/^redis: /);
     redis.signal('SIGCONT');
@@ -156,23 +204,25 @@ describe.skipIf(missing('redis-server'))('a store whose Redis', () => {
     expect([1, 2]).toContain((await store.get(notes, 'a'))?.count);
   });
 
-  it('is 200 ms away is slow, and no more', async () => {
-    const redis = await startRedis();
-    const proxy = await TcpProxy.start(redis.port);
-    ends.push(() => proxy.close());
-    const { store } = await open(`redis://127.0.0.1:${proxy.port}`);
+  it('is 200 ms away is slow, and no more', async ({ site }) => {
+    const redis = await site.redis();
+    const proxy = await site.proxy(redis.port);
+    const { store } = await site.open(`redis://127.0.0.1:${proxy.port}`);
     proxy.delayMs = 200;
     const since = performance.now();
+    const passed = runningTime();
     await Promise.all(Array.from({ length: 500 }, (_, i) => put(store, `k${i}`, i)));
     expect(performance.now() - since).toBeGreaterThan(400);
-    expect(performance.now() - since).toBeLessThan(5000);
+    expect(passed()).toBeLessThan(5000);
     expect(store.trouble()).toBeUndefined();
     expect((await store.get(notes, 'k499'))?.count).toBe(499);
   });
 
-  it('is out of memory refuses puts and takes removals, reads go on, and puts within 5 s of there being more', async () => {
-    const redis = await startRedis('--maxmemory', '8mb', '--maxmemory-policy', 'noeviction');
-    const { store } = await open(redis.url);
+  it('is out of memory refuses puts and takes removals, reads go on, and puts within 5 s of there being more', async ({
+    site,
+  }) => {
+    const redis = await site.redis('--maxmemory', '8mb', '--maxmemory-policy', 'noeviction');
+    const { store } = await site.open(redis.url);
     const acknowledged: string[] = [];
     for (let i = 0; ; i++) {
       try {
@@ -195,15 +245,13 @@ describe.skipIf(missing('redis-server'))('a store whose Redis', () => {
     expect(await store.due(notes, 1000, 10_000)).toHaveLength(acknowledged.length);
   });
 
-  it('fails over to a replica that has everything works within 5 s, with everything', async () => {
-    const master = await startRedis();
-    const replica = await startRedis('--replicaof', `127.0.0.1 ${master.port}`);
-    const proxy = await TcpProxy.start(master.port);
-    ends.push(() => proxy.close());
-    const { store, log } = await open(`redis://127.0.0.1:${proxy.port}`);
-    while (!replica.cli('INFO', 'replication').includes('master_link_status:up')) await sleep(50);
+  it('fails over to a replica that has everything works within 5 s, with everything', async ({ site }) => {
+    const master = await site.redis();
+    const replica = await site.redis('--replicaof', `127.0.0.1 ${master.port}`);
+    const proxy = await site.proxy(master.port);
+    const { store, log } = await site.open(`redis://127.0.0.1:${proxy.port}`);
     for (let i = 0; i < 50; i++) await put(store, `k${i}`, i);
-    while (replica.cli('DBSIZE') !== master.cli('DBSIZE')) await sleep(20);
+    await follows(replica, master);
     await master.kill();
     proxy.retarget(replica.port);
     // it is a replica still, and takes no writes
@@ -215,15 +263,15 @@ describe.skipIf(missing('redis-server'))('a store whose Redis', () => {
     expect(log.errors.join('\n')).not.toMatch(/lost updates|came back empty/);
   });
 
-  it('changes places with its replica, and lives, is left for the new master within 5 s', async () => {
-    const master = await startRedis();
-    const replica = await startRedis('--replicaof', `127.0.0.1 ${master.port}`);
-    const proxy = await TcpProxy.start(master.port);
-    ends.push(() => proxy.close());
-    const { store, log } = await open(`redis://127.0.0.1:${proxy.port}`);
-    while (!replica.cli('INFO', 'replication').includes('master_link_status:up')) await sleep(50);
+  it('changes places with its replica, and lives, is left for the new master within 5 s', async ({
+    site,
+  }) => {
+    const master = await site.redis();
+    const replica = await site.redis('--replicaof', `127.0.0.1 ${master.port}`);
+    const proxy = await site.proxy(master.port);
+    const { store, log } = await site.open(`redis://127.0.0.1:${proxy.port}`);
     await put(store, 'before', 1);
-    while (replica.cli('DBSIZE') !== master.cli('DBSIZE')) await sleep(20);
+    await follows(replica, master);
     const heard: string[] = [];
     store.subscribe('news', (payload) => heard.push(payload));
     replica.cli('REPLICAOF', 'NO', 'ONE');
@@ -235,46 +283,44 @@ describe.skipIf(missing('redis-server'))('a store whose Redis', () => {
     expect((await store.get(notes, 'before'))?.count).toBe(1);
     expect(replica.cli('KEYS', '*:notes:r:a')).not.toBe('');
     expect(log.errors.join('\n')).not.toMatch(/lost updates|came back empty/);
-    const { store: other } = await open(replica.url);
+    const { store: other } = await site.open(replica.url);
     while (heard.length === 0) {
       await other.publish('news', 'hello');
-      await sleep(20);
+      await delay(20);
     }
   });
 
-  it('fails over to a replica that lags says in the log how much it lost', async () => {
-    const master = await startRedis();
-    const replica = await startRedis('--replicaof', `127.0.0.1 ${master.port}`);
-    const proxy = await TcpProxy.start(master.port);
-    ends.push(() => proxy.close());
-    const { store, log } = await open(`redis://127.0.0.1:${proxy.port}`);
-    while (!replica.cli('INFO', 'replication').includes('master_link_status:up')) await sleep(50);
+  it('fails over to a replica that lags says in the log how much it lost', async ({ site }) => {
+    const master = await site.redis();
+    const replica = await site.redis('--replicaof', `127.0.0.1 ${master.port}`);
+    const proxy = await site.proxy(master.port);
+    const { store, log } = await site.open(`redis://127.0.0.1:${proxy.port}`);
     await put(store, 'old', 1);
-    while (replica.cli('DBSIZE') !== master.cli('DBSIZE')) await sleep(20);
+    await follows(replica, master);
     replica.cli('REPLICAOF', 'NO', 'ONE');
     await put(store, 'old', 2);
     await put(store, 'new', 1);
     await master.kill();
     proxy.retarget(replica.port);
     expect(await recovered(store, 'a')).toBeLessThan(5000);
-    while (!log.errors.some((line) => line.includes('lost updates'))) await sleep(20);
+    await until(() => log.errors.some((line) => line.includes('lost updates')));
     expect(log.errors.find((line) => line.includes('lost updates'))).toContain('"records":2');
     expect((await store.get(notes, 'old'))?.count).toBe(1);
   });
 });
 
-describe.skipIf(missing('redis-server'))('a store whose cluster', () => {
+describe.skipIf(missing('redis-server')).concurrent('a store whose cluster', () => {
   const quick = ['--cluster-node-timeout', '1000'];
   const keys = Array.from({ length: 60 }, (_, i) => `k${i}`);
 
-  it('loses a master goes on with the others, and works whole within 5 s of the failover', async () => {
-    const nodes = await startCluster(3, ...quick);
-    ends.push(...nodes.map((node) => () => node.dispose()));
-    const replica = await addReplica(nodes[0]!, ...quick);
-    ends.push(() => replica.dispose());
-    const { store, log } = await open(nodes.map((node) => node.url).join(','));
+  it('loses a master goes on with the others, and works whole within 5 s of the failover', async ({
+    site,
+  }) => {
+    const nodes = await site.cluster(3, ...quick);
+    const replica = await site.replica(nodes[0]!, ...quick);
+    const { store, log } = await site.open(nodes.map((node) => node.url).join(','));
     for (const [i, key] of keys.entries()) await put(store, key, i);
-    while (replica.cli('DBSIZE') !== nodes[0]!.cli('DBSIZE')) await sleep(20);
+    await follows(replica, nodes[0]!);
     await nodes[0]!.kill();
     const results = await Promise.allSettled(keys.map((key, i) => put(store, key, 1000 + i)));
     for (const result of results) {
@@ -282,20 +328,21 @@ describe.skipIf(missing('redis-server'))('a store whose cluster', () => {
     }
     expect(results.some((result) => result.status === 'fulfilled')).toBe(true);
     expect(results.some((result) => result.status === 'rejected')).toBe(true);
-    while (!replica.cli('ROLE').startsWith('master')) await sleep(50);
+    await until(() => replica.cli('ROLE').startsWith('master'));
     await clusterWorks([replica, nodes[1]!, nodes[2]!]);
-    const since = performance.now();
+    const passed = runningTime();
     for (const key of keys) await recovered(store, key);
-    expect(performance.now() - since).toBeLessThan(5000);
+    expect(passed()).toBeLessThan(5000);
     expect(await untroubled(store)).toBeLessThan(5000);
     expect(await store.due(notes, 1000, 100)).toHaveLength(keys.length);
     expect(log.errors.join('\n')).not.toMatch(/came back empty/);
-  }, 60_000);
+  });
 
-  it('pauses a master refuses what concerns it, serves the rest, and works within 5 s of its going on', async () => {
-    const nodes = await startCluster(3);
-    ends.push(...nodes.map((node) => () => node.dispose()));
-    const { store } = await open(nodes[1]!.url + ',' + nodes[2]!.url);
+  it('pauses a master refuses what concerns it, serves the rest, and works within 5 s of its going on', async ({
+    site,
+  }) => {
+    const nodes = await site.cluster(3);
+    const { store } = await site.open(nodes[1]!.url + ',' + nodes[2]!.url);
     for (const [i, key] of keys.entries()) await put(store, key, i);
     nodes[0]!.signal('SIGSTOP');
     const results = await Promise.allSettled(keys.map((key, i) => put(store, key, 1000 + i)));
@@ -305,16 +352,15 @@ describe.skipIf(missing('redis-server'))('a store whose cluster', () => {
       if (status === 'fulfilled') expect((await store.get(notes, keys[i]!))?.count).toBe(1000 + i);
     }
     nodes[0]!.signal('SIGCONT');
-    const since = performance.now();
+    const passed = runningTime();
     for (const key of keys) await recovered(store, key);
-    expect(performance.now() - since).toBeLessThan(5000);
+    expect(passed()).toBeLessThan(5000);
     expect(await untroubled(store)).toBeLessThan(5000);
-  }, 60_000);
+  });
 
-  it('moves a slot to another master, and callers do not notice', async () => {
-    const nodes = await startCluster(3);
-    ends.push(...nodes.map((node) => () => node.dispose()));
-    const { store } = await open(nodes.map((node) => node.url).join(','));
+  it('moves a slot to another master, and callers do not notice', async ({ site }) => {
+    const nodes = await site.cluster(3);
+    const { store } = await site.open(nodes.map((node) => node.url).join(','));
     for (const [i, key] of keys.entries()) await put(store, key, i);
     const [from, to] = [nodes[0]!, nodes[1]!];
     const [fromId, toId] = [from.cli('CLUSTER', 'MYID'), to.cli('CLUSTER', 'MYID')];
@@ -334,5 +380,5 @@ describe.skipIf(missing('redis-server'))('a store whose cluster', () => {
     for (const [i, key] of keys.entries()) expect((await store.get(notes, key))?.count).toBe(2000 + i);
     expect(await store.due(notes, 1000, 100)).toHaveLength(keys.length);
     expect(store.trouble()).toBeUndefined();
-  }, 60_000);
+  });
 });

@@ -67,9 +67,11 @@ export class RedisServer {
   /** Starts it, empty, and waits until it answers. */
   async start(): Promise<void> {
     this.#process = spawn('redis-server', this.#arguments, { cwd: this.#folder, stdio: 'ignore' });
+    const itself = new RegExp(`^process_id:${this.#process.pid}\\r?$`, 'm');
     for (;;) {
       try {
-        if (this.cli('PING') === 'PONG') return;
+        // not another test's, which was given the same port
+        if (itself.test(this.cli('INFO', 'server'))) return;
       } catch {
         // it does not listen yet
       }
