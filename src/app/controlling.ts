@@ -22,10 +22,18 @@ interface SessionList {
     readonly id: string;
     readonly calleeTag?: string | undefined;
     readonly contributionId: string | undefined;
-    readonly mediaPath: boolean;
+    /** Of a session in whose media path a node is. */
+    readonly pairs?: readonly { readonly near: DialogEnd; readonly far: DialogEnd }[] | undefined;
     readonly caller: SessionEnd;
     readonly callee: SessionEnd;
   }>;
+}
+
+/** A leg as the server in the middle has it. */
+interface DialogEnd {
+  readonly callId: string;
+  readonly localTag: string;
+  readonly remoteTag: string;
 }
 
 interface SessionEnd {
@@ -143,14 +151,18 @@ function oneToOneSessions(
   return {
     async *of(owner) {
       if (!sessions) return;
-      for await (const { id, contributionId, mediaPath, calleeTag, caller, callee } of sessions.list(owner)) {
+      for await (const { id, contributionId, pairs = [], calleeTag, caller, callee } of sessions.list(
+        owner,
+      )) {
         const [callId, callerTag] = id.split('\t');
         yield {
           contributionId,
-          callId: callId!,
-          callerTag: callerTag!,
-          calleeTag,
-          renamed: mediaPath,
+          dialogs: [
+            { callId: callId!, callerTag: callerTag!, calleeTag },
+            ...pairs.map(({ far }) => ({
+              ...{ callId: far.callId, callerTag: far.localTag, calleeTag: far.remoteTag },
+            })),
+          ],
           caller: await end(caller),
           callee: await end(callee),
         };

@@ -12,7 +12,7 @@ import {
   oneToOne,
   type Cast,
 } from '../cpm/controlling/extension-world.js';
-import { establish, sessionsOf, setPolicy } from '../cpm/participating/session-world.js';
+import { establish, sessionsOf, setPolicy, type Session } from '../cpm/participating/session-world.js';
 import { useCleanups } from '../tools/cleanups.js';
 import {
   CPM_FEATURES,
@@ -207,40 +207,47 @@ describe('the extension of a 1-1 session to a group (Figure 9)', () => {
     expect(requestsAt(bobsOther)).toEqual([]);
   });
 
-  it('asks no other device of bob when that of the session has no Instance ID to name it by', async () => {
-    const parley = await server();
-    const { alice, bob, carol } = await cast(parley.port, cleanups);
-    const plain = async (user: string): Promise<Phone> => {
-      const phone = await Phone.registered(user, parley.port, CPM_FEATURES);
-      cleanups.push(() => phone.close());
-      return phone;
-    };
-    const [first, second] = [await plain('erin'), await plain('erin')];
-    const rung = second.peer.request('INVITE').then(async (invite) => {
-      second.peer.answer(invite, 180, {}, 'second');
-      second.peer.answer(await second.peer.request('CANCEL'), 200, {}, 'second');
-      second.peer.answer(invite, 487, {}, 'second');
-      await second.peer.request('ACK');
-    });
-    await establish(alice, first, { 'Contribution-ID': ONE_TO_ONE });
-    await rung;
-    const entry = bobEntry('sip:erin@ims.test');
-    createGroup(alice, entry + CAROL);
-    await accept(carol, await carol.peer.request('INVITE'));
-    await created(alice);
-    await expect
-      .poll(() => parley.app.trail.recent({ code: 'group.invitation-refused' }).map(({ detail }) => detail))
-      .toEqual(['sip:erin@ims.test 480']);
-    expect(parley.app.trail.recent({ code: 'cpm-replaced-device' })).toHaveLength(1);
-    for (const phone of [first, second, bob]) expect(requestsAt(phone)).toEqual([]);
-    // alone it is the device that is meant
-    await second.register(CPM_FEATURES, { Expires: '0' });
-    createGroup(alice, entry, 'g78');
-    const invite = await first.peer.request('INVITE');
-    expect(invite.get('Session-Replaces')).toBe(ONE_TO_ONE);
-    await accept(first, invite);
-    await created(alice);
-  });
+  it.each<[string, (session: Session) => string]>([
+    ['its Contribution-ID', () => ONE_TO_ONE],
+    ['the target of its dialog, as older clients do', ({ answer }) => answer.contacts[0]!.uriText],
+  ])(
+    'by %s asks no other device when that of the session has no Instance ID to name it by',
+    async (_how, nameOf) => {
+      const parley = await server();
+      const { alice, bob, carol } = await cast(parley.port, cleanups);
+      const plain = async (user: string): Promise<Phone> => {
+        const phone = await Phone.registered(user, parley.port, CPM_FEATURES);
+        cleanups.push(() => phone.close());
+        return phone;
+      };
+      const [first, second] = [await plain('erin'), await plain('erin')];
+      const rung = second.peer.request('INVITE').then(async (invite) => {
+        second.peer.answer(invite, 180, {}, 'second');
+        second.peer.answer(await second.peer.request('CANCEL'), 200, {}, 'second');
+        second.peer.answer(invite, 487, {}, 'second');
+        await second.peer.request('ACK');
+      });
+      const name = nameOf(await establish(alice, first, { 'Contribution-ID': ONE_TO_ONE }));
+      await rung;
+      await expect.poll(() => sessionsOf(parley)).toHaveLength(1);
+      const entry = bobEntry('sip:erin@ims.test', `Session-Replaces=${encodeURIComponent(name)}`);
+      createGroup(alice, entry + CAROL);
+      await accept(carol, await carol.peer.request('INVITE'));
+      await created(alice);
+      await expect
+        .poll(() => parley.app.trail.recent({ code: 'group.invitation-refused' }).map(({ detail }) => detail))
+        .toEqual(['sip:erin@ims.test 480']);
+      expect(parley.app.trail.recent({ code: 'cpm-replaced-device' })).toHaveLength(1);
+      for (const phone of [first, second, bob]) expect(requestsAt(phone)).toEqual([]);
+      // alone it is the device that is meant
+      await second.register(CPM_FEATURES, { Expires: '0' });
+      createGroup(alice, entry, 'g78');
+      const invite = await first.peer.request('INVITE');
+      expect(invite.get('Session-Replaces')).toBe(name);
+      await accept(first, invite);
+      await created(alice);
+    },
+  );
 
   it.each(entryForms)(
     'of somebody else by %s is an ordinary invitation, which leaves the 1-1 session (hijack)',
@@ -332,6 +339,21 @@ describe('the extension of a 1-1 session to a group (Figure 9)', () => {
     const bye = await endOneToOne(party, session);
     expect(bye.callId).toBe(session.answer.callId);
     expect(requestsAt(party.bobsOther)).toEqual([]);
+  });
+
+  it('is begun by the callee as well, also by the identifiers of its own leg behind a media path', async () => {
+    const parley = await server();
+    const party = await cast(parley.port, cleanups);
+    await setPolicy(parley, 'sip:bob@ims.test', { mediaPath: true });
+    const { invite } = await oneToOne(party);
+    await expect.poll(() => privately(parley)).toEqual([ONE_TO_ONE]);
+    const dialog = encodeURIComponent(`${invite.callId};to-tag=${invite.fromTag};from-tag=tag-bob`);
+    createGroup(party.bob, bobEntry('sip:alice@ims.test', `Replaces=${dialog}`) + CAROL);
+    const toAlice = await party.alice.peer.request('INVITE');
+    expect([toAlice.get('Session-Replaces'), toAlice.has('Replaces')]).toEqual([ONE_TO_ONE, false]);
+    expect((await party.carol.peer.request('INVITE')).has('Session-Replaces')).toBe(false);
+    await accept(party.alice, toAlice);
+    await created(party.bob);
   });
 
   it('names the dialog itself (RFC 3891) where it has the same identifiers at both ends', async () => {

@@ -84,7 +84,9 @@ function changedMember(member: Member, { event, endpoint, disconnection }: Membe
   }
   if (event === 'drop' && others.length > 0) return { ...member, endpoints: others };
   const state = nextState(member.state, event);
-  return state && { ...member, state, endpoints: [], invitation: undefined, disconnection };
+  if (state === undefined) return undefined;
+  const nickname = state === 'away' ? member.nickname : undefined;
+  return { ...member, state, endpoints: [], nickname, invitation: undefined, disconnection };
 }
 
 /**

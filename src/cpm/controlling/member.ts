@@ -52,6 +52,7 @@ export interface Member {
   readonly copyControl: CopyControl;
   /** What others see instead of the identity. */
   readonly alias?: string | undefined;
+  /** Free for others once the member has lost its place (RFC 7701 §7.1). */
   readonly nickname?: string | undefined;
   /** While it rings: whoever goes on with the group when this process is gone invites again. */
   readonly invitation?: Invitation | undefined;

@@ -11,6 +11,8 @@ interface Batch {
   readonly group: string;
   readonly to: string;
   readonly imdns: Imdn[];
+  /** Who has reported: a user with several devices counts once. */
+  readonly users: Set<string>;
   readonly done: Promise<number>;
   readonly finish: () => void;
   readonly timer: Timer;
@@ -47,7 +49,7 @@ export class Receipts {
 
   /**
    * Keeps a notification until the others have come, or the time is over.
-   * @param shown who reports, as others know it. @param expected how many may report.
+   * @param shown who reports, as others know it. @param expected how many users may report.
    * @returns the status for who reports, once what was gathered is stored.
    */
   gather(
@@ -62,7 +64,8 @@ export class Receipts {
     const key = [group, to, imdn.messageId, imdn.kind].join('\n');
     const batch = this.#batches.get(key) ?? this.#begin(key, group, to, tell);
     batch.imdns.push(imdn);
-    if (batch.imdns.length >= expected) batch.finish();
+    batch.users.add(shown);
+    if (batch.users.size >= expected) batch.finish();
     return batch.done;
   }
 
@@ -90,7 +93,7 @@ export class Receipts {
       return 200;
     });
     const timer = this.#options.clock.after(this.#options.gatherMs, finish);
-    const batch: Batch = { group, to, imdns, done, finish, timer };
+    const batch: Batch = { group, to, imdns, users: new Set(), done, finish, timer };
     this.#batches.set(key, batch);
     return batch;
   }

@@ -11,15 +11,19 @@ export interface SessionParty {
   readonly device: string | undefined;
 }
 
+/** The identifiers of a dialog (RFC 3261 §12). */
+export interface DialogName {
+  readonly callId: string;
+  readonly callerTag: string;
+  /** Undefined where it is not known. */
+  readonly calleeTag: string | undefined;
+}
+
 /** A 1-1 session that goes on. */
 export interface KnownSession {
   readonly contributionId: string | undefined;
-  /** The identifiers that the caller's dialog has. */
-  readonly callId: string;
-  readonly callerTag: string;
-  readonly calleeTag: string | undefined;
-  /** Whether its dialog has other identifiers at one end than at the other. */
-  readonly renamed: boolean;
+  /** What each end calls it: one name where both ends have the same, others where a B2BUA is between them. */
+  readonly dialogs: readonly DialogName[];
   readonly caller: SessionParty;
   readonly callee: SessionParty;
 }
@@ -38,8 +42,8 @@ export type IgnoredReplacement = 'session of somebody else' | 'session of anothe
  * the device of the session. A session of the recipient with somebody else than the inviter, or with another device than the entry names,
  * is not the inviter's to replace: the invitation is an ordinary one. A Session-Replaces that is unknown here stays as it is: the
  * recipient's device knows best, and takes what it does not know for an ordinary invitation. RFC 3891 has such a device answer 481 instead,
- * so that a Replaces stays only when its dialog is known to have these identifiers at both ends; the session of any other one is named by
- * its Contribution-ID.
+ * so that a Replaces stays only when its dialog is known to have these identifiers at both ends; where a B2BUA is between them, the inviter
+ * names the dialog that it has itself, and its session is named by the Contribution-ID, which both ends share.
  * @param inviter its {@link SessionParty.owner}. @param ignored gets what is not passed on.
  */
 export async function checkReplacements(
@@ -82,7 +86,8 @@ async function held(
   const { device } = found.callee.owner === owner ? found.callee : found.caller;
   const named = deviceNamed(plain);
   if (named !== undefined && isAnother(named, device)) return 'session of another device';
-  const same = dialog?.callId === found.callId && !found.renamed;
+  const same =
+    dialog !== undefined && found.dialogs.length === 1 && found.dialogs[0]!.callId === dialog.callId;
   return {
     ...plain,
     ...(named !== undefined || !isGruu(device) ? {} : { target: device }),
@@ -95,19 +100,20 @@ async function held(
 
 function isNamed(session: KnownSession, recipient: Invitee, dialog: Replaces | undefined): boolean {
   const { contributionId, caller, callee } = session;
-  if (dialog && isDialogOf(session, recipient.owner, dialog)) return true;
+  if (dialog && session.dialogs.some((name) => isNameOf(name, callee.owner === recipient.owner, dialog)))
+    return true;
   const { sessionReplaces } = recipient;
   if (sessionReplaces === undefined) return false;
   return [contributionId, caller.device, callee.device].includes(sessionReplaces);
 }
 
-/** Whether a Replaces names the dialog as it is at the recipient, whose own tag is `to-tag` (RFC 3891 §3). */
-function isDialogOf(
-  { callId, callerTag, calleeTag, callee }: KnownSession,
-  owner: string,
+/** Whether a Replaces means that dialog: `to-tag` is the tag of the recipient's end (RFC 3891 §3). */
+function isNameOf(
+  { callId, callerTag, calleeTag }: DialogName,
+  isCallee: boolean,
   { callId: wanted, toTag, fromTag }: Replaces,
 ): boolean {
-  const [own, other] = callee.owner === owner ? [calleeTag, callerTag] : [callerTag, calleeTag];
+  const [own, other] = isCallee ? [calleeTag, callerTag] : [callerTag, calleeTag];
   const fits = (known: string | undefined, tag: string): boolean => known === undefined || known === tag;
   return wanted === callId && fits(own, toTag) && fits(other, fromTag);
 }

@@ -7,8 +7,8 @@ import { aimAtChosenDevice, namesDevice } from '../policy/chosen-device.js';
 import type { SessionEnd, SessionRecord, SessionRecords } from './session-records.js';
 
 /**
- * The session of a callee that an invitation to a group takes the place of: its Session-Replaces names it, and it is one with who invites,
- * the Referred-By of the focus (RFC 3892). A user who brings such a field along gains nothing by it but the device.
+ * The session of a callee that an invitation to a group takes the place of: its Session-Replaces names it, by Contribution-ID or as older
+ * clients do by the dialog target, and it is one with who invites, the Referred-By of the focus (RFC 3892). A user who brings such a field along gains nothing by it but the device.
  * An inviter whom the focus calls by an alias is not held against the session, which the focus has done.
  * @param set of the callee. @param setOf key of the registration set of a user here, undefined for anybody else.
  */
@@ -26,7 +26,8 @@ export async function replacedSession(
     canonical(user) === inviter || (owner !== undefined && owner === inviterSet);
   const anonymous = inviter.endsWith('@anonymous.invalid');
   for await (const record of records.list(set)) {
-    if (record.contributionId !== wanted) continue;
+    const names = [record.contributionId, record.caller.device, record.callee.device];
+    if (!names.includes(wanted)) continue;
     if (anonymous || isInviter(record.caller) || isInviter(record.callee)) return record;
   }
   return undefined;

@@ -7,6 +7,7 @@ import {
   findMember,
   inviteAll,
   isBelowMinimum,
+  nicknamed,
   settled,
   type Group,
 } from '../../../src/cpm/controlling/group.js';
@@ -89,6 +90,16 @@ describe('a group', () => {
     const taken = addMember(without, user('sip:dave@ims.test'), 'participant');
     expect(() => addMember(taken, user(BOB), 'participant')).toThrow(/full/);
     expect(addMember(taken, user(CAROL), 'participant')).toBe(taken);
+  });
+
+  it('keeps the nickname of who is away, and frees that of who has lost its place', () => {
+    const named = nicknamed(connect(connect(created, BOB, 'b1'), CAROL, 'c1'), BOB, 'Bobby')!;
+    const after = (event: 'drop' | 'leave' | 'remove') => changeMember(named, { identity: BOB, event });
+    expect(nicknamed(after('drop'), CAROL, ' bobby')).toBeUndefined();
+    for (const event of ['leave', 'remove'] as const) {
+      const given = nicknamed(after(event), CAROL, 'Bobby')!;
+      expect(given.members.map(({ nickname }) => nickname)).toEqual([undefined, undefined, 'Bobby']);
+    }
   });
 
   it('hides a member that asks for it when it comes', () => {

@@ -43,10 +43,7 @@ async function check(
 const bob: SessionParty = { owner: BOB, device: BOBS_DEVICE };
 const session = (other: string, more: Partial<KnownSession> = {}): KnownSession => ({
   contributionId: 'c11',
-  callId: 'call-1',
-  callerTag: 'a',
-  calleeTag: 'b',
-  renamed: false,
+  dialogs: [{ callId: 'call-1', callerTag: 'a', calleeTag: 'b' }],
   caller: { owner: other, device: undefined },
   callee: bob,
   ...more,
@@ -119,10 +116,27 @@ describe('the replacement of a 1-1 session by a group', () => {
     const named = recipient({ replaces });
     const added = { sessionReplaces: 'c11', target: BOBS_DEVICE };
     expect((await check(named, ALICE, session(ALICE))).invited).toEqual({ ...named, ...added });
-    expect((await check(named, ALICE, session(ALICE, { renamed: true }))).invited).toEqual({
+    const dialogs = [
+      { callId: 'call-1', callerTag: 'a', calleeTag: 'b' },
+      { callId: 'call-2', callerTag: 'c', calleeTag: 'd' },
+    ];
+    expect((await check(named, ALICE, session(ALICE, { dialogs }))).invited).toEqual({
       ...ordinary(named),
       ...added,
     });
+  });
+
+  it('by dialog identifiers through a B2BUA takes those that the inviter has, whichever end that is', async () => {
+    const alice: SessionParty = { owner: ALICE, device: undefined };
+    const dialogs = [
+      { callId: 'call-1', callerTag: 'b', calleeTag: 'x' },
+      { callId: 'call-2', callerTag: 'y', calleeTag: 'a' },
+    ];
+    const hers = session(ALICE, { caller: bob, callee: alice, dialogs });
+    const named = recipient({ replaces: 'call-2;to-tag=y;from-tag=a' });
+    const added = { sessionReplaces: 'c11', target: BOBS_DEVICE };
+    expect((await check(named, ALICE, hers)).invited).toEqual({ ...ordinary(named), ...added });
+    expect((await check(named, MALLORY, hers)).ignored).toEqual(['session of somebody else']);
   });
 
   it('by dialog identifiers takes the tag of the recipient for its own, whichever end began', async () => {
