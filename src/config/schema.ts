@@ -118,7 +118,7 @@ export const configSchema = z.strictObject({
   insecure: z.boolean().default(false),
   store: z
     .string()
-    .regex(/^(?:lmdb:.+|rediss?:\/\/.+)$/, 'must be lmdb:PATH or redis://HOST:PORT')
+    .regex(/^(?:lmdb:.+|rediss?(?:\+sentinel)?:\/\/.+)$/, 'must be lmdb:PATH or redis://HOST:PORT')
     .default('lmdb:./data'),
   conferenceFactory: z
     .string()

@@ -12,6 +12,18 @@ describe('a store URL', () => {
     ['redis://user:p%40ss@[::1]:6379/3', { backend: 'redis', urls: ['redis://user:p%40ss@[::1]:6379/3'] }],
     ['rediss://redis.ims.test:6380/', { backend: 'redis', urls: ['rediss://redis.ims.test:6380/'] }],
     ['redis://a:1, redis://b:2', { backend: 'redis', urls: ['redis://a:1', 'redis://b:2'] }],
+    ['redis://u:p@a:1,b:2', { backend: 'redis', urls: ['redis://u:p@a:1', 'redis://u:p@b:2'] }],
+    [
+      'rediss+sentinel://u:p@a:1,b/mymaster/2',
+      {
+        backend: 'redis-sentinel',
+        place: {
+          sentinels: ['rediss://a:1', 'rediss://b:26379'],
+          master: 'mymaster',
+          like: 'rediss://u:p@master/2',
+        },
+      },
+    ],
   ])('%s is taken apart', (url, address) => {
     expect(parseStoreUrl(url)).toEqual(address);
   });
@@ -29,6 +41,9 @@ describe('a store URL', () => {
     ['redis://127.0.0.1/0?tls=1', /nothing may follow/],
     ['redis://a:1,redis://b:2/1', /a cluster has database 0 only/],
     ['redis://a:1,', /use lmdb:PATH, redis:/],
+    ['redis+sentinel://a:1,b:2', /sentinels are named as in/],
+    ['redis+sentinel://a:1/mymaster/x', /sentinels are named as in/],
+    ['redis+sentinel://a:1,:2/mymaster', /use lmdb:PATH, redis:/],
   ])('%s is refused with its reason', (url, why) => {
     const error = refusalOf(url);
     expect(error.code).toBe('store-url-invalid');

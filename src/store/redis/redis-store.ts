@@ -15,6 +15,7 @@ import { noRecord, readRecord, Stamps, type Known } from './record.js';
 import { Reads } from './reads.js';
 import { scanShards } from './scan.js';
 import { publishScript, runScript } from './scripts.js';
+import { SentinelLink, type SentinelPlace } from './sentinel-link.js';
 import { SingleLink } from './single-link.js';
 import { Together } from './together.js';
 import { Turns } from './turns.js';
@@ -31,6 +32,17 @@ const mostTries = 200;
 const eventsPerScript = 64;
 /** After a connection to a node of a cluster was made: what was missed meanwhile is asked for then. */
 const clusterGapMs = 1000;
+
+function openLink(
+  place: readonly string[] | SentinelPlace,
+  listener: LinkListener,
+  context: StoreContext,
+): Promise<RedisLink> {
+  if ('sentinels' in place) return SentinelLink.open(place, listener, context);
+  return place.length === 1
+    ? SingleLink.open(place[0]!, listener, context.clock)
+    : ClusterLink.open(place, listener, context.clock);
+}
 
 interface Told {
   /** Of the channel in Redis. */
@@ -64,9 +76,9 @@ export class RedisStore implements Store {
 
   /**
    * Resolves when Redis was found or could not be; then `trouble()` says why, and it is looked for again and again.
-   * @param urls one Redis, or several nodes of one cluster.
+   * @param place one Redis, or several nodes of one cluster, or the master that sentinels know.
    */
-  static async open(urls: readonly string[], context: StoreContext): Promise<RedisStore> {
+  static async open(place: readonly string[] | SentinelPlace, context: StoreContext): Promise<RedisStore> {
     const store = new RedisStore(context);
     const listener: LinkListener = {
       onUp: () => {
@@ -75,10 +87,7 @@ export class RedisStore implements Store {
       },
       onDown: (reason) => store.#health.connectionLost(reason),
     };
-    store.#link =
-      urls.length === 1
-        ? await SingleLink.open(urls[0]!, listener, context.clock)
-        : await ClusterLink.open(urls, listener, context.clock);
+    store.#link = await openLink(place, listener, context);
     store.#writes = new Writes(store.#link, store.#health);
     store.#reads = new Reads(store.#link, store.#health);
     store.#told = new Together(

@@ -12,12 +12,13 @@ import {
 } from './link.js';
 
 /** `timeout`: `Health` has one for the answer; the client's own makes an AbortSignal for every command. */
-const asBuffers = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer }, timeout: 0 };
+export const asBuffers = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer }, timeout: 0 };
 
 /** A replica can be read: its connection is given up no oftener than this. */
 const leaveEveryMs = 1000;
 
-function newClient(url: string) {
+/** @param again whether the client makes a new connection to the same place when it loses one. */
+export function newClient(url: string, again = true) {
   return createClient({
     url,
     RESP: 3,
@@ -25,14 +26,15 @@ function newClient(url: string) {
     commandsQueueMaxLength: mostWaiting,
     pingInterval: signOfLifeMs,
     maintNotifications: 'disabled',
-    socket: { connectTimeout: connectMs, socketTimeout: silenceMs, reconnectStrategy: backOff },
+    socket: { connectTimeout: connectMs, socketTimeout: silenceMs, reconnectStrategy: again && backOff },
   });
 }
+export type Client = ReturnType<typeof newClient>;
 
 /** A Redis by its URL. */
 export class SingleLink implements RedisLink {
   readonly isCluster = false;
-  readonly #client: ReturnType<typeof newClient>;
+  readonly #client: Client;
   readonly #clock: Clock;
   #leftAt = -Infinity;
 
