@@ -29,6 +29,8 @@ export function keptHeaders(
   serviceHeader: string,
 ): (readonly [name: string, value: string])[] {
   const names = [...kept, serviceHeader, ...(contentType === undefined ? ofContent : [])];
+  // counts from Date (RFC 3428 §7); that of an INVITE is how long it may ring (RFC 3261 §13.3.1)
+  if (request.method === 'MESSAGE') names.push('Expires');
   const headers: [string, string][] = [];
   for (const name of names) for (const line of request.headers.lines(name)) headers.push([name, line]);
   if (!request.has('Date')) headers.push(['Date', new Date(now).toUTCString()]);
@@ -62,8 +64,7 @@ export function deferredHeaders(
     fields[name] = known === undefined ? value : [known, value].flat();
   };
   for (const [name, value] of headers) {
-    const ofOtherService = converted !== undefined && name === 'Accept-Contact' && value.includes(ICSI_REF);
-    if (!ofOtherService) add(name, value);
+    if (!(converted !== undefined && isOfMode(name, value))) add(name, value);
   }
   if (converted !== undefined) add('Accept-Contact', `*;${ICSI_REF}="${referenceValue([converted])}"`);
   const { device, others, chosen } = to;
@@ -74,5 +75,9 @@ export function deferredHeaders(
     if (instance !== undefined) add('Reject-Contact', `*;${instanceTag(instance)}`);
   return fields;
 }
+
+/** What a message has of the mode in which it came. */
+const isOfMode = (name: string, value: string): boolean =>
+  name === 'Expires' || (name === 'Accept-Contact' && value.includes(ICSI_REF));
 
 const instanceTag = (instance: string): string => `${SIP_INSTANCE}="<${instance}>"`;

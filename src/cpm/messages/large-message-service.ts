@@ -108,14 +108,14 @@ export class LargeMessageService implements Service {
     octets: AsyncIterable<Buffer>,
     expiresAt: number,
   ): Promise<number> {
-    const { contents, deferral, notifications, policies, trail } = this.#options;
+    const { contents, deferral, notifications, trail } = this.#options;
     const beginning = new Beginning(octets);
     const content = await contents.keep(set, beginning, expiresAt);
     try {
       const head = /^\s*message\/cpim/i.test(contentType) ? headOf(beginning.octets) : undefined;
       const body = beginning.octets.subarray(0, head?.length ?? 0);
       if (head) await notifications.arrived(request, senderOf(request), head);
-      takeAimOff(request, await policies.of(set));
+      takeAimOff(request);
       const device = deviceNamedBy(request);
       await deferral.keep(request, {
         recipient: servedUser,

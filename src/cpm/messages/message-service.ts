@@ -147,7 +147,7 @@ export class MessageService implements Service {
       });
     if (instead) await interworking.retry(instead, call);
     if (!mustDefer) return;
-    if (!notification?.origin) takeAimOff(request, policy);
+    if (!notification?.origin) takeAimOff(request);
     await deferral.keep(request, {
       recipient: servedUser,
       set,

@@ -4,22 +4,25 @@ import type { RegisteredDevice } from '../../reg-event/devices.js';
 import type { SipRequest } from '../../sip/message/message.js';
 import type { UserPolicy } from './user-policy.js';
 
+/** Requests that {@link aimAtChosenDevice} has aimed: what their senders asked for stays when the aim is taken off. */
+const aimed = new WeakSet<SipRequest>();
+
 /**
  * Aims a request for a user at the device that the user chose, as a caller would (RFC 3841 §7.2.4: `require` and `explicit` leave
  * out all others). A request that names a device already stays as it is.
  */
 export function aimAtChosenDevice(request: SipRequest, { deliverTo }: Pick<UserPolicy, 'deliverTo'>): void {
-  if (deliverTo !== undefined && !namesDevice(request)) aimAt(request, deliverTo);
+  if (deliverTo === undefined || namesDevice(request)) return;
+  aimAt(request, deliverTo);
+  aimed.add(request);
 }
 
 /** Takes off again what {@link aimAtChosenDevice} added: a message that is kept goes to the device that is chosen when it goes. */
-export function takeAimOff({ headers }: SipRequest, { deliverTo }: Pick<UserPolicy, 'deliverTo'>): void {
-  if (deliverTo === undefined) return;
-  const lines = headers.lines('Accept-Contact');
-  const others = lines.filter((line) => line !== preferenceFor(deliverTo));
-  if (others.length === lines.length) return;
-  if (others.length === 0) headers.remove('Accept-Contact');
-  else headers.set('Accept-Contact', others);
+export function takeAimOff(request: SipRequest): void {
+  if (!aimed.delete(request)) return;
+  const others = request.headers.lines('Accept-Contact').slice(0, -1);
+  if (others.length === 0) request.headers.remove('Accept-Contact');
+  else request.headers.set('Accept-Contact', others);
 }
 
 /** Aims a request at one device. @param instance its Instance ID, a URN. */

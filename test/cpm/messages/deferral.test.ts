@@ -91,8 +91,9 @@ describe('a pager mode message', () => {
   it('to a user without a device is kept with 202 and delivered in the order sent when one registers, once', async () => {
     const parley = await server();
     const alice = await opened('alice', parley.port);
+    const sent = { 'Conversation-ID': 'c-1', Expires: '600', Date: 'Fri, 27 Nov 2026 10:00:00 GMT' };
     for (const text of ['one', 'two', 'three'])
-      expect(await send(alice, 'sip:bob@ims.test', cpim(text, text), { 'Conversation-ID': 'c-1' })).toBe(202);
+      expect(await send(alice, 'sip:bob@ims.test', cpim(text, text), sent)).toBe(202);
     expect(await waiting(parley)).toMatchObject([
       { recipient: 'sip:bob@ims.test', sender: 'sip:alice@ims.test' },
       {},
@@ -103,7 +104,7 @@ describe('a pager mode message', () => {
     const texts: string[] = [];
     for (let i = 0; i < 3; i++) {
       const message = await received(bob);
-      expect(message.get('Conversation-ID')).toBe('c-1');
+      for (const [name, value] of Object.entries(sent)) expect(message.get(name)).toBe(value);
       expect(message.get('Contribution-ID')).toMatch(/^[0-9a-f-]{36}$/); // made by the sender's side, and kept
       expect(message.from.uriText).toBe('sip:alice@ims.test');
       texts.push(textOf(message));

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { preferenceFor } from '../../../src/cpm/policy/chosen-device.js';
 import { cpmServices } from '../../../src/identity/cpm-services.js';
 import type { HeaderMap } from '../../../src/sip/message/headers.js';
 import { useCleanups } from '../../tools/cleanups.js';
@@ -77,15 +78,20 @@ describe('a pager mode message', () => {
     expect(Buffer.from((await bob.answer('MESSAGE', 200, { Contact: [] })).body).toString()).toBe('hello');
   });
 
-  it('waits also where it is for one device by its GRUU', async () => {
+  it.each([
+    ['by its GRUU', `sip:bob@ims.test;gr=${BOB}`, {}],
+    ['by Accept-Contact', 'sip:bob@ims.test', { 'Accept-Contact': preferenceFor(BOB) }],
+  ])('waits also where it is for one device %s, whichever its user chooses', async (_, to, aim) => {
     const parley = await server();
     const alice = await phone('alice', parley, device(ALICE, MESSAGE));
     const bob = await phone('bob', parley, device(BOB, MESSAGE));
-    await setPolicy(parley, 'sip:bob@ims.test', { doNotDisturb: true });
-    const headers = { 'P-Preferred-Service': cpmServices.message };
-    expect((await alice.ask('MESSAGE', `sip:bob@ims.test;gr=${BOB}`, headers, 'hello')).status).toBe(202);
-    await setPolicy(parley, 'sip:bob@ims.test', { doNotDisturb: null });
+    const two = await phone('bob', parley, device(BOB2, MESSAGE));
+    await setPolicy(parley, 'sip:bob@ims.test', { doNotDisturb: true, deliverTo: BOB });
+    const headers = { 'P-Preferred-Service': cpmServices.message, ...aim };
+    expect((await alice.ask('MESSAGE', to, headers, 'hello')).status).toBe(202);
+    await setPolicy(parley, 'sip:bob@ims.test', { doNotDisturb: null, deliverTo: BOB2 });
     expect(Buffer.from((await bob.answer('MESSAGE', 200, { Contact: [] })).body).toString()).toBe('hello');
+    quiet(two);
   });
 
   it('that waits for the chosen device goes to another one that is chosen meanwhile', async () => {
