@@ -7,44 +7,11 @@ import type { SipStack } from '../../src/sip/stack.js';
 import { BOB, device } from '../cpm/participating/session-world.js';
 import { afterThisTest, node } from '../sip/embedded/nodes.js';
 import { missing } from '../tools/install.js';
-import { Program } from '../tools/program.js';
+import { kill, serveMessages as serve, T1, waiting, type MessageServer } from '../tools/message-server.js';
 import { freePort, RedisServer } from '../tools/redis.js';
 import { soon } from '../tools/soon.js';
 
 const KILLS = 3;
-const T1 = 2_000;
-
-interface Running {
-  readonly program: Program;
-  readonly port: number;
-  readonly api: string;
-}
-
-async function serve(store: string, port: number): Promise<Running> {
-  const program = new Program(['serve'], {
-    env: {
-      PARLEY_AUTH: 'none',
-      PARLEY_STORE: store,
-      PARLEY_ROLES: 'core,participating',
-      PARLEY_SIP_LISTEN: `udp:127.0.0.1:${port}`,
-    },
-    config: JSON.stringify({ sip: { overloadDelay: 60_000, timers: { t1: T1, t2: 2 * T1 } } }),
-  });
-  afterThisTest(() => program.dispose());
-  const { api } = await program.ready();
-  return { program, port, api };
-}
-
-const kill = async ({ program }: Running): Promise<void> => {
-  program.child.kill('SIGKILL');
-  await program.exit();
-};
-const waiting = async ({ api }: Running): Promise<number> => {
-  const { messages } = (await (await fetch(`${api}/api/v1/messages?limit=1000`)).json()) as {
-    messages: unknown[];
-  };
-  return messages.length;
-};
 
 /** Bob's device: takes each message once, and answers one that it knows as RFC 3261 §8.2.2.2 says. */
 class Receiver {
@@ -76,7 +43,7 @@ class Receiver {
     return new Receiver(stack, port());
   }
 
-  async register({ port }: Running): Promise<void> {
+  async register({ port }: MessageServer): Promise<void> {
     const response = await this.stack.request('sip:ims.test', {
       method: 'REGISTER',
       route: [`<sip:127.0.0.1:${port};lr>`],
@@ -90,7 +57,7 @@ class Receiver {
   }
 }
 
-const send = async (stack: SipStack, { port }: Running, text: string): Promise<number> => {
+const send = async (stack: SipStack, { port }: MessageServer, text: string): Promise<number> => {
   const response = await stack.request('sip:bob@ims.test', {
     method: 'MESSAGE',
     route: [`<sip:127.0.0.1:${port};lr>`],

@@ -1,6 +1,6 @@
 import { SystemClock, type Clock } from '../../../src/base/clock.js';
 import {
-  receiveWholeLargeMessage,
+  receiveLargeMessage,
   sendLargeMessage,
   type LargeMessageOutcome,
 } from '../../../src/cpm/large-message/index.js';
@@ -14,6 +14,9 @@ import { startEndpoint } from '../../msrp/tools/endpoints.js';
 import { afterThisTest, node } from '../../sip/embedded/nodes.js';
 import { cpimText } from '../cpim-text.js';
 import { device } from '../participating/session-world.js';
+
+/** Octets of a message at most. */
+const LIMIT = 30_000_000;
 
 /** What a device got: over SIP or MSRP. */
 export interface Got {
@@ -31,6 +34,8 @@ export interface DeviceOptions {
 /** A device of a user with a SIP stack and an MSRP endpoint of its own, which takes every message. */
 export class MessagingDevice {
   readonly got: Got[] = [];
+  /** Called after each piece of a large message: the next is read when it resolves. */
+  reading: (messageId: string) => Promise<void> | void = () => {};
   readonly #known = new Set<string>();
   readonly #user: string;
   readonly #stack: SipStack;
@@ -70,9 +75,17 @@ export class MessagingDevice {
     });
     this.#stack.on('INVITE', async (request, response) => {
       const { stack, endpoint, clock } = parts;
-      const receiver = { stack, endpoint, clock, limit: 20_000_000, subject: user };
-      await receiveWholeLargeMessage(request, response, receiver, ({ contentType }, octets) => {
-        this.got.push({ mode: 'large', request, contentType, octets });
+      const receiver = { stack, endpoint, clock, limit: LIMIT, subject: user };
+      await receiveLargeMessage(request, response, receiver, async ({ contentType, messageId }, pieces) => {
+        const octets: Buffer[] = [];
+        for await (const piece of pieces) {
+          octets.push(piece);
+          await this.reading(messageId);
+        }
+        // one that it has already: the server says so by its Message-ID
+        if (!this.#known.has(messageId))
+          this.got.push({ mode: 'large', request, contentType, octets: Buffer.concat(octets) });
+        this.#known.add(messageId);
         return 200;
       });
     });
@@ -91,6 +104,12 @@ export class MessagingDevice {
 
   get aor(): string {
     return `sip:${this.#user}@ims.test`;
+  }
+
+  /** It is switched off; what it was sending fails. */
+  async close(): Promise<void> {
+    await this.#endpoint.close();
+    await this.#stack.close();
   }
 
   /** The same device, towards a server that started anew. */
