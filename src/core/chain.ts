@@ -2,7 +2,7 @@ import { ParleyError } from '../base/errors.js';
 import type { Trail } from '../base/trail.js';
 import type { ProxyResult, ServerRequest, ServerResponse } from '../sip/stack.js';
 import './errors.js';
-import { settle, type Layers } from './layers.js';
+import { settle, showThrough, type Layers } from './layers.js';
 import type { ApplicationServers } from './application-servers.js';
 import type { ChainPosition } from './original-dialog.js';
 import type { FilterCriterion } from './triggers/criteria.js';
@@ -122,11 +122,11 @@ export class ServiceChain {
       handedOn = settle(response, all, onward(all));
       return handedOn;
     };
-    await service.handle(this.#call(subject, response, position), next);
+    await service.handle(this.#call(subject, response, position, layers), next);
     return (await handedOn) ?? ownAnswer(response);
   }
 
-  #call(subject: ServiceSubject, response: ServerResponse, position: number): ServiceCall {
+  #call(subject: ServiceSubject, response: ServerResponse, position: number, layers: Layers): ServiceCall {
     const { onward } = this.#options;
     const { request, sessionCase, servedUser, set, registered, device } = subject;
     return {
@@ -140,6 +140,7 @@ export class ServiceChain {
       get onward() {
         return onward({ sessionCase, servedUser, set, after: position }, request);
       },
+      show: (answer) => showThrough(layers, answer),
     };
   }
 }

@@ -29,6 +29,8 @@ export interface ServiceCall extends ServiceSubject {
    * after it in the chain: the original dialog identifier (3GPP TS 24.229 §5.4.3.2). What such a request asserts is believed.
    */
   readonly onward: readonly string[];
+  /** Shows the services before this one a response that it forwards itself, on another way than `next`. */
+  show(response: SipResponse): void;
 }
 
 export interface NextOptions {

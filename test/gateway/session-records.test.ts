@@ -38,6 +38,26 @@ describe('the list of sessions, and the limit on them, know a session whose othe
 
   it.each([
     ['out of the media path', {}],
+    ['in the media path', { mediaPath: true }],
+  ])('with a user who was invited by the wv address, %s', async (_, policy) => {
+    world = await GatewayWorld.start();
+    const alice = await SipChat.of(await world.sip('alice', cpmDevice));
+    const bob = await SipChat.of(await world.sip('bob', other));
+    await setPolicy(world.parley, BOB, { ...policy, maxSessions: 1 });
+    const [, invited] = await Promise.all([alice.answer(), bob.invite('wv:alice@ims.test')]);
+    expect(invited.status).toBe(200);
+    await soon(async () => [await services(ALICE), await services(BOB)]).toEqual([['session'], ['session']]);
+    expect(await sessionsOf(world.parley)).toMatchObject([
+      { caller: { user: BOB }, callee: { user: ALICE } },
+    ]);
+    expect((await (await SipChat.of(bob.phone)).invite('wv:alice@ims.test')).status).toBe(486);
+    const [, bye] = await Promise.all([alice.phone.answer('BYE', 200), bob.bye()]);
+    expect(bye.status).toBe(200);
+    await soon(() => sessionsOf(world.parley)).toEqual([]);
+  });
+
+  it.each([
+    ['out of the media path', {}],
     ['in the media path of who makes it', { mediaPath: true }],
   ])('with a group, %s, of who makes it and of who is invited', async (_, policy) => {
     world = await GatewayWorld.start();

@@ -1,3 +1,4 @@
+import type { SipResponse } from '../../sip/message/message.js';
 import type { ServerRequest, ServerResponse } from '../../sip/stack.js';
 
 /** What a non-CPM communication service can carry. */
@@ -40,6 +41,8 @@ export interface InterworkedInvitation extends Interworked {
   /** `large-message` for one message over MSRP, `group` for a group session whose focus is the Contact. */
   readonly kind: Exclude<Capability, 'message'>;
   readonly response: ServerResponse;
+  /** To be called with each response of a proxy that forwards the invitation in place of an answer of its own. */
+  shown(response: SipResponse): void;
 }
 
 /** One non-CPM communication service. */

@@ -1,10 +1,10 @@
 import { ParleyError } from '../../base/errors.js';
 import type { Trail } from '../../base/trail.js';
 import { cpmServiceOf } from '../../core/cpm-invitation.js';
-import type { Next, Service, ServiceCall } from '../../core/service.js';
+import type { Next, NextOptions, Service, ServiceCall } from '../../core/service.js';
 import { cpmServices } from '../../identity/cpm-services.js';
 import type { RegisteredDevice } from '../../reg-event/devices.js';
-import type { SipRequest } from '../../sip/message/message.js';
+import type { SipRequest, SipResponse } from '../../sip/message/message.js';
 import type { ServerRequest, SipStack } from '../../sip/stack.js';
 import './errors.js';
 import type { Capability, InterworkingFunction, Interworked } from './function.js';
@@ -82,16 +82,37 @@ export class InterworkingSelection implements Service {
     return byAddress === 'unable' ? undefined : byAddress;
   }
 
-  /** Hands a request that came back refused to a function; for a SIP one it is forwarded once more. */
-  async retry(selected: InterworkingFunction, call: ServiceCall): Promise<void> {
+  /**
+   * Hands a request that came back refused to a function; for a SIP one it is forwarded once more.
+   * @param asked what the service that retries asks of the request's way.
+   */
+  async retry(
+    selected: InterworkingFunction,
+    call: ServiceCall,
+    asked: Pick<NextOptions, 'onResponse'> = {},
+  ): Promise<void> {
     const { stack } = this.#options;
     const { request, response } = call;
-    await this.#hand(selected, call, () =>
-      stack.proxyRequest(request, response, { groups: [[{ uri: request.uri }]], recordRoute: true }),
-    );
+    const shown = (answer: SipResponse): void => {
+      asked.onResponse?.(answer);
+      call.show(answer);
+    };
+    const forward: Next = () =>
+      stack.proxyRequest(request, response, {
+        groups: [[{ uri: request.uri }]],
+        recordRoute: true,
+        onResponse: shown,
+      });
+    await this.#hand(selected, call, forward, shown);
   }
 
-  async #hand(selected: InterworkingFunction, call: ServiceCall, next: Next): Promise<void> {
+  /** @param shown sees the responses that a proxy of the function forwards. */
+  async #hand(
+    selected: InterworkingFunction,
+    call: ServiceCall,
+    next: Next,
+    shown: (answer: SipResponse) => void = (answer) => call.show(answer),
+  ): Promise<void> {
     const { request, response } = call;
     const { target, service } = selected;
     this.#options.trail.record({
@@ -110,7 +131,13 @@ export class InterworkingSelection implements Service {
     }
     const kind = capabilityOf(request);
     if (kind === undefined) throw this.#refused('interworking-unable', request);
-    if (kind !== 'message') await target.invitation({ ...interworked(request), kind, response });
+    if (kind !== 'message')
+      await target.invitation({
+        ...interworked(request),
+        kind,
+        response,
+        shown,
+      });
     else
       response.send(
         await target.message({

@@ -188,7 +188,15 @@ export class SessionService implements Service {
       });
     else if (mayInterwork) await next({ ...observed, takesOver: ({ status }) => refused(status) });
     else await next(observed);
-    if (instead) await interworking.retry(instead, call);
+    if (!instead) return;
+    if (!relay) {
+      await interworking.retry(instead, call, observed);
+      return;
+    }
+    // its media do not pass here
+    const direct = this.#observed(call, false);
+    call.response.onSend((answer) => direct.onResponse?.(answer));
+    await interworking.retry(instead, call, direct);
   }
 
   /** Sessions whose media passed a node that is no more are given up. */

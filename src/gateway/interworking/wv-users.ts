@@ -81,13 +81,14 @@ export class WvUsers implements InProcessFunction {
   }
 
   /** Sessions of IMPS users need a registered device. @throws ParleyError `gateway-session-refused` */
-  async invitation({ request, response, recipient, sender }: InterworkedInvitation): Promise<void> {
+  async invitation({ request, response, recipient, sender, shown }: InterworkedInvitation): Promise<void> {
     const target = await this.#known(recipient);
     if (target.kind === 'imps') throw new ParleyError('gateway-session-refused');
     const route = await this.#route(target, sender);
     await this.#options.stack.proxyRequest(request, response, {
       groups: [[{ uri: target.aor, route }]],
       recordRoute: true,
+      onResponse: (answer) => shown(answer),
     });
   }
 

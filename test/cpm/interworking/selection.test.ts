@@ -10,8 +10,9 @@ import type { HeaderMap } from '../../../src/sip/message/headers.js';
 import { useCleanups } from '../../tools/cleanups.js';
 import { startParley, type RunningParley } from '../../tools/parley.js';
 import { Phone } from '../../tools/phone.js';
-import { offer, SDP, setPolicy } from '../participating/session-world.js';
+import { offer, SDP, sessionsOf, setPolicy } from '../participating/session-world.js';
 import { SipPeer } from '../../tools/sip-peer.js';
+import { soon } from '../../tools/soon.js';
 
 const cleanups = useCleanups();
 
@@ -208,8 +209,12 @@ describe("a request that the recipient's devices do not know", () => {
     expect(invite.get('Conversation-ID')).toBe('conversation-3');
     // past the server that was to be in its media path
     expect(Buffer.from(invite.body).toString()).toBe(offer());
-    iwf.answer(invite, 200, { Contact: `<sip:im@127.0.0.1:${iwf.port}>` });
+    const device = `sip:im@127.0.0.1:${iwf.port}`;
+    iwf.answer(invite, 200, { Contact: `<${device}>` });
     expect((await alice.peer.response(200)).status).toBe(200);
+    await soon(() => sessionsOf(parley)).toMatchObject([
+      { mediaPath: false, caller: { user: alice.aor }, callee: { user: bob.aor, device } },
+    ]);
   });
 
   it('goes to a function of this process as a message, and without one its refusal goes back', async () => {
