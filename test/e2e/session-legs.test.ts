@@ -33,11 +33,12 @@ async function sessions(api: string, query = ''): Promise<Shown[]> {
   return ((await answer.json()) as { sessions: Shown[] }).sessions;
 }
 
+/** With a limit of its own each user's function stays in the path, whether or not the other's does. */
 const stayInPath = (api: string, aor: string): Promise<Response> =>
   fetch(`${api}/api/v1/policies/${encodeURIComponent(aor)}`, {
     method: 'PATCH',
     headers: { 'content-type': 'application/json' },
-    body: '{"mediaPath":true}',
+    body: '{"maxBytes":100000000}',
   });
 
 /** Carol takes bob's session over by what alice knows of it. @returns what bob is told, and what he should be. */

@@ -205,16 +205,14 @@ export class SessionService implements Service {
   }
 
   /**
-   * Whether the media are to pass here: as the user wishes, for records, and where the limit on a message or file could not be
-   * kept otherwise: one that announces no size, or that a limit of the user's own is for.
+   * Whether the media are to pass here: for records, where the limit on a message or file could not be kept otherwise (one that
+   * announces no size, or that a limit of the user's own is for), and as the user wishes, unless they do so already for the other user.
    */
   #staysInPath({ request }: ServiceCall, policy: UserPolicy, offer: MsrpMedia): boolean {
-    if (policy.mediaPath || policy.record) return true;
-    if (policy.maxBytes !== undefined) return true;
+    if (policy.record || policy.maxBytes !== undefined) return true;
+    if (this.#relay?.isIn(offer) !== false) return false;
     return (
-      entitlementOf(request) === 'large-messages' &&
-      announcedSize(offer) === undefined &&
-      this.#relay?.isIn(offer) === false
+      policy.mediaPath || (entitlementOf(request) === 'large-messages' && announcedSize(offer) === undefined)
     );
   }
 

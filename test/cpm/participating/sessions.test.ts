@@ -83,6 +83,8 @@ describe('a CPM 1-1 session', () => {
         await expect
           .poll(() => sessionsOf(parley, query))
           .toMatchObject([{ mediaPath: true, caller: { user: alice.aor }, callee: { user: bob.aor } }]);
+      // one in the path is enough for both
+      expect(parley.app.msrp.figures.sessions).toBe(2);
       bob.send('BYE', fromCallee.uri, fromCallee.headers);
       await alice.answer('BYE', 200);
       await expect.poll(() => sessionsOf(parley)).toEqual([]);
