@@ -42,7 +42,7 @@ export interface InterworkedInvitation extends Interworked {
   readonly kind: Exclude<Capability, 'message'>;
   readonly response: ServerResponse;
   /** To be called with each response of a proxy that forwards the invitation in place of an answer of its own. */
-  shown(response: SipResponse): void;
+  readonly shown: (response: SipResponse) => void;
 }
 
 /** One non-CPM communication service. */

@@ -88,7 +88,7 @@ export class WvUsers implements InProcessFunction {
     await this.#options.stack.proxyRequest(request, response, {
       groups: [[{ uri: target.aor, route }]],
       recordRoute: true,
-      onResponse: (answer) => shown(answer),
+      onResponse: shown,
     });
   }
 
