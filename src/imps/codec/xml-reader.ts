@@ -125,6 +125,9 @@ class XmlReader {
     }
     const colon = tag.indexOf(':');
     const local = colon < 0 ? tag : tag.slice(colon + 1);
+    // a prefix and a name without further colons (Namespaces in XML 1.0 §4)
+    if (colon === 0 || local === '' || (colon > 0 && local.includes(':')))
+      throw malformed(`no qualified name: ${tag.slice(0, 60)}`);
     const name = tagAliases[local] ?? local;
     const xmlns = attributes?.[colon < 0 ? 'xmlns' : `xmlns:${tag.slice(0, colon)}`];
     const namespace = typeof xmlns === 'string' ? resolve(xmlns.trim()) : undefined;

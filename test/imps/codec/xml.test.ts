@@ -129,6 +129,7 @@ describe('bad XML', () => {
     ['two roots', '<a/><b/>'],
     ['nothing', ''],
     ['no XML', 'WV13LR1'],
+    ['a name with two prefixes', '<a><b:c:d/></a>'],
     ['a reserved name', '<a><__proto__>x</__proto__></a'],
   ])('with %s is refused', (_title, text) => {
     expect(failure(() => read(text))).toBe('imps-xml-malformed');
