@@ -18,6 +18,9 @@ export async function mayRegister(
   if (policy === 'off' || domainOf(user) !== context.config.domain) return false;
   const { msisdn } = request.origin;
   if (policy === 'network' && msisdn === undefined) return false;
+  // whose number it is has been registered (GEN-17), under that User-ID
+  const owner = msisdn === undefined ? undefined : await context.ports.users.findByMsisdn(msisdn);
+  if (owner && policy === 'network') return false;
   // a User-ID that is a number says whose it is
   const name = userPartOf(user);
   if (name.startsWith('+') && (msisdn === undefined || digits(msisdn) !== digits(name))) return false;
@@ -35,10 +38,12 @@ export async function register(
   request: LoginRequest,
 ): Promise<UserRecord> {
   const { makePassword, questions } = context.config.autoRegistration;
+  const { msisdn } = request.origin;
   const record: UserRecord = {
     user,
     password: makePassword || password === undefined ? unguessable().slice(0, 16) : password,
-    msisdn: request.origin.msisdn,
+    // a number is of one user: another one of the same telephone goes without
+    msisdn: msisdn === undefined || (await context.ports.users.findByMsisdn(msisdn)) ? undefined : msisdn,
     state: questions.length > 0 ? 'confirming' : 'active',
     createdAt: context.clock.now(),
   };

@@ -98,8 +98,10 @@ export function readCapabilities(
   const known = cirMethodsOf[version].filter((method) => context.endpoints.cirMethods.includes(method));
   const asked = upper(listOr(list, 'SupportedCIRMethod', before.cirMethods));
   // a client whose data channel is WSP can only be reached by WAP push (document 002 §8.1)
-  const overWsp = upper(textsOf(list, 'SupportedBearer')).every((bearer) => bearer === 'WSP');
-  const wspOnly = overWsp && child(list, 'SupportedBearer') !== undefined;
+  const bearers = child(list, 'SupportedBearer')
+    ? upper(listOr(list, 'SupportedBearer', []))
+    : before.bearers;
+  const wspOnly = bearers?.every((bearer) => bearer === 'WSP') ?? false;
   const types = childrenOf(list, 'AcceptedContentType').map(
     (type) => textOf(type, 'ContentType') ?? type.text,
   );
@@ -121,6 +123,7 @@ export function readCapabilities(
           upper(textsOf(list, 'AcceptedTransferEncoding')).some((given) => given.trim() === known),
         )
       : before.transferEncodings,
+    bearers,
     // in the order of the client, which is the one in which they are tried
     cirMethods: [...new Set(asked)].filter(
       (method) => known.includes(method) && (!wspOnly || method.startsWith('WAP')),
@@ -263,7 +266,7 @@ export async function rememberClient(context: ImpsContext, session: SessionRecor
       client: session.client,
       applicationId: session.applicationId,
       version: session.version,
-      msisdn: session.msisdn ?? session.client.msisdn ?? current?.msisdn,
+      msisdn: session.msisdn ?? current?.msisdn,
       remoteAddress: session.remoteAddress,
       offlineBearers: session.capabilities ? capabilities.offlineBearers : (current?.offlineBearers ?? []),
       offlineHandling: session.capabilities

@@ -9,6 +9,7 @@ import { authenticate } from './authentication.js';
 import { judgeAnswers, questionList, register, welcomeList, type Question } from './auto-registration.js';
 import { keptNumber, rememberClient, settle } from './capabilities.js';
 import { functionsTree, negotiateFunctions } from './functions.js';
+import { claimedNumber } from './telephone.js';
 import { readLogin, type LoginArrival, type LoginRequest } from './login-request.js';
 
 /** What a Login-Response says besides the ClientID. */
@@ -146,7 +147,7 @@ async function reestablish(
     msisdn:
       numberFrom(request) ??
       // a number that was only claimed gives way to a newer claim
-      (current.msisdn === current.client.msisdn ? request.client.msisdn : undefined) ??
+      (current.msisdn === claimedNumber(current.client) ? claimedNumber(request.client) : undefined) ??
       current.msisdn,
     imei: request.origin.imei ?? current.imei,
     seenAt: context.clock.now(),
@@ -220,7 +221,7 @@ async function start(
     imei: request.origin.imei,
     msisdn:
       numberFrom(request) ??
-      request.client.msisdn ??
+      claimedNumber(request.client) ??
       (await keptNumber(context, record.user, request.client, request.applicationId)),
   };
   const { session, answer: shortLogin } = agreeInLogin(context, blank, request);

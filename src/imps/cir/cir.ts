@@ -161,8 +161,7 @@ export class Cir {
       ? this.#context.ports.pagers.find(({ methods }) => methods.includes(method))
       : undefined;
     if (!pager) return false;
-    const told = session.msisdn ?? session.client.msisdn;
-    const msisdn = told ?? (await numberOfUser(this.#context, session.user));
+    const msisdn = session.msisdn ?? (await numberOfUser(this.#context, session.user));
     return pager.page(method, { msisdn, ip: session.remoteAddress }, text);
   }
 

@@ -52,6 +52,8 @@ export interface Capabilities {
   readonly contentTypes: readonly string[];
   /** BASE64 and NONE, as far as the client takes them; undefined when it did not say. */
   readonly transferEncodings?: readonly string[] | undefined;
+  /** Bearers of the data channel, if the client said: HTTP, WSP, SMS. */
+  readonly bearers?: readonly string[] | undefined;
   readonly cirMethods: readonly string[];
   readonly udpPort?: number | undefined;
   readonly offlineBearers: readonly string[];

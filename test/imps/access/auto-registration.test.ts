@@ -90,6 +90,25 @@ describe('auto-registration (document 004 §6.2)', () => {
     expect(codeOf(await here.phone('newcomer').login2())).toBe(531);
   });
 
+  it('makes no second user of a number that has one: GEN-17', async () => {
+    here = await world({ autoRegistration: { policy: 'network' }, trustedProxies: ['127.0.0.1'] });
+    const headers = { 'X-Network-MSISDN': '46701234567' };
+    const first = here.phone('first', { headers });
+    expect(codeOf(await first.login2())).toBe(200);
+    expect(codeOf(await here.phone('second', { headers, clientId: 'wv:other' }).login2())).toBe(531);
+    const itself = here.phone('first', { user: '', headers, clientId: 'wv:another' });
+    expect(codeOf(await itself.login2())).toBe(200);
+    expect((await here.server.users.findByMsisdn('+46701234567'))?.user).toBe('wv:first@ims.test');
+  });
+
+  it('takes the number of a telephone from none of its users for another', async () => {
+    here = await world({ autoRegistration: { policy: 'open' }, trustedProxies: ['127.0.0.1'] });
+    const headers = { 'X-Network-MSISDN': '46701234567' };
+    for (const name of ['first', 'second'])
+      expect(codeOf(await here.phone(name, { headers, clientId: `wv:${name}` }).login2())).toBe(200);
+    expect((await here.server.users.findByMsisdn('+46701234567'))?.user).toBe('wv:first@ims.test');
+  });
+
   it('gives a User-ID that is a number to whom the network asserts that number for, whatever the policy', async () => {
     here = await world({ autoRegistration: { policy: 'open' }, trustedProxies: ['127.0.0.1'] });
     const user = 'wv:+46701234567@ims.test';

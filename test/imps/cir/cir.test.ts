@@ -3,7 +3,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import type { AddressInfo, Server } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { child, element, textOf } from '../../../src/imps/codec/element.js';
+import { child, element, textOf, textsOf, type Element } from '../../../src/imps/codec/element.js';
 import { CirLine } from '../tools/cir-line.js';
 import { message, type Phone } from '../tools/phone.js';
 import { userId, world, type World } from '../tools/world.js';
@@ -317,6 +317,26 @@ describe('the choice of the CIR method', () => {
     alice = await here.phone('alice').start();
     expect(await methods('1.3')).toEqual(['WAPSMS', 'SSMS', 'STCP', 'SHTTP']);
     expect(await methods('1.3', 'WSP')).toEqual(['WAPSMS']);
+  });
+
+  it('stays WAP push alone over WSP when the capabilities are agreed anew without a word of bearers', async () => {
+    await here.close();
+    here = await world({}, { pagers: [{ methods: ['WAPSMS'], page: async () => true }] });
+    alice = await here.phone('alice').start();
+    const bob = here.phone('bob');
+    await bob.login2();
+    const method = (name: string) => element('SupportedCIRMethod', name);
+    const agreed = async (...capabilities: Element[]): Promise<string[]> =>
+      textsOf(
+        child(
+          await bob.request(element('ClientCapability-Request', element('CapabilityList', capabilities))),
+          'AgreedCapabilityList',
+        ),
+        'SupportedCIRMethod',
+      );
+    expect(await agreed(element('SupportedBearer', 'WSP'), method('WAPSMS'))).toEqual(['WAPSMS']);
+    expect(await agreed(method('STCP'), method('WAPSMS'))).toEqual(['WAPSMS']);
+    expect(await agreed(element('SupportedBearer', 'HTTP'), method('STCP'))).toEqual(['STCP']);
   });
 
   it.each([

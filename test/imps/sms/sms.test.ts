@@ -247,6 +247,16 @@ describe('CIR by standalone SMS', () => {
     });
   });
 
+  it('goes to no number that a client claims and that is none', async () => {
+    const user = 'wv:+46709999999@ims.test' as UserId;
+    await here.server.users.create({ user, password: 'x', state: 'active', createdAt: 0 });
+    await here
+      .phone('x', { user, password: 'x', msisdn: 'all;of=them' })
+      .start(element('SupportedCIRMethod', 'SSMS'));
+    await (await here.phone('bob').start()).request(message('hello', [user]));
+    expect((await smsc.until(1))[0]?.to).toBe('46709999999');
+  });
+
   it('without a push proxy carries WAP push itself: the PDU of a connectionless push to port 2948', async () => {
     const alice = await here
       .phone('alice', { msisdn: NUMBER })
