@@ -9,7 +9,7 @@ import { leaveAllGroups } from '../services/groups.js';
 import { invitations } from '../services/invitations.js';
 import { authorizations, grants } from '../services/presence-authorization.js';
 import { presence } from '../services/presence-store.js';
-import { subscriptions } from '../services/presence-subscriptions.js';
+import { dropWatchers } from '../services/presence-subscriptions.js';
 import { profiles } from '../services/public-profiles.js';
 import { systemMessages } from '../services/system-messages.js';
 import { clients, keyOf, userOutbox, type UserRecord } from '../state/records.js';
@@ -17,14 +17,7 @@ import { clients, keyOf, userOutbox, type UserRecord } from '../state/records.js
 /** Records named by the user. */
 const own: readonly Table<unknown>[] = [accessLists, contactLists, grants, presence, profiles];
 /** Records whose names begin with the user. */
-const ofUser: readonly Table<unknown>[] = [
-  authorizations,
-  clients,
-  invitations,
-  subscriptions,
-  systemMessages,
-  userOutbox,
-];
+const ofUser: readonly Table<unknown>[] = [authorizations, clients, invitations, systemMessages, userOutbox];
 const PAGE = 200;
 
 /**
@@ -40,6 +33,7 @@ export async function removeUser(context: ImpsContext, user: UserId): Promise<Us
   for (const session of await context.sessions.ofUser(user)) await endSession(context, session, 601);
   await leaveAllGroups(context, user);
   await discardAll(context, user);
+  await dropWatchers(context, user);
   for (const table of own) await remove(context, table, user);
   for (const table of ofUser)
     for await (const { key } of context.store.scan(table, { prefix: keyOf(user, '') }))

@@ -41,7 +41,13 @@ export const createAttributeList: Handler = async (context, { session, primitive
     if (count > context.config.limits.attributeLists) throw new CspRefusal(755);
     return { kind: 'put', value, result: undefined };
   });
-  await decided(context, session.user, session.id, users);
+  await decided(context, session.user, session.id, users, [
+    element(
+      'PresenceSubList',
+      attributes.map((name) => element(name)),
+    ),
+    ...concerned(users, lists, isDefault),
+  ]);
   const details = failures.details();
   return status(codeFor(users.length + lists.length + Number(isDefault), details), details);
 };
@@ -61,9 +67,36 @@ export const deleteAttributeList: Handler = async (context, { session, primitive
     },
     result: undefined,
   }));
-  await decided(context, session.user, session.id, users as readonly UserId[]);
+  await decided(
+    context,
+    session.user,
+    session.id,
+    users as readonly UserId[],
+    concerned(users, lists, isDefault),
+  );
   return status(200);
 };
+
+/** Whom an attribute list is for, as notification AC has it. */
+const concerned = (
+  users: readonly string[],
+  lists: readonly string[],
+  isDefault: boolean,
+): readonly (Element | undefined)[] => [
+  users.length > 0
+    ? element(
+        'UserIDList',
+        users.map((user) => element('UserID', user)),
+      )
+    : undefined,
+  lists.length > 0
+    ? element(
+        'ContactListIDList',
+        lists.map((list) => element('ContactList', list)),
+      )
+    : undefined,
+  isDefault ? element('DefaultList', true) : undefined,
+];
 
 /** The owner decided: open questions are answered, watchers see what they now may, the owner's other clients hear it. */
 async function decided(
@@ -71,6 +104,7 @@ async function decided(
   owner: UserId,
   session: string,
   users: readonly UserId[],
+  data: readonly (Element | undefined)[],
 ): Promise<void> {
   for (const user of users) {
     await context.store.update(authorizations, keyOf(owner, user), (current) =>
@@ -84,7 +118,7 @@ async function decided(
     watchers.add(value.watcher);
   }
   for (const watcher of watchers) await grantedNow(context, owner, watcher);
-  await notifyTypes(context, owner, 'AC', [], { except: session });
+  await notifyTypes(context, owner, 'AC', data, { except: session });
 }
 
 const subList = (grant: Grant): Element =>

@@ -70,7 +70,7 @@ export async function notifyTypes(
   context: ImpsContext,
   user: UserId,
   type: NotificationType,
-  data: readonly Element[],
+  data: readonly (Element | undefined)[],
   options: { readonly except?: string } = {},
 ): Promise<number> {
   let told = 0;

@@ -11,8 +11,11 @@ import { readOwnProperties } from './group-properties.js';
 import {
   changeGroup,
   groupOf,
+  indexAutoJoin,
   joinedGroups,
   joinedOf,
+  keepOwn,
+  ownOf,
   type GroupRecord,
   type JoinedUser,
 } from './group-store.js';
@@ -43,11 +46,12 @@ export async function join(
     const joined: JoinedUser = {
       screenName: pickScreenName(group, user, screenName ?? before?.screenName),
       sessions: [...(before?.sessions ?? []), { id: session.id, notices }],
-      own: { ...group.members[user]?.own, ...before?.own, ...own },
+      own: { ...ownOf(group, user), ...before?.own, ...own },
     };
-    const value = { ...group, joined: { ...group.joined, [user]: joined } };
-    return { value, result: { group: value, joined, first: before === undefined } };
+    const value = keepOwn(context, { ...group, joined: { ...group.joined, [user]: joined } }, user);
+    return { value, result: { before: group, group: value, joined, first: before === undefined } };
   });
+  await indexAutoJoin(context, outcome.before, outcome.group, user);
   await context.store.update(joinedGroups, keyOf(session.id, id), () => ({
     kind: 'put',
     value: { group: id },

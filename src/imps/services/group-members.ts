@@ -132,14 +132,17 @@ export const memberAccess: Handler = async (context, { session, primitive }) => 
       members[user] = { ...member, role };
       given.push(user);
     }
-    return { value: { ...current, members }, result: { given, members: current.members } };
+    return { value: { ...current, members }, result: { given, before: current } };
   });
-  for (const user of roles.keys()) {
-    if (changed.members[user] === undefined) failures.add(810, element('UserID', user));
+  let done = 0;
+  for (const [user, role] of roles) {
+    if (changed.before.members[user] === undefined) failures.add(810, element('UserID', user));
+    else if (user === changed.before.owner && role !== 'Admin') failures.add(816, element('UserID', user));
+    else done++;
   }
   await tell(context, changed.given, 'GMAU', id);
   const details = failures.details();
-  return status(codeFor(roles.size - details.length, details), details);
+  return status(codeFor(done, details), details);
 };
 
 /** Reads or changes who may not join; who is put on the list leaves. */

@@ -19,7 +19,11 @@ export async function groupAudience(
   | StatusCode
   | {
       readonly sender: Party;
-      readonly members: readonly { readonly user: UserId; readonly sessions: string[] }[];
+      readonly members: readonly {
+        readonly user: UserId;
+        readonly screenName: string;
+        readonly sessions: string[];
+      }[];
     }
 > {
   const group = await context.store.get(groups, id);
@@ -27,11 +31,11 @@ export async function groupAudience(
   const own = group.joined[from];
   if (!own) return 808;
   const sender: Party = { user: from, group: id, screenName: own.screenName };
-  const members: { user: UserId; sessions: string[] }[] = [];
+  const members: { user: UserId; screenName: string; sessions: string[] }[] = [];
   for (const [user, joined] of joinedOf(group)) {
     if (user === from || !(await allows(context, user, sender))) continue;
     const sessions = await living(context, joined);
-    if (sessions.length > 0) members.push({ user, sessions });
+    if (sessions.length > 0) members.push({ user, screenName: joined.screenName, sessions });
   }
   return { sender, members };
 }

@@ -31,10 +31,12 @@ export interface GroupRecord {
   /** Who accepted an invitation, for groups that require one. */
   readonly invited: readonly UserId[];
   readonly joined: Readonly<Record<UserId, JoinedUser>>;
+  /** Own properties of users who are no members and have AutoJoin: what holds while they are away. */
+  readonly autoJoin?: Readonly<Record<UserId, JoinedUser['own']>> | undefined;
 }
 
 export const groups = table<GroupRecord>('imps-groups');
-/** By user and group: of which groups a user is a member. */
+/** By user and group: of which groups a user is a member, or joins them without being one (AutoJoin). */
 export const memberships = table<{ readonly group: ResourceId }>('imps-memberships');
 /** By session and group: which groups a session joined. */
 export const joinedGroups = table<{ readonly group: ResourceId }>('imps-joined-groups');
@@ -89,6 +91,36 @@ export async function memberOf(
 export function requireRole(group: GroupRecord, user: UserId, roles: readonly Role[]): void {
   const role = group.members[user]?.role;
   if (role === undefined || !roles.includes(role)) throw new CspRefusal(816);
+}
+
+/** What a user set for a group: as its member, else as one who joins it on every login. */
+export const ownOf = ({ members, autoJoin }: GroupRecord, user: UserId): Member['own'] | undefined =>
+  members[user]?.own ?? autoJoin?.[user];
+
+/**
+ * A group in which the own properties of one who joined it and is no member hold on, as long as AutoJoin is among them.
+ * @throws CspRefusal 403 when as many are kept as a group may have members
+ */
+export function keepOwn(context: ImpsContext, group: GroupRecord, user: UserId): GroupRecord {
+  const own = group.joined[user]?.own;
+  const others = Object.entries(group.autoJoin ?? {}).filter(([other]) => other !== user);
+  if (group.members[user] || own?.['AutoJoin'] !== 'T')
+    return group.autoJoin?.[user] ? { ...group, autoJoin: Object.fromEntries(others) } : group;
+  if (others.length >= context.config.limits.groupMembers)
+    throw new CspRefusal(403, 'too many join on login');
+  return { ...group, autoJoin: { ...group.autoJoin, [user]: own } };
+}
+
+/** Keeps the index in step with what {@link keepOwn} did. */
+export async function indexAutoJoin(
+  context: ImpsContext,
+  before: GroupRecord,
+  after: GroupRecord,
+  user: UserId,
+): Promise<void> {
+  const [had, has] = [before, after].map(({ autoJoin }) => autoJoin?.[user] !== undefined);
+  if (has && !had) await indexMembers(context, after.id, [user], []);
+  else if (had && !has && !after.members[user]) await indexMembers(context, after.id, [], [user]);
 }
 
 /** Keeps the index of memberships in step with a group's members. */

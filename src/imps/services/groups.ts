@@ -18,11 +18,14 @@ import {
   deadlineOf,
   groupOf,
   groups,
+  indexAutoJoin,
   indexMembers,
   joinedGroups,
   joinedOf,
+  keepOwn,
   memberships,
   membersOf,
+  ownOf,
   requireRole,
   type GroupRecord,
 } from './group-store.js';
@@ -97,7 +100,8 @@ export async function dissolve(context: ImpsContext, group: GroupRecord, except?
     }
   }
   const members = membersOf(group).map(([user]) => user);
-  await indexMembers(context, group.id, [], members);
+  const autoJoining = Object.keys(group.autoJoin ?? {}) as UserId[];
+  await indexMembers(context, group.id, [], [...members, ...autoJoining]);
   for (const user of members) {
     await notifyTypes(
       context,
@@ -120,7 +124,8 @@ export const setGroupProps: Handler = async (context, { session, primitive }) =>
   const properties = readGroupProperties(given);
   const welcome = readWelcome(given);
   const own = readOwnProperties(child(primitive, 'OwnProperties'));
-  const group = await changeGroup(context, groupId(context, primitive), (current) => {
+  const { user } = session;
+  const { before, group } = await changeGroup(context, groupId(context, primitive), (current) => {
     if (given) requireRole(current, session.user, ['Admin']);
     const member = current.members[session.user];
     const joined = current.joined[session.user];
@@ -138,8 +143,10 @@ export const setGroupProps: Handler = async (context, { session, primitive }) =>
       members,
       joined: joinedNow,
     };
-    return { value, result: value };
+    const kept = keepOwn(context, value, user);
+    return { value: kept, result: { before: current, group: kept } };
   });
+  await indexAutoJoin(context, before, group, user);
   if (given) await groupChanged(context, group, () => [groupProperties(group)], session.id);
   return status(200);
 };
@@ -168,14 +175,18 @@ export async function leaveAllGroups(context: ImpsContext, user: UserId): Promis
     }
     if (group)
       await changeGroup(context, group.id, (current) => ({
-        value: { ...current, members: Object.fromEntries(membersOf(current).filter(([id]) => id !== user)) },
+        value: {
+          ...current,
+          members: Object.fromEntries(membersOf(current).filter(([id]) => id !== user)),
+          autoJoin: Object.fromEntries(Object.entries(current.autoJoin ?? {}).filter(([id]) => id !== user)),
+        },
         result: undefined,
       }));
     await indexMembers(context, value.group, [], [user]);
   }
 }
 
-/** Groups that the user is a member of and wants to join at login. */
+/** Groups that the user wants to join at login: no more than one may make. */
 export async function autoJoinGroups(
   context: ImpsContext,
   user: GroupRecord['owner'],
@@ -183,7 +194,8 @@ export async function autoJoinGroups(
   const found: GroupRecord[] = [];
   for await (const { value } of context.store.scan(memberships, { prefix: keyOf(user, '') })) {
     const group = await context.store.get(groups, value.group);
-    if (group?.members[user]?.own['AutoJoin'] === 'T') found.push(group);
+    if (group && ownOf(group, user)?.['AutoJoin'] === 'T') found.push(group);
+    if (found.length >= context.config.limits.groupsPerUser) break;
   }
   return found;
 }

@@ -123,8 +123,8 @@ export async function draftOf(context: ImpsContext, request: SessionRequest): Pr
     contentCharset: charset?.replace(/^[^=]*=\s*"?|"?\s*$/g, '') || undefined,
     contentEncoding: textOf(info, 'ContentEncoding')?.trim() || 'None',
     contentName: textOf(info, 'ContentName'),
-    // a mismatch is no reason to refuse: clients count octets or characters
-    contentSize: Math.max(numberOf(info, 'ContentSize') ?? 0, size),
+    // as it is: what the sender claims is no reason to refuse, since clients count octets or characters, and none to believe
+    contentSize: size,
     content,
     contentBytes: data?.bytes,
     font: child(info, 'Font'),

@@ -102,10 +102,17 @@ async function sendToOne(
         deliveryReport: draft.deliveryReport,
       });
       if (outside !== undefined) return outside;
-      await toEach(audience.members, ({ user: member, sessions }) =>
-        deliver(context, member, message, sessions),
-      );
-      return 200;
+      const codes = await toEach(audience.members, async ({ user: member, sessions }) => {
+        if (await context.mailbox.full(member)) return 507;
+        await deliver(context, member, message, sessions);
+        return 200;
+      });
+      codes.forEach((code, index) => {
+        const { screenName } = audience.members[index]!;
+        const name = element('ScreenName', element('SName', screenName), element('GroupID', resource));
+        if (code !== 200) failures.add(code, name);
+      });
+      return codes.length === 0 || codes.includes(200) ? 200 : undefined;
     }
     case 'screen-name': {
       if (!resource) return 800;
@@ -116,6 +123,7 @@ async function sendToOne(
       const outside = await context.ports.groups.message(resource, message, target.user);
       if (outside !== undefined) return outside;
       if (target.sessions.length === 0) return 533;
+      if (await context.mailbox.full(target.user)) return 507;
       await deliver(context, target.user, message, target.sessions);
       return 200;
     }

@@ -153,6 +153,16 @@ export async function dropSubscriptions(context: ImpsContext, session: SessionRe
   }
 }
 
+/** A user is no more: nobody watches it. */
+export async function dropWatchers({ store }: ImpsContext, user: UserId): Promise<void> {
+  const gone = () => ({ kind: 'remove', result: undefined }) as const;
+  for await (const { key, value } of store.scan(subscriptions, { prefix: keyOf(user, '') })) {
+    await store.update(watching, keyOf(value.session, user), gone);
+    await store.update(subscriptions, key, gone);
+  }
+  await store.update(watchedUsers, keyOf(user), gone);
+}
+
 /** Tells every watcher what changed, as far as each asked for it and may see it. */
 export async function presenceChanged(
   context: ImpsContext,

@@ -1,9 +1,10 @@
-import { parseUserId } from '../address/wv-address.js';
+import { parseUserId, type UserId } from '../address/wv-address.js';
 import { textOf } from '../codec/element.js';
 import type { ImpsContext } from '../context.js';
 import { digits } from '../access/local-users.js';
 import type { UserRecord } from '../state/records.js';
-import { groups, membersOf, type GroupRecord } from './group-store.js';
+import { groups, ownOf, type GroupRecord } from './group-store.js';
+import { granted } from './presence-authorization.js';
 import { profiles, type ProfileRecord } from './public-profiles.js';
 import { presence, type PresenceRecord } from './presence-store.js';
 
@@ -23,6 +24,12 @@ interface Candidate {
   readonly profile: ProfileRecord;
   readonly presence: PresenceRecord | undefined;
 }
+
+/** Criteria of presence, which find only what the searcher may see, and the attribute of each. */
+const ofPresence: Readonly<Record<string, string>> = {
+  USER_ALIAS: 'Alias',
+  USER_ONLINE_STATUS: 'OnlineStatus',
+};
 
 const holds = (value: string | undefined, text: string): boolean =>
   value !== undefined && text !== '' && value.toLowerCase().includes(text.toLowerCase());
@@ -65,24 +72,29 @@ const ofGroups: Readonly<
   GROUP_USER_ID_JOINED: (group, _text, user) => user !== undefined && user in group.joined,
   GROUP_USER_ID_OWNER: (group, _text, user) => group.owner === user,
   GROUP_USER_ID_AUTOJOIN: (group, _text, user) =>
-    membersOf(group).some(([member, { own }]) => member === user && own['AutoJoin'] === 'T'),
+    user !== undefined && ownOf(group, user as UserId)?.['AutoJoin'] === 'T',
 };
 
 export const userCriteria: ReadonlySet<string> = new Set(Object.keys(users));
 export const groupCriteria: ReadonlySet<string> = new Set(Object.keys(ofGroups));
 
-/** Users of the directory for whom all criteria hold, at most `limit`. */
+/** Users of the directory for whom all criteria hold, as far as the searcher may know it, at most `limit`. */
 export async function matchingUsers(
   context: ImpsContext,
+  searcher: UserId,
   pairs: readonly Pair[],
   limit: number,
 ): Promise<Hit[]> {
   const hits: Hit[] = [];
+  const attributes = pairs.flatMap(({ element }) => ofPresence[element] ?? []);
   for await (const record of context.ports.users.all()) {
     if (record.state !== 'active') continue;
     const profile = (await context.store.get(profiles, record.user)) ?? {};
     const candidate = { record, profile, presence: await context.store.get(presence, record.user) };
     if (!pairs.every((pair) => users[pair.element]?.(candidate, pair.text))) continue;
+    // asked last, since most users are none that were looked for
+    const seen = attributes.length > 0 ? await granted(context, record.user, searcher) : undefined;
+    if (!attributes.every((name) => seen?.has(name))) continue;
     hits.push({ id: record.user, friendlyName: profile['PP_FRIENDLY_NAME'] ?? record.friendlyName });
     if (hits.length >= limit) break;
   }

@@ -45,7 +45,7 @@ export const searchRequest: Handler = async (context, { session, version, primit
   if (!ofUsers && !ofGroups) throw new CspRefusal(562);
   const limit = context.config.limits.searchHits;
   const found = ofUsers
-    ? await matchingUsers(context, pairs, limit)
+    ? await matchingUsers(context, session.user, pairs, limit)
     : await matchingGroups(context, pairs, limit);
   const asked = numberOf(primitive, 'SearchLimit') || context.config.limits.searchPage;
   const page = Math.min(asked, context.config.limits.searchPage);

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { child, element, textOf } from '../../../src/imps/codec/element.js';
+import { table } from '../../../src/store/store.js';
 import { creating, groupName } from '../tools/groups.js';
 import { message, type Phone } from '../tools/phone.js';
 import { userId, world, type World } from '../tools/world.js';
@@ -55,6 +56,15 @@ it('a removed user’s session hears 601, and no lists, presence or groups are l
   const blocked = await next.request(element('GetBlockedList-Request'));
   expect(child(child(blocked, 'BlockList'), 'EntityList')?.children ?? []).toEqual([]);
   expect(await next.code(element('GetGroupProps-Request', element('GroupID', groupName)))).toBe(800);
+});
+
+it('a removed user is watched by nobody, and neither is who gets the address next', async () => {
+  const alice = await here.phone('alice').start();
+  await alice.request(element('SubscribePresence-Request', element('UserIDList', element('UserID', bob))));
+  expect(here.store.size(table('imps-watched-users'))).toBe(1);
+  expect(await here.server.removeUser(bob)).toBeDefined();
+  for (const name of ['imps-watched-users', 'imps-watching', 'imps-subscriptions'])
+    expect(here.store.size(table(name)), name).toBe(0);
 });
 
 it('a removal that was broken off leaves a user whom nobody lets in, and is taken up again', async () => {

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { element } from '../../../src/imps/codec/element.js';
+import { element, type Element } from '../../../src/imps/codec/element.js';
 import { keyOf, mailbox } from '../../../src/imps/state/records.js';
+import { creating, group, joining, screenName } from '../tools/groups.js';
 import { detailsOf, message, type Phone } from '../tools/phone.js';
 import { userId, world, type World } from '../tools/world.js';
 
@@ -27,6 +28,35 @@ describe('a mailbox', () => {
     const bob = await here.phone('bob').start();
     expect(await bob.messages()).toHaveLength(LIMIT);
     expect(await more()).toEqual([]);
+  });
+
+  it('takes no more by a group: its owner is named by screen name, and by a private message too', async () => {
+    const bob = await here.phone('bob').start();
+    const carol = await here.phone('carol').start();
+    await alice.request(creating({ PrivateMessaging: 'T' }));
+    for (const [phone, name] of [
+      [alice, 'A'],
+      [bob, 'B'],
+      [carol, 'C'],
+    ] as const)
+      await phone.request(joining(screenName(name)));
+    for (let count = 0; count < LIMIT; count++) expect(await more()).toEqual([]);
+    const to = async (...recipient: Element[]): Promise<string[]> =>
+      detailsOf(
+        await alice.request(
+          element(
+            'SendMessage-Request',
+            element('DeliveryReport', false),
+            element('MessageInfo', element('Recipient', element('Group', recipient))),
+            element('ContentData', 'to the group'),
+          ),
+        ),
+      );
+    expect(await to(group)).toEqual(['507 ']);
+    expect(await to(screenName('B'))).toEqual(['507 ']);
+    expect(await carol.messages()).toEqual(['to the group']);
+    expect(await bob.messages()).toHaveLength(LIMIT);
+    expect(await to(group)).toEqual([]);
   });
 
   it('is full after a restart as before', async () => {

@@ -101,6 +101,14 @@ describe('search', () => {
     });
     const alias = element('Alias', element('Qualifier', true), element('PresenceValue', 'Dorrie'));
     await dora.request(element('UpdatePresence-Request', element('PresenceSubList', alias)));
+    for (const phone of [dora, await here.phone('bob').start()])
+      await phone.request(
+        element(
+          'CreateAttributeList-Request',
+          element('PresenceSubList', element('Alias'), element('OnlineStatus')),
+          element('DefaultList', true),
+        ),
+      );
     const found = async (...pairs: readonly Element[][]): Promise<string[]> =>
       hits(await alice.request(search(...pairs)));
     const cases: [string, string][] = [
@@ -126,7 +134,17 @@ describe('search', () => {
       userId('dora'),
     ]);
     expect(await found([element('SearchPair', pair('USER_CITY', 'lund'))])).toEqual([userId('dora')]);
-    expect(await found(pair('USER_ONLINE_STATUS', 'F'))).toEqual([userId('bob'), userId('carol')]);
+    // carol shows nothing of her presence to alice
+    expect(await found(pair('USER_ONLINE_STATUS', 'T'))).toEqual([userId('alice'), userId('bob')]);
+    expect(await found(pair('USER_ONLINE_STATUS', 'F'))).toEqual([]);
+    await dora.request(
+      element(
+        'CreateAttributeList-Request',
+        element('PresenceSubList', element('OnlineStatus')),
+        element('DefaultList', true),
+      ),
+    );
+    expect(await found(pair('USER_ALIAS', 'dorrie'))).toEqual([]);
     expect([...cases.map(([name]) => name), 'USER_ONLINE_STATUS'].sort()).toEqual([...userCriteria].sort());
   });
 

@@ -207,6 +207,35 @@ describe('a group', () => {
     expect(here.trail.counts().get('imps.auto-join-failed')).toBe(1);
   });
 
+  it('is joined automatically by one who is no member too, until he wants it no more', async () => {
+    await createAndJoin();
+    const own = (value: string) => element('OwnProperties', property('AutoJoin', value));
+    expect((await bob.request(joining(own('T')))).name).toBe('JoinGroup-Response');
+    const search = element(
+      'Search-Request',
+      element(
+        'SearchPairList',
+        element('SearchElement', 'GROUP_USER_ID_AUTOJOIN'),
+        element('SearchString', userId('bob')),
+      ),
+    );
+    const away = async (): Promise<Phone> => {
+      await bob.request(element('Logout-Request'));
+      expect(textOf(await alice.request(search), 'SearchFindings')).toBe('1');
+      return here.phone('bob').start();
+    };
+    bob = await away();
+    await alice.request(toGroup('back again?'));
+    expect(await bob.messages()).toEqual(['back again?']);
+    bob = await away();
+    await bob.request(element('SetGroupProps-Request', group, own('F')));
+    await bob.request(element('Logout-Request'));
+    expect(textOf(await alice.request(search), 'SearchFindings')).toBe('0');
+    bob = await here.phone('bob').start();
+    await alice.request(toGroup('not here'));
+    expect(await bob.messages()).toEqual([]);
+  });
+
   it('is not joined automatically where group services were not agreed', async () => {
     await createAndJoin();
     await alice.request(
@@ -419,6 +448,10 @@ describe('members of a group', () => {
       [userId('bob')],
       [userId('carol')],
     ]);
+    const demoting = element('MemberAccess-Request', group, element('Mod', userList('alice')));
+    expect(detailsOf(await alice.request(demoting))).toEqual(['816 wv:alice@ims.test']);
+    const strangers = element('MemberAccess-Request', group, element('Mod', userList('dave', 'erin')));
+    expect(codeOf(await alice.request(strangers))).toBe(900);
     expect(await bob.code(element('RemoveGroupMembers-Request', group, userIds('carol')))).toBe(200);
     expect(await carol.code(element('GetGroupMembers-Request', group))).toBe(816);
     expect(

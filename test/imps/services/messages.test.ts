@@ -405,6 +405,20 @@ describe('delivery by notification', () => {
     expect(await names()).toEqual(['MessageNotification']);
   });
 
+  it('goes by the size that a message has, not by the one that its sender claims', async () => {
+    const bob = await here.phone('bob').start(element('AcceptedContentLength', 100));
+    const claim = element('ContentSize', 4_000_000_000);
+    const sent = message('hi', [userId('bob')]);
+    const children = sent.children.map((part) =>
+      part.name === 'MessageInfo'
+        ? { ...part, children: part.children.map((of) => (of.name === 'ContentSize' ? claim : of)) }
+        : part,
+    );
+    await alice.request({ ...sent, children });
+    const [got] = await bob.drain();
+    expect([got?.name, textOf(child(got, 'MessageInfo'), 'ContentSize')]).toEqual(['NewMessage', '2']);
+  });
+
   it('replaces a push that is larger than the client can parse', async () => {
     const carol = here.phone('carol');
     await carol.login2();

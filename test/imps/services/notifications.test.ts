@@ -80,7 +80,13 @@ const of = (by: Step['by'], ...requests: readonly Element[]): Step[] =>
 
 /** What leads to a notification of each type, and the elements in it. */
 const cases: readonly [type: string, steps: readonly Step[], data: string][] = [
-  ['AC', of('alice', attributes(users('bob'), element('DefaultList', false))), ''],
+  ['AC', of('alice', attributes(users('bob'), element('DefaultList', false))), 'PresenceSubList UserIDList'],
+  ['AC', of('alice', attributes(element('DefaultList', true))), 'PresenceSubList DefaultList'],
+  [
+    'AC',
+    of('alice', element('DeleteAttributeList-Request', users('bob'), element('DefaultList', false))),
+    'UserIDList',
+  ],
   ['ANU', of('bob', askForStatus), 'PresenceSubList UserIDList'],
   [
     'ANU',
