@@ -20,6 +20,8 @@ export interface RunningCore extends ServiceSide {
   readonly host: Core;
   readonly registrar: Registrar;
   readonly gruus: Gruus;
+  /** What other nodes change; undefined where there are none. */
+  readonly feed: RegistrationFeed | undefined;
   /** Goes on with what a process that is no more had begun: this server's life before, or another node. */
   resume(): Promise<void>;
 }
@@ -119,6 +121,7 @@ export async function startCore(
     host: core,
     registrar,
     gruus,
+    feed,
     devices: new LocalDevices(registrar, config.registrar.gruu ? gruus : undefined),
     setOf: (aor) => registrar.setOf(aor),
     attach: () => core.attach(),

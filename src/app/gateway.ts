@@ -1,5 +1,4 @@
 import type { Config } from '../config/schema.js';
-import type { Core } from '../core/core.js';
 import { Policies } from '../cpm/policy/policies.js';
 import { ownPlace } from '../core/own-place.js';
 import type { ServiceHost } from '../core/service.js';
@@ -8,7 +7,7 @@ import { OwnRegistrations, type Registrations } from '../gateway/devices/registr
 import { Gateway } from '../gateway/gateway.js';
 import type { MsrpEndpoint } from '../msrp/session/index.js';
 import type { RegisteredDevices } from '../reg-event/devices.js';
-import type { Registrar } from '../registrar/registrar.js';
+import type { RunningCore } from './core.js';
 import type { Interworking } from './interworking.js';
 import type { Nodes } from './nodes.js';
 import type { Subscribers } from '../registrar/subscribers.js';
@@ -18,7 +17,7 @@ import type { Disposers, ServiceParts } from './parts.js';
 export interface GatewayPlace {
   readonly host: ServiceHost;
   /** Undefined behind another core. */
-  readonly core: { readonly host: Core; readonly registrar: Registrar } | undefined;
+  readonly core: Pick<RunningCore, 'host' | 'registrar' | 'feed'> | undefined;
   /** Key of the registration set of a user whom the core told of. */
   keyOf(aor: string): string | undefined;
 }
@@ -76,6 +75,8 @@ export async function makeGateway(
     policies: new Policies(parts.store, config.cpm.policy),
     holder: nodes.instance,
     shared: !config.store.startsWith('lmdb:'),
+    ownCore: place.core !== undefined,
+    onOtherNode: (set, listener) => place.core?.feed?.watch(set, listener) ?? (() => undefined),
   });
   place.host.use(gateway);
   place.host.use(gateway.presence);

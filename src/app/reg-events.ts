@@ -41,7 +41,7 @@ export function startRegEvents(
   });
   const domains = [config.domain, ...config.domains];
   const watchers = new Watchers({ ...parts, domains, trusted: new Set(config.sip.trusted) });
-  core.use(new RegEventService({ notifier, watchers, domains }));
+  core.use(new RegEventService({ notifier, watchers, domains, packages: () => core.packages() }));
   disposers.push(() => notifier.close());
   return notifier;
 }

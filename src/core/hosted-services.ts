@@ -29,6 +29,10 @@ export abstract class HostedServices implements ServiceHost {
     this.services.push(service);
   }
 
+  packages(): readonly string[] {
+    return this.services.flatMap(({ packages = [] }) => packages);
+  }
+
   onward(
     service: Service,
     sessionCase: SessionCase,

@@ -8,14 +8,17 @@ export interface RegEventServiceOptions {
   readonly watchers: Watchers;
   /** Home domains, lower-case. */
   readonly domains: readonly string[];
+  /** Event packages that services here are the notifiers of. */
+  packages(): readonly string[];
 }
 
 /**
- * Gives SUBSCRIBE for the reg event package to the notifier (3GPP TS 24.229 §5.4.2.1.1). Other event packages go to the user's devices;
- * when there is none, or no Event, 489 says which package there is (RFC 6665 §7.2.1).
+ * Gives SUBSCRIBE for the reg event package to the notifier (3GPP TS 24.229 §5.4.2.1.1). Other event packages go to
+ * the service that has them, else to the user's devices; when there is none, or no Event, 489 says which there are (RFC 6665 §7.2.1).
  */
 export class RegEventService implements Service {
   readonly name = 'reg-event';
+  readonly packages = ['reg'];
   readonly #options: RegEventServiceOptions;
 
   constructor(options: RegEventServiceOptions) {
@@ -32,12 +35,13 @@ export class RegEventService implements Service {
   matches({ request, sessionCase }: ServiceSubject): boolean {
     if (request.method !== 'SUBSCRIBE' || sessionCase === 'originating') return false;
     const event = packageOf(request);
-    return event === 'reg' || event === '' || sessionCase === 'terminating-unregistered';
+    if (event === 'reg' || event === '') return true;
+    return sessionCase === 'terminating-unregistered' && !this.#options.packages().includes(event);
   }
 
   async handle({ request, response, set }: ServiceCall): Promise<void> {
     if (packageOf(request) !== 'reg') {
-      response.send(489, { headers: { 'Allow-Events': 'reg' } });
+      response.send(489, { headers: { 'Allow-Events': this.#options.packages().join(', ') } });
       return;
     }
     const watcher = await this.#options.watchers.judge(request, set);

@@ -56,6 +56,8 @@ export type Next = (options?: NextOptions) => Promise<ProxyResult>;
 export interface Service {
   /** Stable name for triggers, the decision trail and metrics. */
   readonly name: string;
+  /** Event packages of which it is the notifier, lower case (RFC 6665 §7.2). */
+  readonly packages?: readonly string[];
   /** Default trigger, for users without filter criteria: which requests the service wants. Without it, none but those it {@link serves}. */
   matches?(call: ServiceSubject): boolean;
   /**
@@ -80,6 +82,8 @@ export interface Service {
 export interface ServiceHost {
   /** Puts a service into the way of requests, after those that are there. Services are added before the stack starts. */
   use(service: Service): void;
+  /** Event packages of which a service is the notifier. */
+  packages(): readonly string[];
   /**
    * Route values for a request that a service starts itself for a user, such as the delivery of a deferred message: it passes
    * the services that come after it, as if it had been triggered.

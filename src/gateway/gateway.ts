@@ -67,6 +67,10 @@ export interface GatewayOptions {
   readonly holder: string;
   /** Whether other processes work on the store. */
   readonly shared: boolean;
+  /** Whether the users of the domain are those of this process's core. */
+  readonly ownCore: boolean;
+  /** Calls a listener when another node changes the registration of a set. @returns a function that ends it */
+  onOtherNode(set: string, listener: () => void): () => void;
   /** Whether another of them lives. */
   isAlive(holder: string): boolean;
 }
@@ -249,6 +253,9 @@ export class Gateway implements Service {
     this.#requests = new PhoneRequests({
       phones: this.phones,
       toPhone: this.#toPhone,
+      presence: this.presence,
+      setOf,
+      identityOf,
       admission: this.#admission,
       sessions: this.#sessions,
       invitations: this.#focusInvitations,
@@ -263,12 +270,14 @@ export class Gateway implements Service {
         route: (recipient, message, address) => this.#toCpm.route(recipient, message, address),
         report: (recipient, message, status) => this.#toPhone.report(recipient, message, status),
         knows: (user) => this.#toCpm.knows(user),
+        mayKnow: (user) => this.#toCpm.mayKnow(user),
         claims: (user, msisdn) => this.#toCpm.claims(user, msisdn),
       },
       presence: {
-        fetch: (user) => this.presence.fetch(user),
-        watch: (user) => this.presence.watched(user),
-        unwatch: async () => undefined,
+        hides: (owner, watcher) => this.presence.hides(owner, watcher),
+        fetch: (user, watcher) => this.presence.fetch(user, watcher),
+        watch: (user, watcher) => this.presence.watched(user, watcher),
+        unwatch: (user, watcher) => this.presence.unwatched(user, watcher),
         changed: (user) => this.presence.changed(user),
       },
       groups: {
@@ -306,13 +315,15 @@ export class Gateway implements Service {
       this.phones.start(),
       this.#endOrphans(0),
       this.#toCpm.resume(SWEEP_BATCH, !this.#options.shared),
+      this.presence.resume(),
     ]);
     return phones;
   }
 
   /** Another node is gone: its phones are devices by this one. @returns how many there are of all nodes */
-  takeOver(): Promise<number> {
-    return this.phones.takeOver();
+  async takeOver(): Promise<number> {
+    const [phones] = await Promise.all([this.phones.takeOver(), this.presence.resume()]);
+    return phones;
   }
 
   async close(): Promise<void> {

@@ -40,6 +40,8 @@ export interface MessageRouter {
   report(recipient: UserId, message: MessageRecord, status: StatusCode): Promise<void>;
   /** True when a user outside the local directory can be reached. */
   knows(user: UserId): Promise<boolean>;
+  /** True when the address is one of another domain, where there may be such a user. */
+  mayKnow(user: UserId): Promise<boolean>;
   /**
    * True when the address is that of somebody elsewhere, who did not show that it is he: auto-registration does not give it away.
    * @param msisdn that the network asserts
@@ -47,12 +49,18 @@ export interface MessageRouter {
   claims(user: UserId, msisdn: string | undefined): Promise<boolean>;
 }
 
-/** Presence of users outside the local directory. */
+/** Presence of users outside the local directory, and what another system knows of those in it. */
 export interface PresenceSource {
-  /** Current presence as a PresenceSubList; undefined when the user is none of this source. */
-  fetch(user: UserId): Promise<Element | undefined>;
-  /** Somebody here watches the user: changes are to be given to `ImpsServer.publishPresence`. */
-  watch(user: UserId, watcher: UserId): Promise<void>;
+  /** Whether what the owner laid down elsewhere keeps a watcher from seeing anything, whatever it was granted here. */
+  hides(owner: UserId, watcher: UserId): Promise<boolean>;
+  /** Current presence as a PresenceSubList, as the watcher may see it; undefined when it is what the server itself has. */
+  fetch(user: UserId, watcher: UserId): Promise<Element | undefined>;
+  /**
+   * Somebody here watches the user: changes are to be given to `ImpsServer.publishPresence`, or to `ImpsServer.presence.tell` where each
+   * watcher sees what the user's own system shows to it.
+   * @returns whether the latter is so, and the server itself has nothing to tell
+   */
+  watch(user: UserId, watcher: UserId): Promise<boolean>;
   unwatch(user: UserId, watcher: UserId): Promise<void>;
   /** Presence of a user, or who may see it, changed; users outside are told of too. */
   changed(user: UserId): Promise<void>;

@@ -1,16 +1,23 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { child, element, textOf, type Element } from '../../src/imps/codec/element.js';
 import type { SipRequest } from '../../src/sip/message/message.js';
+import { setPolicy } from '../cpm/participating/session-world.js';
 import { codeOf, type Phone } from '../imps/tools/phone.js';
-import type { Phone as SipPhone } from '../tools/phone.js';
+import { useCleanups } from '../tools/cleanups.js';
+import { Phone as SipPhone } from '../tools/phone.js';
+import { freePort } from '../tools/redis.js';
 import { GatewayWorld, until } from './world.js';
 
+const cleanups = useCleanups();
 let world: GatewayWorld;
 afterEach(() => world.close());
 
-const start = async (): Promise<void> => {
+const start = async (settings: Record<string, unknown> = {}): Promise<void> => {
   world = await GatewayWorld.start({
-    sip: { overloadDelay: 60_000 },
+    ...settings,
     gateway: { presence: { interval: 0 } },
     // dave has no IMPS account
     subscribers: [
@@ -89,7 +96,78 @@ describe('presence of an IMPS user at a SIP watcher', () => {
   });
 });
 
+describe('a SIP watcher when the server starts again', () => {
+  it('goes on in its dialog: it hears how things are now, and what changes', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'parley-presence-'));
+    const settings = {
+      store: `lmdb:${join(folder, 'data')}`,
+      sip: { listen: [`udp:127.0.0.1:${await freePort()}`] },
+    };
+    try {
+      await start(settings);
+      const bob = await SipPhone.registered('bob', world.parley.port);
+      cleanups.push(() => bob.close());
+      const first = await subscribe(bob, 'sip:dave@ims.test');
+      expect(first.get('Subscription-State')).toMatch(/^active/);
+      await world.parley.stop();
+      await start(settings);
+      const again = await bob.answer('NOTIFY', 200);
+      expect(again.callId).toBe(first.callId);
+      expect(again.cseq.number).toBeGreaterThan(first.cseq.number);
+      await world.sip('dave');
+      await told(bob, /<basic>open<\/basic>/);
+    } finally {
+      await world.close();
+      await rm(folder, { recursive: true });
+    }
+  });
+});
+
 describe('presence of a SIP user at an IMPS watcher', () => {
+  const ask = (user: string): Element =>
+    element(
+      'GetPresence-Request',
+      element('UserIDList', element('UserID', user)),
+      element('PresenceSubList', element('OnlineStatus'), element('StatusText')),
+    );
+
+  it('who asks once is that of the SIP device too, whether its user has an IMPS account or none', async () => {
+    await start();
+    const alice = await world.loggedIn('alice');
+    const bob = await world.loggedIn('bob');
+    const grant = element(
+      'CreateAttributeList-Request',
+      element('PresenceSubList', element('OnlineStatus')),
+      element('DefaultList', true),
+    );
+    expect(codeOf(await bob.request(grant))).toBe(200);
+    await bob.request(element('Logout-Request'));
+    await world.settled();
+    const online = async (user: string): Promise<string | undefined> => {
+      const shown = child(await alice.request(ask(`wv:${user}@ims.test`)), 'Presence');
+      return textOf(child(child(shown, 'PresenceSubList'), 'OnlineStatus'), 'PresenceValue');
+    };
+    for (const user of ['bob', 'dave']) {
+      expect(await online(user)).toBe('F');
+      const device = await world.sip(user);
+      expect(await online(user)).toBe('T');
+      expect((await device.register(';expires=0')).status).toBe(200);
+      expect(await online(user)).toBe('F');
+    }
+  });
+
+  it('is nothing to one whom the user blocks', async () => {
+    await start();
+    const alice = await world.loggedIn('alice');
+    expect(await setPolicy(world.parley, 'sip:dave@ims.test', { blocked: ['sip:alice@ims.test'] })).toBe(200);
+    const users = element('UserIDList', element('UserID', 'wv:dave@ims.test'));
+    await alice.request(element('SubscribePresence-Request', users));
+    await world.sip('dave');
+    const shown = child(await alice.request(ask('wv:dave@ims.test')), 'Presence');
+    expect(child(shown, 'PresenceSubList')?.children ?? []).toEqual([]);
+    expect((await alice.drain()).map(({ name }) => name)).not.toContain('PresenceNotification-Request');
+  });
+
   it('is registration and what its device publishes', async () => {
     await start();
     const alice = await world.loggedIn('alice');

@@ -391,15 +391,15 @@ describe('a SUBSCRIBE for registration events', () => {
     const phone = await device(parley, user, instance(IMEI));
     const response = await phone.ask('SUBSCRIBE', AOR, { ...REG, ...headers });
     expect(response.status).toBe(status);
-    expect(response.get('Allow-Events')).toBe(status === 489 ? 'reg' : undefined);
+    expect(response.get('Allow-Events')).toBe(status === 489 ? 'reg, presence' : undefined);
     expect(response.get('Min-Expires')).toBe(status === 423 ? '60' : undefined);
   });
 
   it('for another package gets 489 with Allow-Events when no device could serve it', async () => {
     const parley = await server();
     const phone = await device(parley, 'bob', instance(IMEI));
-    const response = await phone.ask('SUBSCRIBE', AOR, { ...REG, Event: 'presence' });
-    expect([response.status, response.get('Allow-Events')]).toEqual([489, 'reg']);
+    const response = await phone.ask('SUBSCRIBE', AOR, { ...REG, Event: 'dialog' });
+    expect([response.status, response.get('Allow-Events')]).toEqual([489, 'reg, presence']);
   });
 
   it('of a trusted node is accepted, without temporary GRUUs', async () => {

@@ -34,7 +34,7 @@ export function contactParams(device: DeviceRecord, session: SessionRecord, sess
   const able = takesMessages(session);
   const messages = [cpmServices.message, cpmServices.largeMessage];
   const services = able ? [...messages, ...(sessions ? [cpmServices.session] : [])] : [];
-  const methods = ['MESSAGE', 'OPTIONS', ...(able ? ['INVITE', 'ACK', 'CANCEL', 'BYE'] : [])];
+  const methods = ['MESSAGE', 'OPTIONS', 'SUBSCRIBE', ...(able ? ['INVITE', 'ACK', 'CANCEL', 'BYE'] : [])];
   return [
     `;${SIP_INSTANCE}="${InstanceId.fromUrn(device.instance).value}"`,
     services.length > 0 ? `;${ICSI_REF}="${referenceValue(services)}"` : '',

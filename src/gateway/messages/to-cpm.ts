@@ -218,6 +218,16 @@ export class ToCpm {
     return aor !== undefined && (await this.#options.setOf(aor)) !== undefined;
   }
 
+  /** True for an address of another domain. */
+  async mayKnow(user: UserId): Promise<boolean> {
+    const aor = await this.#options.addresses.toAor(user);
+    return aor !== undefined && this.#isForeign(aor);
+  }
+
+  #isForeign(aor: Aor): boolean {
+    return !isTelAor(aor) && !this.#options.domains.includes(aorDomain(aor)!);
+  }
+
   /** True for an address that is, by pair or rule, a SIP user's who shows nothing: not even the telephone number is his. */
   async claims(user: UserId, msisdn: string | undefined): Promise<boolean> {
     const { addresses, openDomain } = this.#options;
@@ -231,15 +241,13 @@ export class ToCpm {
    * SIP identity, and a user all of whose devices are phones of this server, of which its own rules choose.
    */
   async #destination(recipient: UserId, message: MessageRecord, address: Address): Promise<Aor | undefined> {
-    const { addresses, imps, domains, devices, host } = this.#options;
+    const { addresses, imps, devices, host } = this.#options;
     if (message.sender.user === undefined || message.sender.group !== undefined) return undefined;
     if (address.client !== undefined || address.applicationId !== undefined) return undefined;
     const aor = await addresses.toAor(recipient);
     if (aor === undefined || (await this.#session(message, aor))) return aor;
     if ((await this.#options.setOf(aor)) === undefined) {
-      const foreign = isTelAor(aor)
-        ? await this.#options.interworks(aor)
-        : !domains.includes(aorDomain(aor)!);
+      const foreign = isTelAor(aor) ? await this.#options.interworks(aor) : this.#isForeign(aor);
       return foreign && !(await imps().users.find(recipient)) ? aor : undefined;
     }
     const registered = await devices.of(aor);

@@ -7,6 +7,9 @@ const attribute = (name: string, value: string | boolean): Element =>
 /** What takes an attribute away. */
 const absent = (name: string): Element => element(name, element('Qualifier', false));
 
+/** Names of the attributes that both sides have. */
+export const ATTRIBUTES = ['OnlineStatus', 'UserAvailability', 'StatusMood', 'StatusText'] as const;
+
 /** A PresenceSubList; what is absent is taken away. */
 export function toAttributes({ open, availability, mood, text }: PresenceView): Element {
   const of = (name: string, value: string | boolean | undefined): Element =>

@@ -3,6 +3,8 @@ import { childText, escapeXml, parseSmallXml, type XmlValue } from '../../msrp/x
 import '../errors.js';
 
 export const PIDF_TYPE = 'application/pidf+xml';
+/** Octets of a document that is read. */
+export const LARGEST_PIDF = 16_384;
 const NAMESPACE = 'urn:ietf:params:xml:ns:pidf';
 
 /** What both sides can say of a user. Absent: not known, or not to be seen. */

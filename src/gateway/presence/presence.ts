@@ -1,56 +1,41 @@
-import type { Clock, Timer } from '../../base/clock.js';
 import { ParleyError } from '../../base/errors.js';
-import type { Logger } from '../../base/log.js';
-import type { Trail } from '../../base/trail.js';
 import type { Next, Service, ServiceCall, ServiceSubject } from '../../core/service.js';
-import { isBlocked, type Policies } from '../../cpm/policy/policies.js';
-import type { Element, ImpsServer, UserId } from '../../imps/index.js';
+import type { Policies } from '../../cpm/policy/policies.js';
+import type { Element, UserId } from '../../imps/index.js';
 import type { RegisteredDevices } from '../../reg-event/devices.js';
 import { parseMediaType } from '../../sip/message/content.js';
 import { parseEvent } from '../../sip/message/event.js';
 import type { SipRequest } from '../../sip/message/message.js';
-import type { Dialog, SipStack } from '../../sip/stack.js';
-import type { AddressMap } from '../addresses/address-map.js';
+import type { ServerRequest, ServerResponse } from '../../sip/stack.js';
+import { SubscriptionKeeper } from '../../subscriptions/subscription-keeper.js';
 import '../errors.js';
 import { fromAttributes, toAttributes } from './attributes.js';
-import { formatPidf, parsePidf, PIDF_TYPE, type PresenceView } from './pidf.js';
+import { Elsewhere, type ElsewhereOptions } from './elsewhere.js';
+import { LARGEST_PIDF, parsePidf, PIDF_TYPE, type PresenceView } from './pidf.js';
 import type { Publications } from './publications.js';
+import { Sights } from './sights.js';
+import { Watchers } from './watchers.js';
 
-export interface PresenceOptions {
-  readonly stack: SipStack;
-  readonly clock: Clock;
-  readonly trail: Trail;
-  readonly log: Logger;
+export interface PresenceOptions extends Omit<ElsewhereOptions, 'total'> {
   readonly devices: RegisteredDevices;
   readonly policies: Policies;
-  readonly addresses: AddressMap;
   readonly publications: Publications;
-  readonly imps: () => ImpsServer;
   /** Host of the phones' own contacts. */
   readonly host: string;
   /** Milliseconds between two NOTIFYs of a subscription at least (RFC 3856 §6.10 asks for 5 s). */
   readonly intervalMs: number;
-  /** Subscriptions to one user, and altogether. */
+  /** Subscriptions to one user, and altogether: of others here, and of phones elsewhere. */
   readonly perUser: number;
   readonly total: number;
-  setOf(aor: string): Promise<string | undefined>;
+  /**
+   * Calls `listener` when another node changes the registration of a set.
+   * @returns a function that ends it.
+   */
+  onOtherNode(set: string, listener: () => void): () => void;
 }
 
-interface Subscription {
-  readonly dialog: Dialog;
-  readonly set: string;
-  readonly entity: string;
-  readonly watcher: { readonly uri: string; readonly wv: UserId; readonly set: string | undefined };
-  lastAt: number;
-  timer: Timer | undefined;
-}
-
-/** What a watcher may see: everything, some attributes, nothing yet, or nothing at all. */
-type Sight = ReadonlySet<string> | 'pending' | 'rejected';
-
-const NAMES = ['OnlineStatus', 'UserAvailability', 'StatusMood', 'StatusText'];
-const everything: ReadonlySet<string> = new Set(NAMES);
-const LARGEST = 16_384;
+/** Keys of registration sets whose presence changed, to all nodes. */
+const CHANGES = 'gateway-presence';
 /** Seconds of a publication: at least, at most, and when it asks for none. */
 const PUBLISHED = { minimum: 60, maximum: 3_600, standard: 3_600 };
 
@@ -60,20 +45,50 @@ const PUBLISHED = { minimum: 60, maximum: 3_600, standard: 3_600 };
  */
 export class Presence implements Service {
   readonly name = 'presence';
+  readonly packages = ['presence'];
   readonly #options: PresenceOptions;
-  readonly #bySet = new Map<string, Set<Subscription>>();
-  readonly #unlisten: () => void;
-  #count = 0;
+  readonly #keeper: SubscriptionKeeper;
+  readonly #sights: Sights;
+  readonly #watchers: Watchers;
+  readonly #elsewhere: Elsewhere;
+  readonly #unlisten: readonly (() => void)[];
 
   constructor(options: PresenceOptions) {
     this.#options = options;
-    this.#unlisten = options.devices.onChange(({ set, event }) => {
-      if (event !== 'refreshed') this.#background(this.#registrationChanged(set));
+    const { store, devices, holder } = options;
+    this.#sights = new Sights(options);
+    this.#elsewhere = new Elsewhere(options);
+    this.#keeper = new SubscriptionKeeper({ ...options, event: 'presence', node: holder });
+    this.#watchers = new Watchers({
+      ...options,
+      keeper: this.#keeper,
+      sights: this.#sights,
+      view: (set, sight) => this.#view(set, sight),
+      registrationChanged: (set) => this.#background(this.#registrationChanged(set)),
     });
+    this.#unlisten = [
+      devices.onChange(({ set, event }) => {
+        if (event !== 'refreshed') this.#background(this.#registrationChanged(set));
+      }),
+      // what one node is told of changes what watchers of the others see
+      store.subscribe(
+        CHANGES,
+        (set) => this.#watchers.changed(set),
+        () => this.#watchers.changedUnheard(),
+      ),
+    ];
+  }
+
+  /** Requests can be sent: subscriptions of processes that are no more go on here. */
+  async resume(): Promise<void> {
+    await Promise.all([this.#watchers.resume(), this.#elsewhere.resume()]);
   }
 
   close(): void {
-    this.#unlisten();
+    for (const end of this.#unlisten) end();
+    this.#watchers.close();
+    this.#elsewhere.close();
+    this.#keeper.close();
   }
 
   matches({ request, sessionCase }: ServiceSubject): boolean {
@@ -84,8 +99,22 @@ export class Presence implements Service {
   }
 
   async handle(call: ServiceCall, _next: Next): Promise<void> {
-    if (call.request.method === 'PUBLISH') await this.#publish(call);
-    else await this.#subscribe(call);
+    const { request, response, set, servedUser } = call;
+    if (request.method === 'PUBLISH') await this.#publish(call);
+    else await this.subscribed(request, response, { set, entity: servedUser });
+  }
+
+  /**
+   * Answers a SUBSCRIBE for a user.
+   * @param entity the identity that it is for
+   * @throws ParleyError `presence-no-identity`, `presence-limit`, `presence-not-acceptable`
+   */
+  subscribed(
+    request: ServerRequest,
+    response: ServerResponse,
+    user: { readonly set: string; readonly entity: string },
+  ): Promise<void> {
+    return this.#watchers.accept(request, response, user);
   }
 
   /** Publications that have expired. */
@@ -97,22 +126,45 @@ export class Presence implements Service {
   async changed(wv: UserId): Promise<void> {
     const aor = await this.#options.addresses.toAor(wv);
     const set = aor === undefined ? undefined : await this.#options.setOf(aor);
-    if (set !== undefined) this.#notifyAll(set);
+    if (set !== undefined) await this.#options.store.publish(CHANGES, set);
   }
 
-  /** Somebody on the IMPS side begins to watch: what SIP knows is to be found there. */
-  async watched(wv: UserId): Promise<void> {
+  /** Whether the block list of a user keeps a watcher of the IMPS side from seeing anything. */
+  hides(owner: UserId, watcher: UserId): Promise<boolean> {
+    return this.#sights.isBlocked(owner, watcher);
+  }
+
+  /**
+   * Somebody on the IMPS side begins to watch: what SIP knows is to be found there.
+   * @returns true for a user elsewhere, whose own system tells this watcher
+   */
+  async watched(wv: UserId, watcher: UserId): Promise<boolean> {
+    const elsewhere = await this.#elsewhere.addressOf(wv);
+    if (elsewhere !== undefined) {
+      await this.#elsewhere.watch(wv, watcher, elsewhere);
+      return true;
+    }
     const aor = await this.#options.addresses.toAor(wv);
     const set = aor === undefined ? undefined : await this.#options.setOf(aor);
     if (set !== undefined) await this.#announce(set, wv);
+    return false;
   }
 
-  /** Presence of a user whom only the SIP side has, for one question of a phone. */
-  async fetch(wv: UserId): Promise<Element | undefined> {
-    if (await this.#options.imps().users.find(wv)) return undefined;
+  unwatched(wv: UserId, watcher: UserId): Promise<void> {
+    return this.#elsewhere.unwatch(wv, watcher);
+  }
+
+  /** Presence for one question of a phone: of a user whom only the SIP side has; of others what SIP knows goes into the IMPS presence. */
+  async fetch(wv: UserId, watcher: UserId): Promise<Element | undefined> {
+    const elsewhere = await this.#elsewhere.addressOf(wv);
+    if (elsewhere !== undefined)
+      return toAttributes((await this.#elsewhere.fetch(wv, watcher, elsewhere)) ?? {});
     const aor = await this.#options.addresses.toAor(wv);
     const set = aor === undefined ? undefined : await this.#options.setOf(aor);
-    return set === undefined ? undefined : toAttributes(await this.#ofSip(set));
+    if (set === undefined) return undefined;
+    if (!(await this.#options.imps().users.find(wv))) return toAttributes(await this.#ofSip(set));
+    await this.#announce(set, wv);
+    return undefined;
   }
 
   /** @throws ParleyError `presence-not-yours`, `presence-document`, `presence-too-large`, `presence-type`, `presence-no-match` */
@@ -140,110 +192,12 @@ export class Presence implements Service {
     response.send(200, { headers: { 'SIP-ETag': etag, Expires: seconds } });
   }
 
-  /** @throws ParleyError `presence-no-identity`, `presence-limit`, `presence-not-acceptable` */
-  async #subscribe({ request, response, set, servedUser }: ServiceCall): Promise<void> {
-    const { stack, trail, perUser, total } = this.#options;
-    const [watcher] = request.addresses('P-Asserted-Identity');
-    if (!watcher) throw new ParleyError('presence-no-identity');
-    const accept = request.headers
-      .list('Accept')
-      .map((value) => value.split(';', 1)[0]!.trim().toLowerCase());
-    if (accept.length > 0 && !accept.some((type) => [PIDF_TYPE, 'application/*', '*/*'].includes(type)))
-      throw new ParleyError('presence-not-acceptable');
-    if ((this.#bySet.get(set)?.size ?? 0) >= perUser || this.#count >= total)
-      throw new ParleyError('presence-limit');
-    const uri = watcher.uriText;
-    const wv = await this.#options.addresses.toWv(uri);
-    const dialog = await stack.createUAS(request, response);
-    const subscription: Subscription = {
-      dialog,
-      set,
-      entity: servedUser,
-      watcher: { uri, wv, set: await this.#options.setOf(uri) },
-      lastAt: -Infinity,
-      timer: undefined,
-    };
-    this.#add(subscription);
-    trail.record({
-      code: 'presence.subscribed',
-      outcome: 'accepted',
-      clause: 'RFC 3856 §6.6',
-      subject: set,
-      trace: request.callId,
-      detail: uri,
-    });
-    await this.#notify(subscription);
-  }
-
-  #add(subscription: Subscription): void {
-    const { dialog, set } = subscription;
-    const all = this.#bySet.get(set) ?? new Set();
-    this.#bySet.set(set, all.add(subscription));
-    this.#count++;
-    dialog.onEnd(() => {
-      subscription.timer?.cancel();
-      this.#count--;
-      all.delete(subscription);
-      if (all.size === 0 && this.#bySet.get(set) === all) this.#bySet.delete(set);
-    });
-    dialog.onRequest((request, response) => {
-      if (request.method !== 'SUBSCRIBE') response.send(405, { headers: { Allow: 'SUBSCRIBE' } });
-      else {
-        response.send(200);
-        this.#background(this.#notify(subscription));
-      }
-    });
-  }
-
-  #notifyAll(set: string): void {
-    const { clock, intervalMs } = this.#options;
-    for (const subscription of this.#bySet.get(set) ?? []) {
-      if (subscription.timer) continue;
-      const wait = subscription.lastAt + intervalMs - clock.now();
-      if (wait <= 0) this.#background(this.#notify(subscription));
-      else subscription.timer = clock.after(wait, () => this.#background(this.#notify(subscription)));
-    }
-  }
-
-  /** Says how things are now, as far as the watcher may see them (RFC 3856 §6.7). */
-  async #notify(subscription: Subscription): Promise<void> {
-    const { dialog, set, entity } = subscription;
-    subscription.timer?.cancel();
-    subscription.timer = undefined;
-    subscription.lastAt = this.#options.clock.now();
-    const sight = await this.#sight(subscription);
-    if (sight === 'rejected') {
-      await dialog.destroy({ 'Subscription-State': 'terminated;reason=rejected' });
-      return;
-    }
-    if (sight === 'pending') {
-      await dialog.send({ method: 'NOTIFY', headers: { 'Subscription-State': 'pending' } });
-      return;
-    }
-    const body = formatPidf(entity, seen(await this.#view(set, sight), sight));
-    await dialog.send({ method: 'NOTIFY', headers: { 'Content-Type': PIDF_TYPE }, body });
-  }
-
-  /** The owner's own authorisation: block list, and for IMPS users what they granted there. */
-  async #sight({ set, watcher }: Subscription): Promise<Sight> {
-    const { policies, addresses } = this.#options;
-    if (watcher.set === set) return everything;
-    const identities = watcher.set === undefined ? [watcher.uri] : [watcher.uri, watcher.set];
-    if (isBlocked(await policies.of(set), identities)) return 'rejected';
-    const imps = this.#options.imps();
-    const owner = await addresses.toWv(set);
-    if (!(await imps.users.find(owner))) return everything;
-    const granted = await imps.presence.ask(owner, watcher.wv, NAMES);
-    if (granted === undefined) return 'pending';
-    return granted.size === 0 ? 'rejected' : granted;
-  }
-
   async #view(set: string, sight: ReadonlySet<string>): Promise<PresenceView> {
     const imps = this.#options.imps();
     const owner = await this.#options.addresses.toWv(set);
-    if (!(await imps.users.find(owner))) return this.#ofSip(set);
+    if (!(await imps.users.find(owner))) return seen(await this.#ofSip(set), sight);
     const view = fromAttributes(await imps.presence.read(owner, sight));
-    return { ...view, open: view.open === true || (await this.#hasDevice(set)) };
+    return seen({ ...view, open: view.open === true || (await this.#hasDevice(set)) }, sight);
   }
 
   /** Presence by registration and by what the devices have published. */
@@ -270,7 +224,7 @@ export class Presence implements Service {
 
   async #registrationChanged(set: string): Promise<void> {
     const wv = await this.#options.addresses.toWv(set);
-    if (this.#bySet.has(set) || (await this.#options.imps().presence.isWatched(wv)))
+    if (this.#watchers.has(set) || (await this.#options.imps().presence.isWatched(wv)))
       await this.#announce(set, wv);
   }
 
@@ -285,7 +239,7 @@ function documentOf(request: SipRequest, match: string | undefined): PresenceVie
     if (match === undefined) throw new ParleyError('presence-document', 'no body');
     return undefined;
   }
-  if (request.body.length > LARGEST) throw new ParleyError('presence-too-large');
+  if (request.body.length > LARGEST_PIDF) throw new ParleyError('presence-too-large');
   if (parseMediaType(request.get('Content-Type') ?? 'text/plain').type !== PIDF_TYPE)
     throw new ParleyError('presence-type');
   return parsePidf(request.body);

@@ -55,7 +55,7 @@ async function contactsOf(
         ? entry.text
         : (textOf(entry, 'UserID') ?? textOf(child(entry, 'User'), 'UserID'));
     const user = parseUserId(text, context.config.domain);
-    if (user !== undefined && (await exists(context, user)))
+    if (user !== undefined && (await isReachable(context, user)))
       found.push({ user, name: textOf(entry, 'Name') ?? '' });
     else failures.add(531, element('UserID', text ?? ''));
   }
@@ -65,6 +65,10 @@ async function contactsOf(
 export const exists = async (context: ImpsContext, user: UserId): Promise<boolean> =>
   ((await context.ports.users.find(user))?.state ?? 'confirming') !== 'confirming' ||
   (await context.ports.router.knows(user));
+
+/** The same, or somebody of another domain, who may exist there. */
+export const isReachable = async (context: ImpsContext, user: UserId): Promise<boolean> =>
+  (await exists(context, user)) || (await context.ports.router.mayKnow(user));
 
 interface Properties {
   readonly displayName?: string | undefined;

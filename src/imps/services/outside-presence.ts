@@ -3,7 +3,7 @@ import type { Element } from '../codec/element.js';
 import type { ImpsContext } from '../context.js';
 import { askFor } from './presence-authorization.js';
 import { presenceOf } from './presence-store.js';
-import { isWatched } from './presence-subscriptions.js';
+import { isWatched, tellWatcher, watches } from './presence-subscriptions.js';
 
 /** Presence of users of this server, for watchers of another system. */
 export interface OutsidePresence {
@@ -17,6 +17,10 @@ export interface OutsidePresence {
   read(owner: UserId, attributes: ReadonlySet<string>): Promise<Element>;
   /** Whether somebody of this server watches the user. */
   isWatched(user: UserId): Promise<boolean>;
+  /** Whether that watcher does. */
+  watches(user: UserId, watcher: UserId): Promise<boolean>;
+  /** Tells one watcher what it may see of a user elsewhere, as a PresenceSubList. */
+  tell(user: UserId, watcher: UserId, list: Element): Promise<void>;
 }
 
 export function outsidePresence(context: ImpsContext): OutsidePresence {
@@ -24,5 +28,7 @@ export function outsidePresence(context: ImpsContext): OutsidePresence {
     ask: (owner, watcher, attributes) => askFor(context, owner, watcher, attributes),
     read: (owner, attributes) => presenceOf(context, owner, attributes, '1.2'),
     isWatched: (user) => isWatched(context, user),
+    watches: (user, watcher) => watches(context, user, watcher),
+    tell: (user, watcher, list) => tellWatcher(context, user, watcher, list),
   };
 }

@@ -49,6 +49,7 @@ interface Permission {
  */
 async function permissionOf(context: ImpsContext, owner: UserId, watcher: UserId): Promise<Permission> {
   if (owner === watcher) return { attributes: allAttributes };
+  if (await context.ports.presence.hides(owner, watcher)) return { attributes: none };
   const record = (await context.store.get(grants, owner)) ?? noGrants;
   const forUser = record.users[watcher];
   if (forUser) {
@@ -117,15 +118,18 @@ export async function askFor(
   return attributes;
 }
 
+const isElsewhere = async ({ ports: { router } }: ImpsContext, user: UserId): Promise<boolean> =>
+  (await router.knows(user)) || router.mayKnow(user);
+
 async function answeredBy(
   context: ImpsContext,
   owner: UserId,
   watcher: UserId,
 ): Promise<ReadonlySet<string> | undefined> {
   const answered = await context.store.get(authorizations, keyOf(owner, watcher));
-  if (!answered && !(await context.ports.users.find(owner)) && (await context.ports.router.knows(owner))) {
-    return allAttributes; // what a user elsewhere shows is decided there
-  }
+  // what a user elsewhere shows is decided there
+  if (!answered && !(await context.ports.users.find(owner)) && (await isElsewhere(context, owner)))
+    return allAttributes;
   if (!answered || answered.state === 'PENDING') return undefined;
   if (answered.state === 'DENIED') return none;
   return answered.attributes.length > 0 ? new Set(answered.attributes) : allAttributes;

@@ -1,6 +1,7 @@
 import { table } from '../../store/store.js';
 import type { ResourceId, UserId } from '../address/wv-address.js';
-import { element } from '../codec/element.js';
+import { element, type Element } from '../codec/element.js';
+import { inVersion } from '../codec/in-version.js';
 import type { ImpsContext } from '../context.js';
 import { keyOf, type SessionRecord } from '../state/records.js';
 import type { Contact } from './contact-list-store.js';
@@ -66,7 +67,7 @@ export async function subscribe(
     value: { last: (current?.last ?? 0) + 1 },
     result: undefined,
   }));
-  await context.ports.presence.watch(watched, session.user);
+  if (await context.ports.presence.watch(watched, session.user)) return;
   const allowed = await askFor(context, watched, session.user, attributes);
   if (allowed !== undefined) await notifySession(context, session, watched, attributes, allowed, undefined);
 }
@@ -95,6 +96,13 @@ export async function unsubscribe(
 /** Whether any session watches the user. */
 export const isWatched = async ({ store }: ImpsContext, user: UserId): Promise<boolean> =>
   (await store.get(watchedUsers, keyOf(user))) !== undefined;
+
+/** Whether a session of the watcher watches the user. */
+export async function watches({ store }: ImpsContext, watched: UserId, watcher: UserId): Promise<boolean> {
+  for await (const _one of store.scan(subscriptions, { prefix: keyOf(watched, watcher, ''), limit: 1 }))
+    return true;
+  return false;
+}
 
 /** A subscription is in the store before its user is marked as watched: one that begins meanwhile marks it again. */
 async function forgetUnwatched({ store }: ImpsContext, user: UserId): Promise<void> {
@@ -191,6 +199,27 @@ export async function grantedNow(context: ImpsContext, watched: UserId, watcher:
   }
 }
 
+/** Tells one watcher of a user elsewhere, whose presence is not kept here: of the list, what each of its sessions asked for. */
+export async function tellWatcher(
+  context: ImpsContext,
+  watched: UserId,
+  watcher: UserId,
+  list: Element,
+): Promise<void> {
+  for await (const { value } of context.store.scan(subscriptions, { prefix: keyOf(watched, watcher, '') })) {
+    const session = await context.sessions.find(value.session);
+    if (!session) continue;
+    const { attributes } = value;
+    const asked = list.children.filter(({ name }) => attributes.length === 0 || attributes.includes(name));
+    if (asked.length === 0) continue;
+    const shown = inVersion(element('PresenceSubList', asked), session.version);
+    await context.outbox.add(session.id, presenceNotification(watched, shown));
+  }
+}
+
+const presenceNotification = (watched: UserId, list: Element): Element =>
+  element('PresenceNotification-Request', element('Presence', element('UserID', watched), list));
+
 async function notifySession(
   context: ImpsContext,
   session: SessionRecord,
@@ -204,8 +233,5 @@ async function notifySession(
   if (names.size === 0) return;
   const list = await presenceOf(context, watched, names, session.version);
   if (list.children.length === 0) return;
-  await context.outbox.add(
-    session.id,
-    element('PresenceNotification-Request', element('Presence', element('UserID', watched), list)),
-  );
+  await context.outbox.add(session.id, presenceNotification(watched, list));
 }

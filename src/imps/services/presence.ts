@@ -13,7 +13,7 @@ import { inVersion } from '../codec/in-version.js';
 import type { Handler, ImpsContext, SessionRequest } from '../context.js';
 import { keyOf, type SessionRecord } from '../state/records.js';
 import { CspRefusal, Failures, codeFor, result, status } from '../status.js';
-import { exists } from './contact-lists.js';
+import { isReachable } from './contact-lists.js';
 import { listMembers } from './contact-list-store.js';
 import { allAttributes, authorizations, askFor, type AuthorizationRecord } from './presence-authorization.js';
 import { attributeNames, presenceOf, publish, setOnline } from './presence-store.js';
@@ -71,7 +71,7 @@ export const subscribePresence: Handler = async (context, request) => {
   const failures = new Failures();
   let done = 0;
   for (const user of usersOf(context, primitive, failures)) {
-    if (await exists(context, user)) {
+    if (await isReachable(context, user)) {
       await subscribe(context, session, user, attributes);
       done++;
     } else failures.add(531, element('UserID', user));
@@ -112,7 +112,7 @@ export const getPresence: Handler = async (context, { session, version, primitiv
     const outcome = await visible(context, session, user, asked);
     if (typeof outcome === 'number') failures.add(outcome, element('UserID', user));
     else {
-      const external = await context.ports.presence.fetch(user);
+      const external = await context.ports.presence.fetch(user, session.user);
       const list = external
         ? inVersion(only(external, outcome), version)
         : await presenceOf(context, user, outcome, version);
@@ -136,7 +136,7 @@ async function visible(
   user: UserId,
   asked: readonly string[],
 ): Promise<ReadonlySet<string> | 531 | 521> {
-  if (user !== session.user && !(await exists(context, user))) return 531;
+  if (user !== session.user && !(await isReachable(context, user))) return 531;
   const allowed = await askFor(context, user, session.user, asked);
   if (allowed === undefined && session.version !== '1.3') return 521;
   const wanted = asked.length > 0 ? asked : [...allAttributes];

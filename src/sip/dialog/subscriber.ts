@@ -99,7 +99,8 @@ export class SubscriberDialog extends BaseDialog {
 
   /** Refreshes before the subscription expires: at nine tenths, and never later than 64·T1 before the end. */
   #schedule(seconds: number | undefined): void {
-    if (seconds === undefined || this.#unsubscribed) return;
+    // one that asks once has no time: its NOTIFY ends it, or Timer N (RFC 6665 §4.4.3)
+    if (seconds === undefined || seconds === 0 || this.#unsubscribed) return;
     this.#refreshTimer?.cancel();
     this.#endTimer?.cancel();
     this.#refused = 0;

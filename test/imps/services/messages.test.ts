@@ -511,6 +511,7 @@ describe('a message from outside', () => {
       {
         router: {
           report: async () => undefined,
+          mayKnow: async () => false,
           knows: async (user) => user.startsWith('wv:out'),
           claims: async () => false,
           route: async (user, { content }) => {

@@ -214,13 +214,18 @@ describe('presence', () => {
       {
         router: {
           report: async () => undefined,
+          mayKnow: async () => false,
           knows: async (user) => user === outside,
           claims: async () => false,
           route: async () => ({ kind: 'taken' }),
         },
         presence: {
+          hides: async (owner) => owner === userId('bob'),
           fetch: async (user) => (user === outside ? list : undefined),
-          watch: async (user) => void (user === outside && watched.push('watch')),
+          watch: async (user, watcher) => {
+            if (user === outside) watched.push('watch');
+            return watcher === userId('carol');
+          },
           unwatch: async (user) => void (user === outside && watched.push('unwatch')),
           changed: async () => undefined,
         },
@@ -233,6 +238,14 @@ describe('presence', () => {
     expect(await notified(bob)).toEqual(['outside StatusText=new']);
     await bob.request(element('Logout-Request'));
     expect(watched).toEqual(['watch', 'unwatch']);
+    const carol = await here.phone('carol').start();
+    await carol.request(subscribe('outside', 'StatusText', 'OnlineStatus'));
+    await here.server.presence.tell(
+      outside,
+      userId('carol'),
+      element('PresenceSubList', value('StatusText', 'for carol'), value('StatusMood', 'HAPPY')),
+    );
+    expect(await notified(carol)).toEqual(['outside StatusText=for carol']);
   });
 });
 

@@ -15,6 +15,7 @@ beforeEach(async () => {
         report: async (recipient) => {
           if (recipient === failing.recipient) throw new Error('nobody to tell');
         },
+        mayKnow: async () => false,
         knows: async () => false,
         claims: async () => false,
       },
