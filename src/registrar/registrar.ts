@@ -8,6 +8,7 @@ import { buildResponse } from '../sip/embedded/respond.js';
 import { serialize } from '../sip/message/serialize.js';
 import type { ServerRequest, ServerResponse } from '../sip/stack.js';
 import type { Change, Store } from '../store/store.js';
+import { Announcements } from './announcements.js';
 import {
   applyRegister,
   emptyRegistration,
@@ -101,7 +102,7 @@ const SWEEP_BATCH = 500;
 /** The registrar of the home domains (RFC 3261 §10, 3327, 3608, 5626, 5627). */
 export class Registrar {
   readonly #options: RegistrarOptions;
-  readonly #listeners = new Set<(event: RegistrationEvent) => void>();
+  readonly #announcements: Announcements;
   /** Sets with a binding over a connection of this node, by flow: they die with it (RFC 5626 §7). */
   readonly #connectionFlows = new Map<string, Set<string>>();
   readonly #flowOwners = new FlowOwners();
@@ -110,6 +111,7 @@ export class Registrar {
 
   constructor(options: RegistrarOptions) {
     this.#options = options;
+    this.#announcements = new Announcements(options.log);
     this.#scheduleSweep();
   }
 
@@ -155,23 +157,25 @@ export class Registrar {
     let headers = authentication.headers ? { ...fields, ...authentication.headers } : fields;
     if (trusted.has(request.source.address))
       headers = { ...headers, 'P-Charging-Vector': answeredChargingVector(request, domains[0]!) };
-    response.send(200, { headers });
-    trail.record({
-      code:
-        command.kind === 'query'
-          ? 'register.queried'
-          : changes.some((change) => change.event === 'registered')
-            ? 'register.stored'
-            : 'register.updated',
-      outcome: 'accepted',
-      clause: 'RFC 3261 §10.3',
-      subject: registrant.aor,
-      trace: request.callId,
-    });
-    this.#announce(registrant.set[0]!, applied, {
+    const register: AnsweredRegister = {
       aor: registrant.aor,
       request,
       answer: () => buildResponse(request, 200, response.tag, { headers }),
+    };
+    await this.#announce(registrant.set[0]!, applied, register, () => {
+      response.send(200, { headers });
+      trail.record({
+        code:
+          command.kind === 'query'
+            ? 'register.queried'
+            : changes.some((change) => change.event === 'registered')
+              ? 'register.stored'
+              : 'register.updated',
+        outcome: 'accepted',
+        clause: 'RFC 3261 §10.3',
+        subject: registrant.aor,
+        trace: request.callId,
+      });
     });
   }
 
@@ -240,7 +244,7 @@ export class Registrar {
     };
     const registrant = { aor, privateId: row?.privateId ?? aor, set };
     const { applied } = await this.#commit(registrant, (before) => following(command, before));
-    this.#announce(set[0]!, applied);
+    await this.#announce(set[0]!, applied);
     return true;
   }
 
@@ -256,7 +260,7 @@ export class Registrar {
     const applied = await this.#update(set, (before) =>
       removeBindings(before, before.bindings.filter(chosen), event),
     );
-    this.#announce(set, applied);
+    await this.#announce(set, applied);
     return applied.changes.map((change) => change.binding);
   }
 
@@ -281,7 +285,7 @@ export class Registrar {
         subject: binding.aor,
         trace: binding.callId,
       });
-    this.#announce(set, applied);
+    await this.#announce(set, applied);
     return applied.changes.map((change) => change.binding);
   }
 
@@ -304,10 +308,17 @@ export class Registrar {
     }
   }
 
-  /** Calls `listener` after every committed change. */
+  /** Calls `listener` after every committed change, in the order of commits for each set. */
   onChange(listener: (event: RegistrationEvent) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#announcements.onChange(listener);
+  }
+
+  /**
+   * What has to be in the store, beside the bindings, before a REGISTER is answered and listeners are told: `prepare` gives undefined when that
+   * is nothing, and must not reject. The last one set counts.
+   */
+  beforeTold(prepare: (event: RegistrationEvent) => Promise<void> | undefined): void {
+    this.#announcements.beforeTold(prepare);
   }
 
   close(): void {
@@ -376,18 +387,19 @@ export class Registrar {
     });
   }
 
-  #announce(set: string, { changes, registration, gone }: Applied, register?: AnsweredRegister): void {
-    if (changes.length === 0) return;
-    for (const { index } of gone) this.#release(index);
-    const event: RegistrationEvent = { set, changes, registration, register };
-    for (const { binding } of event.changes) this.#watchFlow(event.set, binding);
-    for (const listener of this.#listeners) {
-      try {
-        listener(event);
-      } catch (error) {
-        this.#options.log.error({ err: error, set: event.set }, 'a listener of registration changes failed');
-      }
+  #announce(
+    set: string,
+    { changes, registration, gone }: Applied,
+    register?: AnsweredRegister,
+    answer?: () => void,
+  ): Promise<void> | undefined {
+    if (changes.length === 0) {
+      answer?.();
+      return undefined;
     }
+    for (const { index } of gone) this.#release(index);
+    for (const { binding } of changes) this.#watchFlow(set, binding);
+    return this.#announcements.tell({ set, changes, registration, register }, answer);
   }
 
   /** A row that stays because the store failed leads to nothing and only takes room. */
@@ -434,7 +446,7 @@ export class Registrar {
             trace: binding.callId,
           });
         }
-        this.#announce(set, applied);
+        void this.#announce(set, applied);
       }
       if (due.length < SWEEP_BATCH || this.#closed) return;
     }

@@ -199,6 +199,23 @@ describe('a third-party REGISTER', () => {
     expect([one.unread, other.unread]).toEqual([[], []]);
   });
 
+  it('tells the servers of a subscriber that is removed', async () => {
+    const as = await opened();
+    const parley = await server([], {
+      profiles: [{ name: 'gold', criteria: [onRegister(as)] }],
+      subscribers: [
+        { privateId: 'alice@ims.test', password: 'alice-secret', identities: [ALICE], profile: 'gold' },
+      ],
+    });
+    const alice = await phone(parley);
+    await alice.register();
+    await told(as);
+    const removed = await fetch(`${parley.api}/api/v1/subscribers/alice@ims.test`, { method: 'DELETE' });
+    expect(removed.status).toBe(200);
+    const last = await told(as);
+    expect([last.to.uriText, last.get('Expires')]).toEqual([ALICE, '0']);
+  });
+
   it('is not sent for a query, for another method, or for one of two devices that goes', async () => {
     const [as, never] = [await opened(), await opened()];
     const parley = await server([

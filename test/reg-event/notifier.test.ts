@@ -251,6 +251,20 @@ describe('a user that watches its own registration', () => {
     }
   });
 
+  it('hears that it is a subscriber no more, for every identity', async () => {
+    const parley = await server();
+    const phone = await device(parley, 'alice', instance(IMEI));
+    await subscribed(phone);
+    await fetch(`${parley.api}/api/v1/subscribers/alice@ims.test`, { method: 'DELETE' });
+    const last = await next(phone);
+    expect(last.get('Subscription-State')).toMatch(/^terminated/);
+    const { registrations } = reginfo(last);
+    expect(Object.entries(registrations).map(([aor, { contacts }]) => [aor, contacts[0]!.event])).toEqual([
+      [AOR, 'rejected'],
+      ['tel:+15550100001', 'rejected'],
+    ]);
+  });
+
   it('sees an emergency registration beside the ordinary one of the same device, without GRUU', async () => {
     const parley = await server();
     const phone = await device(parley, 'alice', instance(IMEI));

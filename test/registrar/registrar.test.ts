@@ -332,6 +332,29 @@ describe('RFC 5626 at the registrar', () => {
   });
 });
 
+it('what has to be done before a change is told holds up the 200, and every later change of the set', async () => {
+  let done = (): void => {};
+  const gate = new Promise<void>((resolve) => (done = resolve));
+  let prepared = 0;
+  registrar.beforeTold(() => (prepared++ === 0 ? gate : undefined));
+  const first = register({ Contact: PHONE });
+  await expect.poll(() => prepared).toBe(1);
+  const second = register({ Contact: TABLET });
+  await expect.poll(() => prepared).toBe(2);
+  const third = registrar.deregister('sip:alice@ims.test', 'deactivated');
+  const other = await register({ To: '<sip:bob@ims.test>', Contact: '<sip:bob@127.0.0.1:5070>' });
+  expect(status(other)).toBe(200);
+  await expect.poll(() => prepared).toBe(4);
+  expect(events.map(({ set }) => set)).toEqual(['sip:bob@ims.test']);
+  done();
+  expect([status(await first), status(await second), (await third).length]).toEqual([200, 200, 2]);
+  expect(events.slice(1).map(({ changes }) => changes.map(({ event }) => event))).toEqual([
+    ['registered'],
+    ['registered'],
+    ['deactivated', 'deactivated'],
+  ]);
+});
+
 describe('a temporary GRUU', () => {
   const issued = async (headers: Record<string, string> = {}): Promise<string> =>
     param((await register({ Contact: PHONE, ...headers })).lines('Contact')[0]!, 'temp-gruu')!;

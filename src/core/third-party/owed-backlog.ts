@@ -1,4 +1,4 @@
-import type { OwedRegister } from './owed-registers.js';
+import type { Owed, OwedRegister } from './owed-registers.js';
 
 /** Of about 200 octets each; more users than this have none of one store. */
 const MAXIMUM = 1_000_000;
@@ -15,14 +15,14 @@ export class OwedBacklog {
     return this.#byServer.keys();
   }
 
-  /** The same one twice is one. @returns false when there are too many. */
+  /** The same one twice is one, as it was noted last. @returns false when there are too many. */
   add(owed: OwedRegister): boolean {
     let all = this.#byServer.get(owed.server);
-    if (all?.has(keyOf(owed))) return true;
-    if (this.#count >= MAXIMUM) return false;
+    const known = all?.has(keyOf(owed)) === true;
+    if (!known && this.#count >= MAXIMUM) return false;
     if (!all) this.#byServer.set(owed.server, (all = new Map<string, OwedRegister>()));
     all.set(keyOf(owed), owed);
-    this.#count++;
+    if (!known) this.#count++;
     return true;
   }
 
@@ -34,7 +34,7 @@ export class OwedBacklog {
   }
 
   /** It is told otherwise. */
-  remove(owed: OwedRegister): void {
+  remove(owed: Owed): void {
     const all = this.#byServer.get(owed.server);
     if (!all?.delete(keyOf(owed))) return;
     this.#count--;
@@ -42,4 +42,4 @@ export class OwedBacklog {
   }
 }
 
-const keyOf = ({ set, identity, priority }: OwedRegister): string => `${set}\n${identity}\n${priority}`;
+const keyOf = ({ set, identity, priority }: Owed): string => `${set}\n${identity}\n${priority}`;

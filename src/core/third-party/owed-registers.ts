@@ -3,8 +3,8 @@ import type { Clock } from '../../base/clock.js';
 import type { Logger } from '../../base/log.js';
 import { table, type Change, type Store } from '../../store/store.js';
 
-/** That a server is still to be told of a user's registration, as it then is. */
-export interface OwedRegister {
+/** Of which registration a server is to be told. */
+export interface Owed {
   /** Key of the registration set. */
   readonly set: string;
   /** The identity that To names. */
@@ -12,6 +12,12 @@ export interface OwedRegister {
   /** The criterion, by its server and its place. */
   readonly server: string;
   readonly priority: number;
+}
+
+/** That a server is still to be told of a user's registration, as it then is. */
+export interface OwedRegister extends Owed {
+  /** Greater than that of any note of the same before, within a process. */
+  readonly noted: number;
 }
 
 interface Row extends OwedRegister {
@@ -41,22 +47,25 @@ const STALE_MS = 86_400_000;
  */
 export class OwedRegisters {
   readonly #options: OwedRegistersOptions;
+  #notes = 0;
 
   constructor(options: OwedRegistersOptions) {
     this.#options = options;
   }
 
-  /** Notes that one is to be sent; noted again, it is the same. Resolves when that is committed, or cannot be. */
-  note({ set, identity, server, priority }: OwedRegister): Promise<void> {
+  /** Notes that one is to be sent. Resolves when that is committed, or cannot be. */
+  async note({ set, identity, server, priority }: Owed): Promise<OwedRegister> {
     const { node, clock } = this.#options;
-    const value: Row = { set, identity, server, priority, node, since: clock.now() };
-    return this.#change(value, () => ({ kind: 'put', value, result: undefined }));
+    const owed: OwedRegister = { set, identity, server, priority, noted: ++this.#notes };
+    const value: Row = { ...owed, node, since: clock.now() };
+    await this.#change(value, () => ({ kind: 'put', value, result: undefined }));
+    return owed;
   }
 
-  /** It was answered, or has been given up. */
+  /** It was answered, or has been given up; what was noted since is still to be sent. */
   settle(owed: OwedRegister): void {
     void this.#change(owed, (row) => ({
-      kind: row?.node === this.#options.node ? 'remove' : 'keep',
+      kind: row?.node === this.#options.node && row.noted === owed.noted ? 'remove' : 'keep',
       result: undefined,
     }));
   }
@@ -75,7 +84,7 @@ export class OwedRegisters {
     }
   }
 
-  #change(owed: OwedRegister, change: (row: Row | undefined) => Change<Row, undefined>): Promise<void> {
+  #change(owed: Owed, change: (row: Row | undefined) => Change<Row, undefined>): Promise<void> {
     const { store, log } = this.#options;
     return store
       .update(rows, keyOf(owed), change)
@@ -86,5 +95,5 @@ export class OwedRegisters {
 }
 
 /** Of fixed length: identities and URIs may be longer than a key. */
-const keyOf = ({ set, identity, server, priority }: OwedRegister): string =>
+const keyOf = ({ set, identity, server, priority }: Owed): string =>
   createHash('sha256').update(`${set}\n${identity}\n${server}\n${priority}`).digest('base64url');

@@ -41,6 +41,7 @@ interface Told extends ThirdPartyRegister {
   readonly set: string;
   /** When the registration was as it says. */
   readonly at: number;
+  readonly owed: OwedRegister;
 }
 
 /** Before the store is asked again how the registration of one that waits is. */
@@ -56,6 +57,8 @@ export class RegistrationTriggers {
   readonly #queues = new Map<string, ServerQueue<Told>>();
   /** What each registration set waits for, so that its events keep their order. */
   readonly #turns = new TransientMap<Promise<void>>();
+  /** What servers are to be told of changes that are not told yet. */
+  readonly #chosen = new WeakMap<RegistrationEvent, Promise<readonly Told[]>>();
   readonly #unlisten: () => void;
   /** Taken over, or too many at once: sent when those before are answered. */
   readonly #backlog = new OwedBacklog();
@@ -63,6 +66,7 @@ export class RegistrationTriggers {
 
   constructor(options: RegistrationTriggersOptions) {
     this.#options = options;
+    options.registrar.beforeTold((event) => this.#prepare(event));
     this.#unlisten = options.registrar.onChange((event) => this.#changed(event));
   }
 
@@ -97,13 +101,26 @@ export class RegistrationTriggers {
     this.#unlisten();
   }
 
-  #changed(event: RegistrationEvent): void {
+  /** What servers are owed is noted before the device has its 200: it does not come again after that. */
+  #prepare(event: RegistrationEvent): Promise<void> | undefined {
     const { profiles, clock } = this.#options;
-    if (!profiles.anyOnRegister) return;
-    const type = typeOf(event);
-    if (!type) return;
-    const at = clock.now();
-    this.#inTurn(event.set, () => this.#choose(event, type, at));
+    const type = profiles.anyOnRegister ? typeOf(event) : undefined;
+    if (!type) return undefined;
+    const chosen = this.#choose(event, type, clock.now());
+    this.#chosen.set(event, chosen);
+    // a failure is told where the servers are told
+    return chosen.then(
+      () => undefined,
+      () => undefined,
+    );
+  }
+
+  #changed(event: RegistrationEvent): void {
+    const chosen = this.#chosen.get(event);
+    if (!chosen) return;
+    this.#inTurn(event.set, async () => {
+      for (const told of await chosen) this.#add(told);
+    });
   }
 
   #inTurn(set: string, work: () => Promise<void>): void {
@@ -119,13 +136,19 @@ export class RegistrationTriggers {
     this.#turns.set(set, turn);
   }
 
-  async #choose(event: RegistrationEvent, registrationType: RegistrationType, at: number): Promise<void> {
+  /** What servers are to be told, noted. */
+  async #choose(
+    event: RegistrationEvent,
+    registrationType: RegistrationType,
+    at: number,
+  ): Promise<readonly Told[]> {
     const { profiles, domain, trusted } = this.#options;
     const { set, registration, register, changes } = event;
     const seconds = secondsLeft(registration.bindings, at);
     const wanted = register?.aor ?? changes[0]!.binding.aor;
     const believed =
       register !== undefined && (register.request.fromNode || trusted.has(register.request.source.address));
+    const chosen: Promise<Told>[] = [];
     for (const [profile, identity] of await this.#profilesOf(set, wanted)) {
       const subject: TriggerSubject = {
         request: register?.request ?? registerOf(identity, domain, seconds),
@@ -135,8 +158,16 @@ export class RegistrationTriggers {
       };
       for (const { criterion, holds, tellsOfRegistrations } of profiles.criteria(profile))
         if (tellsOfRegistrations && holds(subject))
-          await this.#add({ criterion, identity, seconds, register, believed, set, at });
+          chosen.push(this.#noted({ criterion, identity, seconds, register, believed, set, at }));
     }
+    return Promise.all(chosen);
+  }
+
+  /** What a server sees is noted before: whoever goes on after a crash tells it how that went on. */
+  async #noted(told: Omit<Told, 'owed'>): Promise<Told> {
+    const { set, identity, criterion } = told;
+    const { server, priority } = criterion;
+    return { ...told, owed: await this.#options.owed.note({ set, identity, server, priority }) };
   }
 
   /** The registration as it is now; what the device sent is not known any more. */
@@ -154,15 +185,10 @@ export class RegistrationTriggers {
     }
     const at = clock.now();
     const seconds = secondsLeft((await registrar.lookup(set))?.bindings ?? [], at);
-    await this.#add({
-      criterion: found.criterion,
-      identity,
-      seconds,
-      register: undefined,
-      believed: false,
-      set,
-      at,
-    });
+    const { criterion } = found;
+    this.#add(
+      await this.#noted({ criterion, identity, seconds, register: undefined, believed: false, set, at }),
+    );
   }
 
   /** The service profiles of a set, each with the identity that stands for it: the one that registered, else the first. */
@@ -177,11 +203,9 @@ export class RegistrationTriggers {
     return found;
   }
 
-  /** What a server sees is noted before: whoever goes on after a crash tells it how that went on. */
-  async #add(told: Told): Promise<void> {
-    const { server } = told.criterion;
-    const owed = owedOf(told);
-    await this.#options.owed.note(owed);
+  #add(told: Told): void {
+    const { owed } = told;
+    const { server } = owed;
     let queue = this.#queues.get(server);
     if (!queue) this.#queues.set(server, (queue = this.#open(server)));
     if (queue.add(`${told.set}\n${told.identity}\n${told.criterion.priority}`, told))
@@ -212,8 +236,7 @@ export class RegistrationTriggers {
     const status = await this.#send(told);
     if (this.#closed) return;
     this.#tellNext(criterion.server);
-    // who waits behind it owes the same
-    if (!superseded()) this.#options.owed.settle(owedOf(told));
+    this.#options.owed.settle(told.owed);
     if (status < 300) {
       this.#note(told, 'core.server-told', String(status));
       return;
@@ -256,13 +279,6 @@ export class RegistrationTriggers {
     });
   }
 }
-
-const owedOf = ({ set, identity, criterion }: Told): OwedRegister => ({
-  set,
-  identity,
-  server: criterion.server,
-  priority: criterion.priority,
-});
 
 /** What makes the default handling apply (3GPP TS 24.229 §5.4.1.7): no answer, 408 and 5xx. */
 const isFailure = (status: number): boolean => status === 408 || (status >= 500 && status < 600);

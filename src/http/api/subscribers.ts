@@ -139,9 +139,14 @@ export function subscriberRoutes(
       },
     },
     async (request) => {
-      const gone = await subscribers.remove(request.params.privateId);
+      const { privateId } = request.params;
+      // while it is known which identities the sets have, and which servers are to be told
+      for (const [set] of (await subscribers.get(privateId))?.implicitSets ?? [])
+        if (set !== undefined) await core?.registrar.deregister(set, 'rejected');
+      const gone = await subscribers.remove(privateId);
       for (const [set] of gone.implicitSets) {
         if (set === undefined) continue;
+        // what has registered meanwhile
         await core?.registrar.deregister(set, 'rejected');
         await participating?.policies.remove(set);
         await participating?.deferral.discardAll(set);
