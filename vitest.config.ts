@@ -5,9 +5,23 @@ import { defineConfig } from 'vitest/config';
  * process that it runs in, as a fake timer that stays, a variable of the environment or a listener of `process`, does
  * not belong here.
  */
-const together = ['base', 'core', 'identity', 'imps', 'msrp', 'reg-event', 'registrar', 'sip'].map(
-  (folder) => `test/${folder}/**/*.test.ts`,
-);
+const together = [
+  'app',
+  'base',
+  'cli',
+  'config',
+  'core',
+  'cpm',
+  'gateway',
+  'http',
+  'identity',
+  'imps',
+  'msrp',
+  'reg-event',
+  'registrar',
+  'sip',
+  'subscriptions',
+].map((folder) => `test/${folder}/**/*.test.ts`);
 
 export default defineConfig({
   test: {

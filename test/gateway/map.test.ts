@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Command } from 'commander';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { ApiClient, CommandError } from '../../src/cli/api-client.js';
 import { formatCsv, parseCsv } from '../../src/cli/csv.js';
@@ -14,6 +15,12 @@ let world: GatewayWorld;
 let folder: string;
 const cleanups = useCleanups();
 
+/** Has a command line that cannot be read thrown; without this it ends the process. */
+function failing(command: Command): void {
+  command.exitOverride();
+  command.commands.forEach(failing);
+}
+
 /** Runs `parley gateway …`. @returns what it printed, and why it failed */
 async function parley(...args: readonly string[]): Promise<string> {
   const printed: string[] = [];
@@ -22,6 +29,7 @@ async function parley(...args: readonly string[]): Promise<string> {
     print: (text) => void printed.push(text),
     readSecret: () => Promise.resolve(''),
   });
+  failing(command);
   try {
     await command.parseAsync([...args], { from: 'user' });
   } catch (error) {
