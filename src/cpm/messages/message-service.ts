@@ -5,7 +5,9 @@ import { isCpim, isPagerMessage } from '../../core/cpm-invitation.js';
 import type { Next, Service, ServiceCall, ServiceSubject } from '../../core/service.js';
 import { cpmServices } from '../../identity/cpm-services.js';
 import { parseCpim, unwrapCpim, type CpimMessage } from '../../msrp/cpim/index.js';
+import { IS_COMPOSING_TYPE } from '../../msrp/is-composing.js';
 import type { RegisteredDevices } from '../../reg-event/devices.js';
+import { parseMediaType } from '../../sip/message/content.js';
 import type { SipRequest } from '../../sip/message/message.js';
 import type { ProxyResult } from '../../sip/stack.js';
 import type { InterworkingFunction } from '../interworking/function.js';
@@ -108,6 +110,12 @@ export class MessageService implements Service {
       return;
     }
     aimAtChosenDevice(request, policy);
+    if (tellsOfComposing(request, message)) {
+      // worth nothing later, and no message whose loss anybody has to be told of (RFC 3994)
+      if (policy.doNotDisturb) refuse(call, 'cpm-do-not-disturb', this.#options);
+      else await next();
+      return;
+    }
     try {
       await this.#deliver(call, next, policy, notification);
     } finally {
@@ -205,6 +213,11 @@ export class MessageService implements Service {
     return new ParleyError(code, detail);
   }
 }
+
+/** Whether a message only says that its sender is composing one (RFC 3994), bare or as message/cpim. */
+const tellsOfComposing = (request: SipRequest, message: CpimMessage | undefined): boolean =>
+  (message ? message.head.mediaType : parseMediaType(request.get('Content-Type') ?? 'text/plain').type) ===
+  IS_COMPOSING_TYPE;
 
 /** Which devices are there and until when, to be compared. */
 const seen = (devices: readonly { readonly id: string; readonly expiresAt?: number }[]): string =>

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { cpmServices } from '../../../src/identity/cpm-services.js';
 import { parseCpim } from '../../../src/msrp/cpim/index.js';
+import { IS_COMPOSING_TYPE } from '../../../src/msrp/is-composing.js';
 import { parseImdn } from '../../../src/msrp/imdn.js';
 import type { HeaderMap } from '../../../src/sip/message/headers.js';
 import type { SipRequest } from '../../../src/sip/message/message.js';
@@ -13,12 +14,17 @@ import type { RunningParley } from '../../tools/parley.js';
 import { Phone } from '../../tools/phone.js';
 import { Program } from '../../tools/program.js';
 import { cpimText as cpim } from '../cpim-text.js';
+import { setPolicy } from '../participating/session-world.js';
 import { patientServer } from '../patient-server.js';
 
 const UUID = 'urn:uuid:0f8fad5b-d9cb-469f-a165-70867728950e';
 const TABLET = 'urn:uuid:7a6f1c1e-3d53-4d59-9c2c-4a7f9f8f2b11';
 const DEVICE =
   `;+sip.instance="<${UUID}>"` + ';+g.3gpp.icsi-ref="urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm.msg"';
+
+const isComposing = `<?xml version="1.0" encoding="UTF-8"?>
+<isComposing xmlns="urn:ietf:params:xml:ns:im-iscomposing"><state>active</state><refresh>90</refresh></isComposing>
+`;
 
 const cleanups = useCleanups();
 
@@ -116,6 +122,30 @@ describe('a pager mode message', () => {
     // what came a second time would come before it
     expect(textOf(await received(bob))).toBe('four');
   });
+
+  it.each([
+    ['bare', IS_COMPOSING_TYPE, isComposing],
+    ['as message/cpim', 'message/cpim', cpim(isComposing, 'm-1').replace('text/plain', IS_COMPOSING_TYPE)],
+  ])(
+    'that says that its sender is composing, %s, passes octet for octet, and is not kept',
+    async (_, type, body) => {
+      const parley = await server();
+      const alice = await opened('alice', parley.port);
+      const headers = { 'Content-Type': type };
+      expect(await send(alice, 'sip:bob@ims.test', body, headers)).toBe(480);
+      expect(await send(alice, 'sip:bob@ims.test', cpim('waits', 'm-2'))).toBe(202);
+      expect(await waiting(parley)).toHaveLength(1);
+      const bob = await opened('bob', parley.port);
+      await bob.register(DEVICE);
+      expect(textOf(await received(bob))).toBe('waits');
+      alice.send('MESSAGE', 'sip:bob@ims.test', { ...PAGER, ...headers }, body);
+      const message = await received(bob);
+      expect((await alice.peer.response(200)).status).toBe(200);
+      expect(Buffer.from(message.body).toString()).toBe(body);
+      await setPolicy(parley, 'sip:bob@ims.test', { doNotDisturb: true });
+      expect(await send(alice, 'sip:bob@ims.test', body, headers)).toBe(480);
+    },
+  );
 
   it('that a device got and whose answer was lost comes again as the same request', async () => {
     const parley = await server({ sip: { timers: { t1: 60, t2: 120 } } });
