@@ -1,10 +1,11 @@
-import type { Clock } from '../../base/clock.js';
+import type { Clock, Timer } from '../../base/clock.js';
 import type { Logger } from '../../base/log.js';
 import type { Trail } from '../../base/trail.js';
 import { InstanceId } from '../../identity/instance-id.js';
 import type { RegisteredDevice, RegisteredDevices } from '../../reg-event/devices.js';
 import { triesOf, type DeferredMessage, type DeferredStore, type Tries } from './deferred-store.js';
 import type { DeliveryClaims } from './delivery-claims.js';
+import { Turns } from './turns.js';
 
 /** Who gets a message by itself: the user with all devices, or one device. */
 export interface Addressee {
@@ -54,12 +55,22 @@ const TIMEOUT = 408;
 /** A message whose sender cannot be told of its end is kept so long for that. */
 const TELL_MS = 3_600_000;
 const SWEEP_BATCH = 200;
+/** So many messages are on their way to devices at once, of all users: what more would be lost in the buffers of sockets. */
+const AT_ONCE = 128;
+/** A device that has not answered by then keeps no other from being served. */
+const PATIENCE_MS = 1_000;
+/** A device that is there and did not take a message is asked again after this, and each time after twice as long. */
+const FIRST_RETRY_MS = 60_000;
+const LONGEST_RETRY_MS = 3_600_000;
+
+/** What an attempt leaves to do: the next message, nothing while nobody is there, or the same again. */
+type Outcome = 'next' | 'nobody' | 'failed';
 
 /**
  * Hands the messages that wait for a user to its devices: in the order in which they came, at one node at a time, and each
- * addressee's next one only when the one before has its answer. The first that finds nobody ends the round. One that has failed
- * each of `attempts` times that a device came back is passed over: it is tried again whenever a device comes back, and those
- * behind it need not wait for it.
+ * addressee's next one only when the one before has its answer. The first that finds nobody ends the round, and so does one that
+ * fails, which is tried again by and by. One that has failed each of `attempts` times that a device came back is passed over: it is
+ * tried again whenever a device comes back, and those behind it need not wait for it.
  */
 export class DeferredDelivery {
   readonly #options: DeferredDeliveryOptions;
@@ -67,14 +78,20 @@ export class DeferredDelivery {
   readonly #running = new Map<string, Occasion | undefined>();
   /** Messages whose senders are being told that their time is over. */
   readonly #ending = new Set<Promise<void>>();
+  /** Users one of whose devices is there and failed, and when they are tried again by themselves. */
+  readonly #retries = new Map<string, { readonly timer: Timer; readonly afterMs: number }>();
+  readonly #turns: Turns;
   #closed = false;
 
   constructor(options: DeferredDeliveryOptions) {
     this.#options = options;
+    this.#turns = new Turns(options.clock, AT_ONCE, PATIENCE_MS);
   }
 
   close(): void {
     this.#closed = true;
+    for (const { timer } of this.#retries.values()) timer.cancel();
+    this.#retries.clear();
   }
 
   /** Hands out what was kept when this process, or another node, ended; called when messages can be sent. */
@@ -160,10 +177,22 @@ export class DeferredDelivery {
     // what waits for an absent user is not read again with each message that comes
     if (here.length === 0) return;
     const chosen = await this.#options.chosen(set);
-    await Promise.all(
+    const outcomes = await Promise.all(
       addressees(here, perDevice).map((to) => this.#deliver(set, { ...to, chosen }, here, occasion)),
     );
+    this.#retry(set, outcomes.includes('failed'));
     await deferred.recount(set);
+  }
+
+  /** @param failed whether there is something to be tried again. */
+  #retry(set: string, failed: boolean): void {
+    const before = this.#retries.get(set);
+    before?.timer.cancel();
+    this.#retries.delete(set);
+    if (!failed || this.#closed) return;
+    const afterMs = before ? Math.min(2 * before.afterMs, LONGEST_RETRY_MS) : FIRST_RETRY_MS;
+    const timer = this.#options.clock.after(afterMs, () => this.start(set, 'more'));
+    this.#retries.set(set, { timer, afterMs });
   }
 
   async #deliver(
@@ -171,26 +200,27 @@ export class DeferredDelivery {
     to: Addressee,
     here: readonly RegisteredDevice[],
     occasion: Occasion,
-  ): Promise<void> {
+  ): Promise<Outcome> {
     const { deferred, attempts, clock } = this.#options;
     for await (const message of deferred.of(set)) {
-      if (this.#closed) return;
+      if (this.#closed) return 'nobody';
       if (message.expiresAt <= clock.now()) continue;
       if (triesOf(message, to.key).end !== undefined || !this.#reaches(message, to, here)) continue;
       const passedOver = triesOf(message, to.key).attempts >= attempts;
       if (passedOver && occasion === 'more') continue;
-      if (!(await this.#try(message, to, occasion))) return;
+      const outcome = await this.#try(message, to, occasion);
+      if (outcome !== 'next') return outcome;
     }
+    return 'next';
   }
 
-  /** @returns whether the next one may be tried. */
-  async #try(message: DeferredMessage, to: Addressee, occasion: Occasion): Promise<boolean> {
+  async #try(message: DeferredMessage, to: Addressee, occasion: Occasion): Promise<Outcome> {
     const { deferred, devices, perDevice } = this.#options;
     const tries = triesOf(message, to.key);
-    const status = await this.#options.send(message, to, 1 + tries.answers);
+    const status = await this.#turns.take(() => this.#options.send(message, to, 1 + tries.answers));
     if (away.has(status)) {
       // nobody is there any more: that is not the message's fault
-      if (!this.#reaches(message, to, await devices.of(message.set))) return false;
+      if (!this.#reaches(message, to, await devices.of(message.set))) return 'nobody';
       return this.#failed(message, tries, status, occasion);
     }
     const delivered = status < 300 || status === MERGED;
@@ -198,14 +228,14 @@ export class DeferredDelivery {
     if (perDevice) await deferred.tried(message, end);
     // told before it goes, so that a crash in between tells twice and not never
     else if (!delivered && !(await this.#options.lost(message))) await deferred.tried(message, end, 'over');
-    else if (!(await deferred.remove(message))) return true;
+    else if (!(await deferred.remove(message))) return 'next';
     this.#note(
       delivered ? 'cpm.message-delivered' : 'cpm.message-undeliverable',
       delivered ? 'accepted' : 'refused',
       message,
       status,
     );
-    return true;
+    return 'next';
   }
 
   /** Whether a device is here that the message is for, that the addressee stands for, and that can take it. */
@@ -223,7 +253,7 @@ export class DeferredDelivery {
     tries: Tries,
     status: number,
     occasion: Occasion,
-  ): Promise<boolean> {
+  ): Promise<Outcome> {
     const { deferred, attempts } = this.#options;
     const failed = {
       to: tries.to,
@@ -231,9 +261,9 @@ export class DeferredDelivery {
       answers: tries.answers + (status === TIMEOUT ? 0 : 1),
     };
     await deferred.tried(message, failed);
-    if (failed.attempts < attempts) return false;
+    if (failed.attempts < attempts) return 'failed';
     if (tries.attempts < attempts) this.#note('cpm.message-passed-over', 'noted', message, status);
-    return true;
+    return 'next';
   }
 
   #note(

@@ -145,6 +145,43 @@ describe('deferred messages', () => {
     expect(node.lost).toEqual([]);
   });
 
+  it('are tried again by themselves when a device that is there failed, each time after twice as long', async () => {
+    const node = new Node();
+    for (const text of ['one', 'two']) await node.add(text);
+    node.answer = () => 408;
+    expect(await node.round()).toHaveLength(1);
+    const sentAfter = async (ms: number): Promise<number> => {
+      clock.advance(ms);
+      await settled();
+      return node.sent.length;
+    };
+    expect([await sentAfter(59_999), await sentAfter(1)]).toEqual([1, 2]);
+    expect([await sentAfter(119_999), await sentAfter(1)]).toEqual([2, 3]);
+    node.answer = () => 200;
+    await sentAfter(240_000);
+    expect(await node.waiting()).toEqual([]);
+    expect(node.sent).toEqual(['one 1', 'one 1', 'one 1', 'one 1', 'two 1']);
+    expect(await sentAfter(3_600_000)).toBe(5);
+  });
+
+  it('go to 128 users at once, and to the next when one has answered, or has not for a second', async () => {
+    const node = new Node();
+    const users = Array.from({ length: 300 }, (_, index) => `user-${index}`);
+    for (const set of users) await node.add('hello', { set });
+    let answered: (status: number) => void = () => {};
+    node.answer = () => new Promise((resolve) => (answered = resolve));
+    for (const set of users) node.delivery.start(set, 'returned');
+    const sent = async (): Promise<number> => {
+      await settled();
+      return node.sent.length;
+    };
+    expect(await sent()).toBe(128);
+    answered(200);
+    expect(await sent()).toBe(129);
+    clock.advance(1_000);
+    expect(await sent()).toBe(257);
+  });
+
   it('stay in order, and are not counted as failed, while nobody is there', async () => {
     const node = new Node();
     for (const text of ['one', 'two']) await node.add(text);
