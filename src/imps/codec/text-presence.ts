@@ -21,8 +21,11 @@ function writeAttribute(attribute: Element): TextValue {
   );
   if (qualifier === undefined && value === undefined) {
     if (inner.length === 0) return attribute.text === '' ? code : [code, attribute.text];
-    if (inner.every(({ children, text }) => children.length === 0 && text === ''))
-      return [code, inner.map(({ name }) => attributeCode(name))];
+    if (inner.every(({ children, text }) => children.length === 0 && text === '')) {
+      const names = inner.map(({ name }) => attributeCode(name));
+      // two names of which the second has no code would be read as a name with its value
+      return [code, subAttributes(names) === names ? names : names.map((each) => [each])];
+    }
   }
   if (value !== undefined) {
     const coded = codedAttributes.has(attribute.name) ? attributeValues.codes.get(value) : undefined;
