@@ -44,11 +44,7 @@ export function impsCommand(context: CommandContext): Command {
     .argument('[user]', 'only this User-ID')
     .option('--json', 'print what the API gives')
     .action(async (user: string | undefined, options: { json?: boolean }) => {
-      const filter = user === undefined ? '' : `&user=${encodeURIComponent(user)}`;
-      const { sessions } = await api().call<{ sessions: SessionView[] }>(
-        'GET',
-        `/imps/sessions?limit=1000${filter}`,
-      );
+      const sessions = await api().pages<SessionView>('/imps/sessions', 'sessions', { user });
       print(options.json ? JSON.stringify(sessions, null, 2) : table(sessions));
     });
   command
@@ -68,7 +64,7 @@ export function impsCommand(context: CommandContext): Command {
     .command('users')
     .description('who may log in')
     .action(async () => {
-      const { users } = await api().call<{ users: UserView[] }>('GET', '/imps/users?limit=1000');
+      const users = await api().pages<UserView>('/imps/users', 'users');
       print(
         formatTable(
           ['USER', 'MSISDN', 'STATE'],

@@ -149,6 +149,16 @@ function impsMetrics(gauge: AddMetric, imps: ImpsServer): void {
     'IMPS sessions with a CIR connection over TCP',
     () => imps.connections().cir.tcp,
   );
+  gauge(
+    'parley_imps_sessions',
+    'IMPS sessions that had traffic at this node since it started',
+    () => imps.figures().sessions,
+  );
+  gauge(
+    'parley_imps_messages_waiting',
+    'Instant messages that wait for IMPS users, as far as this node knows',
+    () => imps.figures().waiting,
+  );
   gauge('parley_imps_cir_udp', 'IMPS sessions heard on CIR over UDP', () => imps.connections().cir.udp);
   if (!imps.connections().smsc) return;
   gauge('parley_imps_smsc_bound', '1 when bound to the SMSC', () => (imps.connections().smsc?.bound ? 1 : 0));

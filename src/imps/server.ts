@@ -24,7 +24,13 @@ import {
 import { transfersOf, type Transfers } from './services/transfers.js';
 import type { SmscState } from './sms/smsc-link.js';
 import { SmsTransport } from './sms/sms-transport.js';
-import { sessions, type MessageRecord, type SessionRecord, type UserRecord } from './state/records.js';
+import {
+  rosters,
+  sessions,
+  type MessageRecord,
+  type SessionRecord,
+  type UserRecord,
+} from './state/records.js';
 import type { StatusCode } from './status.js';
 import { Sweeper } from './sweeper.js';
 import { Conversation } from './transport/conversation.js';
@@ -63,6 +69,8 @@ export interface ImpsServer {
   readonly users: UserDirectory;
   /** Living sessions, of one user or of all. */
   sessions(user?: UserId): AsyncIterable<SessionRecord>;
+  /** Living sessions by user, in order of the users' addresses, of all or of those after one. */
+  sessionsByUser(after?: UserId): AsyncIterable<readonly SessionRecord[]>;
   /**
    * Removes a user with all that is kept for it, so that nothing of it is seen by who gets the address next: its sessions end (601), senders
    * of what waited are told 531. @returns the user as it was; undefined when there was none
@@ -87,6 +95,8 @@ export interface ImpsServer {
   sendSystemMessage(user: UserId, message: SystemMessage): Promise<string>;
   /** System messages of a user that wait for an answer or were answered lately, oldest first. */
   systemMessages(user: UserId): AsyncIterable<SentSystemMessage & { readonly id: string }>;
+  /** Sessions that had traffic at this node since it started, and messages that wait for users as far as it knows. */
+  figures(): { readonly sessions: number; readonly waiting: number };
   /** What this node is connected to. */
   connections(): ImpsConnections;
   /** What users have elsewhere, in and out: contacts, access lists, groups. */
@@ -153,6 +163,12 @@ export function createImpsServer(options: ImpsServerOptions): ImpsServer {
       if (user === undefined) yield* allSessions();
       else yield* await context.sessions.ofUser(user);
     },
+    async *sessionsByUser(after) {
+      for await (const { key } of store.scan(rosters, after === undefined ? {} : { after })) {
+        const living = await context.sessions.ofUser(key as UserId);
+        if (living.length > 0) yield living;
+      }
+    },
     removeUser: (user) => removeUser(context, user),
     async disconnect(sessionId) {
       const session = await context.sessions.find(sessionId);
@@ -191,6 +207,7 @@ export function createImpsServer(options: ImpsServerOptions): ImpsServer {
     systemMessages: (user) => systemMessagesOf(context, user),
     groups: outsideGroups(context),
     presence: outsidePresence(context),
+    figures: () => ({ sessions: context.sessions.here, waiting: context.mailbox.waiting }),
     connections: () => ({ cir: cir.connections, smsc: sms?.state }),
     transfers: transfersOf(context),
   };

@@ -56,6 +56,32 @@ describe('users of parley imps', () => {
     await expect(typed('bar', erin)).rejects.toThrow('no such IMPS user');
   });
 
+  it('and their sessions are listed page by page, however many there are', async () => {
+    const names = ['wv:f1@ims.test', 'wv:f2@ims.test', 'wv:f3@ims.test'];
+    for (const name of names) await typed('add', name);
+    for (const user of [erin, ...names])
+      for (const clientId of ['wv:one', 'wv:two']) await phone({ user, clientId }).login2();
+    const paged = async (path: string, name: string): Promise<string[][]> => {
+      const pages: string[][] = [];
+      for (let after = ''; ;) {
+        const answer = await fetch(`${parley.api}/api/v1/imps/${path}?limit=3${after}`);
+        const page = (await answer.json()) as Record<string, { user: string }[]> & { next?: string };
+        pages.push(page[name]!.map(({ user }) => user));
+        if (page.next === undefined) return pages;
+        after = `&after=${encodeURIComponent(String(page.next))}`;
+      }
+    };
+    expect(await paged('users', 'users')).toEqual([[erin, names[0], names[1]], [names[2]]]);
+    const [first, second] = [
+      [erin, erin, names[0], names[0]],
+      [names[1], names[1], names[2], names[2]],
+    ];
+    expect(await paged('sessions', 'sessions')).toEqual([first, second, []]);
+    const metrics = await (await fetch(`${parley.api}/metrics`)).text();
+    expect(metrics).toMatch(/^parley_imps_sessions 8$/m);
+    expect(metrics).toMatch(/^parley_imps_messages_waiting 0$/m);
+  });
+
   it('who still have to answer the questions of an auto-registration are not let in by unbar', async () => {
     const server = parley.app.imps!.server;
     const [user] = [erin as Parameters<typeof server.users.find>[0]];

@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { ParleyError } from '../../base/errors.js';
 import type { ImpsServer, SentSystemMessage, SystemMessage, UserId, UserRecord } from '../../imps/index.js';
 import type { HttpContext } from '../context.js';
-import { first, iso, one, page, userReader } from './imps.js';
+import { first, iso, next, one, page, pages, userReader } from './imps.js';
 
 const userSchema = {
   type: 'object',
@@ -90,18 +90,22 @@ export function impsUserRoutes(api: FastifyInstance, { imps, config, clock }: Ht
     return record;
   };
 
-  api.get<{ Querystring: { limit: number } }>(
+  api.get<{ Querystring: { after?: string; limit: number } }>(
     '/imps/users',
     {
       schema: {
         summary: 'IMPS users in order of their addresses',
-        querystring: page,
-        response: { 200: { type: 'object', properties: { users: { type: 'array', items: userSchema } } } },
+        querystring: pages,
+        response: {
+          200: { type: 'object', properties: { users: { type: 'array', items: userSchema }, next } },
+        },
       },
     },
-    async (request) => ({
-      users: (await first(imps.users.all(), request.query.limit)).map(showUser),
-    }),
+    async (request) => {
+      const { after, limit } = request.query;
+      const found = await first(imps.users.all(after === undefined ? undefined : userOf(after)), limit);
+      return { users: found.map(showUser), next: found.length === limit ? found.at(-1)?.user : undefined };
+    },
   );
 
   api.post<{ Body: NewUser }>(

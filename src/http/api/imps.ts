@@ -43,6 +43,18 @@ export const page = {
   type: 'object',
   properties: { limit: { type: 'integer', minimum: 1, maximum: 1000, default: 100 } },
 } as const;
+/** Query of a list that is given page by page, and what each page tells of the next. */
+export const pages = {
+  type: 'object',
+  properties: {
+    after: { type: 'string', description: '`next` of the page before' },
+    ...page.properties,
+  },
+} as const;
+export const next = {
+  type: 'string',
+  description: 'absent on the last page; what comes after it is asked for with `after`',
+} as const;
 export const one = {
   type: 'object',
   properties: { user: { type: 'string' } },
@@ -80,21 +92,30 @@ export function impsRoutes(api: FastifyInstance, { imps, config }: HttpContext):
     },
   );
 
-  api.get<{ Querystring: { user?: string; limit: number } }>(
+  api.get<{ Querystring: { user?: string; after?: string; limit: number } }>(
     '/imps/sessions',
     {
       schema: {
-        summary: 'IMPS sessions, of one user or of all',
-        querystring: { type: 'object', properties: { user: { type: 'string' }, ...page.properties } },
+        summary:
+          'IMPS sessions, of one user or of all; a page has all of each of its users, so it may be over `limit`',
+        querystring: { type: 'object', properties: { user: { type: 'string' }, ...pages.properties } },
         response: {
-          200: { type: 'object', properties: { sessions: { type: 'array', items: sessionSchema } } },
+          200: { type: 'object', properties: { sessions: { type: 'array', items: sessionSchema }, next } },
         },
       },
     },
     async (request) => {
-      const { user, limit } = request.query;
-      const found = imps.sessions(user === undefined ? undefined : userOf(user));
-      return { sessions: (await first(found, limit)).map(showSession) };
+      const { user, after, limit } = request.query;
+      if (user !== undefined) {
+        const ofUser = await first(imps.sessions(userOf(user)), Infinity);
+        return { sessions: ofUser.map(showSession) };
+      }
+      const sessions: object[] = [];
+      for await (const ofUser of imps.sessionsByUser(after === undefined ? undefined : userOf(after))) {
+        sessions.push(...ofUser.map(showSession));
+        if (sessions.length >= limit) return { sessions, next: ofUser[0]?.user };
+      }
+      return { sessions };
     },
   );
 

@@ -35,6 +35,11 @@ export class SessionKeeper {
     this.#clock = clock;
   }
 
+  /** How many sessions had traffic at this node. */
+  get here(): number {
+    return this.#seen.size;
+  }
+
   /** The session of that ID, if it lives. */
   async find(id: string): Promise<SessionRecord | undefined> {
     const session = await this.#store.get(sessions, id);

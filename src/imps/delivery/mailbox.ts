@@ -101,6 +101,13 @@ export class Mailbox {
     return count < EXACT ? count : Math.max(count, this.#counts.get(user) ?? 0);
   }
 
+  /** Messages that wait for all users, as far as this node knows. */
+  get waiting(): number {
+    let sum = 0;
+    for (const count of this.#counts.values()) sum += count;
+    return sum;
+  }
+
   #oneMore(user: UserId): void {
     this.#counts.set(user, (this.#counts.get(user) ?? 0) + 1);
   }
