@@ -12,7 +12,7 @@ import type { RegisteredDevices } from '../reg-event/devices.js';
 import { DialogLegs } from '../cpm/participating/dialog-legs.js';
 import { DialogMapping } from '../cpm/participating/dialog-mapping.js';
 import { MsrpMediaRelay } from '../cpm/participating/msrp-media-relay.js';
-import { SessionRecords } from '../cpm/participating/session-records.js';
+import { SessionRecords, type Passed } from '../cpm/participating/session-records.js';
 import { SessionRelease } from '../cpm/participating/session-release.js';
 import { SessionService } from '../cpm/participating/session-service.js';
 import { Policies } from '../cpm/policy/policies.js';
@@ -23,12 +23,6 @@ import { stateOf } from '../reg-event/reginfo.js';
 import type { Gruus } from '../registrar/gruus.js';
 import type { Registrar } from '../registrar/registrar.js';
 import type { ServiceParts, ServiceSide } from './parts.js';
-
-/** What passed a session. */
-interface Passed {
-  readonly bytes: number;
-  readonly messages: number;
-}
 
 export interface Participating {
   readonly deferral: Deferral;
@@ -144,6 +138,7 @@ export function makeParticipating(
     domain: config.domain,
     sessionExpires,
     largeBytes,
+    shared,
     node,
     isAlive,
     largeMessageSent: (call) => notifications.invited(call),

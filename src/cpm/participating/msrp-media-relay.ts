@@ -11,6 +11,7 @@ import { MediaPath, placeForContacts, type End, type MediaPathOptions } from './
 import { descriptionIn, withDescription } from './offer.js';
 import type { MediaRelay, RelayedSession } from './media-relay.js';
 import type { Recordings } from '../recording/recordings.js';
+import type { Passed } from './session-records.js';
 
 export interface MsrpMediaRelayOptions {
   readonly stack: SipStack;
@@ -23,15 +24,21 @@ export interface MsrpMediaRelayOptions {
   readonly recordings?: Recordings | undefined;
 }
 
+interface Running {
+  readonly uas: Dialog;
+  readonly uac: Dialog;
+  readonly path: MediaPath;
+  /** Messages and octets that had passed when they were noted last. */
+  noted: Passed;
+}
+
 /** Keeps the participating function in the media path of a session: a B2BUA whose legs each have an MSRP session of ours. */
 export class MsrpMediaRelay implements MediaRelay {
   readonly #options: MsrpMediaRelayOptions;
   /** By their key in the session records. */
-  readonly #running = new Map<
-    string,
-    { readonly uas: Dialog; readonly uac: Dialog; readonly path: MediaPath }
-  >();
-
+  readonly #running = new Map<string, Running>();
+  /** Where {@link unnoted} goes on. */
+  #round: Iterator<readonly [string, Running]> | undefined;
   /** What passed sessions that have ended. */
   readonly #past = { bytes: 0, messages: 0 };
 
@@ -44,7 +51,7 @@ export class MsrpMediaRelay implements MediaRelay {
   }
 
   /** For metrics: what passed all sessions of this node, and how many there are. */
-  get figures(): { sessions: number; bytes: number; messages: number } {
+  get figures(): Passed & { readonly sessions: number } {
     let { bytes, messages } = this.#past;
     for (const { path } of this.#running.values()) {
       bytes += path.passed.bytes;
@@ -54,8 +61,27 @@ export class MsrpMediaRelay implements MediaRelay {
   }
 
   /** What passed a session of this node so far; undefined for others. */
-  passed(session: string): { bytes: number; messages: number } | undefined {
+  passed(session: string): Passed | undefined {
     return this.#running.get(session)?.path.passed;
+  }
+
+  /** Sessions through which something passed since they were given here, in turn. @param limit sessions that are looked at. */
+  unnoted(limit: number): (readonly [session: string, passed: Passed])[] {
+    const found: (readonly [string, Passed])[] = [];
+    this.#round ??= this.#running.entries();
+    for (let looked = 0; looked < limit; looked++) {
+      const next = this.#round.next();
+      if (next.done) {
+        this.#round = undefined;
+        break;
+      }
+      const [session, running] = next.value;
+      const { passed } = running.path;
+      if (passed.bytes === running.noted.bytes && passed.messages === running.noted.messages) continue;
+      running.noted = passed;
+      found.push([session, passed]);
+    }
+    return found;
   }
 
   /** Ends a session of which one end is gone, the other end first. @returns whether it is one of this node. */
@@ -106,7 +132,7 @@ export class MsrpMediaRelay implements MediaRelay {
         crossBody: (message, toward) => crossed(path, message, toward === 'uac' ? 'uas' : 'uac'),
       });
       legs.push(uas, uac);
-      this.#running.set(session.id, { uas, uac, path });
+      this.#running.set(session.id, { uas, uac, path, noted: { bytes: 0, messages: 0 } });
       uas.onEnd(() => {
         this.#running.delete(session.id);
         path.close();

@@ -46,5 +46,13 @@ export function descriptionIn({ body, headers }: SipRequest | SipResponse): Uint
 export function withDescription(body: Uint8Array, description: Uint8Array, other: Uint8Array): Uint8Array {
   if (description === body) return other;
   const start = description.byteOffset - body.byteOffset;
-  return Buffer.concat([body.subarray(0, start), other, body.subarray(start + description.length)]);
+  const before = Buffer.from(body.subarray(0, start)).toString('latin1');
+  const head = Math.max(0, before.lastIndexOf('\r\n--'));
+  // a part may say how long it is (RFC 2045 §9 leaves such fields to who writes them)
+  const own = before.slice(head).replace(/^(Content-Length)([ \t]*:[ \t]*)\d+/im, `$1$2${other.length}`);
+  return Buffer.concat([
+    Buffer.from(before.slice(0, head) + own, 'latin1'),
+    other,
+    body.subarray(start + description.length),
+  ]);
 }

@@ -14,6 +14,12 @@ export interface SessionEnd {
   readonly set?: string | undefined;
 }
 
+/** What passed a session in whose media path the server is, both directions together. */
+export interface Passed {
+  readonly bytes: number;
+  readonly messages: number;
+}
+
 /** A session that has been answered. */
 export interface SessionRecord {
   /** Call-ID and the caller's tag, with a tab between. */
@@ -39,6 +45,8 @@ export interface SessionRecord {
   readonly pairs?: readonly LegPair[] | undefined;
   /** The node that is in the media path, or has the user agent at one end. */
   readonly holder?: string | undefined;
+  /** What has passed the server, as its node noted it last. */
+  readonly passed?: Passed | undefined;
   /** A device is gone: milliseconds since the epoch until which it may come back. */
   readonly lostUntil?: number | undefined;
 }
@@ -164,6 +172,15 @@ export class SessionRecords {
     await this.#store.update(sessions, sessionKey(id), (current) => {
       if (!current) return { kind: 'keep', result: undefined };
       const value = { ...current, refreshedAt: this.#clock.now(), interval: interval ?? current.interval };
+      return { kind: 'put', value, deadline: deadlineOf(value), result: undefined };
+    });
+  }
+
+  /** What has passed a session so far, for the other nodes to show. */
+  async passed(id: string, passed: Passed): Promise<void> {
+    await this.#store.update(sessions, sessionKey(id), (current) => {
+      if (!current) return { kind: 'keep', result: undefined };
+      const value = { ...current, passed };
       return { kind: 'put', value, deadline: deadlineOf(value), result: undefined };
     });
   }

@@ -1,17 +1,14 @@
 import type { Clock, Timer } from '../../base/clock.js';
-import { orNone, ParleyError } from '../../base/errors.js';
+import { orNone } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
 import type { Trail } from '../../base/trail.js';
-import { cpmServiceOf, invitedService } from '../../core/cpm-invitation.js';
+import { invitedService } from '../../core/cpm-invitation.js';
 import type { Next, NextOptions, Service, ServiceCall, ServiceSubject } from '../../core/service.js';
-import { cpmServices, type CpmService } from '../../identity/cpm-services.js';
+import { cpmServices } from '../../identity/cpm-services.js';
 import { hasIcsi } from '../../identity/feature-tags.js';
 import { parseAor } from '../../identity/aor.js';
-import { InstanceId } from '../../identity/instance-id.js';
 import type { MsrpMedia } from '../../msrp/sdp/index.js';
 import type { RegisteredDevices } from '../../reg-event/devices.js';
-import { unquote } from '../../sip/message/lexer.js';
-import type { SipRequest, SipResponse } from '../../sip/message/message.js';
 import { parseUri } from '../../sip/message/uri.js';
 import {
   STACK_CLOSED,
@@ -22,18 +19,18 @@ import {
 } from '../../sip/stack.js';
 import type { InterworkingFunction } from '../interworking/function.js';
 import type { InterworkingSelection } from '../interworking/selection.js';
-import '../messages/errors.js';
 import { aimAtChosenDevice } from '../policy/chosen-device.js';
-import { isBlocked, type Policies } from '../policy/policies.js';
-import type { Entitlement, UserPolicy } from '../policy/user-policy.js';
+import type { Policies } from '../policy/policies.js';
+import type { UserPolicy } from '../policy/user-policy.js';
 import { nameContribution } from './identifiers.js';
 import type { MediaRelay } from './media-relay.js';
+import { entitlementOf, InvitationJudge } from './invitation-judge.js';
 import { announcedSize, msrpOffer } from './offer.js';
 import { refuse } from './refusal.js';
 import { aimAtDeviceOf, replacedSession } from './replaced-session.js';
-import type { LegPair } from './session-legs.js';
 import type { SessionRecords } from './session-records.js';
 import type { SessionRelease } from './session-release.js';
+import { sessionId, startedSession } from './started-session.js';
 import { answerTimer, askForTimer, sessionInterval } from './session-timer.js';
 
 export interface SessionServiceOptions {
@@ -52,6 +49,8 @@ export interface SessionServiceOptions {
   readonly domain: string;
   /** Seconds of the session timer that is asked for where the caller can do one and asks for none. */
   readonly sessionExpires: number;
+  /** Whether other nodes use the same store, and show what passes this one. */
+  readonly shared: boolean;
   /** This process, while it runs. */
   readonly node: string;
   /** Whether a process of this server still runs. */
@@ -66,12 +65,8 @@ export interface SessionServiceOptions {
 
 const SWEEP_MS = 1_000;
 const SWEEP_BATCH = 200;
-
-const entitlementFor: ReadonlyMap<CpmService, Entitlement> = new Map([
-  [cpmServices.session, 'sessions'],
-  [cpmServices.largeMessage, 'large-messages'],
-  [cpmServices.fileTransfer, 'file-transfer'],
-]);
+/** So many sessions in the media path of this node are looked at in each sweep. */
+const NOTED_BATCH = 100;
 
 /**
  * CPM 1-1 sessions at both participating functions (OMA CPM §5.2.3.1.1): a Record-Routing proxy that judges, names and records,
@@ -80,6 +75,7 @@ const entitlementFor: ReadonlyMap<CpmService, Entitlement> = new Map([
 export class SessionService implements Service {
   readonly name = 'cpm-sessions';
   readonly #options: SessionServiceOptions;
+  readonly #judge: InvitationJudge;
   #relay: MediaRelay | undefined;
   /** Invitations without a final response, by the registration set of their user. */
   readonly #ringing = new Map<string, number>();
@@ -90,6 +86,7 @@ export class SessionService implements Service {
 
   constructor(options: SessionServiceOptions) {
     this.#options = options;
+    this.#judge = new InvitationJudge(options.records, options.largeBytes);
     options.stack.onDialog((dialog) => this.#ownDialog(dialog));
     this.#scheduleSweep();
   }
@@ -132,14 +129,14 @@ export class SessionService implements Service {
           this.#options.setOf(aor),
         );
     const refusal = await (originating
-      ? this.#judgeCaller(call, policy, ringing)
-      : this.#judgeCallee(call, policy, replaced ? undefined : ringing));
+      ? this.#judge.ofCaller(call, policy, ringing)
+      : this.#judge.ofCallee(call, policy, replaced ? undefined : ringing));
     if (refusal !== undefined) {
       refuse(call, refusal, { trail: this.#options.trail, agent: this.#options.domain });
       return;
     }
     const offer = msrpOffer(call.request);
-    if ((announcedSize(offer) ?? 0) > this.#largest(call.request, policy)) {
+    if ((announcedSize(offer) ?? 0) > this.#judge.largest(call.request, policy)) {
       refuse(call, 'cpm-size-exceeded', { trail: this.#options.trail, agent: this.#options.domain });
       return;
     }
@@ -182,7 +179,7 @@ export class SessionService implements Service {
         id: sessionId(call.request),
         offer: offer!,
         recorded: policy.record,
-        messageOctets: this.#largest(call.request, policy),
+        messageOctets: this.#judge.largest(call.request, policy),
         calleeContacts: await this.#calleeContacts(call),
         ...(mayInterwork && { refused }),
       });
@@ -263,61 +260,6 @@ export class SessionService implements Service {
     }
   }
 
-  /** What the caller's function asks, in the order of the reference. @returns the code of a refusal. */
-  async #judgeCaller({ request, set, device }: ServiceCall, policy: UserPolicy, ringing: number) {
-    if (!request.has('P-Asserted-Identity')) return 'cpm-no-identity';
-    const wanted = entitlementOf(request);
-    if (!policy.services.includes(wanted)) return 'cpm-not-entitled';
-    if (this.#isForged(request, device)) return 'cpm-forged-instance';
-    if (isBlocked(policy, [request.uri])) return 'cpm-blocked-by-sender';
-    if (await this.#isFull(set, policy, ringing)) return 'cpm-too-many-sessions';
-    return undefined;
-  }
-
-  /** @param ringing undefined where the session will take the place of one that the callee has. */
-  async #judgeCallee({ request, set }: ServiceCall, policy: UserPolicy, ringing: number | undefined) {
-    const wanted = entitlementOf(request);
-    if (!policy.services.includes(wanted)) return 'cpm-not-entitled';
-    const senders = [...request.addresses('P-Asserted-Identity'), request.from].map(({ uriText }) => uriText);
-    if (isBlocked(policy, senders))
-      return policy.blockedAnswer === 'forbid' ? 'cpm-blocked-forbidden' : 'cpm-blocked';
-    // a message waits instead
-    if (policy.doNotDisturb && wanted !== 'large-messages') return 'cpm-do-not-disturb';
-    if (ringing !== undefined && (await this.#isFull(set, policy, ringing))) return 'cpm-too-many-sessions';
-    return undefined;
-  }
-
-  async #isFull(set: string, { maxSessions }: UserPolicy, ringing: number): Promise<boolean> {
-    if (maxSessions === undefined) return false;
-    return ringing + (await this.#options.records.count(set, maxSessions + 1)) >= maxSessions;
-  }
-
-  /** Whether Contact names another device than the one that sent the request (OMA CPM §5.1.1.3). */
-  #isForged(request: SipRequest, device: ServiceCall['device']): boolean {
-    const contact = request.contacts[0];
-    const claimed = contact?.params.get('+sip.instance');
-    if (!device || contact === undefined) return false;
-    const { binding, registration } = device;
-    const own = registration.instances.filter(({ instanceKey }) => instanceKey === binding.instanceKey);
-    const gr = contact.uri.isSip ? contact.uri.param('gr') : undefined;
-    if (gr !== undefined && gr !== '' && own.length > 0 && !own.some((state) => sameGr(state.gr, gr)))
-      return true;
-    if (!claimed) return false;
-    try {
-      const instance = InstanceId.parse(unquote(claimed));
-      return instance.key !== binding.instanceKey && !own.some(({ gr: hidden }) => hidden === instance.urn);
-    } catch (error) {
-      if (error instanceof ParleyError) return true;
-      throw error;
-    }
-  }
-
-  /** Octets of a message or file. */
-  #largest(request: SipRequest, { maxBytes = Infinity }: UserPolicy): number {
-    const { largeBytes } = this.#options;
-    return entitlementOf(request) === 'large-messages' ? Math.min(largeBytes, maxBytes) : maxBytes;
-  }
-
   #name({ request, servedUser }: ServiceCall): void {
     const { headers } = request;
     nameContribution(headers, servedUser, request.to.uriText);
@@ -353,45 +295,23 @@ export class SessionService implements Service {
 
   /** Sees the answer pass, completes its session timer, and records the session. */
   #observed(call: ServiceCall, inPath: boolean): NextOptions {
-    const { request, response, sessionCase, servedUser, set, device } = call;
-    const { headers } = request;
-    const originating = sessionCase === 'originating';
-    const canTimer = headers.hasToken('Supported', 'timer');
+    const { request, response } = call;
+    const canTimer = request.headers.hasToken('Supported', 'timer');
     const asked = sessionInterval(request);
     return {
       onResponse: (answer) => {
         if (answer.status < 200 || answer.status >= 300) return;
         answerTimer(answer, asked, canTimer);
-        const caller = callerOf(request);
-        const id = sessionId(request);
+        const { device } = call;
         const calleeTag = inPath ? response.tag : answer.toTag;
-        const isOurs = inPath || this.#own.has(`${id}\t${calleeTag}`);
-        this.#background(
-          this.#options.records.started({
-            id,
-            service: headers.get('P-Asserted-Service') ?? invitedService(request)!,
-            caller: {
-              user: caller,
-              device: (device && this.#options.gruuOf(device)) ?? request.contacts[0]?.uriText,
-              set: originating ? set : undefined,
-            },
-            callee: {
-              user: originating ? request.to.uriText : servedUser,
-              device: answer.contacts[0]?.uriText,
-              set: originating ? undefined : set,
-            },
-            conversationId: headers.get('Conversation-ID'),
-            contributionId: headers.get('Contribution-ID'),
-            inReplyTo: headers.get('InReplyTo-Contribution-ID'),
-            mediaPath: inPath,
-            // in the media path each leg has a timer of its own, and its end is told
-            interval: inPath ? undefined : sessionInterval(answer),
-            calleeTag,
-            ...(isOurs && { holder: this.#options.node }),
-            ...(inPath && { pairs: [legsOf(request, response.tag, answer)] }),
-            recordRoute: answer.headers.lines('Record-Route'),
-          }),
-        );
+        const isOurs = inPath || this.#own.has(`${sessionId(request)}\t${calleeTag}`);
+        const started = startedSession(call, answer, {
+          inPath,
+          calleeTag,
+          callerDevice: device && this.#options.gruuOf(device),
+          holder: isOurs ? this.#options.node : undefined,
+        });
+        this.#background(this.#options.records.started(started));
       },
     };
   }
@@ -429,7 +349,9 @@ export class SessionService implements Service {
   }
 
   async #sweep(): Promise<void> {
-    const { records, release } = this.#options;
+    const { records, release, shared } = this.#options;
+    if (shared)
+      for (const [id, passed] of this.#relay?.unnoted(NOTED_BATCH) ?? []) await records.passed(id, passed);
     for (const id of await records.due(SWEEP_BATCH)) {
       if (await release.lost(id)) continue;
       const record = await records.get(id);
@@ -443,23 +365,3 @@ export class SessionService implements Service {
 
 /** Responses inside a dialog that say that the dialog is no more (RFC 5057 §5.1). */
 const gone: ReadonlySet<number> = new Set([404, 408, 410, 416, 481, 482, 483, 484, 485, 502, 604]);
-
-const sessionId = (request: SipRequest): string => `${request.callId}\t${request.fromTag ?? ''}`;
-
-/** The legs of a session that the media relay has joined. @param answer of the far one, before it crosses. */
-function legsOf(request: SipRequest, tag: string, answer: SipResponse): LegPair {
-  return {
-    near: { callId: request.callId, localTag: tag, remoteTag: request.fromTag ?? '' },
-    far: { callId: answer.callId, localTag: answer.fromTag ?? '', remoteTag: answer.toTag ?? '' },
-  };
-}
-
-const callerOf = (request: SipRequest): string =>
-  (request.addresses('P-Asserted-Identity')[0] ?? request.from).uriText;
-
-function entitlementOf(request: SipRequest): Entitlement {
-  if (cpmServiceOf(request) === cpmServices.groupSession) return 'groups';
-  return entitlementFor.get(invitedService(request)!) ?? 'sessions';
-}
-
-const sameGr = (a: string, b: string): boolean => a.toLowerCase() === decodeURIComponent(b).toLowerCase();

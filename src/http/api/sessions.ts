@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { ParleyError } from '../../base/errors.js';
-import type { SessionRecord } from '../../cpm/participating/session-records.js';
+import type { Passed, SessionRecord } from '../../cpm/participating/session-records.js';
 import { parseAor } from '../../identity/aor.js';
 import type { HttpContext } from '../context.js';
 
@@ -64,19 +64,17 @@ export function sessionRoutes(api: FastifyInstance, { participating, clock }: Ht
       const set = aor === undefined ? undefined : await setOf(aor);
       const sessions: object[] = [];
       for await (const record of records.list(set, after))
-        if (sessions.push(show(record, participating.passed(record.id), clock.now())) === limit)
+        if (
+          sessions.push(show(record, participating.passed(record.id) ?? record.passed, clock.now())) === limit
+        )
           return { sessions, next: record.id };
       return { sessions };
     },
   );
 }
 
-/** @param passed undefined where the media do not pass this node. */
-function show(
-  record: SessionRecord,
-  passed: { bytes: number; messages: number } | undefined,
-  now: number,
-): object {
+/** @param passed undefined where the media pass no node. */
+function show(record: SessionRecord, passed: Passed | undefined, now: number): object {
   const { id, startedAt, refreshedAt, interval, ...others } = record;
   return {
     ...others,

@@ -216,14 +216,17 @@ describe('an invitation in the media path that brings its first message beside t
     cleanups.push(() => alice.close());
     cleanups.push(() => bob.close());
     const first = 'From: <sip:alice@ims.test>\r\n\r\nContent-Type: text/plain\r\n\r\ngr\u00fc\u00dfe';
+    const offered = near.offer();
     const { contentType, body } = buildMultipart([
-      { headers: { 'Content-Type': 'application/sdp' }, body: near.offer() },
+      { headers: { 'Content-Type': 'application/sdp' }, body: offered },
       { headers: { 'Content-Type': 'message/cpim' }, body: first },
     ]);
-    alice.send('INVITE', bob.aor, { ...SESSION, 'Content-Type': contentType }, body.toString());
+    const sized = body.toString().replace('Type: application/sdp', `$&\r\nContent-Length: ${offered.length}`);
+    alice.send('INVITE', bob.aor, { ...SESSION, 'Content-Type': contentType }, sized);
     const invite = await bob.peer.request('INVITE');
     const [description, message] = parseMultipart(invite.body, invite.get('Content-Type')!);
     expect(text(description!.body)).not.toContain(near.session.uri.text);
+    expect(description!.headers.get('Content-Length')).toBe(String(description!.body.length));
     expect(text(message!.body)).toBe(first);
     const headers = { Contact: `<${bob.contact}>`, 'Content-Type': 'application/sdp' };
     bob.peer.answer(invite, 200, headers, 'tag-bob', far.answer(description!.body));

@@ -1,0 +1,99 @@
+import { ParleyError } from '../../base/errors.js';
+import { cpmServiceOf, invitedService } from '../../core/cpm-invitation.js';
+import type { ServiceCall } from '../../core/service.js';
+import { cpmServices, type CpmService } from '../../identity/cpm-services.js';
+import { InstanceId } from '../../identity/instance-id.js';
+import { unquote } from '../../sip/message/lexer.js';
+import type { SipRequest } from '../../sip/message/message.js';
+import '../messages/errors.js';
+import { isBlocked } from '../policy/policies.js';
+import type { Entitlement, UserPolicy } from '../policy/user-policy.js';
+import type { SessionRecords } from './session-records.js';
+
+const entitlementFor: ReadonlyMap<CpmService, Entitlement> = new Map([
+  [cpmServices.session, 'sessions'],
+  [cpmServices.largeMessage, 'large-messages'],
+  [cpmServices.fileTransfer, 'file-transfer'],
+]);
+
+/** Whether an invitation may go on, by the rights, preferences and policy of its caller and its callee (OMA CPM §5.2.3.1.1). */
+export class InvitationJudge {
+  readonly #records: Pick<SessionRecords, 'count'>;
+  readonly #largeBytes: number;
+
+  /** @param largeBytes octets of a message in large message mode. */
+  constructor(records: Pick<SessionRecords, 'count'>, largeBytes: number) {
+    this.#records = records;
+    this.#largeBytes = largeBytes;
+  }
+
+  /** What the caller's function asks, in the order of the reference. @returns the code of a refusal. */
+  async ofCaller(
+    { request, set, device }: ServiceCall,
+    policy: UserPolicy,
+    ringing: number,
+  ): Promise<string | undefined> {
+    if (!request.has('P-Asserted-Identity')) return 'cpm-no-identity';
+    const wanted = entitlementOf(request);
+    if (!policy.services.includes(wanted)) return 'cpm-not-entitled';
+    if (isForged(request, device)) return 'cpm-forged-instance';
+    if (isBlocked(policy, [request.uri])) return 'cpm-blocked-by-sender';
+    if (await this.#isFull(set, policy, ringing)) return 'cpm-too-many-sessions';
+    return undefined;
+  }
+
+  /** @param ringing undefined where the session will take the place of one that the callee has. */
+  async ofCallee(
+    { request, set }: ServiceCall,
+    policy: UserPolicy,
+    ringing: number | undefined,
+  ): Promise<string | undefined> {
+    const wanted = entitlementOf(request);
+    if (!policy.services.includes(wanted)) return 'cpm-not-entitled';
+    const senders = [...request.addresses('P-Asserted-Identity'), request.from].map(({ uriText }) => uriText);
+    if (isBlocked(policy, senders))
+      return policy.blockedAnswer === 'forbid' ? 'cpm-blocked-forbidden' : 'cpm-blocked';
+    // a message waits instead
+    if (policy.doNotDisturb && wanted !== 'large-messages') return 'cpm-do-not-disturb';
+    if (ringing !== undefined && (await this.#isFull(set, policy, ringing))) return 'cpm-too-many-sessions';
+    return undefined;
+  }
+
+  async #isFull(set: string, { maxSessions }: UserPolicy, ringing: number): Promise<boolean> {
+    if (maxSessions === undefined) return false;
+    return ringing + (await this.#records.count(set, maxSessions + 1)) >= maxSessions;
+  }
+
+  /** Octets of a message or file. */
+  largest(request: SipRequest, { maxBytes = Infinity }: UserPolicy): number {
+    return entitlementOf(request) === 'large-messages' ? Math.min(this.#largeBytes, maxBytes) : maxBytes;
+  }
+}
+
+/** The right that an invitation needs. */
+export function entitlementOf(request: SipRequest): Entitlement {
+  if (cpmServiceOf(request) === cpmServices.groupSession) return 'groups';
+  return entitlementFor.get(invitedService(request)!) ?? 'sessions';
+}
+
+/** Whether Contact names another device than the one that sent the request (OMA CPM §5.1.1.3). */
+function isForged(request: SipRequest, device: ServiceCall['device']): boolean {
+  const contact = request.contacts[0];
+  const claimed = contact?.params.get('+sip.instance');
+  if (!device || contact === undefined) return false;
+  const { binding, registration } = device;
+  const own = registration.instances.filter(({ instanceKey }) => instanceKey === binding.instanceKey);
+  const gr = contact.uri.isSip ? contact.uri.param('gr') : undefined;
+  if (gr !== undefined && gr !== '' && own.length > 0 && !own.some((state) => sameGr(state.gr, gr)))
+    return true;
+  if (!claimed) return false;
+  try {
+    const instance = InstanceId.parse(unquote(claimed));
+    return instance.key !== binding.instanceKey && !own.some(({ gr: hidden }) => hidden === instance.urn);
+  } catch (error) {
+    if (error instanceof ParleyError) return true;
+    throw error;
+  }
+}
+
+const sameGr = (a: string, b: string): boolean => a.toLowerCase() === decodeURIComponent(b).toLowerCase();
