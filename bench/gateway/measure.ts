@@ -128,6 +128,7 @@ async function crowd(phones: number, told: (line: string) => void): Promise<stri
     const first = await startParley({ imps, folder, sip });
     await importUsers(first, phones);
     const before = memory(first.processes());
+    const [beganAt, idle] = [performance.now(), cpuSeconds(first.processes())];
     let next = 0;
     await Promise.all(
       Array.from({ length: AT_ONCE }, async () => {
@@ -137,18 +138,25 @@ async function crowd(phones: number, told: (line: string) => void): Promise<stri
     );
     await settled(first);
     const after = memory(first.processes());
+    const loggedIn = [performance.now() - beganAt, cpuSeconds(first.processes()) - idle] as const;
     told(`${phones} phones logged in`);
     await first.stop();
     const startedAt = performance.now();
     const second = await startParley({ imps, folder, sip });
     await second.says(/"phones":\d+[^\n]*devices again/);
     const back = performance.now() - startedAt;
+    const used = cpuSeconds(second.processes());
     const restarted = memory(second.processes());
     await second.stop();
     const bytes = (after.total - after.file - before.total + before.file) / phones;
     const megabytes = (value: { total: number; file: number }): string =>
       `${((value.total - value.file) / 2 ** 20).toFixed(0)} MiB`;
+    const seconds = (milliseconds: number): string => `${(milliseconds / 1000).toFixed(1)} s`;
     return [
+      [
+        `${phones} logins, until all are devices`,
+        `${seconds(loggedIn[0])}, ${((loggedIn[1] / phones) * 1e6).toFixed(0)} µs CPU each`,
+      ],
       [
         `memory with ${phones} phones as devices, without LMDB's map`,
         `${megabytes(after)}, ${bytes.toFixed(0)} bytes a phone`,
@@ -156,7 +164,7 @@ async function crowd(phones: number, told: (line: string) => void): Promise<stri
       ['after a restart', megabytes(restarted)],
       [
         'restart: ready, and all of them devices again',
-        `${(second.readyAfter / 1000).toFixed(1)} s and ${(back / 1000).toFixed(1)} s`,
+        `${seconds(second.readyAfter)} and ${seconds(back)}, ${used.toFixed(1)} s CPU in all`,
       ],
     ];
   } finally {
