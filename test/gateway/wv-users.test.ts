@@ -4,8 +4,9 @@ import { LoopGuard } from '../../src/gateway/interworking/loop-guard.js';
 import { element } from '../../src/imps/codec/element.js';
 import type { UserId } from '../../src/imps/index.js';
 import type { SipRequest } from '../../src/sip/message/message.js';
-import { codeOf, message } from '../imps/tools/phone.js';
+import { codeOf, detailsOf, message } from '../imps/tools/phone.js';
 import { useCleanups } from '../tools/cleanups.js';
+import { freePort } from '../tools/redis.js';
 import { SipPeer } from '../tools/sip-peer.js';
 import { chat } from './sip-chat.js';
 import { GatewayWorld, until } from './world.js';
@@ -103,6 +104,40 @@ describe('a wv address as recipient of a SIP request', () => {
     expect(codeOf(await alice.request(message('note', ['wv:alice@ims.test'])))).toBe(200);
     expect(await until(async () => ((await alice.messages()).length > 0 ? true : undefined))).toBe(true);
     await alice.request(element('Logout-Request'));
+  });
+});
+
+describe('two gateways that lead to each other', () => {
+  it('stop a message when its hops are used up, and its sender hears so: a SIP device and a phone', async () => {
+    const ports = [await freePort(), await freePort()] as const;
+    const gateway = async (own: number, other: number): Promise<GatewayWorld> => {
+      const iwf = {
+        name: 'other',
+        service: 'imps',
+        addresses: ['wv:', 'tel:'],
+        uri: `sip:127.0.0.1:${other}`,
+      };
+      const started = await GatewayWorld.start({
+        auth: 'digest',
+        // a busy machine must not have a request sent twice
+        sip: {
+          listen: [`udp:127.0.0.1:${own}`],
+          trusted: ['127.0.0.1'],
+          timers: { t1: 10_000, t2: 10_000 },
+        },
+        cpm: { interworking: { functions: [iwf] } },
+        gateway: { patience: 30 },
+      });
+      cleanups.push(() => started.close());
+      return started;
+    };
+    const [here] = await Promise.all([gateway(ports[0], ports[1]), gateway(ports[1], ports[0])]);
+    const bob = await here.peer('bob');
+    const status = (await bob.ask('MESSAGE', 'wv:lost@nowhere.test', as('bob'), 'hello')).status;
+    expect([482, 483]).toContain(status);
+    const alice = await here.loggedIn('alice');
+    const refused = await alice.request(message('hello', ['wv:+46701234567@ims.test']));
+    expect(detailsOf(refused)).toEqual(['410 wv:+46701234567@ims.test']);
   });
 });
 
