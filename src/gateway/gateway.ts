@@ -19,6 +19,7 @@ import { GroupInvitations } from './groups/group-invitations.js';
 import { GroupLinks } from './groups/group-links.js';
 import { Groups } from './groups/groups.js';
 import { Legs } from './groups/legs.js';
+import { OpenInvitations } from './groups/open-invitations.js';
 import { DeviceMap } from './identity/device-map.js';
 import type { ImpsClient } from './identity/instance-name.js';
 import { LoopGuard } from './interworking/loop-guard.js';
@@ -237,6 +238,7 @@ export class Gateway implements Service {
       links,
       legs: () => this.#legs,
       groups: () => this.#groups,
+      open: new OpenInvitations(store, clock),
       home: impsDomain,
       host: this.host,
       sessionWith: (phone, key) => this.#sessions.find(phone, key),
@@ -383,6 +385,7 @@ export class Gateway implements Service {
     await this.#reports.expire(SWEEP_BATCH);
     await this.#conversations.expire(SWEEP_BATCH);
     await this.#toCpm.resume(SWEEP_BATCH);
+    await this.#invitations.expire(SWEEP_BATCH);
     this.#sessions.expire();
     await this.presence.expire(SWEEP_BATCH);
     if (round % ORPHANS_EVERY === ORPHANS_EVERY - 1) await this.#endOrphans(ORPHANS_EVERY * SWEEP_MS);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { element, textOf } from '../../src/imps/codec/element.js';
 import { chat, cpmDevice, SipChat } from '../gateway/sip-chat.js';
-import { Phone as ImpsPhone } from '../imps/tools/phone.js';
+import { codeOf, Phone as ImpsPhone } from '../imps/tools/phone.js';
 import { useCleanups } from '../tools/cleanups.js';
 import { missing } from '../tools/install.js';
 import { Phone } from '../tools/phone.js';
@@ -114,5 +114,41 @@ describe('a phone in a group when the process is killed', () => {
     expect((await bob.invite(focus, { 'Contribution-ID': 'group-1' })).status).toBe(200);
     expect(await bob.say(chat('g-1', 'back again', { asks: '' }))).toBe(200);
     await expect.poll(() => alice.messages(), { timeout: 40_000 }).toEqual(['back again']);
+  });
+});
+
+describe('an invitation by a phone when the process is killed', () => {
+  it("is still the phone's to take back", { timeout: 90_000 }, async () => {
+    const [sip, imps] = [await freePort(), await freePort()];
+    const serve = serveWith({
+      PARLEY_STORE: await storeAt('LMDB'),
+      PARLEY_SIP_LISTEN: `udp:127.0.0.1:${sip}`,
+      PARLEY_IMPS_LISTEN: `127.0.0.1:${imps}`,
+    });
+    const first = await serve();
+    const bob = await Phone.registered('bob', sip, cpmDevice);
+    cleanups.push(() => bob.close());
+    const url = `http://127.0.0.1:${imps}`;
+    const alice = await new ImpsPhone({ url, user: 'wv:alice@ims.test', password: 'alice-secret' }).start();
+    const group = element('GroupID', 'wv:alice/picnic@ims.test');
+    const create = element(
+      'CreateGroup-Request',
+      group,
+      element('GroupProperties'),
+      element('JoinGroup', true),
+      element('SubscribeNotification', false),
+    );
+    expect(codeOf(await alice.request(create))).toBe(200);
+    const recipient = element('Recipient', element('User', element('UserID', 'wv:bob@ims.test')));
+    const id = element('InviteID', 'i-1');
+    const invite = element('Invite-Request', id, element('InviteType', 'GR'), recipient, group);
+    expect(codeOf(await alice.request(invite))).toBe(200);
+    await bob.answer('INVITE', 180);
+    first.child.kill('SIGKILL');
+    await first.exit();
+
+    await serve();
+    expect(codeOf(await alice.request(element('CancelInvite-Request', id, recipient)))).toBe(200);
+    expect(codeOf(await alice.request(element('CancelInvite-Request', id, recipient)))).toBe(423);
   });
 });

@@ -78,6 +78,13 @@ describe('a phone whose session a CPM user extends to a group', () => {
   });
 });
 
+/** Groups of the IMPS server. */
+const groups = async (): Promise<string[]> => {
+  const found: string[] = [];
+  for await (const { group } of world.parley.app.imps!.server.transfers.groups.all()) found.push(group);
+  return found;
+};
+
 describe('a phone that a CPM user invites to a group', () => {
   it('is asked, and hears when the invitation is taken back', async () => {
     await start();
@@ -106,6 +113,8 @@ describe('a phone that a CPM user invites to a group', () => {
       next(alice, 'InviteUser-Request').then((invitation) => alice.request(decline(invitation))),
     ]);
     expect(declined.status).toBe(603);
+    // nothing stays of a group that nobody came to
+    expect(await groups()).toEqual([]);
     const again = await sip('bob', 3);
     const [accepted, group] = await Promise.all([
       again.createGroup(['sip:alice@ims.test'], 'group-2'),
@@ -210,6 +219,7 @@ describe('a phone that logs out while it is invited to a group', () => {
     await next(alice, 'InviteUser-Request');
     await alice.request(element('Logout-Request'));
     expect((await created).status).toBe(480);
+    expect(await groups()).toEqual([]);
   });
 });
 

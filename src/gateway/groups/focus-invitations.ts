@@ -8,6 +8,7 @@ import {
   type ImpsServer,
   type InvitationRecord,
   type ResourceId,
+  type SessionRecord,
   type UserId,
 } from '../../imps/index.js';
 import type { SipRequest } from '../../sip/message/message.js';
@@ -16,7 +17,7 @@ import type { AddressMap } from '../addresses/address-map.js';
 import type { Phone } from '../devices/phones.js';
 import '../errors.js';
 import type { OpenSession } from '../sessions/open-session.js';
-import type { GroupLeg } from './group-leg.js';
+import type { GroupLeg, Participation } from './group-leg.js';
 import { INVITES, type GroupInvitations } from './group-invitations.js';
 import { bareUri, focusOf, type GroupLink, type GroupLinks } from './group-links.js';
 import type { Groups } from './groups.js';
@@ -54,6 +55,15 @@ interface Inviter {
   readonly isFocus: boolean;
 }
 
+/** A phone that is invited to a group, and by whom. */
+interface Invited {
+  readonly session: SessionRecord;
+  readonly phone: Participation;
+  readonly link: GroupLink;
+  readonly invitation: InvitationRecord;
+  readonly inviter: Inviter;
+}
+
 /** Invitations of phones into groups by the focus of a group session. */
 export class FocusInvitations {
   readonly #options: FocusInvitationsOptions;
@@ -69,11 +79,10 @@ export class FocusInvitations {
    * @throws ParleyError `gateway-session-refused` by a phone that did not agree on invitations, `gateway-invitation-declined`, `gateway-phone-away`, `gateway-session-limit`, `msrp-*`
    */
   async invited(request: ServerRequest, response: ServerResponse, { session }: Phone): Promise<void> {
-    const { groups, legs, imps } = this.#options;
-    const phone = await groups().participation(session.user, session.id);
+    const phone = await this.#options.groups().participation(session.user, session.id);
     if (!phone) throw new ParleyError('gateway-phone-away');
     const inviter = await this.#inviterOf(request);
-    const link = await this.#linkFor(request, inviter, session.user);
+    const { link, added } = await this.#linkFor(request, inviter, session.user);
     const invitation: InvitationRecord = {
       id: `cpm-${mark(`${link.contributionId}\n${request.callId}`)}`,
       type: INVITES,
@@ -81,6 +90,21 @@ export class FocusInvitations {
       invitee: session.user,
       group: link.group,
     };
+    try {
+      await this.#answer(request, response, { session, phone, link, invitation, inviter });
+    } catch (error) {
+      await this.#withdraw(invitation, link, added);
+      throw error;
+    }
+  }
+
+  /** Asks the phone where it has to be asked, and answers for it. */
+  async #answer(
+    request: ServerRequest,
+    response: ServerResponse,
+    { session, phone, link, invitation, inviter }: Invited,
+  ): Promise<void> {
+    const { legs, imps } = this.#options;
     const replaced = this.#options.replaced(session.id, request.get('Session-Replaces') ?? '', inviter.key);
     const joined = (await imps().groups.find(link.group))?.joined ?? [];
     const isIn =
@@ -95,6 +119,17 @@ export class FocusInvitations {
     const onAck = (): void => this.#end(replaced?.end('SIP;cause=200;text="Session replaced"'));
     const leg = await legs().accept(request, response, link, phone, onAck);
     if (replaced) await this.#tell(leg, invitation);
+  }
+
+  /** The phone does not come: an invitation that nobody takes leaves no group behind. */
+  async #withdraw(
+    { id, invitee }: InvitationRecord,
+    link: GroupLink,
+    added: readonly UserId[],
+  ): Promise<void> {
+    const { imps, links } = this.#options;
+    if (added.length === 0 || this.#ringing.has(keyOf(id, invitee))) return;
+    if (await imps().groups.withdraw(link.group, added)) await links.remove(link);
   }
 
   /** A phone answered: the session that did is in; who declines does so for all phones of the user. */
@@ -188,8 +223,13 @@ export class FocusInvitations {
   /**
    * The group that the invitation is to: one that is known, when its own focus invites, or another one of this domain in its place after
    * a restart of the group. Whoever else names its Contribution-ID invites to another group.
+   * @returns it, and who was made a member of it for this invitation
    */
-  async #linkFor(request: SipRequest, { wv, sender, isFocus }: Inviter, invitee: UserId): Promise<GroupLink> {
+  async #linkFor(
+    request: SipRequest,
+    { wv, sender, isFocus }: Inviter,
+    invitee: UserId,
+  ): Promise<{ readonly link: GroupLink; readonly added: readonly UserId[] }> {
     const { links, imps, home, invitations } = this.#options;
     const contributionId = request.get('Contribution-ID') ?? request.callId;
     const creation = invitations.creating(contributionId);
@@ -204,10 +244,12 @@ export class FocusInvitations {
       conversationId: request.get('Conversation-ID'),
       subject: request.get('Subject'),
     };
-    if (creation === undefined || standing === undefined)
-      await imps().groups.open(link.group, link.subject ?? '', [wv, invitee]);
+    const added =
+      creation === undefined || standing === undefined
+        ? await imps().groups.open(link.group, link.subject ?? '', [wv, invitee])
+        : [];
     await links.put(link, { byContribution: standing !== undefined || isFirst });
-    return link;
+    return { link, added };
   }
 
   #isOurs(focus: string): boolean {

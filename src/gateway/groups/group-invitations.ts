@@ -22,12 +22,14 @@ import type { Participation } from './group-leg.js';
 import { focusOf, type GroupLinks } from './group-links.js';
 import type { Groups } from './groups.js';
 import type { Legs } from './legs.js';
+import type { OpenInvitations } from './open-invitations.js';
 
 export interface GroupInvitationsOptions {
   readonly log: Logger;
   readonly addresses: AddressMap;
   readonly devices: RegisteredDevices;
   readonly links: GroupLinks;
+  readonly open: OpenInvitations;
   readonly legs: () => Legs;
   readonly groups: () => Groups;
   readonly imps: () => ImpsServer;
@@ -49,6 +51,8 @@ export interface GroupInvitationsOptions {
 interface Creation {
   readonly group: ResourceId;
   readonly contributionId: string;
+  /** Who waits for it: users who are invited, and have not taken that back. */
+  readonly invitees: Set<UserId>;
   cancel(): void;
   /** Resolves when it is there, or is not. */
   readonly done: Promise<void>;
@@ -60,8 +64,6 @@ export const INVITES = 'GR';
 /** Invitations of CPM users into groups by phones. */
 export class GroupInvitations {
   readonly #options: GroupInvitationsOptions;
-  /** Invitations of CPM users without an answer, by group and user. */
-  readonly #sent = new Map<string, InvitationRecord>();
   readonly #creations = new Map<string, Creation>();
 
   constructor(options: GroupInvitationsOptions) {
@@ -93,7 +95,7 @@ export class GroupInvitations {
     }
     const link = await this.#options.links.of(group);
     const creation = [...this.#creations.values()].find((one) => one.group === group);
-    for (const [user, { invitation }] of outside) this.#sent.set(keyOf(group, user), invitation);
+    for (const { invitation } of outside.values()) await this.#options.open.put(group, invitation);
     const entries = new Map<UserId, string>();
     for (const [user, { aor }] of outside) entries.set(user, await this.#entryOf(phone.session, aor));
     if (!link && !creation) {
@@ -101,12 +103,18 @@ export class GroupInvitations {
         view.joined.map(({ user }) => user),
         phone.user,
       );
-      this.#create({ group, phone, subject: view.name, recipients: [...entries.values(), ...others] });
+      this.#create({
+        group,
+        phone,
+        subject: view.name,
+        invitees: new Set(entries.keys()),
+        recipients: [...entries.values(), ...others],
+      });
     }
     for (const [user, entry] of entries) {
       const code = link ? cspStatus(await this.#options.legs().refer(link, phone, entry)) : 200;
-      if (code !== 200) this.#sent.delete(keyOf(group, user));
-      else if (!link && creation) this.#afterwards(creation, phone, entry);
+      if (code !== 200) await this.#options.open.take(outside.get(user)!.invitation);
+      else if (!link && creation) this.#afterwards(creation, phone, user, entry);
       statuses.set(user, code);
     }
     return statuses;
@@ -114,12 +122,9 @@ export class GroupInvitations {
 
   /** @returns false when there was no such invitation without an answer */
   async cancel({ inviter, invitee, id }: InvitationRecord): Promise<boolean> {
-    const found = [...this.#sent].find(
-      ([, sent]) => sent.id === id && sent.inviter === inviter && sent.invitee === invitee,
-    );
-    const group = parseResourceId(found?.[1].group, this.#options.home);
-    if (!found || group === undefined) return false;
-    this.#sent.delete(found[0]);
+    const found = await this.#options.open.take({ inviter, invitee, id });
+    if (!found) return false;
+    const { group } = found;
     const creation = [...this.#creations.values()].find((one) => one.group === group);
     const link = await this.#options.links.of(group);
     const leg = this.#options
@@ -129,17 +134,20 @@ export class GroupInvitations {
     const aor = await this.#options.addresses.toAor(invitee);
     if (link && leg && aor !== undefined)
       await this.#options.legs().refer(link, leg.phone, `${aor};method=BYE`);
-    else if (![...this.#sent.values()].some((other) => other.group === group)) creation?.cancel();
+    else if (creation?.invitees.delete(invitee) && creation.invitees.size === 0) creation.cancel();
     return true;
   }
 
   /** A participant came in, or will not: who invited it hears so. */
   async settled(group: ResourceId, wv: UserId, came: boolean): Promise<void> {
-    const key = keyOf(group, wv);
-    const invitation = this.#sent.get(key);
-    if (!invitation) return;
-    this.#sent.delete(key);
-    await this.#options.imps().groups.answered(invitation, came);
+    for (const { invitation } of await this.#options.open.takeFor(group, wv))
+      await this.#options.imps().groups.answered(invitation, came);
+  }
+
+  /** Whoever invited users of whom nothing was heard in time hears that they will not come. */
+  async expire(limit: number): Promise<void> {
+    for (const { invitation } of await this.#options.open.takeExpired(limit))
+      await this.#options.imps().groups.answered(invitation, false);
   }
 
   /** The group for which a group session with this Contribution-ID is being made. */
@@ -151,9 +159,10 @@ export class GroupInvitations {
     readonly group: ResourceId;
     readonly phone: Participation;
     readonly subject: string;
+    readonly invitees: Set<UserId>;
     readonly recipients: readonly string[];
   }): void {
-    const { group } = wanted;
+    const { group, invitees } = wanted;
     const contributionId = randomUUID();
     const held = { cancel: (): void => undefined };
     const done = this.#invite(wanted, contributionId, (cancel) => (held.cancel = cancel))
@@ -161,14 +170,17 @@ export class GroupInvitations {
         () => undefined,
         async (error: unknown) => {
           this.#options.log.info({ err: error, group }, 'a group session did not come about');
-          for (const [key, invitation] of [...this.#sent]) {
-            if (!key.startsWith(`${group}\t`)) continue;
-            await this.settled(group, invitation.invitee, false);
-          }
+          for (const invitee of invitees) await this.settled(group, invitee, false);
         },
       )
       .finally(() => this.#creations.delete(contributionId));
-    this.#creations.set(contributionId, { group, contributionId, cancel: () => held.cancel(), done });
+    this.#creations.set(contributionId, {
+      group,
+      contributionId,
+      invitees,
+      cancel: () => held.cancel(),
+      done,
+    });
   }
 
   async #invite(
@@ -217,11 +229,17 @@ export class GroupInvitations {
   }
 
   /** Whoever is invited while the group session comes into being is when it is there. */
-  #afterwards({ group, done }: Creation, phone: Participation, entry: string): void {
+  #afterwards(
+    { group, invitees, done }: Creation,
+    phone: Participation,
+    invitee: UserId,
+    entry: string,
+  ): void {
+    invitees.add(invitee);
     const later = async (): Promise<void> => {
       await done;
       const link = await this.#options.links.of(group);
-      if (link) await this.#options.legs().refer(link, phone, entry);
+      if (link && invitees.has(invitee)) await this.#options.legs().refer(link, phone, entry);
     };
     later().catch((error: unknown) => this.#options.log.error({ err: error }, 'a user was not invited'));
   }
@@ -262,5 +280,3 @@ export class GroupInvitations {
     return found;
   }
 }
-
-const keyOf = (one: string, other: string): string => `${one}\t${other}`;

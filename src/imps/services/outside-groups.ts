@@ -7,9 +7,11 @@ import { groupChanged, joinedElement, leftElement } from './group-presentation.j
 import { defaultGroupProperties } from './group-properties.js';
 import {
   changeGroup,
+  deadlineOf,
   groups,
   indexMembers,
   joinedOf,
+  membersOf,
   type GroupRecord,
   type JoinedUser,
 } from './group-store.js';
@@ -29,8 +31,13 @@ export interface GroupView {
 /** Groups in which users of another system are, for whoever joins the two. */
 export interface OutsideGroups {
   find(group: ResourceId): Promise<GroupView | undefined>;
-  /** Makes a private group of the server for these members, or adds them. */
-  open(group: ResourceId, name: string, members: readonly UserId[]): Promise<void>;
+  /**
+   * Makes a private group of the server for these members, or adds them. It deletes itself a week after the last one has left.
+   * @returns those who were no members before
+   */
+  open(group: ResourceId, name: string, members: readonly UserId[]): Promise<readonly UserId[]>;
+  /** Takes members out again who have neither joined nor accepted an invitation. @returns whether the group is gone with the last one */
+  withdraw(group: ResourceId, members: readonly UserId[]): Promise<boolean>;
   /** A user elsewhere joined, or is called otherwise now. @returns the screen name, numbered when the wanted one is taken */
   join(group: ResourceId, user: UserId, screenName: string): Promise<string>;
   /** A user elsewhere left. */
@@ -61,15 +68,17 @@ export function outsideGroups(context: ImpsContext): OutsideGroups {
     },
     async open(id, name, members) {
       const wanted = Object.fromEntries(members.map((user) => [user, { role: 'User' as const, own: {} }]));
-      await context.store.update(groups, id, (current) => ({
-        kind: 'put',
-        value: current
+      const added = await context.store.update(groups, id, (current) => {
+        const value = current
           ? { ...current, members: { ...wanted, ...current.members } }
-          : newGroup(id, name, wanted, context.clock.now()),
-        result: undefined,
-      }));
+          : newGroup(id, name, wanted, context.clock.now());
+        const result = members.filter((user) => !current?.members[user]);
+        return { kind: 'put', value, deadline: deadlineOf(context, value), result };
+      });
       await indexMembers(context, id, members, []);
+      return added;
     },
+    withdraw: async (id, members) => (await ifThere(withdrawMembers(context, id, members))) ?? false,
     join: (id, user, wanted) => joinElsewhere(context, id, user, wanted),
     leave: (id, user) => leaveElsewhere(context, id, user),
     putOut: (id, users, code) => ifThere(putOut(context, id, users, code)),
@@ -82,6 +91,9 @@ export function outsideGroups(context: ImpsContext): OutsideGroups {
     answered: (invitation, accepted) => tellInviter(context, invitation, accepted),
   };
 }
+
+/** How long a group stays that nobody is in: its focus may invite again, and phones come back to it. */
+const EMPTY_SECONDS = 604_800;
 
 const newGroup = (
   id: ResourceId,
@@ -99,12 +111,32 @@ const newGroup = (
     AccessType: 'Restricted',
     Type: 'Private',
     Searchable: 'F',
+    AutoDelete: 'T',
+    Validity: String(EMPTY_SECONDS),
   },
   members,
   rejected: [],
   invited: [],
   joined: {},
 });
+
+async function withdrawMembers(
+  context: ImpsContext,
+  id: ResourceId,
+  users: readonly UserId[],
+): Promise<boolean> {
+  const { out, isGone } = await changeGroup(context, id, (group) => {
+    const leaving = users.filter((user) => !group.joined[user] && !group.invited.includes(user));
+    const left = membersOf(group).filter(([user]) => !leaving.includes(user));
+    const empty = left.length === 0 && joinedOf(group).length === 0;
+    return {
+      value: empty ? undefined : { ...group, members: Object.fromEntries(left) },
+      result: { out: leaving, isGone: empty },
+    };
+  });
+  await indexMembers(context, id, [], out);
+  return isGone;
+}
 
 async function joinElsewhere(
   context: ImpsContext,
