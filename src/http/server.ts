@@ -1,5 +1,5 @@
 import swagger from '@fastify/swagger';
-import Fastify, { type FastifyInstance } from 'fastify';
+import Fastify, { type FastifyInstance, type FastifySchemaValidationError } from 'fastify';
 import type { Server } from 'node:http';
 import { ParleyError } from '../base/errors.js';
 import { gatewayRoutes } from './api/gateway.js';
@@ -37,7 +37,15 @@ export interface HttpServer {
  * @throws ParleyError `http-port-taken`
  */
 export async function startHttp(context: HttpContext): Promise<HttpServer> {
-  const server = Fastify({ logger: false, bodyLimit: BODY_LIMIT, forceCloseConnections: true });
+  const server = Fastify({
+    logger: false,
+    bodyLimit: BODY_LIMIT,
+    forceCloseConnections: true,
+    // a property that no schema knows is a mistake of the caller, who should hear of it
+    ajv: { customOptions: { removeAdditional: false } },
+    schemaErrorFormatter: (errors, where) =>
+      new Error(errors.map((error) => misfit(error, where)).join(', ')),
+  });
   server.setErrorHandler((error: unknown, _request, reply) => {
     const { status, code, message } = describe(error);
     if (status >= 500) context.log.error({ err: error }, 'a request of the admin API failed');
@@ -92,6 +100,14 @@ async function listen(server: FastifyInstance, hostPort: string): Promise<string
     if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
     throw new ParleyError('http-port-taken', hostPort, { cause: error });
   }
+}
+
+/** What does not fit a schema, with the property that is meant: `body/aka has an unknown property "opC"`. */
+function misfit({ instancePath, message, params }: FastifySchemaValidationError, where: string): string {
+  const unknown = params['additionalProperty'];
+  return typeof unknown === 'string'
+    ? `${where}${instancePath} has an unknown property ${JSON.stringify(unknown.slice(0, 80))}`
+    : `${where}${instancePath} ${message ?? 'does not fit'}`;
 }
 
 interface Described {

@@ -88,6 +88,34 @@ describe('the admin API on loopback', () => {
     expect([answer.status, answer.body['error']]).toEqual([status, error]);
   });
 
+  it.each([
+    ['/api/v1/subscribers', { pasword: 'x' }, 'body has an unknown property "pasword"'],
+    [
+      '/api/v1/subscribers',
+      { aka: { k: '0'.repeat(32), opC: '' } },
+      'body/aka has an unknown property "opC"',
+    ],
+    ['/api/v1/imps/users', { barred: true }, 'body has an unknown property "barred"'],
+  ])('refuses what is posted to %s with %o, naming what it does not know', async (path, more, message) => {
+    const erin = { privateId: 'erin@ims.test', password: 'erin-secret', identities: ['sip:erin@ims.test'] };
+    const whole = path.endsWith('subscribers') ? erin : { user: 'wv:erin@ims.test', password: 'erin-secret' };
+    expect(await call('POST', path, { ...whole, ...more })).toMatchObject({
+      status: 400,
+      body: { error: 'http-bad-request', message },
+    });
+  });
+
+  it('refuses a profile that is given with what it does not know', async () => {
+    const frank = { privateId: 'frank@ims.test', password: 'secret', identities: ['sip:frank@ims.test'] };
+    expect((await call('POST', '/api/v1/subscribers', frank)).status).toBe(201);
+    const path = '/api/v1/subscribers/frank@ims.test';
+    expect(await call('PUT', `${path}/profile`, { profile: null, profil: 'x' })).toMatchObject({
+      status: 400,
+      body: { error: 'http-bad-request', message: expect.stringContaining('"profil"') as string },
+    });
+    await call('DELETE', path);
+  });
+
   it('is described by an OpenAPI document that has every route', async () => {
     const { body } = await call('GET', '/api/v1/openapi.json');
     expect(Object.keys(body['paths'] as object)).toEqual(

@@ -55,6 +55,7 @@ const kindParams = (kinds: readonly MapKind[]) =>
 
 const rowsBody = {
   type: 'object',
+  additionalProperties: false,
   required: ['rows'],
   properties: { rows: { ...rowsSchema, maxItems: 1000 } },
 } as const;

@@ -119,7 +119,10 @@ export function profileRoutes(api: FastifyInstance, context: HttpContext): void 
       const subscriber = await subscriberOf(params.privateId, context);
       if (body instanceof Uint8Array) await importUserProfile(parseUserProfile(body), subscriber, context);
       else {
-        const { profile: name } = body;
+        const { profile: name, ...unknown } = body;
+        const [other] = Object.keys(unknown);
+        if (other !== undefined)
+          throw new ParleyError('http-bad-request', `unknown property ${JSON.stringify(other)}`);
         if (name !== null && typeof name !== 'string') throw new ParleyError('profile-invalid', 'profile');
         if (name !== null && !profiles.has(name)) throw new ParleyError('profile-unknown', name);
         for (const { aor } of subscriber.identities)
