@@ -1,8 +1,9 @@
 import { ParleyError } from '../base/errors.js';
+import { soon, type Soon } from '../base/soon.js';
 import { parseAor, type Aor } from '../identity/aor.js';
 import type { SipRequest } from '../sip/message/message.js';
 import './errors.js';
-import type { Subscribers } from './subscribers.js';
+import type { IdentityRow, Subscribers } from './subscribers.js';
 
 export interface RegistrantOptions {
   readonly subscribers: Subscribers;
@@ -25,17 +26,28 @@ export interface Registrant {
  * does (3GPP TS 23.003 §13.4B, TS 29.228 §6.1.1.1).
  * @param privateId who sent it. @throws ParleyError `register-*`
  */
-export async function findRegistrant(
+export function findRegistrant(
   request: SipRequest,
   privateId: string,
-  { subscribers, domains, openDomain }: RegistrantOptions,
-): Promise<Registrant> {
-  const { to, from } = request;
+  options: RegistrantOptions,
+): Soon<Registrant> {
+  const { to } = request;
   if (to.uri.scheme !== 'sip' && to.uri.scheme !== 'sips' && to.uri.scheme !== 'tel') {
     throw new ParleyError('register-unknown-identity', `scheme ${to.uri.scheme}`);
   }
   const aor = parseAor(to.uriText);
-  const row = await subscribers.identity(aor);
+  return soon(options.subscribers.identity(aor), (row) =>
+    registrantOf(request, aor, row, privateId, options),
+  );
+}
+
+function registrantOf(
+  { to, from }: SipRequest,
+  aor: Aor,
+  row: IdentityRow | undefined,
+  privateId: string,
+  { subscribers, domains, openDomain }: RegistrantOptions,
+): Soon<Registrant> {
   if (!row) {
     if (!openDomain || !domains.includes(to.uri.host)) throw new ParleyError('register-unknown-identity');
     return { aor, privateId, set: [aor] };
@@ -45,10 +57,11 @@ export async function findRegistrant(
   if (row.wildcard !== undefined) throw new ParleyError('register-implicit-only');
   const identity = row.barred ? row.set[0] : aor;
   if (identity === undefined) throw new ParleyError('register-barred');
-  if (from.uriText !== to.uriText) {
-    const sender = parseAor(from.uriText);
-    if (sender !== aor && (await subscribers.identity(sender))?.privateId !== row.privateId)
-      throw new ParleyError('register-third-party');
-  }
-  return { aor: identity, privateId: row.privateId, set: row.set };
+  const registrant: Registrant = { aor: identity, privateId: row.privateId, set: row.set };
+  const sender = from.uriText === to.uriText ? aor : parseAor(from.uriText);
+  if (sender === aor) return registrant;
+  return soon(subscribers.identity(sender), (other) => {
+    if (other?.privateId !== row.privateId) throw new ParleyError('register-third-party');
+    return registrant;
+  });
 }

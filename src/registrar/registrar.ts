@@ -124,13 +124,15 @@ export class Registrar {
     const { visitedNetworks } = this.#options;
     if (visitedNetworks && this.#options.trusted.has(request.source.address))
       refuseRoaming(request, visitedNetworks);
-    const authentication = await this.#options.authenticator.authenticate(request, 'registrar');
+    const judged = this.#options.authenticator.authenticate(request, 'registrar');
+    const authentication = judged instanceof Promise ? await judged : judged;
     if (authentication.kind === 'refused') throw authentication.error;
     if (authentication.kind === 'challenge') {
       response.send(authentication.status, { headers: authentication.headers });
       return;
     }
-    const registrant = await findRegistrant(request, authentication.privateId, this.#options);
+    const found = findRegistrant(request, authentication.privateId, this.#options);
+    const registrant = found instanceof Promise ? await found : found;
     let committed: Committed;
     try {
       committed = await this.#commit(

@@ -1,4 +1,5 @@
 import { ParleyError } from '../base/errors.js';
+import { soon, type Soon } from '../base/soon.js';
 import { parseAor, type Aor } from '../identity/aor.js';
 import { parseWildcard } from '../identity/wildcard.js';
 import { digestHa1, type HashName } from '../sip/auth/algorithm.js';
@@ -151,11 +152,14 @@ export class Subscribers {
   }
 
   /** What is known of an identity: by itself, else by the wildcarded one that it belongs to. */
-  async identity(aor: string): Promise<IdentityRow | undefined> {
-    const row = await this.#store.get(identities, aor);
-    if (row) return row;
-    const wildcard = await this.#wildcards.find(aor);
-    return wildcard === undefined ? undefined : this.#store.get(identities, wildcard);
+  identity(aor: string): Soon<IdentityRow | undefined> {
+    return soon(this.#store.read(identities, aor), (row) => row ?? this.#byWildcard(aor));
+  }
+
+  #byWildcard(aor: string): Soon<IdentityRow | undefined> {
+    return soon(this.#wildcards.find(aor), (wildcard) =>
+      wildcard === undefined ? undefined : this.#store.read(identities, wildcard),
+    );
   }
 
   #putIdentity(name: string, value: IdentityRow): Promise<void> {

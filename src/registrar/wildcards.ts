@@ -1,3 +1,4 @@
+import { soon, type Soon } from '../base/soon.js';
 import { parseWildcard, type Wildcard } from '../identity/wildcard.js';
 import { table, type Store } from '../store/store.js';
 
@@ -18,9 +19,11 @@ export class Wildcards {
   }
 
   /** The URI of the first that matches, in order of their texts. */
-  async find(aor: string): Promise<string | undefined> {
-    const known = this.#known ?? (await (this.#loading ??= this.#load()));
-    return known.find((wildcard) => wildcard.matches(aor))?.uri;
+  find(aor: string): Soon<string | undefined> {
+    return soon(
+      this.#known ?? (this.#loading ??= this.#load()),
+      (known) => known.find((wildcard) => wildcard.matches(aor))?.uri,
+    );
   }
 
   async add(uri: string): Promise<void> {

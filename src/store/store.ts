@@ -1,3 +1,5 @@
+import type { Soon } from '../base/soon.js';
+
 /**
  * The port behind which Parley keeps its records. Two backends fill it: LMDB in-process, and Redis or
  * Redis Cluster when there are several nodes. One contract suite (`test/contract/`) holds for both.
@@ -48,6 +50,9 @@ export interface StoredRecord<T> {
 export interface Store {
   /** The record as last committed or as a pending update of this node will leave it, or undefined. */
   get<T>(table: Table<T>, key: string): Promise<T | undefined>;
+
+  /** As {@link get}, at once where the store need not wait for anything: what {@link get} rejects with is thrown then. */
+  read<T>(table: Table<T>, key: string): Soon<T | undefined>;
 
   /**
    * Atomic read-modify-write of one record. `fn` must be pure: it may run again on conflict.

@@ -1,10 +1,12 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { expect, it, onTestFinished } from 'vitest';
 import { VirtualClock } from '../../src/base/clock.js';
 import { silentLogger } from '../../src/base/log.js';
 import { LmdbStore } from '../../src/store/lmdb/lmdb-store.js';
 import type { LmdbOptions } from '../../src/store/lmdb/options.js';
+import { table } from '../../src/store/store.js';
 import { storeContract, type StoreHarness } from './store.js';
 import { storeModel } from './store-model.js';
 
@@ -25,6 +27,18 @@ async function lmdb(options: Partial<LmdbOptions>): Promise<StoreHarness> {
 }
 
 const always = { memoryOctets: 1, decodedRecords: 2 };
+
+it('LMDB reads at once, also what is not committed yet', async () => {
+  const harness = await lmdb({});
+  onTestFinished(() => harness.dispose());
+  const store = await harness.open();
+  const words = table<string>('words');
+  expect(store.read(words, 'a')).toBeUndefined();
+  const updated = store.update(words, 'a', () => ({ kind: 'put', value: 'here', result: undefined }));
+  expect(store.read(words, 'a')).toBe('here');
+  await updated;
+  expect(store.read(words, 'a')).toBe('here');
+});
 
 storeContract('LMDB', () => lmdb({}));
 storeContract('LMDB that begins a checkpoint with every batch and keeps two records decoded', () =>

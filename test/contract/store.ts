@@ -53,6 +53,15 @@ export function storeContract(backend: string, setUp: () => Promise<StoreHarness
     });
     afterAll(() => harness.dispose());
 
+    it('reads what it gets', async () => {
+      const notes = fresh();
+      expect(await store.read(notes, 'a')).toBeUndefined();
+      await store.update(notes, 'a', () => put(note(1)));
+      expect(await store.read(notes, 'a')).toEqual(note(1));
+      const unfit = async (): Promise<unknown> => store.read(notes, '');
+      await expect(unfit()).rejects.toMatchObject({ code: 'store-key-invalid' });
+    });
+
     describe('an update', () => {
       it('creates a record that was not there, and gives its function undefined', async () => {
         const notes = fresh();

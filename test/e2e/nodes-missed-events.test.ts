@@ -101,7 +101,7 @@ describe.skipIf(missing('redis-server'))('a node whose way to Redis was cut lear
     await ours.add('sip:shop-!.*!@ims.test');
     mend();
     await expect
-      .poll(() => theirs.find('sip:shop-1@ims.test').catch(() => undefined), patient)
+      .poll(() => Promise.resolve(theirs.find('sip:shop-1@ims.test')).catch(() => undefined), patient)
       .toBe('sip:shop-!.*!@ims.test');
   });
 

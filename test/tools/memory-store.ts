@@ -45,6 +45,10 @@ export class MemoryStore implements Store {
     return this.#rows(table.name).get(key)?.value as T | undefined;
   }
 
+  read<T>(table: Table<T>, key: string): Promise<T | undefined> {
+    return this.get(table, key);
+  }
+
   async update<T, R>(table: Table<T>, key: string, fn: (current: T | undefined) => Change<T, R>): Promise<R> {
     const wait = this.delay?.();
     if (wait) await wait;

@@ -106,6 +106,7 @@ export class DeferredDelivery {
       if (this.#running.get(set) !== 'returned') this.#running.set(set, occasion);
       return;
     }
+    if (this.#hasNothing(set)) return;
     this.#running.set(set, undefined);
     this.#atOneNode(set, occasion)
       .catch((error: unknown) => this.#options.log.error({ err: error, set }, 'deferred messages wait on'))
@@ -114,6 +115,15 @@ export class DeferredDelivery {
         this.#running.delete(set);
         if (next && !this.#closed) this.start(set, next);
       });
+  }
+
+  /** So it is of nearly everyone who registers, and is known at once where the store need not be waited for. */
+  #hasNothing(set: string): boolean {
+    try {
+      return this.#options.deferred.waiting(set) === 0;
+    } catch {
+      return false; // the round says why the store cannot be read
+    }
   }
 
   /**

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../base/clock.js';
 import { ParleyError } from '../../base/errors.js';
+import type { Soon } from '../../base/soon.js';
 import { table, type Store } from '../../store/store.js';
 import './errors.js';
 import type { ContentStore } from './content-store.js';
@@ -114,7 +115,7 @@ export class DeferredStore {
   }
 
   /** How many messages wait for a user; never fewer than there are. */
-  waiting(set: string): Promise<number> {
+  waiting(set: string): Soon<number> {
     return this.#counts.of(set);
   }
 

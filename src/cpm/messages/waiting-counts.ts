@@ -1,4 +1,5 @@
 import type { Clock } from '../../base/clock.js';
+import { soon, type Soon } from '../../base/soon.js';
 import { table, type Store } from '../../store/store.js';
 
 interface WaitingCount {
@@ -33,8 +34,8 @@ export class WaitingCounts {
     this.#clock = clock;
   }
 
-  async of(set: string): Promise<number> {
-    return (await this.#store.get(counts, set))?.waiting ?? 0;
+  of(set: string): Soon<number> {
+    return soon(this.#store.read(counts, set), (count) => count?.waiting ?? 0);
   }
 
   /** Users for whom something waits. */

@@ -74,6 +74,10 @@ export class LmdbStore implements Store {
   }
 
   async get<T>(table: Table<T>, key: string): Promise<T | undefined> {
+    return this.read(table, key);
+  }
+
+  read<T>(table: Table<T>, key: string): T | undefined {
     const from = this.#table(table.name);
     const slot = from.find(key);
     if (!slot) return undefined;

@@ -28,7 +28,7 @@ export interface LmdbOptions {
 /** A registrar's records are soft state that phones renew: losing a second of it to a power cut costs a refresh. */
 export const lmdbDefaults: LmdbOptions = {
   sync: 'interval',
-  decodedRecords: 256,
+  decodedRecords: 64,
   memoryOctets: 64 * 1024 * 1024,
   journalOctets: 256 * 1024 * 1024,
   checkpointMs: 60_000,

@@ -113,6 +113,10 @@ export class RedisStore implements Store {
     return (await this.#read(this.#place(table.name, key))).value as T | undefined;
   }
 
+  read<T>(table: Table<T>, key: string): Promise<T | undefined> {
+    return this.get(table, key);
+  }
+
   async update<T, R>(table: Table<T>, key: string, fn: (current: T | undefined) => Change<T, R>): Promise<R> {
     const place = this.#place(table.name, key);
     return this.#turns.take(place.name, () => this.#update(place, fn));
