@@ -23,18 +23,23 @@ const together = [
   'subscriptions',
 ].map((folder) => `test/${folder}/**/*.test.ts`);
 
+/** What holds for both kinds of files; `extends` would run the set-up again for each. */
+const common = {
+  // a machine may be slow: what is waited for comes, or this says what has not
+  expect: { poll: { timeout: 30_000 } },
+  testTimeout: 60_000,
+  hookTimeout: 60_000,
+  pool: 'forks',
+} as const;
+
 export default defineConfig({
   test: {
-    globalSetup: ['test/tools/install.ts'],
-    // a machine may be slow: what is waited for comes, or this says what has not
-    expect: { poll: { timeout: 30_000 } },
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
-    pool: 'forks',
-    maxWorkers: 2,
+    globalSetup: ['test/tools/install.ts', 'test/tools/compiled.ts'],
+    // one more than a small machine has cores: what many tests do most is wait
+    maxWorkers: 3,
     projects: [
-      { extends: true, test: { name: 'alone', include: ['test/**/*.test.ts'], exclude: together } },
-      { extends: true, test: { name: 'together', include: together, isolate: false } },
+      { test: { ...common, name: 'alone', include: ['test/**/*.test.ts'], exclude: together } },
+      { test: { ...common, name: 'together', include: together, isolate: false } },
     ],
   },
 });

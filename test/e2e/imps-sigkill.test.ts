@@ -12,7 +12,7 @@ import { RedisServer } from '../tools/redis.js';
 import { hearLines, killAgainAndAgain } from '../tools/sigkill.js';
 
 const victim = 'test/imps/tools/sigkill-victim.ts';
-const script = compiled(victim)(victim);
+const script = compiled(victim);
 const cleanups = useCleanups();
 
 function folder(): string {

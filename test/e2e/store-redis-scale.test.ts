@@ -45,7 +45,7 @@ describe.skipIf(missing('redis-server'))('Redis with many', () => {
     async (masters) => {
       const url = await servers(masters);
       const counter = 'test/store/counter.ts';
-      const script = compiled(counter)(counter);
+      const script = compiled(counter);
       const said = await Promise.all(
         Array.from({ length: 10 }, () => run(process.execPath, [script, url, '50'])),
       );

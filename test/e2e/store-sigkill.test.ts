@@ -15,7 +15,7 @@ import { hearLines, killAgainAndAgain } from '../tools/sigkill.js';
 type State = { readonly count: number; readonly deadline: number | undefined } | undefined;
 
 const victim = 'test/store/sigkill-victim.ts';
-const script = compiled(victim)(victim);
+const script = compiled(victim);
 const folders: string[] = [];
 afterAll(() => folders.forEach((folder) => rmSync(folder, { recursive: true })));
 

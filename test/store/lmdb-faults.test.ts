@@ -121,7 +121,7 @@ describe.skipIf(missing('prlimit'))('a limit on the size of files', () => {
   it('is met like a full disk: what was acknowledged is kept, and the process lives', async () => {
     const folder = newFolder();
     const writer = 'test/store/limited-writer.ts';
-    const script = compiled(writer)(writer);
+    const script = compiled(writer);
     const said = execFileSync('prlimit', ['--fsize=3000000', process.execPath, script, folder], {
       encoding: 'utf8',
     });

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { compiled } from './compiled.js';
 
-const js = compiled();
+const main = compiled('src/main.ts');
 
 /** One line of the log. */
 export interface LogLine {
@@ -36,7 +36,7 @@ export class Program {
   constructor(args: readonly string[], { env = {}, wrapper = [], config = '{}' }: ProgramOptions = {}) {
     this.folder = mkdtempSync(join(tmpdir(), 'parley-program-'));
     writeFileSync(join(this.folder, 'parley.yaml'), config);
-    const [command, ...rest] = [...wrapper, process.execPath, js('src/main.ts'), ...args];
+    const [command, ...rest] = [...wrapper, process.execPath, main, ...args];
     this.child = spawn(command!, rest, {
       cwd: this.folder,
       env: {
