@@ -50,7 +50,7 @@ export class PhoneMedia {
 
   /** Asks to be called so (RFC 7701 §7). @returns the status of the answer */
   nickname(name: string): Promise<number> {
-    // eslint-disable-next-line no-control-regex
+    // oxlint-disable-next-line no-control-regex
     const plain = name.replace(/[\x00-\x1f\x7f]/g, ' ').replace(/[\\"]/g, '\\$&');
     const octets = Buffer.from(plain, 'utf8').toString('latin1');
     return this.negotiation.session.ask('NICKNAME', `Use-Nickname: "${octets}"\r\n`);
