@@ -81,6 +81,7 @@ export class ControllingFunction implements Service {
         trace: request.callId,
         detail: `${method} ${request.uri}`,
       });
+      if (response.finalStatus !== undefined) return;
       const headers = { ...warningOf(error.code, addresses.domain), ...wanting[error.code] };
       response.send(error.sip, { headers, reason: shortReason(error.message) });
     }
@@ -147,15 +148,15 @@ export class ControllingFunction implements Service {
     response: ServerResponse,
     sender: Participant,
   ): Promise<void> {
+    // a list that cannot be followed is refused while it can be
+    const listed = readParts(request).list ? await this.#recipients(request, sender) : [];
+    const wanted = (group: Group, by: string): Invitee[] => invitable(group, by, asKnown(group, listed));
+    const back = addMember(focus.group, sender, 'participant');
+    const { identity } = memberOf(back, sender)!;
+    inviteAll(back, wanted(back, identity), identity, newAlias);
     await focus.hold(async () => {
       await focus.join(request, response, sender);
-      if (readParts(request).list)
-        await Promise.all(
-          await focus.invite(
-            await this.#wanted(focus, request, sender),
-            memberOf(focus.group, sender)!.identity,
-          ),
-        );
+      await Promise.all(await focus.invite(wanted(focus.group, identity), identity));
     }, 'cancelled');
   }
 

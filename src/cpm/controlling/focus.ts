@@ -70,7 +70,7 @@ export class Focus {
     this.#options = options;
     this.#onEnd = (focus) => hooks.onEnd(focus);
     this.#onRefer = hooks.onRefer(this);
-    this.#live = new LiveGroup(group, options.groups, (changed) => {
+    this.#live = new LiveGroup(group, options, (changed) => {
       this.#wasEnough ||= reachesMinimum(this.group);
       this.#subscriptions.changed(changed);
     });
@@ -80,7 +80,10 @@ export class Focus {
       live: this.#live,
       note: (code, clause, detail) => this.#note(code, clause, detail),
       background: (work) => this.#background(work),
-      accepted: (leg) => this.#adopt(leg),
+      accepted: (leg, unwanted) => {
+        this.#adopt(leg);
+        if (unwanted !== undefined && this.#legs.has(leg)) this.#hangUp(leg, { Reason: unwanted });
+      },
       refused: async (identity) => {
         this.#switch.drop(identity);
         await this.#endIfTooFew();
@@ -302,7 +305,8 @@ export class Focus {
       this.#ringing.cancel(identity!, 'SIP;cause=200;text="Call completed elsewhere"');
     } catch (error) {
       media.close();
-      if (identity !== undefined) await this.#live.change({ identity, event: 'drop', endpoint });
+      if (identity !== undefined)
+        this.#background(this.#live.happened({ identity, event: 'drop', endpoint }));
       throw error;
     }
   }
@@ -367,7 +371,7 @@ export class Focus {
     this.#note('group.left', 'RFC 4353 §5.4', `${identity} ${forGood ? 'for good' : 'may rejoin'}`);
     this.#background(
       this.#live
-        .change({
+        .happened({
           identity,
           event: forGood ? 'leave' : 'drop',
           endpoint,
@@ -401,7 +405,9 @@ export class Focus {
     const { identity, endpoint } = leg;
     const disconnection = { method, reason: headers.Reason };
     this.#background(
-      this.#live.change({ identity, event: 'drop', endpoint, disconnection }).then(() => this.#endIfTooFew()),
+      this.#live
+        .happened({ identity, event: 'drop', endpoint, disconnection })
+        .then(() => this.#endIfTooFew()),
     );
   }
 

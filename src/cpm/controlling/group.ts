@@ -35,6 +35,8 @@ export interface Group {
   readonly createdAt: number;
   /** The process whose sessions the endpoints are; undefined while there are none. */
   readonly holder?: string | undefined;
+  /** Counts who has held it: what an earlier focus, of the same process too, has still to store comes too late. */
+  readonly term?: number | undefined;
 }
 
 /** What happened to one member. */
@@ -201,14 +203,23 @@ export function isBelowMinimum(group: Group): boolean {
 
 /** The group without sessions: they ended with the focus that had them, and nobody rings any more. */
 export function settled(group: Group): Group {
-  if (group.members.every(({ state }) => state !== 'connected' && state !== 'invited')) return group;
+  if (group.members.every((member) => !isPresent(member) && member.invitation === undefined)) return group;
+  const members = group.members.map((member): Member => {
+    if (isPresent(member)) return { ...member, state: 'away', endpoints: [], invitation: undefined };
+    return member.invitation === undefined ? member : { ...member, invitation: undefined };
+  });
+  return { ...group, members };
+}
+
+/** The group of a process that is gone: what those who rang were asked stays, until they are invited again or come by themselves. */
+export function orphaned(group: Group): Group {
   const members = group.members.map((member): Member =>
-    member.state === 'connected' || member.state === 'invited'
-      ? { ...member, state: 'away', endpoints: [], invitation: undefined }
-      : member,
+    isPresent(member) ? { ...member, state: 'away', endpoints: [] } : member,
   );
   return { ...group, members };
 }
+
+const isPresent = ({ state }: Member): boolean => state === 'connected' || state === 'invited';
 
 /**
  * Whom of them a member may invite by starting the group again: whom a chairman has put out comes back by a chairman alone.

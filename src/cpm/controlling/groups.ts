@@ -1,7 +1,7 @@
 import type { Clock } from '../../base/clock.js';
 import { table, type Store } from '../../store/store.js';
 import { groupError } from './errors.js';
-import { settled, type Group } from './group.js';
+import { orphaned, settled, type Group } from './group.js';
 import type { Member } from './member.js';
 import { removeMessages } from './message-log.js';
 
@@ -60,9 +60,10 @@ export class Groups {
       const { holder } = current;
       if (holder !== undefined && this.#lives(holder) && holder !== this.holder)
         return { kind: 'keep', result: { holder } };
-      const group = { ...settled(current), holder: this.holder };
       const isOrphan = holder !== undefined && holder !== this.holder;
-      const rang = isOrphan ? current.members.filter(({ state }) => state === 'invited') : [];
+      const left = isOrphan ? orphaned(current) : settled(current);
+      const group = { ...left, holder: this.holder, term: (current.term ?? 0) + 1 };
+      const rang = group.members.filter(({ invitation }) => invitation !== undefined);
       return { kind: 'put', value: group, deadline: this.#deadline(group), result: { group, rang } };
     });
   }
@@ -92,10 +93,10 @@ export class Groups {
     }
   }
 
-  /** Stores the group of its holder. @throws ParleyError `group-moved` when another process has taken it, `group-unknown`. */
+  /** Stores the group of its holder, in its term. @throws ParleyError `group-moved` when another process has taken it, `group-unknown`. */
   async put(group: Group): Promise<void> {
     const mine = await this.#store.update(groups, group.id, (current) =>
-      current?.holder === this.holder
+      this.#isOf(group, current)
         ? { ...this.#put(group), result: 'stored' as const }
         : { kind: 'keep', result: current ? ('moved' as const) : ('gone' as const) },
     );
@@ -120,10 +121,10 @@ export class Groups {
     return result;
   }
 
-  /** Lets go of a group that has no sessions any more: any node may run it next. */
+  /** Lets go of a group that has no sessions any more, unless somebody has come for it since: any node may run it next. */
   async release(group: Group): Promise<void> {
     await this.#store.update(groups, group.id, (current) =>
-      current?.holder === this.holder
+      this.#isOf(group, current)
         ? this.#put({ ...settled(group), holder: undefined })
         : { kind: 'keep', result: undefined },
     );
@@ -156,6 +157,11 @@ export class Groups {
   async *all(after?: string, limit = 1000): AsyncIterable<Group> {
     const range = after === undefined ? { limit } : { after, limit };
     for await (const { value } of this.#store.scan(groups, range)) yield this.#seen(value);
+  }
+
+  /** Whether the group is still this process's, and of no later focus than the one that has it so. */
+  #isOf({ term }: Group, stored: Group | undefined): boolean {
+    return stored?.holder === this.holder && stored.term === term;
   }
 
   #seen(group: Group): Group {

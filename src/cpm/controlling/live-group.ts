@@ -1,3 +1,5 @@
+import type { Clock } from '../../base/clock.js';
+import { ParleyError } from '../../base/errors.js';
 import { changeMember, settled, type Group, type MemberChange } from './group.js';
 import type { Groups } from './groups.js';
 
@@ -6,6 +8,9 @@ import type { Groups } from './groups.js';
  * the process; a group that never came about and one that was closed are removed; one that has `moved` is another process's.
  */
 export type EndOfSession = 'inactive' | 'minimum' | 'cancelled' | 'never' | 'closed' | 'moved' | 'stopped';
+
+/** When what has happened and could not be stored is tried again, milliseconds: longer each time, up to the last. */
+const TRY_AGAIN_MS = [1_000, 5_000, 30_000] as const;
 
 /** A change that waits to be stored. */
 interface Step {
@@ -20,6 +25,7 @@ interface Step {
  */
 export class LiveGroup {
   readonly #groups: Groups;
+  readonly #clock: Clock;
   readonly #onChange: (identities: readonly string[]) => void;
   #current: Group;
   #over = false;
@@ -28,9 +34,14 @@ export class LiveGroup {
   #storing: Promise<void> | undefined;
 
   /** @param onChange gets whose state changed. */
-  constructor(group: Group, groups: Groups, onChange: (identities: readonly string[]) => void) {
+  constructor(
+    group: Group,
+    { groups, clock }: { readonly groups: Groups; readonly clock: Clock },
+    onChange: (identities: readonly string[]) => void,
+  ) {
     this.#current = group;
     this.#groups = groups;
+    this.#clock = clock;
     this.#onChange = onChange;
   }
 
@@ -56,6 +67,24 @@ export class LiveGroup {
       return next;
     });
     return changed;
+  }
+
+  /**
+   * A change that nothing undoes, such as the end of a session: it is asked for again until it can be stored.
+   * @param holds whether it is still so. @returns as {@link change}. @throws ParleyError `group-moved`, `group-unknown`
+   */
+  async happened(change: MemberChange, holds = (): boolean => true): Promise<boolean> {
+    for (let attempt = 0; holds(); attempt++) {
+      try {
+        return await this.change(change);
+      } catch (error) {
+        if (error instanceof ParleyError && (error.code === 'group-moved' || error.code === 'group-unknown'))
+          throw error;
+        const wait = TRY_AGAIN_MS[Math.min(attempt, TRY_AGAIN_MS.length - 1)]!;
+        await new Promise<void>((resolve) => this.#clock.after(wait, resolve));
+      }
+    }
+    return false;
   }
 
   /** @param change gives the group as it is to be. What it throws is thrown, and changes nothing. @throws as {@link change} */

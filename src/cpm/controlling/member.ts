@@ -54,7 +54,7 @@ export interface Member {
   readonly alias?: string | undefined;
   /** Free for others once the member has lost its place (RFC 7701 §7.1). */
   readonly nickname?: string | undefined;
-  /** While it rings: whoever goes on with the group when this process is gone invites again. */
+  /** While it rings, and until it is invited again once the process is gone that had the group. */
   readonly invitation?: Invitation | undefined;
   readonly disconnection?: { readonly method: DisconnectionMethod; readonly reason: string } | undefined;
 }

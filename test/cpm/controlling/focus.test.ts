@@ -101,6 +101,18 @@ describe('the sessions of a group', () => {
     expect(states(room)).toEqual(['alice connected', 'bob away', 'carol connected']);
   });
 
+  it('are no more once they have ended, also when that could not be stored at first', async () => {
+    const { room, alice, bob, carol } = await meeting({ minimum: 2 });
+    room.store.failure = new Error('disk full');
+    await room.during(Promise.all([bob, carol].map(({ dialogs }) => dialogs[0]!.destroy())));
+    await room.clock.advanceAsync(3_000);
+    expect(states(room)).toEqual(['alice connected', 'bob connected', 'carol connected']);
+    room.store.failure = undefined;
+    await room.clock.advanceAsync(5_000);
+    expect([...room.controlling.running]).toEqual([]);
+    expect(alice.ends).toEqual(['SIP;cause=200;text="minimum"']);
+  });
+
   it('leave no timer behind', async () => {
     const { room, alice, bob, carol, uri } = await meeting();
     await room.during(alice.subscribe(uri));
@@ -189,6 +201,36 @@ describe('an INVITE that creates a group', () => {
     },
   );
 
+  it('and is cancelled ends each session whose acceptance crosses that, the second as well', async () => {
+    const room = await VirtualRoom.open();
+    const [alice, bob, carol] = [await room.user('alice'), await room.user('bob'), await room.user('carol')];
+    for (const user of [bob, carol]) user.answers = 'ring';
+    let cancel: (() => void) | undefined;
+    const asked = alice
+      .create(entry(bob) + entry(carol), {}, (fn) => (cancel = fn))
+      .catch((error: unknown) => error);
+    await room.clock.advanceAsync(1_000);
+    // his coming is stored, and then hers
+    const go: (() => void)[] = [];
+    const held = [0, 1].map((n) => new Promise<void>((resolve) => (go[n] = resolve)));
+    room.store.delay = () => held.shift();
+    bob.accept();
+    await room.clock.advanceAsync(100);
+    carol.accept();
+    await room.clock.advanceAsync(100);
+    cancel!();
+    await room.clock.advanceAsync(100);
+    for (const next of go) {
+      next();
+      await room.clock.advanceAsync(100);
+    }
+    expect(await room.during(asked)).toMatchObject({ status: 487 });
+    await room.clock.advanceAsync(2_000);
+    expect([...room.controlling.running]).toEqual([]);
+    for (const { ends } of [bob, carol]) expect(ends).toEqual([expect.stringContaining('SIP;cause=487')]);
+    expect(room.sessions.filter(({ closed }) => !closed)).toEqual([]);
+  });
+
   it('and that asks for what nobody here can do is refused before anybody rings', async () => {
     const room = await VirtualRoom.open();
     const [alice, bob] = [await room.user('alice'), await room.user('bob')];
@@ -271,6 +313,23 @@ describe('two at once', () => {
     await room.clock.advanceAsync(1_000);
     expect(bob.ends).toEqual([]);
     expect(states(room)).toEqual(['alice away', 'bob connected', 'carol refused']);
+  });
+});
+
+describe('a member that starts a group again that runs', () => {
+  it.each([
+    ['<entry/>', 400],
+    ['', 403],
+    [Array.from({ length: 3 }, (_, i) => `<entry uri="sip:u${i}@ims.test"/>`).join(''), 403],
+    ['<entry uri="sip:u1@ims.test"/>', 486],
+  ])('is refused for a list that cannot be followed, and is not in: %s', async (list, status) => {
+    const { room, bob } = await meeting({ maximum: 3 });
+    await room.during(bob.dialogs[0]!.destroy());
+    await room.clock.advanceAsync(1_000);
+    await expect(room.during(bob.create(list))).rejects.toMatchObject({ status });
+    await room.clock.advanceAsync(1_000);
+    expect(states(room)).toEqual(['alice connected', 'bob away', 'carol connected']);
+    expect(room.sessions.filter(({ closed }) => !closed)).toHaveLength(2);
   });
 });
 

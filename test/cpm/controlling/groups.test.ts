@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { VirtualClock } from '../../../src/base/clock.js';
-import { addMember, type Group } from '../../../src/cpm/controlling/group.js';
-import { Groups } from '../../../src/cpm/controlling/groups.js';
+import { addMember, changeMember, type Group } from '../../../src/cpm/controlling/group.js';
+import { Groups, type Claim } from '../../../src/cpm/controlling/groups.js';
 import { LiveGroup } from '../../../src/cpm/controlling/live-group.js';
+import type { Member } from '../../../src/cpm/controlling/member.js';
 import { MemoryStore } from '../../tools/memory-store.js';
 
 const DAY = 86_400_000;
@@ -67,6 +68,42 @@ describe('the groups of several nodes', () => {
     expect(await two.claim('gs-1')).toMatchObject({ group: { holder: 'two' } });
   });
 
+  it('are not let go of, nor stored, by an earlier focus of the same process', async () => {
+    const { one } = twoNodes();
+    await one.add(group());
+    const claimed = async (): Promise<Group> => ((await one.claim('gs-1')) as { group: Group }).group;
+    const [earlier, later] = [await claimed(), await claimed()];
+    await one.release(earlier);
+    await expect(one.put(earlier)).rejects.toMatchObject({ code: 'group-moved' });
+    await one.put({ ...later, subject: 'Still here' });
+    expect(await one.get('gs-1')).toMatchObject({ holder: 'one', subject: 'Still here' });
+    await one.release(later);
+    expect((await one.get('gs-1'))!.holder).toBeUndefined();
+  });
+
+  it('are left with who rang until it is in or the sessions end, however many nodes die before', async () => {
+    const { one, two, living } = twoNodes();
+    const invitation = { target: 'sip:bob@ims.test', inviter: 'sip:alice@ims.test', sessionReplaces: 'c11' };
+    const [alice] = group().members;
+    const bob: Member = {
+      ...{ identity: 'sip:bob@ims.test', owner: 'sip:bob@ims.test', state: 'invited', role: 'participant' },
+      ...{ endpoints: [], copyControl: 'to', invitation },
+    };
+    await one.add(group({ members: [alice!, bob] }));
+    living.delete('one');
+    expect(await two.claim('gs-1')).toMatchObject({ rang: [{ identity: 'sip:bob@ims.test', invitation }] });
+    living.add('one').delete('two');
+    const claim = (await one.claim('gs-1')) as Extract<Claim, { rang: unknown }>;
+    expect(claim).toMatchObject({ rang: [{ identity: 'sip:bob@ims.test', invitation }] });
+    const came = changeMember(claim.group, { identity: 'sip:bob@ims.test', event: 'connect' });
+    await one.put(came);
+    living.add('two').delete('one');
+    expect(await two.claim('gs-1')).toMatchObject({ rang: [] });
+    await two.put({ ...came, holder: 'two', term: 3, members: [alice!, bob] });
+    await two.release({ ...came, holder: 'two', term: 3, members: [alice!, bob] });
+    expect(await two.claim('gs-1')).toMatchObject({ rang: [] });
+  });
+
   it('know one group for a Contribution-ID when two nodes make one at once', async () => {
     const { one, two } = twoNodes();
     const ids = await Promise.all([one.add(group()), two.add(group({ id: 'gs-2', holder: 'two' }))]);
@@ -109,7 +146,7 @@ describe('a group that runs', () => {
     const groups = new Groups(store, clock, { holder: 'one', isAlive: () => true, keepMs: DAY });
     await groups.add(group());
     const told: string[] = [];
-    const live = new LiveGroup(group(), groups, (changed) => told.push(...changed));
+    const live = new LiveGroup(group(), { groups, clock }, (changed) => told.push(...changed));
     store.failure = new Error('disk full');
     await expect(live.change({ identity: 'sip:alice@ims.test', event: 'leave' })).rejects.toThrow(
       'disk full',
@@ -126,7 +163,7 @@ describe('a group that runs', () => {
   it('makes changes that come together in their order, and one that cannot be leaves the others', async () => {
     const { one } = twoNodes();
     await one.add(group());
-    const live = new LiveGroup(group(), one, () => undefined);
+    const live = new LiveGroup(group(), { groups: one, clock }, () => undefined);
     const user = (name: string) => ({ identity: `sip:${name}@ims.test`, owner: `sip:${name}@ims.test` });
     const added = await Promise.allSettled(
       ['bob', 'carol', 'dave', 'erin'].map((name) =>
@@ -141,7 +178,7 @@ describe('a group that runs', () => {
   it('is left with what was being stored when it ended', async () => {
     const { one } = twoNodes();
     await one.add(group());
-    const live = new LiveGroup(group(), one, () => undefined);
+    const live = new LiveGroup(group(), { groups: one, clock }, () => undefined);
     const left = live.change({ identity: 'sip:alice@ims.test', event: 'leave' });
     await live.end('inactive');
     await left;
@@ -152,7 +189,7 @@ describe('a group that runs', () => {
     const { one, two } = twoNodes();
     await one.add(group());
     const told: string[] = [];
-    const live = new LiveGroup(group(), one, (changed) => told.push(...changed));
+    const live = new LiveGroup(group(), { groups: one, clock }, (changed) => told.push(...changed));
     await live.change({ identity: 'sip:alice@ims.test', event: 'drop' });
     expect(told).toEqual(['sip:alice@ims.test']);
     const released = live.end('inactive');
