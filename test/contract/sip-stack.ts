@@ -213,6 +213,27 @@ export function sipStackContract(open: () => Promise<Subject>): void {
       expect(sizes.at(-1)).toBe(10_000);
     });
 
+    it('from the network arrive with 64 kB whole, and with NUL where the stack says that it can', async () => {
+      const [subject, peer] = [await open(), await node()];
+      const seen: Uint8Array[] = [];
+      subject.stack.on('MESSAGE', (request, response) => {
+        seen.push(request.body);
+        response.send(200);
+      });
+      const send = (body: Uint8Array): Promise<SipResponse> =>
+        peer.stack.request(uriOf(subject, 'tcp'), {
+          method: 'MESSAGE',
+          headers: { 'Content-Type': 'application/octet-stream' },
+          body,
+        });
+      const large = Uint8Array.from({ length: 65_536 }, (_, i) => 1 + (i % 255));
+      expect((await send(large)).status).toBe(200);
+      expect(Buffer.compare(seen[0]!, large)).toBe(0);
+      const { binaryBodies } = subject.stack.abilities;
+      expect((await send(octets(true))).status).toBe(binaryBodies ? 200 : 400);
+      expect(seen.slice(1).map((body) => [...body])).toEqual(binaryBodies ? [[...octets(true)]] : []);
+    });
+
     it('in a burst of large ones all arrive', async () => {
       const [subject, peer] = [await open(), await node()];
       peer.stack.on('MESSAGE', (_request, response) => void response.send(200));
@@ -598,15 +619,16 @@ export function sipStackContract(open: () => Promise<Subject>): void {
       expect(theirs.state).toBe('terminated');
     });
 
-    it('lets reliable provisional responses and their PRACK cross', async () => {
-      const [subject, peer, caller] = [await open(), await node(), await node()];
+    it('lets reliable provisional responses and their PRACK cross, whichever target they come from', async () => {
+      const [subject, busy, peer, caller] = [await open(), await node(), await node(), await node()];
+      busy.stack.on('INVITE', (_request, response) => void response.send(486));
       peer.stack.on('INVITE', async (request, response) => {
         response.send(183, { ...withSdp, headers: { ...withSdp.headers, Require: '100rel' } });
         // waits for the PRACK before it sends the 2xx (RFC 3262 §3)
         await peer.stack.createUAS(request, response);
       });
       const crossed: string[] = [];
-      forwarding(subject, () => [{ uri: peer.uri() }]);
+      forwarding(subject, () => [{ uri: busy.uri() }, { uri: peer.uri() }]);
       subject.stack.on('PRACK', async (request, response) => {
         crossed.push(request.get('RAck') ?? '');
         await subject.stack.proxyRequest(request, response, { groups: [[{ uri: request.uri }]] });
@@ -666,6 +688,34 @@ export function sipStackContract(open: () => Promise<Subject>): void {
       await theirs.destroy();
       await until(() => dialogs[0]!.state === 'terminated');
       expect(dialogs[0]!.state).toBe('terminated');
+    });
+
+    it('has one call where two answer at once: the other is acknowledged and ended', async () => {
+      const [subject, one, two, caller] = [await open(), await rawPeer(), await rawPeer(), await node()];
+      const devices = [one, two];
+      forwarding(subject, () => devices.map(({ port }) => ({ uri: `sip:127.0.0.1:${port}` })));
+      const made = caller.stack.createUAC(uriOf(subject), { method: 'INVITE', ...withSdp });
+      const invites = await Promise.all(devices.map((device) => device.request('INVITE')));
+      for (const [i, device] of devices.entries())
+        device.answer(
+          invites[i]!,
+          200,
+          { Contact: `<sip:127.0.0.1:${device.port}>`, 'Content-Type': 'application/sdp' },
+          `callee-${i}`,
+          sdp,
+        );
+      const theirs = await made;
+      let ended = 0;
+      const ends = devices.map(async (device) => {
+        device.answer(await device.request('BYE'), 200);
+        ended++;
+      });
+      await Promise.race(ends);
+      expect(ended).toBe(1);
+      await theirs.destroy();
+      await Promise.all(ends);
+      for (const { datagrams } of devices)
+        expect(datagrams.some((datagram) => datagram.toString().startsWith('ACK '))).toBe(true);
     });
 
     it('gives the best of all refusals to the caller', async () => {

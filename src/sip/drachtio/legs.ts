@@ -16,6 +16,8 @@ export interface Leg {
 export interface FarSide {
   /** Our From tag towards the callee: the server tells dialogs apart by Call-ID and From tag only. */
   readonly tag: string;
+  /** CSeq number towards the callee: by Call-ID and that alone the server knows a 2xx that it has seen before. */
+  readonly cseq: number;
   /** The callee's tag and Contact, once it has answered. */
   toTag: string | undefined;
   contact: string | undefined;
@@ -33,6 +35,8 @@ export interface Relay {
   /** The To tag that the caller knows: the first that went to it, whichever callee has answered in the end. */
   nearTag: string | undefined;
   readonly sides: FarSide[];
+  /** Times that it was forwarded. */
+  branches: number;
   /** The side whose response went to the caller last. */
   current: FarSide | undefined;
 }
@@ -85,6 +89,17 @@ export class Legs {
 
   end(callId: string): void {
     this.#calls.delete(callId);
+  }
+
+  /** One callee of a relay is out; a call of its caller with another goes on. */
+  endSide(side: FarSide): void {
+    const { callId, callerTag, sides } = side.relay;
+    if (sides.every((one) => one === side || one.toTag === undefined)) {
+      this.end(callId);
+      return;
+    }
+    sides.splice(sides.indexOf(side), 1);
+    this.#calls.get(callId)?.legs.delete(`${callerTag}\n${side.toTag ?? ''}`);
   }
 
   /** A request of ours that makes a dialog was refused: what its provisional responses began is over. */

@@ -10,6 +10,9 @@ import type { Answering, DrachtioServerTransaction } from './server-transaction.
 
 /** Methods that make dialogs at the server. */
 const makesDialog: ReadonlySet<string> = new Set(['INVITE', 'SUBSCRIBE']);
+/** RFC 3261 §8.1.1.5 */
+const MAX_CSEQ = 2 ** 31 - 1;
+const RACK = /^(\d+)[ \t]+\d+[ \t]+(\S+)$/;
 const OWN_MARK = /^<sips?:rr\./;
 
 /**
@@ -50,12 +53,16 @@ export class Relays implements Answering {
         callerContact: request.contacts[0]?.uriText,
         nearTag: undefined,
         sides: [],
+        branches: 0,
         current: undefined,
       };
       this.#legs.addRelay(relay);
     }
+    const { cseq } = request;
+    const another = relay.branches++;
     const side: FarSide = {
       tag: `${randomToken()}`,
+      cseq: cseq.number + another <= MAX_CSEQ ? cseq.number + another : cseq.number - another,
       toTag: undefined,
       contact: undefined,
       marks: request.headers.list('Record-Route').filter((value) => OWN_MARK.test(value)),
@@ -65,6 +72,21 @@ export class Relays implements Answering {
     this.#sides.set(request, side);
     const copy = request.clone();
     copy.headers.set('From', retagged(request, 'from', side.tag));
+    copy.headers.set('CSeq', `${side.cseq} ${cseq.method}`);
+    return copy;
+  }
+
+  /** A request inside a dialog as it goes out: a PRACK names the CSeq that the callee knows. */
+  inside(request: SipRequest): SipRequest {
+    const rack = request.method === 'PRACK' ? RACK.exec(request.get('RAck') ?? '') : null;
+    const side =
+      rack &&
+      this.#legs
+        .relay(request.callId, request.fromTag ?? '')
+        ?.sides.find((one) => one.toTag === request.toTag);
+    if (!side) return request;
+    const copy = request.clone();
+    copy.headers.set('RAck', `${rack[1]!} ${side.cseq} ${rack[2]!}`);
     return copy;
   }
 
@@ -162,7 +184,7 @@ export class Relays implements Answering {
     return responseFor(response, request.method, end, to);
   }
 
-  /** The callee has answered a call that the caller gave up: acknowledged and ended (RFC 3261 §9.1). */
+  /** The callee has answered a call that the caller gave up, or has with another: acknowledged and ended (RFC 3261 §9.1, §13.2.2.4). */
   tooLate(transaction: DrachtioServerTransaction, response: SipResponse): void {
     this.#endFar(transaction, response);
   }
@@ -180,7 +202,7 @@ export class Relays implements Answering {
     const { link, callId } = side.relay;
     const dialog = `${callId};from-tag=${side.tag}`;
     for (const method of ['ACK', 'BYE']) link.command(`sip||${dialog}`, octetsOf(inDialog(method)), () => {});
-    this.#legs.end(callId);
+    this.#legs.endSide(side);
     return true;
   }
 

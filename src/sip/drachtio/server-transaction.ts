@@ -14,7 +14,7 @@ const SILENT_MS = 50_000;
 export interface Answering {
   /** The response as the server is to get it, and what follows for the dialogs. */
   prepare(transaction: DrachtioServerTransaction, response: SipResponse): SipResponse;
-  /** A 2xx came for an INVITE whose CANCEL the server has answered already. */
+  /** A 2xx came for an INVITE whose CANCEL the server has answered already, or to which another callee's 2xx has gone. */
   tooLate(transaction: DrachtioServerTransaction, response: SipResponse): void;
   answered(transaction: DrachtioServerTransaction): void;
   refused(transaction: DrachtioServerTransaction, status: number, why: string): void;
@@ -44,6 +44,8 @@ export class DrachtioServerTransaction implements ServerTransaction {
   #reliable: number | undefined;
   readonly #answering: Answering;
   #cancelled = false;
+  /** Our To tag in the 2xx to an INVITE. */
+  #acceptedTag: string | undefined;
   #patience: Timer | undefined;
 
   constructor(
@@ -104,6 +106,7 @@ export class DrachtioServerTransaction implements ServerTransaction {
     this.#send(this.#answering.prepare(this, response), response);
     if (status >= 200) {
       this.finalStatus = status;
+      this.#acceptedTag = response.toTag;
       this.#answering.answered(this);
     }
     return true;
@@ -115,9 +118,14 @@ export class DrachtioServerTransaction implements ServerTransaction {
     this.onFailure?.('transport');
   }
 
-  /** A 2xx to INVITE is sent again until its ACK, which the server does. */
-  #again({ status }: SipResponse): boolean {
-    return this.kind === 'invite' && status === this.finalStatus && status < 300;
+  /**
+   * A 2xx to INVITE is sent again until its ACK, which the server does. That of another callee (RFC 3261 §16.7 step 5) it would not send:
+   * its leg is ended here, as the caller would.
+   */
+  #again(response: SipResponse): boolean {
+    if (this.kind !== 'invite' || response.status >= 300 || (this.finalStatus ?? 300) >= 300) return false;
+    if (response.toTag !== this.#acceptedTag) this.#answering.tooLate(this, response);
+    return true;
   }
 
   #send(prepared: SipResponse, response: SipResponse): void {

@@ -112,7 +112,7 @@ export class DrachtioTransactions implements TransactionLayer {
       return transaction;
     }
     const outgoing = leg
-      ? requestInside(request, end, relayed)
+      ? requestInside(relayed ? this.#relays.inside(request) : request, end, relayed)
       : requestOutside(
           this.#homes.readdressed(this.#relays.outgoing(request, link, relayed), hop),
           end,

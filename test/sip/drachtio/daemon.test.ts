@@ -61,6 +61,14 @@ describe.skipIf(noDaemon)('a real drachtio-server', () => {
     expect(dialogs[1]!.state).toBe('terminated');
   }, 20_000);
 
+  it('with another secret is no use, the stack says why, and who has the right one is served', async () => {
+    const server = await Daemon.start();
+    const { stack } = makeStack(server.url.replace('cymru', 'wrong'));
+    await until(() => stack.trouble()?.includes('incorrect secret') === true);
+    expect((await stack.request('sip:127.0.0.1:9', { method: 'OPTIONS' })).status).toBe(503);
+    expect((await stackOn(server.url)).trouble()).toBeUndefined();
+  }, 20_000);
+
   it('one of several: requests come through both', async () => {
     const [one, two] = [await Daemon.start(), await Daemon.start()];
     const stack = await stackOn(`drachtio://:cymru@127.0.0.1:${one.admin},127.0.0.1:${two.admin}`);
