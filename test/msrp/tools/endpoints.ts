@@ -1,4 +1,4 @@
-import { afterEach } from 'vitest';
+import { onTestFinished } from 'vitest';
 import { SystemClock, type Clock } from '../../../src/base/clock.js';
 import { silentLogger } from '../../../src/base/log.js';
 import { MemoryTrail } from '../../../src/base/trail.js';
@@ -15,14 +15,9 @@ import {
   type SessionOptions,
 } from '../../../src/msrp/session/index.js';
 
-const cleanups: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
 /** Called after the test, last first. */
 export function afterwards(cleanup: () => unknown): void {
-  cleanups.push(cleanup);
+  onTestFinished(async () => void (await cleanup()));
 }
 
 export interface TestEndpoint {

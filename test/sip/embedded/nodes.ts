@@ -1,4 +1,4 @@
-import { afterEach } from 'vitest';
+import { onTestFinished } from 'vitest';
 import { SystemClock } from '../../../src/base/clock.js';
 import { silentLogger } from '../../../src/base/log.js';
 import { MemoryTrail } from '../../../src/base/trail.js';
@@ -6,15 +6,9 @@ import { createNetwork } from '../../../src/sip/embedded/network.js';
 import { createEmbeddedStack } from '../../../src/sip/embedded/stack.js';
 import type { Protocol, SipStack } from '../../../src/sip/stack.js';
 
-const cleanups: (() => Promise<void> | void)[] = [];
-
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
 /** Does something after the test that runs, last given first. */
 export function afterThisTest(cleanup: () => Promise<void> | void): void {
-  cleanups.push(cleanup);
+  onTestFinished(cleanup);
 }
 
 export interface Node {
