@@ -19,6 +19,7 @@ import {
   getListRequest,
   listManageRequest,
 } from './services/contact-lists.js';
+import { extendConversation } from './services/extended-conversations.js';
 import { subscribeNotification, unsubscribeNotification } from './services/general-notifications.js';
 import { getMap } from './services/get-map.js';
 import { getJoinedUsers, joinGroup, leaveGroup, subscribeGroupNotice } from './services/group-join.js';
@@ -128,6 +129,7 @@ export const routes: Readonly<Record<string, Route>> = byName({
   'GetMessage-Request': read(getMessage, 'GETM'),
   MessageDelivered: write(messageDelivered, 'IMFeat'),
   'ForwardMessage-Request': write(forwardMessage, 'FWMSG'),
+  'ExtendConversation-Request': write(extendConversation, 'EXCON', 807),
   'GetBlockedList-Request': read(getBlockedListRequest, 'GLBLU'),
   'BlockEntity-Request': write(blockEntityRequest, 'BLENT'),
   'CreateGroup-Request': write(createGroup, 'CREAG', 801),

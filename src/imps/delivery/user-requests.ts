@@ -1,5 +1,5 @@
 import type { UserId } from '../address/wv-address.js';
-import type { Element } from '../codec/element.js';
+import { child, type Element } from '../codec/element.js';
 import { hasName, inVersion } from '../codec/in-version.js';
 import type { ImpsContext } from '../context.js';
 import { keyOf, lastPart, userOutbox, type OfUser, type SessionRecord } from '../state/records.js';
@@ -38,13 +38,15 @@ export function inShapeOf(primitive: Element, version: CspVersion): Element | un
   if (!hasName(primitive.name, version)) return undefined;
   if (version === '1.3') return primitive;
   const known = before13[primitive.name];
-  // what an invitation was answered with is a ResponseNote before 1.3
   const children = primitive.children
-    .map((part) =>
-      primitive.name === 'Invite-Response' && part.name === 'InviteNote'
-        ? { ...part, name: 'ResponseNote' }
-        : part,
-    )
+    .map((part) => {
+      // what an invitation was answered with is a ResponseNote before 1.3
+      if (primitive.name === 'Invite-Response' && part.name === 'InviteNote')
+        return { ...part, name: 'ResponseNote' };
+      // an extended conversation is a group to clients that know no other
+      const extended = part.name === 'InviteType' && part.text === 'EC' && child(primitive, 'GroupID');
+      return extended ? { ...part, text: 'GR' } : part;
+    })
     .filter(({ name }) => known?.includes(name) ?? true);
   return inVersion({ ...primitive, children }, version);
 }

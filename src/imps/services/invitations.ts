@@ -99,7 +99,7 @@ export const inviteRequest: Handler = async (context, { session, version, primit
 };
 
 /** @returns 200, or 507 when too many requests wait for the invitee */
-async function invite(
+export async function invite(
   context: ImpsContext,
   primitive: Element,
   record: InvitationRecord,

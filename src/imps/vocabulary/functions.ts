@@ -71,8 +71,5 @@ export function covers(
   return granted?.some((code) => entryOf.get(code)?.feature === feature) ?? false;
 }
 
-/**
- * Functions of the tree that Parley does not offer: segmentation (its coding is not established), advanced search (no
- * grammar), and the extension of a conversation.
- */
-export const notOffered: ReadonlySet<string> = new Set(['SGMNT', 'ADVSR', 'EXCON']);
+/** Functions of the tree that Parley does not offer: segmentation (its coding is not established), advanced search (no grammar). */
+export const notOffered: ReadonlySet<string> = new Set(['SGMNT', 'ADVSR']);

@@ -57,7 +57,8 @@ const own = {
     JU:GetJoinedUsers-Request UJ:GetJoinedUsers-Response AM:AddGroupMembers-Request
     DM:RemoveGroupMembers-Request MA:MemberAccess-Request PP:GetGroupProps-Request GQ:GetGroupProps-Response
     SP:SetGroupProps-Request RJ:RejectList-Request JR:RejectList-Response SG:SubscribeGroupNotice-Request
-    GS:SubscribeGroupNotice-Response GN:GroupChangeNotice`,
+    GS:SubscribeGroupNotice-Response GN:GroupChangeNotice
+    EC:ExtendConversation-Request CE:ExtendConversation-Response`,
   elements: `DB:DigestBytes AI:ApplicationID RE:Recipient SE:Sender MI:MessageID CT:ContentType CE:ContentEncoding
     CZ:ContentSize DT:DateTime VA:Validity CD:ContentData DR:DeliveryReport GI:GroupID`,
 };

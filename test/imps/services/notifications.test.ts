@@ -87,6 +87,20 @@ const cases: readonly [type: string, steps: readonly Step[], data: string][] = [
     of('alice', element('DeleteAttributeList-Request', users('bob'), element('DefaultList', false))),
     'UserIDList',
   ],
+  [
+    'EC',
+    of(
+      'alice',
+      element(
+        'ExtendConversation-Request',
+        element('ExtendConversationID', 'x-1'),
+        users('carol'),
+        element('ExtendConversationUser', element('UserID', userId('bob'))),
+        element('SubscribeNotification', false),
+      ),
+    ),
+    'GroupID UserIDList',
+  ],
   ['ANU', of('bob', askForStatus), 'PresenceSubList UserIDList'],
   [
     'ANU',
@@ -275,8 +289,8 @@ describe('a general notification', () => {
     expect((await alice.drain()).filter(({ name }) => name === 'Notification-Request')).toEqual([]);
   });
 
-  it('has a case here for each type but SPA, which is of one session, and EC, which goes with extended conversations', () => {
+  it('has a case here for each type but SPA, which is of one session', () => {
     const missing = notificationTypes.filter((type) => !cases.some(([name]) => name === type));
-    expect(missing).toEqual(['EC', 'SPA']);
+    expect(missing).toEqual(['SPA']);
   });
 });

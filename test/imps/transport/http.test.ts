@@ -196,19 +196,10 @@ describe('service negotiation', () => {
     const refused = child(child(answer, 'Functions'), 'WVCSPFeat');
     const names = (tree: Element | undefined): string[] =>
       (tree?.children ?? []).flatMap((one) => [one.name, ...names(one)]);
-    expect(names(refused)).toEqual([
-      'FundamentalFeat',
-      'ServiceFunc',
-      'SGMNT',
-      'SearchFunc',
-      'ADVSR',
-      'GroupFeat',
-      'GroupUseFunc',
-      'EXCON',
-    ]);
+    expect(names(refused)).toEqual(['FundamentalFeat', 'ServiceFunc', 'SGMNT', 'SearchFunc', 'ADVSR']);
     const all = child(child(answer, 'AllFunctions'), 'WVCSPFeat');
     expect(names(all)).toContain('PresenceFeat');
-    expect(names(all)).not.toContain('EXCON');
+    expect(names(all)).not.toContain('ADVSR');
   });
 
   it('grants single functions, whole groups, whole features, and MF, MP, MM and MG', async () => {
