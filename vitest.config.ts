@@ -38,7 +38,15 @@ export default defineConfig({
     // one more than a small machine has cores: what many tests do most is wait
     maxWorkers: 3,
     projects: [
-      { test: { ...common, name: 'alone', include: ['test/**/*.test.ts'], exclude: together } },
+      { test: { ...common, name: 'e2e', include: ['test/e2e/**/*.test.ts'] } },
+      {
+        test: {
+          ...common,
+          name: 'alone',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/e2e/**', ...together],
+        },
+      },
       { test: { ...common, name: 'together', include: together, isolate: false } },
     ],
   },
