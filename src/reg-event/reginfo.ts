@@ -74,7 +74,10 @@ function registrationElement(aor: string, input: ReginfoInput, wildcard?: string
   const life = active ? 'active' : contacts.length > 0 ? 'terminated' : 'init';
   const name = wildcard ?? aor;
   let xml = `  <registration aor="${escape(aor)}" id="${nameOf(name)}" state="${life}">\n`;
-  for (const { binding, event, gone } of contacts) xml += contactElement(name, binding, event, gone, input);
+  for (const { binding, event, gone } of contacts) {
+    const own = gone || wildcard !== undefined ? '' : gruuElements(aor, binding, input);
+    xml += contactElement(name, binding, event, gone, own, input);
+  }
   if (wildcard !== undefined)
     xml += `    <ere:wildcardedIdentity>${escape(wildcard)}</ere:wildcardedIdentity>\n`;
   return `${xml}  </registration>\n`;
@@ -92,9 +95,9 @@ function contactElement(
   binding: Binding,
   event: ContactEvent,
   gone: boolean,
-  input: ReginfoInput,
+  gruuXml: string,
+  { now }: ReginfoInput,
 ): string {
-  const { now } = input;
   const explicit = binding.aor === aor;
   const id = explicit ? binding.id : `${binding.id}-${nameOf(aor)}`;
   const shown = !explicit && event === 'registered' ? 'created' : event;
@@ -119,15 +122,16 @@ function contactElement(
     if (name !== 'q')
       xml += `      <unknown-param name="${escape(name)}">${escape(value ?? '')}</unknown-param>\n`;
   }
-  if (explicit && !gone) xml += gruuElements(binding, input);
-  return `${xml}    </contact>\n`;
+  return `${xml}${gruuXml}    </contact>\n`;
 }
 
-function gruuElements(binding: Binding, { registration, gruus, withTemporary }: ReginfoInput): string {
+/** The public GRUU of the device for that identity; a temporary one for the identity that was registered alone. */
+function gruuElements(aor: string, binding: Binding, input: ReginfoInput): string {
+  const { registration, gruus, withTemporary } = input;
   const state = gruus && stateOf(registration, binding);
-  if (!gruus || !state?.aor.startsWith('sip:')) return '';
-  let xml = `      <gr:pub-gruu uri="${escape(gruus.publicOf(state))}"/>\n`;
-  if (withTemporary)
+  if (!gruus || !state || !aor.startsWith('sip:')) return '';
+  let xml = `      <gr:pub-gruu uri="${escape(gruus.publicOf(state, aor))}"/>\n`;
+  if (withTemporary && state.aor === aor)
     xml += `      <gr:temp-gruu uri="${escape(gruus.mint(state))}" first-cseq="${state.firstCSeq}"/>\n`;
   return xml;
 }

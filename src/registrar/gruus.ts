@@ -64,9 +64,12 @@ export class Gruus {
     return this.#values.of(instance);
   }
 
-  /** The public GRUU of a device of an identity. */
-  publicOf(state: InstanceState): string {
-    return publicGruu(state.aor as Aor, state.gr);
+  /**
+   * The public GRUU of a device.
+   * @param aor a SIP URI of the implicit set; by default the identity that was registered. Each of the set has its own (3GPP TS 24.229 §5.4.7A.2).
+   */
+  publicOf(state: InstanceState, aor: string = state.aor): string {
+    return publicGruu(aor as Aor, state.gr);
   }
 
   /** A fresh temporary GRUU; it stays valid until the instance goes on to its next generation or away. */
@@ -115,7 +118,8 @@ export class Gruus {
     const set = await setOf(aor);
     if (set === undefined) return { kind: 'invalid' };
     const record = await this.#store.get(registrations, set);
-    const state = record?.instances.find((candidate) => candidate.gr === gr && candidate.aor === aor);
+    // whichever identity of the set the device has registered, it is there for all of them
+    const state = record?.instances.find((candidate) => candidate.gr === gr);
     if (state)
       return { kind: 'instance', set, aor, matches: (binding) => binding.instanceKey === state.instanceKey };
     // a public GRUU outlives the registration: 480 for a device that is away, 404 for one that never was (§5.4, §6.1)

@@ -175,6 +175,34 @@ describe('a user that watches its own registration', () => {
     expect((await phone.answer('MESSAGE', 200)).method).toBe('MESSAGE');
   });
 
+  it('learns a public GRUU of each device for every SIP URI of the set, by which that device is reached', async () => {
+    const work = 'sip:alice.work@ims.test';
+    const identities = [AOR, work, 'tel:+15550100001'];
+    const parley = await server({ subscribers: [{ ...alice, identities }, bob] });
+    const phone = await device(parley, 'alice', instance(IMEI));
+    const other = await device(parley, 'alice', instance(UUID));
+    const { registrations } = reginfo(await subscribed(phone));
+    const gruus = identities.map((aor) => registrations[aor]!.contacts.map(({ pub, temp }) => [pub, !!temp]));
+    const [[imei]] = gruus[0]!.map(([pub]) => String(pub).split(';gr=').slice(1)) as [[string]];
+    expect(gruus).toEqual([
+      [
+        [`${AOR};gr=${imei}`, true],
+        [`${AOR};gr=${UUID}`, true],
+      ],
+      [
+        [`${work};gr=${imei}`, false],
+        [`${work};gr=${UUID}`, false],
+      ],
+      [
+        [undefined, false],
+        [undefined, false],
+      ],
+    ]);
+    const caller = await device(parley, 'bob', instance(UUID));
+    caller.send('OPTIONS', `${work};gr=${UUID}`);
+    expect((await other.answer('OPTIONS', 200)).method).toBe('OPTIONS');
+  });
+
   it('hears of a registration, a refresh, a device that goes, and at last that nothing is left', async () => {
     const parley = await server();
     const phone = await device(parley, 'alice', instance(IMEI));
@@ -329,6 +357,27 @@ describe('a user that watches its own registration', () => {
       if (notify.cseq.number === first.cseq.number) continue; // the first one came again
       expect(notify.cseq.number).toBe(first.cseq.number + 1);
       expect(reginfo(notify)).toMatchObject({ version: '1', state: 'full' });
+      return;
+    }
+  });
+
+  it('that ends its subscription while a NOTIFY is on its way gets a last one all the same', async () => {
+    const parley = await server();
+    const phone = await device(parley, 'alice', instance(IMEI));
+    const accepted = await phone.ask('SUBSCRIBE', AOR, REG);
+    const first = await phone.peer.request('NOTIFY');
+    const end = await phone.ask('SUBSCRIBE', AOR, {
+      ...REG,
+      Expires: '0',
+      From: accepted.get('From'),
+      To: accepted.get('To'),
+      'Call-ID': accepted.callId,
+    });
+    expect([end.status, end.get('Expires')]).toEqual([200, '0']);
+    for (;;) {
+      const notify = await phone.peer.request('NOTIFY');
+      if (notify.cseq.number === first.cseq.number) continue; // the first one came again
+      expect(notify.get('Subscription-State')).toBe('terminated;reason=timeout');
       return;
     }
   });
