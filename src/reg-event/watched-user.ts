@@ -152,14 +152,15 @@ function merged({ registrations }: ReginfoDocument): readonly { aor: string; con
   for (const { aor: written, contacts, state } of registrations) {
     const aor = orNone(() => parseAor(written));
     if (aor === undefined) continue;
-    for (const contact of contacts) {
-      if (!isUri(contact.uri)) continue;
-      const key = `${contact.uri}\n${contact.params.get('+sip.instance') ?? ''}`;
-      const other = found.get(key);
-      const better = other === undefined || (rank(contact) > rank(other.contact) && contact.active);
+    for (const told of contacts) {
+      if (!isUri(told.uri)) continue;
       // a registration that is over has nothing that lives
-      if (better)
-        found.set(key, { aor, contact: state === 'active' ? contact : { ...contact, active: false } });
+      const contact = { ...told, active: told.active && state === 'active' };
+      const key = `${contact.uri}\n${contact.params.get('+sip.instance') ?? ''}`;
+      const other = found.get(key)?.contact;
+      // what one identity has lost another may have
+      if (!other || (contact.active && (!other.active || rank(contact) > rank(other))))
+        found.set(key, { aor, contact });
     }
   }
   return [...found.values()];

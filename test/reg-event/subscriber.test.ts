@@ -259,6 +259,12 @@ describe('the devices of another core', () => {
     expect(await scscf.contacts()).toEqual([one, 'sip:alice@127.0.0.1:3']);
     await scscf.notify(subscribe, reginfo(2, 'partial', registration(alice, 1, 'terminated')));
     expect(await scscf.contacts()).toEqual(['sip:alice@127.0.0.1:3']);
+    // what one identity has lost another may have
+    await scscf.notify(
+      subscribe,
+      reginfo(3, 'full', registration(tel, 1, 'terminated'), registration(alice, 1)),
+    );
+    expect(await scscf.contacts()).toEqual([one]);
   });
 
   it('are not taken from a document that is older than the last', async () => {
