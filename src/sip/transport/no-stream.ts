@@ -1,6 +1,7 @@
 /** Milliseconds for which a peer that took no connection is not asked for one again. */
 const REMEMBERED_MS = 300_000;
-const PEERS = 4_096;
+/** As many watchers as may get long NOTIFYs, at about 100 octets each. */
+const PEERS = 131_072;
 
 /**
  * Peers over UDP that took no TCP connection when a request was too long for a datagram (RFC 3261 §18.1.1): a device that only has UDP
