@@ -1,9 +1,9 @@
 import { afterEach, expect, it } from 'vitest';
 import { xmlCoding } from '../../src/imps/codec/coding.js';
-import { child, element, textOf } from '../../src/imps/codec/element.js';
+import { child, element, textOf, type Element } from '../../src/imps/codec/element.js';
 import { cpmServices } from '../../src/identity/cpm-services.js';
 import { chat, cpmDevice, SipChat } from '../gateway/sip-chat.js';
-import { GatewayWorld, until } from '../gateway/world.js';
+import { GatewayWorld, subscribers, until } from '../gateway/world.js';
 import { DrawnPhone } from '../imps/tools/drawn-phone.js';
 import { message } from '../imps/tools/phone.js';
 import { Ladder } from '../tools/ladder.js';
@@ -127,3 +127,83 @@ async function waiting(): Promise<number> {
   const answer = await fetch(`${world.parley.api}/api/v1/messages`);
   return ((await answer.json()) as { messages: unknown[] }).messages.length;
 }
+
+it('draws presence both ways', async () => {
+  const timers = { t1: 10_000, t2: 10_000 };
+  const [alicesAccount, bobsAccount] = subscribers;
+  world = await GatewayWorld.start({
+    sip: { timers },
+    gateway: { presence: { interval: 0 } },
+    // Bob has no IMPS account
+    subscribers: [alicesAccount, { ...bobsAccount, imps: undefined }],
+  });
+  const { port, app } = world.parley;
+  const sip = await world.sip('bob', cpmDevice);
+  const csp = new URL(app.imps!.csp);
+  const ladder = new Ladder(
+    'Presence between a SIP device and an IMPS phone',
+    'Bob, on a SIP device, watches Alice, who is logged in with an IMPS phone and shows three attributes to everybody: what she publishes there is a PIDF document here. Alice watches Bob: his registration is his OnlineStatus, and what his device publishes her PresenceNotification. Answers that are a Status alone are not drawn.',
+  );
+  ladder.peer('bob', sip.peer);
+  ladder.server('parley', port, Number(csp.port));
+  ladder.server('alice');
+  const alice = new DrawnPhone(ladder, 'alice', {
+    url: csp.origin,
+    user: 'wv:alice@ims.test',
+    password: 'alice-secret',
+    clientId: 'wv:lab1$acme@maker.m1.42',
+    coding: xmlCoding,
+  });
+  alice.drawsEmpty = alice.drawsStatus = false;
+  const shown = ['OnlineStatus', 'UserAvailability', 'StatusText'];
+  await ladder.without(async () => {
+    await alice.login2();
+    await alice.negotiate();
+    const attributes = element(
+      'PresenceSubList',
+      shown.map((name) => element(name)),
+    );
+    await alice.request(element('CreateAttributeList-Request', attributes, element('DefaultList', true)));
+    await world.settled();
+  });
+
+  const watch = { Event: 'presence', Accept: 'application/pidf+xml', Expires: 600 };
+  expect((await sip.ask('SUBSCRIBE', 'sip:alice@ims.test', watch)).status).toBe(200);
+  await sip.answer('NOTIFY', 200);
+  const attribute = (name: string, value: string): Element =>
+    element(name, element('Qualifier', true), element('PresenceValue', value));
+  await alice.request(
+    element(
+      'UpdatePresence-Request',
+      element(
+        'PresenceSubList',
+        attribute('UserAvailability', 'NOT_AVAILABLE'),
+        attribute('StatusText', 'back at five'),
+      ),
+    ),
+  );
+  await sip.answer('NOTIFY', 200);
+
+  const list = element('PresenceSubList', element('OnlineStatus'), element('StatusText'));
+  const users = element('UserIDList', element('UserID', 'wv:bob@ims.test'));
+  await alice.request(element('SubscribePresence-Request', users, list));
+  const heard = async (): Promise<void> => {
+    const [notification] = await alice.poll();
+    await alice.respond(notification!.id, element('Status', element('Result', element('Code', 200))));
+  };
+  await heard();
+  const publish = { Event: 'presence', 'Content-Type': 'application/pidf+xml', Expires: 600 };
+  const document =
+    '<?xml version="1.0"?><presence xmlns="urn:ietf:params:xml:ns:pidf" entity="sip:bob@ims.test">' +
+    '<tuple id="phone"><status><basic>open</basic></status><note>on the train</note></tuple></presence>';
+  expect((await sip.ask('PUBLISH', 'sip:bob@ims.test', publish, document)).status).toBe(200);
+  await heard();
+  await expect(steady(ladder.markdown())).toMatchFileSnapshot('../../docs/ladders/gateway-presence.md');
+});
+
+/** Numbers that differ from run to run. */
+const steady = (text: string): string =>
+  text
+    .replace(/^CSeq: \d+ NOTIFY$/gm, 'CSeq: N NOTIFY')
+    .replace(/(;expires=)\d+/g, '$1SECONDS')
+    .replace(/^SIP-ETag: .*$/gm, 'SIP-ETag: etag');

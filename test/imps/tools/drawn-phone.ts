@@ -11,6 +11,8 @@ export class DrawnPhone extends Phone {
   readonly #name: string;
   /** Whether answers without content are drawn; what else they cause comes before or after them. */
   drawsEmpty = true;
+  /** Whether answers that are a Status alone are drawn; what their request causes elsewhere comes before or after them. */
+  drawsStatus = true;
 
   constructor(ladder: Ladder, name: string, options: PhoneOptions) {
     super(options);
@@ -25,7 +27,9 @@ export class DrawnPhone extends Phone {
     this.#ladder.message(this.#name, 'parley', drawn(body, contentType));
     const answer = await super.postBytes(body, contentType);
     const text = answer.bytes.length === 0 ? 'HTTP 200, empty' : drawn(answer.bytes, answer.contentType);
-    if (answer.bytes.length > 0 || this.drawsEmpty) this.#ladder.message('parley', this.#name, text);
+    const isDrawn =
+      answer.bytes.length > 0 ? this.drawsStatus || !text.startsWith('Status ') : this.drawsEmpty;
+    if (isDrawn) this.#ladder.message('parley', this.#name, text);
     return answer;
   }
 
