@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { element } from '../../src/imps/codec/element.js';
+import { element, type Element } from '../../src/imps/codec/element.js';
 import { codeOf } from '../imps/tools/phone.js';
 import { freePort } from '../tools/redis.js';
 import { GatewayWorld } from './world.js';
@@ -45,6 +45,28 @@ describe('an IMPS session as a CPM device', () => {
     expect(codeOf(await phone.request(element('Logout-Request')))).toBe(200);
     await world.settled();
     expect(await world.registrations('alice')).toEqual([]);
+  });
+
+  it('ends with its session however that ends, and lives no longer than its keep-alive allows', async () => {
+    const imps = { listen: '127.0.0.1:0', cirListen: '127.0.0.1:0', keepAlive: { min: 1 } };
+    world = await GatewayWorld.start({ imps });
+    const devices = (): Promise<readonly Record<string, unknown>[]> => world.registrations('alice');
+    const ends = async (): Promise<number> => Date.parse(String((await devices())[0]?.['expiresAt']));
+    const keepAlive = (seconds: number): Element =>
+      element('KeepAlive-Request', element('TimeToLive', seconds));
+
+    const disconnected = await world.loggedIn('alice');
+    const long = await ends();
+    expect(codeOf(await disconnected.request(keepAlive(600)))).toBe(200);
+    await expect.poll(ends, { timeout: 20_000 }).toBeLessThan(long);
+    expect(await world.parley.app.imps!.server.disconnect(disconnected.sessionId!)).toBe(true);
+    await expect.poll(devices, { timeout: 20_000 }).toEqual([]);
+
+    const silent = await world.loggedIn('alice');
+    expect(await devices()).toHaveLength(1);
+    // from now on it says nothing
+    await silent.request(keepAlive(1));
+    await expect.poll(devices, { timeout: 20_000 }).toEqual([]);
   });
 
   it('stays over a restart as it is, and is registered anew where the way to this server is another', async () => {

@@ -7,8 +7,9 @@ import type { SipRequest } from '../../src/sip/message/message.js';
 import { setPolicy } from '../cpm/participating/session-world.js';
 import { codeOf, type Phone } from '../imps/tools/phone.js';
 import { useCleanups } from '../tools/cleanups.js';
+import { missing } from '../tools/install.js';
 import { Phone as SipPhone } from '../tools/phone.js';
-import { freePort } from '../tools/redis.js';
+import { freePort, RedisServer } from '../tools/redis.js';
 import { GatewayWorld, until } from './world.js';
 
 const cleanups = useCleanups();
@@ -120,6 +121,24 @@ describe('a SIP watcher when the server starts again', () => {
       await world.close();
       await rm(folder, { recursive: true });
     }
+  });
+});
+
+describe.skipIf(missing('redis-server'))('a SIP watcher at one of two nodes', () => {
+  it('hears what registers, publishes and changes at the other', async () => {
+    const redis = await RedisServer.start();
+    cleanups.push(() => redis.dispose());
+    await start({ store: redis.url });
+    const other = world;
+    cleanups.push(() => other.close());
+    await start({ store: redis.url });
+    const bob = await world.sip('bob');
+    const first = await subscribe(bob, 'sip:dave@ims.test');
+    expect(Buffer.from(first.body).toString()).toContain('<basic>closed</basic>');
+    const dave = await other.sip('dave');
+    await told(bob, /<basic>open<\/basic>/);
+    expect((await dave.ask('PUBLISH', 'sip:dave@ims.test', publish, pidf('open', busy))).status).toBe(200);
+    await told(bob, /in a meeting/);
   });
 });
 
