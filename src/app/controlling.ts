@@ -107,6 +107,7 @@ export function startControlling(
     ringing: settings.ringing * 1000,
     inactivity: settings.inactivity * 1000,
     sessionExpires: settings.sessionExpires,
+    notifyInterval: settings.interval * 1000,
     // of another user's set: the invited user's own chain begins at its start
     route: ({ uri }) => core.onward(controlling, 'terminating-registered', { servedUser: uri, set: uri }),
     async forward(holder, request, response) {

@@ -12,6 +12,8 @@ export const groupSettings = z.strictObject({
   ringing: seconds(180),
   /** Seconds without a message after which the sessions of a group end; its members may start it again. */
   inactivity: seconds(900),
+  /** Seconds between two NOTIFYs of one subscription at least; RFC 4575 §3.9 recommends 5, which is slow for who looks at a list. */
+  interval: z.number().min(0).max(3_600).default(1),
   /** Session-Expires of every session, in seconds (RFC 4028). */
   sessionExpires: z.int().min(90).max(86_400).default(1_800),
   /** How long an ad-hoc group is kept after its last session, in seconds. */

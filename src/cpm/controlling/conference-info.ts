@@ -24,14 +24,21 @@ export function formatFullInfo(group: Group, version: number, self: string): str
   ]);
 }
 
-/** What changed since the version before (RFC 4575 §4.6): each changed member whole. */
+/**
+ * What changed since the version before (RFC 4575 §4.6): each changed member whole.
+ * @param gone members who were shown as disconnected before, and are taken out of what the subscriber has (RFC 4575 §5.6).
+ */
 export function formatPartialInfo(
   group: Group,
   changed: readonly Member[],
   version: number,
   self: string,
+  gone: readonly Member[] = [],
 ): string {
-  const users = changed.map((member) => user(member, self)).join('');
+  const users = [
+    ...changed.map((member) => user(member, self)),
+    ...gone.map((member) => `<user entity="${escapeXml(shownAs(member))}" state="deleted"/>\r\n`),
+  ].join('');
   return document(group, 'partial', version, [
     conferenceState(group),
     `<users state="partial">\r\n${users}</users>\r\n`,

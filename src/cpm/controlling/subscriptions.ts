@@ -3,13 +3,11 @@ import type { Logger } from '../../base/log.js';
 import type { ServerRequest, ServerResponse } from '../../sip/stack.js';
 import type { KeptSubscription } from '../../subscriptions/kept-subscription.js';
 import type { SubscriptionKeeper } from '../../subscriptions/subscription-keeper.js';
-import { CONFERENCE_INFO_TYPE, formatFullInfo, formatPartialInfo } from './conference-info.js';
+import { CONFERENCE_INFO_TYPE, formatFullInfo, formatPartialInfo, isShown } from './conference-info.js';
 import { focusContact } from './invitation.js';
 import { findMember, type Group } from './group.js';
 import { holdsMembership } from './member.js';
 
-/** Between two NOTIFYs of one subscription, milliseconds (RFC 4575 §3.9 asks for one second or more). */
-const THROTTLE_MS = 1_000;
 /** Seconds of a SUBSCRIBE that asks for none (RFC 4575 §3.3), and at most. */
 const EXPIRES = { standard: 3_600, maximum: 86_400 };
 
@@ -18,6 +16,8 @@ interface Subscription {
   readonly identity: string;
   /** Whose change is not yet told. */
   readonly changed: Set<string>;
+  /** Who has been told as disconnected, and is still in what the subscriber has. */
+  readonly out: Set<string>;
   lastAt: number;
   timer: Timer | undefined;
 }
@@ -25,11 +25,13 @@ interface Subscription {
 export interface SubscriptionsOptions {
   readonly clock: Clock;
   readonly log: Logger;
+  /** Milliseconds between two NOTIFYs of one subscription at least (RFC 4575 §3.9). */
+  readonly notifyInterval: number;
   /** Where subscriptions outlive the process: what is watched is the id of the group. */
   readonly keeper: SubscriptionKeeper;
 }
 
-/** Who watches one group (RFC 4575 §3): the whole state first, then what changed, at most once a second. */
+/** Who watches one group (RFC 4575 §3): the whole state first, then what changed, as often as the interval lets it. */
 export class Subscriptions {
   readonly #options: SubscriptionsOptions;
   readonly #group: () => Group;
@@ -65,8 +67,8 @@ export class Subscriptions {
     for (const subscription of this.#all) {
       for (const identity of identities) subscription.changed.add(identity);
       if (subscription.timer) continue;
-      const { clock } = this.#options;
-      const wait = subscription.lastAt + THROTTLE_MS - clock.now();
+      const { clock, notifyInterval } = this.#options;
+      const wait = subscription.lastAt + notifyInterval - clock.now();
       if (wait <= 0) this.#notifyPartial(subscription);
       else subscription.timer = clock.after(wait, () => this.#notifyPartial(subscription));
     }
@@ -98,7 +100,14 @@ export class Subscriptions {
       return;
     }
     const lastAt = this.#options.clock.now();
-    const subscription: Subscription = { kept, identity, changed: new Set(), lastAt, timer: undefined };
+    const subscription: Subscription = {
+      kept,
+      identity,
+      changed: new Set(),
+      out: new Set(),
+      lastAt,
+      timer: undefined,
+    };
     this.#all.add(subscription);
     kept.serve({
       request: async (request, response) => {
@@ -122,18 +131,21 @@ export class Subscriptions {
 
   #notifyFull(subscription: Subscription): void {
     subscription.changed.clear();
+    subscription.out.clear();
     this.#notify(subscription, (version) => formatFullInfo(this.#group(), version, subscription.identity));
   }
 
   #notifyPartial(subscription: Subscription): void {
     subscription.timer = undefined;
     const group = this.#group();
-    const members = group.members.filter((member) => subscription.changed.has(member.identity));
-    subscription.changed.clear();
-    if (members.length > 0)
-      this.#notify(subscription, (version) =>
-        formatPartialInfo(group, members, version, subscription.identity),
-      );
+    const { changed, out, identity: self } = subscription;
+    const members = group.members.filter(({ identity }) => changed.has(identity));
+    const gone = group.members.filter(({ identity }) => out.has(identity) && !changed.has(identity));
+    changed.clear();
+    if (members.length === 0) return;
+    out.clear();
+    for (const member of members) if (!isShown(member)) out.add(member.identity);
+    this.#notify(subscription, (version) => formatPartialInfo(group, members, version, self, gone));
   }
 
   #notify(subscription: Subscription, body: (version: number) => string): void {

@@ -434,7 +434,26 @@ describe('the conference documents of a group', () => {
     await room.during(bob.join(uri));
     await room.clock.advanceAsync(1_100);
     expect(alice.documents[2]).toMatch(/version="2"[^]*<user entity="sip:bob@bob.test" state="full">/);
-    expect(alice.documents[2]).not.toContain('carol@carol');
+    // who was told as gone before is taken out, once
+    expect(alice.documents[2]).toContain('<user entity="sip:carol@carol.test" state="deleted"/>');
+    expect(alice.documents[2]).not.toMatch(/bob@bob\.test" state="deleted"/);
+    await room.during(carol.join(uri));
+    await room.clock.advanceAsync(1_100);
+    expect(alice.documents[3]).toMatch(/version="3"[^]*<user entity="sip:carol@carol.test" state="full">/);
+    expect(alice.documents[3]).not.toContain('deleted');
+  });
+
+  it('come no more often than the interval that is set, and a change after it at once', async () => {
+    const { room, alice, bob, carol, uri } = await meeting({ interval: 5 });
+    await room.during(alice.subscribe(uri));
+    await room.during(bob.dialogs[0]!.destroy());
+    await room.clock.advanceAsync(4_500);
+    expect(alice.documents).toHaveLength(1);
+    await room.clock.advanceAsync(6_000);
+    expect(alice.documents).toHaveLength(2);
+    await room.during(carol.dialogs[0]!.destroy());
+    await room.clock.advanceAsync(100);
+    expect(alice.documents).toHaveLength(3);
   });
 
   it('show each device of a member, the chairman, and the anonymous by another name', async () => {

@@ -180,6 +180,7 @@ export class VirtualRoom {
       inactivity?: number;
       minimum?: number;
       maximum?: number;
+      interval?: number;
       openTo?: 'domain' | 'anybody';
     } = {},
   ): Promise<VirtualRoom> {
@@ -226,6 +227,7 @@ export class VirtualRoom {
       ringing: 180_000,
       inactivity: (settings.inactivity ?? 900) * 1000,
       sessionExpires: 1_800,
+      notifyInterval: (settings.interval ?? 1) * 1000,
       route: () => [],
       forward: () => Promise.resolve(false),
     });
