@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { child, element, textOf, type Element } from '../../src/imps/codec/element.js';
+import { child, childrenOf, element, textOf, type Element } from '../../src/imps/codec/element.js';
 import type { HeaderMap } from '../../src/sip/message/headers.js';
 import type { SipRequest } from '../../src/sip/message/message.js';
 import { codeOf, Phone as ImpsPhone } from '../imps/tools/phone.js';
@@ -121,6 +121,17 @@ describe('presence of a user of another domain at an IMPS watcher', () => {
     expect(request.get('Expires')).toBe('0');
     expect(await far.notify(request, pidf('open', 'here'), 'terminated;reason=timeout')).toBe(200);
     expect(shownIn(child(await asked, 'Presence'))).toEqual(['T', 'here']);
+  });
+
+  it('keeps no phone waiting that asks, when the domain does not answer', async () => {
+    const { world } = await start();
+    const alice = await world.loggedIn('alice');
+    const users = element('UserIDList', element('UserID', FAR), element('UserID', 'wv:alice@ims.test'));
+    const answer = await alice.request(element('GetPresence-Request', users));
+    expect(childrenOf(answer, 'Presence').map((one) => textOf(one, 'UserID'))).toEqual([
+      FAR,
+      'wv:alice@ims.test',
+    ]);
   });
 
   it('is nothing where the domain refuses', async () => {

@@ -58,8 +58,9 @@ interface Watch {
 
 /** Before a subscription is tried again that ended, or did not come about, for a time. */
 const PAUSE_MS = 60_000;
-/** How long a question waits for its one NOTIFY, milliseconds. */
+/** How long a phone waits for the answer to a question, milliseconds. */
 const ANSWER_MS = 3_000;
+/** Questions that wait, and subscriptions that are taken over. */
 const AT_ONCE = 64;
 /** No way there now, or too much to do: asked again. Other refusals are the user's, or for good. */
 const passing: ReadonlySet<number> = new Set([408, 430, 480, 500, 503, 504]);
@@ -73,6 +74,8 @@ const final: ReadonlySet<string> = new Set(['rejected', 'noresource', 'invariant
 export class Elsewhere {
   readonly #options: ElsewhereOptions;
   readonly #watches = new Map<string, Watch>();
+  /** Those that wait for their answer. */
+  #questions = 0;
 
   constructor(options: ElsewhereOptions) {
     this.#options = options;
@@ -118,16 +121,23 @@ export class Elsewhere {
     this.#drop(key);
   }
 
-  /** One question: what is known by a subscription, else by one that ends with its first NOTIFY (RFC 6665 §4.4.3). */
+  /**
+   * One question: what is known by a subscription, else by one that ends with its first NOTIFY (RFC 6665 §4.4.3). A phone waits for it no
+   * longer than a moment, however long the other system takes.
+   */
   async fetch(user: UserId, watcher: UserId, aor: Aor): Promise<PresenceView | undefined> {
     const known = this.#watches.get(keyOf(watcher, user))?.view;
-    if (known) return known;
+    if (known || this.#questions >= AT_ONCE) return known;
+    this.#questions++;
+    const answer = this.#ask(watcher, aor).finally(() => this.#questions--);
+    let timer: Timer | undefined;
+    const late = new Promise<undefined>((resolve) => {
+      timer = this.#options.clock.after(ANSWER_MS, () => resolve(undefined));
+    });
     try {
-      const dialog = await this.#subscribe(watcher, aor, 0);
-      return await this.#firstView(dialog);
-    } catch (error) {
-      if (error instanceof FinalResponseError || error instanceof ParleyError) return undefined;
-      throw error;
+      return await Promise.race([answer, late]);
+    } finally {
+      timer?.cancel();
     }
   }
 
@@ -269,16 +279,17 @@ export class Elsewhere {
     return view;
   }
 
-  #firstView(dialog: Dialog): Promise<PresenceView | undefined> {
-    return new Promise((resolve) => {
-      const timer = this.#options.clock.after(ANSWER_MS, () => resolve(undefined));
-      const done = (view: PresenceView | undefined): void => {
-        timer.cancel();
-        resolve(view);
-      };
-      dialog.onRequest((request, response) => done(this.#read(request, response)));
-      dialog.onEnd(() => done(undefined));
-    });
+  async #ask(watcher: UserId, aor: Aor): Promise<PresenceView | undefined> {
+    try {
+      const dialog = await this.#subscribe(watcher, aor, 0);
+      return await new Promise((resolve) => {
+        dialog.onRequest((request, response) => resolve(this.#read(request, response)));
+        dialog.onEnd(() => resolve(undefined));
+      });
+    } catch (error) {
+      if (error instanceof FinalResponseError || error instanceof ParleyError) return undefined;
+      throw error;
+    }
   }
 
   #note(watcher: UserId, user: UserId, outcome: Outcome, detail: string, trace?: string): void {

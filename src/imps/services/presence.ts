@@ -107,18 +107,22 @@ export const getPresence: Handler = async (context, { session, version, primitiv
   const users = usersOf(context, primitive, failures);
   for (const { members } of await listsOfRequest(context, session.user, primitive, failures))
     users.push(...members);
-  const shown: Element[] = [];
-  for (const user of new Set(users)) {
-    const outcome = await visible(context, session, user, asked);
-    if (typeof outcome === 'number') failures.add(outcome, element('UserID', user));
-    else {
+  // at once: users elsewhere may take their time
+  const outcomes = await Promise.all(
+    [...new Set(users)].map(async (user) => {
+      const outcome = await visible(context, session, user, asked);
+      if (typeof outcome === 'number') return { user, outcome };
       const external = await context.ports.presence.fetch(user, session.user);
       const list = external
         ? inVersion(only(external, outcome), version)
         : await presenceOf(context, user, outcome, version);
-      shown.push(element('Presence', element('UserID', user), list));
-    }
-  }
+      return { user, outcome: element('Presence', element('UserID', user), list) };
+    }),
+  );
+  const shown: Element[] = [];
+  for (const { user, outcome } of outcomes)
+    if (typeof outcome === 'number') failures.add(outcome, element('UserID', user));
+    else shown.push(outcome);
   const details = failures.details();
   return element('GetPresence-Response', result(codeFor(shown.length, details), details), shown);
 };
