@@ -126,6 +126,7 @@ export function startControlling(
     trail,
     store,
     groups,
+    keepMs: settings.missed.seconds * 1000,
     expired: (message) => controlling.expired(message),
   });
   disposers.push(() => housekeeping.close());

@@ -106,9 +106,14 @@ export class ControllingFunction implements Service {
     return this.#focuses.get(id);
   }
 
-  /** Tells who sent a message that it did not reach some members in time, if it asked; the message is gone. */
-  expired(message: ExpiredMessage): void {
-    this.#focuses.get(message.groupId)?.expired(message);
+  /**
+   * Tells who sent a message that it did not reach some members in time, if it asked; the message is gone.
+   * @returns false for a group without sessions here.
+   */
+  expired(message: ExpiredMessage): boolean {
+    const focus = this.#focuses.get(message.groupId);
+    focus?.expired(message);
+    return focus !== undefined;
   }
 
   /** Ends a group for good. @throws ParleyError `group-unknown`, `group-moved` when another node holds it. */

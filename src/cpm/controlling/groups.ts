@@ -48,6 +48,12 @@ export class Groups {
     return (await this.#store.get(groups, id))?.holder === this.holder;
   }
 
+  /** Whether another node that lives runs a group. */
+  async isElsewhere(id: string): Promise<boolean> {
+    const holder = (await this.get(id))?.holder;
+    return holder !== undefined && holder !== this.holder;
+  }
+
   /** The id of the group with that Contribution-ID. */
   idOf(contributionId: string): Promise<string | undefined> {
     return this.#store.get(contributions, contributionId);

@@ -1,21 +1,15 @@
-import type { Clock, Timer } from '../../base/clock.js';
+import type { Timer } from '../../base/clock.js';
 import type { Logger } from '../../base/log.js';
 import type { Trail } from '../../base/trail.js';
-import type { Store } from '../../store/store.js';
-import type { Groups } from './groups.js';
-import { removeExpired, removeMessages, type ExpiredMessage } from './message-log.js';
+import { expireMessages, type ExpiryParts } from './expiry.js';
+import { removeMessages } from './message-log.js';
 
 const EVERY_MS = 1_000;
 const BATCH = 200;
 
-interface Parts {
-  readonly clock: Clock;
+interface Parts extends ExpiryParts {
   readonly log: Logger;
   readonly trail: Trail;
-  readonly store: Store;
-  readonly groups: Groups;
-  /** A message that waited too long for some members. */
-  expired(message: ExpiredMessage): void;
 }
 
 /** Removes groups, and messages that wait in them, whose time is over. */
@@ -48,8 +42,8 @@ export class Housekeeping {
   }
 
   async #turn(): Promise<void> {
-    const { groups, trail, store, clock } = this.#parts;
-    for (const message of await removeExpired(store, clock.now(), BATCH)) this.#parts.expired(message);
+    const { groups, trail, store } = this.#parts;
+    await expireMessages(this.#parts, BATCH);
     for (const { id, uri, contributionId } of await groups.sweep(BATCH)) {
       await removeMessages(store, id);
       trail.record({

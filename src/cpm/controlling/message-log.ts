@@ -115,7 +115,7 @@ export class MessageLog {
   append(stored: StoredMessage): { entry: LogEntry; committed: Promise<void> } {
     const { store, clock, keepMs, isHeld } = this.#options;
     this.#last = Math.max(this.#last + 1, clock.now() * 1000);
-    const key = `${this.#prefix}${this.#last.toString(36).padStart(11, '0')}`;
+    const key = keyOf(this.#groupId, this.#last);
     const entry = new LogEntry(key, stored);
     this.#enter(entry);
     this.#remember(entry, stored);
@@ -265,6 +265,26 @@ export class MessageLog {
 
 const prefixOf = (groupId: string): string => `${groupId}\t`;
 
+/** @param place in the order of the group: microseconds since the epoch, or more. */
+const keyOf = (groupId: string, place: number): string =>
+  `${prefixOf(groupId)}${place.toString(36).padStart(11, '0')}`;
+
+/** Keeps a message for members of a group that has no sessions. */
+export async function keepMessage(
+  store: Store,
+  groupId: string,
+  stored: StoredMessage,
+  keepMs: number,
+): Promise<void> {
+  const deadline = stored.receivedAt + keepMs;
+  for (let place = stored.receivedAt * 1000; ; place++) {
+    const isNew = await store.update<StoredMessage, boolean>(messages, keyOf(groupId, place), (current) =>
+      current ? { kind: 'keep', result: false } : { kind: 'put', value: stored, deadline, result: true },
+    );
+    if (isNew) return;
+  }
+}
+
 /** Messages of a group that is no more. */
 export async function removeMessages(store: Store, groupId: string): Promise<void> {
   for await (const { key } of store.scan(messages, { prefix: prefixOf(groupId) }))
@@ -278,14 +298,21 @@ export interface ExpiredMessage {
   readonly message: StoredMessage;
 }
 
-/** Removes messages that waited too long, at most `limit`. @returns them. */
-export async function removeExpired(store: Store, now: number, limit: number): Promise<ExpiredMessage[]> {
+/** Removes messages that waited too long, at most `limit`. @param isOurs whether those of a group are to be removed. @returns them. */
+export async function removeExpired(
+  store: Store,
+  now: number,
+  limit: number,
+  isOurs: (groupId: string) => Promise<boolean> = () => Promise.resolve(true),
+): Promise<ExpiredMessage[]> {
   const removed: ExpiredMessage[] = [];
   for (const key of await store.due(messages, now, limit)) {
+    const groupId = key.split('\t', 1)[0]!;
+    if (!(await isOurs(groupId))) continue;
     const message = await store.update<StoredMessage, StoredMessage | undefined>(messages, key, (current) =>
       current ? { kind: 'remove', result: current } : { kind: 'keep', result: undefined },
     );
-    if (message) removed.push({ groupId: key.split('\t', 1)[0]!, key, message });
+    if (message) removed.push({ groupId, key, message });
   }
   return removed;
 }
