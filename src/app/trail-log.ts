@@ -23,7 +23,5 @@ export function logTrail(trail: MemoryTrail, clock: Clock, log: Logger): void {
     lines = 0;
   };
   const debug = log.isLevelEnabled('debug');
-  trail.onEvent((event) => {
-    if (debug || event.outcome === 'refused') write(event);
-  });
+  trail.onEvent(write, ({ outcome }) => debug || outcome === 'refused');
 }

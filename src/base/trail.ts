@@ -30,10 +30,15 @@ export interface Trail {
   record(event: TrailEvent): void;
 }
 
+interface Listener {
+  readonly hear: (event: RecordedEvent) => void;
+  readonly wants: (event: TrailEvent) => boolean;
+}
+
 /** Keeps the newest events in a ring, counts all of them by code, and hands each to the listeners. */
 export class MemoryTrail implements Trail {
   readonly #counts = new Map<string, number>();
-  readonly #listeners = new Set<(event: RecordedEvent) => void>();
+  readonly #listeners = new Set<Listener>();
   readonly #now: () => number;
   readonly #ring: TrailRing;
   #sequence = 0;
@@ -48,9 +53,9 @@ export class MemoryTrail implements Trail {
     this.#counts.set(event.code, (this.#counts.get(event.code) ?? 0) + 1);
     const sequence = this.#sequence++;
     this.#ring.put(sequence, this.#now(), event);
-    if (this.#listeners.size === 0) return;
-    const recorded = this.#ring.get(sequence);
-    for (const listener of this.#listeners) listener(recorded);
+    let recorded: RecordedEvent | undefined;
+    for (const { hear, wants } of this.#listeners)
+      if (wants(event)) hear((recorded ??= this.#ring.get(sequence)));
   }
 
   /** How often each code was recorded since start. */
@@ -73,8 +78,15 @@ export class MemoryTrail implements Trail {
     return found;
   }
 
-  /** @returns a function that ends the listening. A listener must not throw. */
-  onEvent(listener: (event: RecordedEvent) => void): () => void {
+  /**
+   * @param hear must not throw. @param wants which events are made up for it: most are of no use to a log.
+   * @returns a function that ends the listening.
+   */
+  onEvent(
+    hear: (event: RecordedEvent) => void,
+    wants: (event: TrailEvent) => boolean = () => true,
+  ): () => void {
+    const listener = { hear, wants };
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }

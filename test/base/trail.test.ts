@@ -51,6 +51,18 @@ describe('the decision trail', () => {
     expect(trail.recent()[0]?.detail).toMatch(/^ü{100,200}$/);
   });
 
+  it('tells a listener of those events that it wants', () => {
+    const trail = new MemoryTrail(() => 0);
+    const heard: string[] = [];
+    trail.onEvent(
+      ({ code }) => heard.push(code),
+      ({ outcome }) => outcome === 'refused',
+    );
+    trail.record(stored);
+    trail.record({ ...stored, code: 'register.brief', outcome: 'refused' });
+    expect(heard).toEqual(['register.brief']);
+  });
+
   it('counts all events, also those that it keeps no more, and tells its listeners of each', () => {
     const trail = new MemoryTrail(() => 0, 2);
     const heard: RecordedEvent[] = [];

@@ -94,6 +94,13 @@ export abstract class SipMessage {
     return this.#via.value;
   }
 
+  /** Puts another value in the place of the topmost Via. @param via what `text` says: it need not be decoded again. */
+  replaceVia(text: string, via: Via): void {
+    this.headers.replaceFirst('Via', text);
+    const line = this.#required('via');
+    if (line === text) this.#via = { text, value: via };
+  }
+
   get cseq(): CSeq {
     const text = this.#required('cseq');
     if (this.#cseq?.text !== text) this.#cseq = { text, value: parseCSeq(text) };

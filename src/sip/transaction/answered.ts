@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import type { Clock, Timer } from '../../base/clock.js';
+import { AnsweredFilter } from './answered-filter.js';
 import { AnsweredTable } from './answered-table.js';
 
 export interface AnsweredLimits {
@@ -49,6 +50,7 @@ export class AnsweredRequests {
   #firstChunk = 0;
   /** Oldest first; never empty. */
   readonly #tables = [new AnsweredTable(LEAST_SLOTS)];
+  readonly #filter: AnsweredFilter;
   #size = 0;
   #bytes = 0;
   #sweep: Timer | undefined;
@@ -58,6 +60,7 @@ export class AnsweredRequests {
     this.#clock = clock;
     this.#lifetime = lifetime;
     this.#limits = limits;
+    this.#filter = new AnsweredFilter(lifetime);
   }
 
   get size(): number {
@@ -80,6 +83,7 @@ export class AnsweredRequests {
     const chunk = this.#chunkFor(total);
     const table = this.#tableToFill();
     const slot = table.add(this.#hash);
+    this.#filter.add(this.#hash, now);
     table.chunk[slot] = this.#firstChunk + this.#chunks.length - 1;
     table.offset[slot] = chunk.used;
     table.keyBytes[slot] = keyBytes;
@@ -98,6 +102,7 @@ export class AnsweredRequests {
   find(key: string): Buffer | undefined {
     if (this.#size === 0) return undefined;
     this.#look(key);
+    if (!this.#filter.has(this.#hash)) return undefined;
     for (let i = this.#tables.length - 1; i >= 0; i--) {
       const table = this.#tables[i]!;
       for (let slot = table.newest(this.#hash); slot >= 0; slot = table.older(slot)) {

@@ -14,17 +14,18 @@ export function stampVia(request: SipRequest, via: Via, source: Source): void {
   const claimed = via.params.has('received');
   const host = via.host.startsWith('[') ? via.host.slice(1, -1) : via.host;
   if (!asked && !claimed && host === source.address) return;
+  const { transport, port } = via;
+  const params = new Map(via.params);
+  params.delete('received'); // what the client wrote there must not steer the response
+  if (asked) params.set('rport', String(source.port));
+  if (asked || host !== source.address) params.set('received', source.address);
+  const stamped: Via = { transport, host: via.host, port, params };
   const line = request.headers.get('Via')!;
-  if (claimed || line.includes(',')) {
-    const params = new Map(via.params);
-    params.delete('received'); // what the client wrote there must not steer the response
-    if (asked) params.set('rport', String(source.port));
-    if (asked || host !== source.address) params.set('received', source.address);
-    request.headers.replaceFirst('Via', writeVia({ ...via, params }));
-  } else if (asked) {
-    const stamp = `;rport=${source.port};received=${source.address}`;
-    request.headers.replaceFirst('Via', line.replace(EMPTY_RPORT, stamp));
-  } else {
-    request.headers.replaceFirst('Via', `${line};received=${source.address}`);
-  }
+  if (claimed || line.includes(',')) request.replaceVia(writeVia(stamped), stamped);
+  else if (asked)
+    request.replaceVia(
+      line.replace(EMPTY_RPORT, `;rport=${source.port};received=${source.address}`),
+      stamped,
+    );
+  else request.replaceVia(`${line};received=${source.address}`, stamped);
 }

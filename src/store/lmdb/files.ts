@@ -124,19 +124,29 @@ export class TableFiles {
   readonly #records: Octets;
   readonly #due: Octets;
   readonly #writer: TableWriter;
+  #isEmpty: boolean;
 
   constructor(env: RootDatabase<Buffer, Buffer>, records: Octets, due: Octets, codec: Codec) {
     this.#env = env;
     this.#records = records;
     this.#due = due;
     this.codec = codec;
+    this.#isEmpty = records.getKeysCount({ limit: 1 }) === 0;
     // within a batch the promises that LMDB gives are of no use
     this.#writer = {
-      put: (key, stored) => void records.put(Buffer.from(key), stored),
+      put: (key, stored) => {
+        this.#isEmpty = false;
+        void records.put(Buffer.from(key), stored);
+      },
       remove: (key) => void records.remove(Buffer.from(key)),
       putHint: ({ time, key }) => void due.put(hintKey(time, key), nothing),
       removeHint: ({ time, key }) => void due.remove(hintKey(time, key)),
     };
+  }
+
+  /** Whether it has held no record since the store was opened. */
+  get isEmpty(): boolean {
+    return this.#isEmpty;
   }
 
   read(key: string): Version | undefined {

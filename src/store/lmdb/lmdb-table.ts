@@ -62,12 +62,21 @@ export class LmdbTable {
   find(key: string): Slot | undefined {
     const known = this.#slots.get(key);
     if (known) return known;
+    if (this.#isEmpty) {
+      checkKey(key);
+      return undefined;
+    }
     if (this.#absent.has(key)) return undefined;
     const slot = this.#load(key);
     if (!slot.removed || slot.staged) return this.#keep(slot);
     if (this.#absent.size >= absentKeys) this.#absent.clear();
     this.#absent.add(key);
     return undefined;
+  }
+
+  /** So are those of what hardly anybody uses; then not even the absent keys need be remembered. */
+  get #isEmpty(): boolean {
+    return this.#slots.size === 0 && this.#frozen.size === 0 && this.files.isEmpty;
   }
 
   /** The slot that knows the record's newest committed version, if there is one. */

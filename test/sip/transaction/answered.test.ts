@@ -30,6 +30,21 @@ describe('answered requests', () => {
     expect([answered.size, answered.bytes, clock.pending]).toEqual([0, 0, 0]);
   });
 
+  it('are found for a whole life whenever the filter in front of them turns over', () => {
+    const clock = new VirtualClock();
+    const answered = new AnsweredRequests(clock, lifetime, roomy);
+    const since = new Map<string, number>();
+    for (let i = 0; i < 400; i++) {
+      const key = `key ${i}`;
+      answered.add(key, Buffer.from(key));
+      since.set(key, clock.now());
+      // quiet for less than a life, for more than one and for more than two
+      clock.advance(i % 100 === 0 ? [1.5, 2.5, 0.9, 3][i / 100]! * lifetime : 370);
+      const alive = [...since].filter(([, at]) => at + lifetime > clock.now()).map(([name]) => name);
+      expect([...since.keys()].filter((name) => answered.find(name))).toEqual(alive);
+    }
+  });
+
   it('press for no garbage collection, however many they are', () => {
     const answered = new AnsweredRequests(new VirtualClock(), lifetime, roomy);
     const response = Buffer.alloc(1000);
