@@ -95,7 +95,7 @@ export class UdpPeers {
   #retire(peer: UdpPeer): void {
     this.#retired.add(peer);
     peer.turnAway(() => {
-      whenRead(() => {
+      whenRead(peer, () => {
         this.#retired.delete(peer);
         peer.close();
       });
@@ -103,9 +103,18 @@ export class UdpPeers {
   }
 }
 
-/** Calls back when what has arrived by now was read: between two immediates the event loop polls once. */
-function whenRead(callback: () => void): void {
-  setImmediate(() => setImmediate(callback));
+/**
+ * Calls back when what has arrived was read: between two immediates the event loop polls once, and takes no more than 32 datagrams
+ * from a socket each time.
+ */
+function whenRead(peer: UdpPeer, callback: () => void): void {
+  const before = peer.datagrams;
+  setImmediate(() =>
+    setImmediate(() => {
+      if (peer.datagrams === before) callback();
+      else whenRead(peer, callback);
+    }),
+  );
 }
 
 interface UdpPeerOwner {
@@ -116,6 +125,8 @@ interface UdpPeerOwner {
 
 class UdpPeer {
   usedAt = 0;
+  /** How many came. */
+  datagrams = 0;
   readonly #listener: Listener;
   readonly #socket: Socket;
   readonly #owner: UdpPeerOwner;
@@ -133,6 +144,7 @@ class UdpPeer {
     this.#socket.once('connect', () => this.#connected());
     this.#socket.on('message', (data, remote) => {
       this.#unheard = [];
+      this.datagrams++;
       owner.received(data, remote);
     });
     this.#socket.bind({ address: listener.address, port: listener.port, exclusive: true }, () => {

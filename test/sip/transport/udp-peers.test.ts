@@ -101,6 +101,15 @@ describe('sockets connected to servers', () => {
     expect(new Set([...heard, ...unconnected]).size).toBe(sent);
   });
 
+  it('do not close over more than the event loop reads at once', async () => {
+    const { peers: made, port } = await peers(1);
+    const one = await sender();
+    sendTo(made, one);
+    await once(one, 'message');
+    for (let i = 0; i < 80; i++) one.send(`response ${i}`, port, '127.0.0.1');
+    await until(() => heard.length + unconnected.length === 80);
+  });
+
   it('do not close over what has arrived and was not read yet', async () => {
     const { peers: made, port } = await peers(1);
     const one = await sender();
