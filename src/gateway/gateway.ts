@@ -301,6 +301,10 @@ export class Gateway implements Service {
           this.#focusInvitations.phoneEnded(session.id);
           this.phones.sessionEnded(session);
         },
+        userRemoved: async (user) => {
+          await this.#conversations.forget(user);
+          await this.#reports.forgetOf(user);
+        },
       },
     };
   }

@@ -23,6 +23,7 @@ export const localPorts = (store: Store): ImpsPorts => ({
     sessionStarted: () => undefined,
     sessionChanged: () => undefined,
     sessionEnded: () => undefined,
+    userRemoved: async () => undefined,
   },
   groups: {
     message: async () => undefined,

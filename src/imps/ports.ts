@@ -72,6 +72,8 @@ export interface SessionObserver {
   /** It negotiated, or its keep-alive timer started anew; not told of every transaction. */
   sessionChanged(session: SessionRecord): void;
   sessionEnded(session: SessionRecord): void;
+  /** A user is being removed, whose sessions have ended: what is kept for it goes, since somebody else may get the address. */
+  userRemoved(user: UserId): Promise<void>;
 }
 
 /** A way to tell a client without CIR channel of its own that something waits: SMS, WAP push. */

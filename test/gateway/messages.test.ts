@@ -3,7 +3,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { CLIENT_NAME_SPACE } from '../../src/gateway/identity/instance-name.js';
 import { child, element, textOf } from '../../src/imps/codec/element.js';
 import type { SipRequest } from '../../src/sip/message/message.js';
-import { codeOf, detailsOf, message } from '../imps/tools/phone.js';
+import type { UserId } from '../../src/imps/index.js';
+import { codeOf, detailsOf, message, type Phone as ImpsPhone } from '../imps/tools/phone.js';
 import { cpmDevice, SipChat } from './sip-chat.js';
 import { GatewayWorld, until } from './world.js';
 
@@ -197,6 +198,35 @@ describe('the identifiers of messages', () => {
     const { id } = await until(async () => (await alice.poll())[0]);
     await alice.respond(id, element('MessageDelivered', element('MessageID', id)));
     expect((await bob.answer('MESSAGE', 200)).get('Conversation-ID')).toBe('k-7');
+  });
+});
+
+describe('an IMPS user who is removed', () => {
+  it('leaves neither conversations nor reports to who gets the address next', async () => {
+    world = await GatewayWorld.start();
+    const bob = await world.sip('bob', icsi);
+    const first = await world.loggedIn('alice');
+    const hello = await bob.ask('MESSAGE', 'sip:alice@ims.test', headers, cpim('hello', ''));
+    expect(hello.status).toBe(200);
+    const answer = async (phone: ImpsPhone): Promise<SipRequest> => {
+      const sent = phone.request(message('hello', ['wv:bob@ims.test'], element('DeliveryReport', true)));
+      const request = await bob.answer('MESSAGE', 200);
+      expect(codeOf(await sent)).toBe(200);
+      return request;
+    };
+    const before = await answer(first);
+    expect(before.get('Conversation-ID')).toBe('k-1');
+
+    const { server } = world.parley.app.imps!;
+    const user = (await server.removeUser('wv:alice@ims.test' as UserId))!;
+    await world.settled();
+    expect(await server.users.create(user)).toBe(true);
+    const second = await world.loggedIn('alice');
+    const id = before.get('Contribution-ID')!;
+    const told = await bob.ask('MESSAGE', 'sip:alice@ims.test', headers, imdn(id, 'delivered'));
+    expect(told.status).toBe(200);
+    expect((await answer(second)).get('Conversation-ID')).not.toBe('k-1');
+    expect((await second.drain()).map(({ name }) => name)).not.toContain('DeliveryReport-Request');
   });
 });
 

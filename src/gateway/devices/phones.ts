@@ -43,7 +43,7 @@ export interface Phone {
  * IMPS sessions as registered CPM devices: login makes a binding, what the session negotiates and its traffic refresh it, its end
  * removes it. What happens to one session happens in order.
  */
-export class Phones implements SessionObserver {
+export class Phones implements Omit<SessionObserver, 'userRemoved'> {
   readonly #options: PhonesOptions;
   readonly #running = new Map<string, Promise<void>>();
   #starting: Promise<unknown> = Promise.resolve();

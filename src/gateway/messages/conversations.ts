@@ -58,6 +58,13 @@ export class Conversations {
     return known?.id ?? conversationId(from, await this.#options.addresses.keyOf(peer));
   }
 
+  /** A user is removed: whoever gets the address begins anew. */
+  async forget(user: UserId): Promise<void> {
+    const { store } = this.#options;
+    for await (const { key } of store.scan(conversations, { prefix: `${user}\t` }))
+      await store.update(conversations, key, () => ({ kind: 'remove', result: undefined }));
+  }
+
   async expire(limit: number): Promise<void> {
     const { store, clock } = this.#options;
     for (const key of await store.due(conversations, clock.now(), limit))

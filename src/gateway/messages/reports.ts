@@ -91,6 +91,12 @@ export class Reports {
     }
   }
 
+  /** A user is removed: whoever gets the address hears nothing of its messages. */
+  async forgetOf(user: UserId): Promise<void> {
+    for await (const { key, value } of this.#store.scan(awaitedReports))
+      if (value.message.sender.user === user) await this.forget(key);
+  }
+
   /** Messages of which nothing was heard in their time: their recipients' devices do not tell. */
   async expire(limit: number): Promise<void> {
     for (const id of await this.#store.due(awaitedReports, this.#clock.now(), limit)) await this.forget(id);

@@ -38,6 +38,7 @@ export async function removeUser(context: ImpsContext, user: UserId): Promise<Us
   for (const table of ofUser)
     for await (const { key } of context.store.scan(table, { prefix: keyOf(user, '') }))
       await remove(context, table, key);
+  await context.ports.observer.userRemoved(user);
   await users.remove(user);
   return before;
 }
