@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { Phone as ImpsPhone } from '../imps/tools/phone.js';
 import { useCleanups } from '../tools/cleanups.js';
+import { freePort } from '../tools/free-port.js';
 import { missing } from '../tools/install.js';
 import { Phone } from '../tools/phone.js';
 import { Program } from '../tools/program.js';
-import { freePort, RedisServer } from '../tools/redis.js';
+import { RedisServer } from '../tools/redis.js';
 import { TcpProxy } from '../tools/tcp-proxy.js';
 
 const cleanups = useCleanups();

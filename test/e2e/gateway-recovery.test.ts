@@ -6,10 +6,11 @@ import { element, textOf } from '../../src/imps/codec/element.js';
 import { chat, cpmDevice, SipChat } from '../gateway/sip-chat.js';
 import { codeOf, Phone as ImpsPhone } from '../imps/tools/phone.js';
 import { useCleanups } from '../tools/cleanups.js';
+import { freePort } from '../tools/free-port.js';
 import { missing } from '../tools/install.js';
 import { Phone } from '../tools/phone.js';
 import { Program } from '../tools/program.js';
-import { freePort, RedisServer } from '../tools/redis.js';
+import { RedisServer } from '../tools/redis.js';
 
 const cleanups = useCleanups();
 

@@ -14,10 +14,11 @@ import { codeOf, message, Phone as ImpsPhone } from '../imps/tools/phone.js';
 import '../../src/imps/sms/smsc-link.js';
 import { Smsc } from '../imps/tools/smsc.js';
 import { useCleanups } from '../tools/cleanups.js';
+import { freePort } from '../tools/free-port.js';
 import { missing } from '../tools/install.js';
 import { Phone } from '../tools/phone.js';
 import { Program } from '../tools/program.js';
-import { freePort, RedisServer } from '../tools/redis.js';
+import { RedisServer } from '../tools/redis.js';
 
 const cleanups = useCleanups();
 const NUMBER = '+15550100001';

@@ -6,8 +6,8 @@ import { cpmServices } from '../../src/identity/cpm-services.js';
 import { cpim, MessagingDevice, textIn } from '../cpm/messages/large-world.js';
 import { ALICE, BOB } from '../cpm/participating/session-world.js';
 import { afterThisTest } from '../sip/embedded/nodes.js';
+import { freePort } from '../tools/free-port.js';
 import { kill, serveMessages, waiting } from '../tools/message-server.js';
-import { freePort } from '../tools/redis.js';
 import { soon } from '../tools/soon.js';
 
 const KILLS = 2;

@@ -6,9 +6,10 @@ import { cpmServices } from '../../src/identity/cpm-services.js';
 import type { SipStack } from '../../src/sip/stack.js';
 import { BOB, device } from '../cpm/participating/session-world.js';
 import { afterThisTest, node } from '../sip/embedded/nodes.js';
+import { freePort } from '../tools/free-port.js';
 import { missing } from '../tools/install.js';
 import { kill, serveMessages as serve, T1, waiting, type MessageServer } from '../tools/message-server.js';
-import { freePort, RedisServer } from '../tools/redis.js';
+import { RedisServer } from '../tools/redis.js';
 import { soon } from '../tools/soon.js';
 
 const KILLS = 3;

@@ -8,10 +8,11 @@ import { openStore } from '../../src/store/open.js';
 import type { Store } from '../../src/store/store.js';
 import { useCleanups } from '../tools/cleanups.js';
 import { ForeignCore, reginfoOf } from '../tools/foreign-core.js';
+import { freePort } from '../tools/free-port.js';
 import { missing } from '../tools/install.js';
 import { startParley } from '../tools/parley.js';
 import { Phone } from '../tools/phone.js';
-import { freePort, RedisServer } from '../tools/redis.js';
+import { RedisServer } from '../tools/redis.js';
 import { TcpProxy } from '../tools/tcp-proxy.js';
 
 const cleanups = useCleanups();

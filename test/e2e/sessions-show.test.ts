@@ -11,8 +11,8 @@ import { cpim, MessagingDevice } from '../cpm/messages/large-world.js';
 import { ALICE, BOB, BOB2, device, SDP, SESSION } from '../cpm/participating/session-world.js';
 import { anything, octets, startEndpoint } from '../msrp/tools/endpoints.js';
 import { afterThisTest, node } from '../sip/embedded/nodes.js';
+import { freePort } from '../tools/free-port.js';
 import { Program } from '../tools/program.js';
-import { freePort } from '../tools/redis.js';
 import { soon } from '../tools/soon.js';
 
 const FILE = octets(20_000_000);

@@ -1,5 +1,3 @@
-import { createSocket } from 'node:dgram';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,21 +6,12 @@ import { scenarioFolder } from '../../src/cli/load/scenarios.js';
 import { startSipp, type Sipp, type SippResult } from '../../src/cli/load/sipp.js';
 import { sessionsOf } from '../cpm/participating/session-world.js';
 import { useCleanups } from '../tools/cleanups.js';
+import { freePort } from '../tools/free-port.js';
 import { missing } from '../tools/install.js';
 import { startParley, type RunningParley } from '../tools/parley.js';
 
 const lacking = missing('sipp');
 const cleanups = useCleanups();
-
-async function freePort(): Promise<number> {
-  const socket = createSocket('udp4');
-  socket.bind(0, '127.0.0.1');
-  await once(socket, 'listening');
-  const { port } = socket.address();
-  socket.close();
-  await once(socket, 'close');
-  return port;
-}
 
 describe.skipIf(lacking)(`the SIPp scenarios of groups ${lacking ?? ''}`, () => {
   let parley: RunningParley;
@@ -82,7 +71,7 @@ describe.skipIf(lacking)(`the SIPp scenarios of groups ${lacking ?? ''}`, () => 
       await runs(scenario, creator, 5);
       const { counters, firstError } = await stop();
       expect([counters.successful, counters.failed, firstError]).toEqual([10, 0, undefined]);
-      expect([...parley.app.controlling!.controlling.running]).toEqual([]);
+      await expect.poll(() => [...parley.app.controlling!.controlling.running]).toEqual([]);
     },
   );
 

@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { SipRequest } from '../../src/sip/message/message.js';
 import { useCleanups } from '../tools/cleanups.js';
+import { freePort } from '../tools/free-port.js';
 import { missing } from '../tools/install.js';
 import { Phone } from '../tools/phone.js';
 import { Program } from '../tools/program.js';
-import { freePort, RedisServer } from '../tools/redis.js';
+import { RedisServer } from '../tools/redis.js';
 
 const cleanups = useCleanups();
 const AOR = 'sip:alice@ims.test';

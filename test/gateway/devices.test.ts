@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { element, type Element } from '../../src/imps/codec/element.js';
 import { codeOf } from '../imps/tools/phone.js';
-import { freePort } from '../tools/redis.js';
 import { GatewayWorld } from './world.js';
+import { freePort } from '../tools/free-port.js';
 
 let world: GatewayWorld;
 afterEach(() => world.close());

@@ -7,9 +7,10 @@ import type { SipRequest } from '../../src/sip/message/message.js';
 import { setPolicy } from '../cpm/participating/session-world.js';
 import { codeOf, type Phone } from '../imps/tools/phone.js';
 import { useCleanups } from '../tools/cleanups.js';
+import { freePort } from '../tools/free-port.js';
 import { missing } from '../tools/install.js';
 import { Phone as SipPhone } from '../tools/phone.js';
-import { freePort, RedisServer } from '../tools/redis.js';
+import { RedisServer } from '../tools/redis.js';
 import { GatewayWorld, until } from './world.js';
 
 const cleanups = useCleanups();

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterThisTest } from '../sip/embedded/nodes.js';
-import { freePort } from './redis.js';
+import { freePort } from './free-port.js';
 
 /** Whether this machine has a drachtio-server. Debian has no package of it: `docs/drachtio.md` says how to build it. */
 export const noDaemon = spawnSync('drachtio', ['-v']).error !== undefined;

@@ -4,7 +4,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { freePort, RedisServer } from './redis.js';
+import { freePort } from './free-port.js';
+import { RedisServer } from './redis.js';
 
 /** A real Redis Sentinel on loopback that watches `mymaster`, and votes with others of its kind. */
 export class Sentinel {

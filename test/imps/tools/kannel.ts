@@ -1,23 +1,16 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer, type AddressInfo } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '../../tools/free-port.js';
 
 /** Debian's Kannel as push proxy gateway: `bearerbox` bound to an SMSC, and `wapbox` that takes PAP. */
 export interface Kannel {
   /** Where PAP is posted to. */
   readonly pushUrl: string;
   stop(): Promise<void>;
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
-  await Promise.all(servers.map((server) => once(server, 'listening')));
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => once(server.close(), 'close')));
-  return ports;
 }
 
 /** Waits until something listens on a port; five seconds at most. */
@@ -38,7 +31,8 @@ async function listens(port: number): Promise<void> {
 /** @param smscPort port on loopback of the SMSC that Kannel sends its short messages to */
 export async function startKannel(smscPort: number): Promise<Kannel> {
   const folder = mkdtempSync(join(tmpdir(), 'parley-kannel-'));
-  const [admin, smsbox, wapbox, ppg] = (await freePorts(4)) as [number, number, number, number];
+  const [admin, smsbox] = [await freePort(), await freePort()];
+  const [wapbox, ppg] = [await freePort(), await freePort()];
   const file = join(folder, 'kannel.conf');
   writeFileSync(
     file,

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readMessage, wbxmlCoding, writeMessage } from '../../../src/imps/codec/coding.js';
 import { child, element, textOf, type Element } from '../../../src/imps/codec/element.js';
-import { freePort } from '../../tools/redis.js';
 import { capabilityRequest, codeOf } from '../tools/phone.js';
 import { userId, world, type World } from '../tools/world.js';
+import { freePort } from '../../tools/free-port.js';
 
 const certs = join(import.meta.dirname, '../../sip/transport/certs');
 const ca = readFileSync(join(certs, 'ca.pem'));

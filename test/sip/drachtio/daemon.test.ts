@@ -9,7 +9,7 @@ import { MemoryTrail } from '../../../src/base/trail.js';
 import { createDrachtioStack } from '../../../src/sip/drachtio/stack.js';
 import type { Dialog, SipStack } from '../../../src/sip/stack.js';
 import { Daemon, noDaemon } from '../../tools/drachtio-daemon.js';
-import { freePort } from '../../tools/redis.js';
+import { freePort } from '../../tools/free-port.js';
 import { afterThisTest, node } from '../embedded/nodes.js';
 
 async function until(condition: () => boolean): Promise<void> {

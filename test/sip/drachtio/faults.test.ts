@@ -8,7 +8,7 @@ import { FrameReader, writeFrame } from '../../../src/sip/drachtio/frames.js';
 import { createDrachtioStack } from '../../../src/sip/drachtio/stack.js';
 import type { SipStack } from '../../../src/sip/stack.js';
 import { FakeDrachtio } from '../../tools/fake-drachtio.js';
-import { freePort } from '../../tools/redis.js';
+import { freePort } from '../../tools/free-port.js';
 import { afterThisTest } from '../embedded/nodes.js';
 
 async function until(condition: () => boolean): Promise<void> {
