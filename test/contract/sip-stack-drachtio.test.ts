@@ -20,7 +20,7 @@ async function open(): Promise<Subject> {
   await stack.start();
   // a server that has just begun opens its listeners one after the other
   const protocols = (): string[] => stack.listeners.map(({ protocol }) => protocol).toSorted();
-  await vi.waitFor(() => expect(protocols()).toEqual(['tcp', 'udp', 'ws']), { timeout: 10_000 });
+  await vi.waitFor(() => expect(protocols()).toEqual(['tcp', 'udp', 'ws']), { timeout: 30_000 });
   afterThisTest(async () => {
     await stack.close();
     clock.close();

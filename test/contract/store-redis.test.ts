@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { VirtualClock } from '../../src/base/clock.js';
 import { silentLogger } from '../../src/base/log.js';
 import { openStore } from '../../src/store/open.js';
@@ -42,13 +42,14 @@ describe.skipIf(missing('redis-server'))('with a real Redis', () => {
       Promise.all(channels.map((channel) => there.publish(channel, payload)));
     for (const channel of channels) here.subscribe(channel, (payload) => heard.add(`${channel} ${payload}`));
     // an event reaches who has subscribed by then
-    await vi.waitFor(async () => {
+    const ready = async (): Promise<number> => {
       await tell('ready');
-      expect(heard.size).toBe(100);
-    });
+      return heard.size;
+    };
+    await expect.poll(ready).toBe(100);
     await tell('news');
     const expected = channels.flatMap((channel) => [`${channel} news`, `${channel} ready`]);
-    await vi.waitFor(() => expect([...heard].toSorted()).toEqual(expected.toSorted()));
+    await expect.poll(() => [...heard].toSorted()).toEqual(expected.toSorted());
     await stores.dispose();
   });
   it('large records are put and read in several commands, small ones in one', async () => {

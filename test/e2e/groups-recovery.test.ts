@@ -199,16 +199,13 @@ describe('a group whose node is killed', () => {
       const { focus, alice, bob } = await group(a.port);
       await bob.until(/MSRP open0001 200/);
       await expect
-        .poll(
-          async () => {
-            const phone = await device('bob', 6, b.port);
-            joinGroup(phone, focus);
-            const response = await phone.peer.response(200);
-            if (response.status === 200) acknowledge(phone, response);
-            return response.status;
-          },
-          { timeout: 8_000 },
-        )
+        .poll(async () => {
+          const phone = await device('bob', 6, b.port);
+          joinGroup(phone, focus);
+          const response = await phone.peer.response(200);
+          if (response.status === 200) acknowledge(phone, response);
+          return response.status;
+        })
         .toBe(200);
       await say(alice, 'sip:alice@ims.test', TEXTS);
       a.process.child.kill('SIGKILL');

@@ -78,16 +78,16 @@ describe.skipIf(lacking)('Kamailio as the core', () => {
     const phone = await Phone.registered('alice', port);
     cleanups.push(() => phone.close());
     const first = `sip:alice@ims.test ${phone.contact}`;
-    await vi.waitFor(async () => expect(await contacts(parley)).toEqual([first]), 10_000);
+    await vi.waitFor(async () => expect(await contacts(parley)).toEqual([first]), 30_000);
     const other = await Phone.registered('alice', port);
     cleanups.push(() => other.close());
     const second = `sip:alice@ims.test ${other.contact}`;
     await vi.waitFor(
       async () => expect((await contacts(parley)).toSorted()).toEqual([first, second].toSorted()),
-      10_000,
+      30_000,
     );
     await phone.register('', { Expires: '0' });
-    await vi.waitFor(async () => expect(await contacts(parley)).toEqual([second]), 10_000);
+    await vi.waitFor(async () => expect(await contacts(parley)).toEqual([second]), 30_000);
   });
 
   it('tells the Instance ID of a device in the REGISTER that it passes on, since its documents have none', async () => {
@@ -97,7 +97,7 @@ describe.skipIf(lacking)('Kamailio as the core', () => {
     cleanups.push(() => phone.close());
     // Kamailio's documents of two devices that register at the same moment may leave one out
     const first = `sip:alice@ims.test ${phone.contact}`;
-    await vi.waitFor(async () => expect(await contacts(parley)).toEqual([first]), 10_000);
+    await vi.waitFor(async () => expect(await contacts(parley)).toEqual([first]), 30_000);
     const other = await Phone.registered('alice', port);
     cleanups.push(() => other.close());
     // the second device is told by a document, which has both
@@ -110,7 +110,7 @@ describe.skipIf(lacking)('Kamailio as the core', () => {
           [other.contact, undefined],
         ].toSorted(),
       );
-    }, 10_000);
+    }, 30_000);
   });
 
   it('leads messages through the services of caller and callee, which keep what nobody takes', async () => {
@@ -119,7 +119,7 @@ describe.skipIf(lacking)('Kamailio as the core', () => {
     cleanups.push(() => alice.close());
     const bob = await Phone.registered('bob', port, CPM);
     cleanups.push(() => bob.close());
-    await vi.waitFor(async () => expect(await contacts(parley)).toHaveLength(2), 10_000);
+    await vi.waitFor(async () => expect(await contacts(parley)).toHaveLength(2), 30_000);
     const send = async (text: string): Promise<number> => {
       const headers = { 'P-Preferred-Service': cpmServices.message, 'Content-Type': 'message/cpim' };
       return (await alice.ask('MESSAGE', 'sip:bob@ims.test', headers, cpim(text))).status;
@@ -130,7 +130,7 @@ describe.skipIf(lacking)('Kamailio as the core', () => {
     expect(served.toSorted()).toEqual(['sip:alice@ims.test', 'sip:bob@ims.test']);
 
     await bob.register(CPM, { Expires: '0' });
-    await vi.waitFor(async () => expect(await contacts(parley)).toHaveLength(1), 10_000);
+    await vi.waitFor(async () => expect(await contacts(parley)).toHaveLength(1), 30_000);
     expect(await send('later')).toBe(202);
     await bob.register(CPM);
     expect(Buffer.from((await bob.answer('MESSAGE', 200)).body).toString()).toContain('later');
@@ -164,7 +164,7 @@ describe.skipIf(lacking)('Kamailio as the core', () => {
           expect.stringMatching(/^sip:alice@ims\.test sip:[^@]+@imps-gateway\.ims\.test$/),
           `sip:bob@ims.test ${bob.contact}`,
         ]);
-      }, 20_000);
+      }, 30_000);
     const send = async (text: string): Promise<number> => {
       const headers = { 'P-Preferred-Service': cpmServices.message, 'Content-Type': 'message/cpim' };
       return (await bob.ask('MESSAGE', 'sip:alice@ims.test', headers, cpim(text))).status;
@@ -189,7 +189,7 @@ describe.skipIf(lacking)('Kamailio as the core', () => {
 
     expect(codeOf(await alice.request(element('Logout-Request')))).toBe(200);
     await parley.app.gateway!.phones.settled();
-    await vi.waitFor(async () => expect(await contacts(parley)).toHaveLength(1), 20_000);
+    await vi.waitFor(async () => expect(await contacts(parley)).toHaveLength(1), 30_000);
     expect(await send('while away')).toBe(202);
-  }, 120_000);
+  }, 130_000);
 });

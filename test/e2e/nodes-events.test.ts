@@ -117,7 +117,7 @@ describe.skipIf(missing('redis-server'))('of two nodes on one Redis', () => {
     while (texts.length < 3)
       texts.push(parseCpim((await bob.answer('MESSAGE', 200, { Contact: [] })).body).content.toString());
     expect(texts).toEqual(['one', 'two', 'three']);
-    await expect.poll(() => waiting(a), { timeout: 5_000 }).toBe(0);
+    await expect.poll(() => waiting(a)).toBe(0);
     expect(requests(bob)).toBe(0);
   });
 
@@ -134,7 +134,7 @@ describe.skipIf(missing('redis-server'))('of two nodes on one Redis', () => {
     tablet.peer.answer(first, 480, {}, 't');
     const again = await handset.answer('MESSAGE', 200, { Contact: [] });
     expect(again.callId).toBe(first.callId);
-    await expect.poll(() => waiting(b), { timeout: 5_000 }).toBe(0);
+    await expect.poll(() => waiting(b)).toBe(0);
   });
 
   it('one alone tells a sender that its message was not delivered in time', async () => {
@@ -145,7 +145,7 @@ describe.skipIf(missing('redis-server'))('of two nodes on one Redis', () => {
     expect((await alice.ask('MESSAGE', 'sip:bob@ims.test', headers, cpim('late'))).status).toBe(202);
     const told = await alice.answer('MESSAGE', 200, { Contact: [] });
     expect(Buffer.from(told.body).toString()).toContain('<failed/>');
-    await expect.poll(() => waiting(a), { timeout: 5_000 }).toBe(0);
+    await expect.poll(() => waiting(a)).toBe(0);
     await pause(1_200); // both have looked once more
     expect(requests(alice)).toBe(0);
   });

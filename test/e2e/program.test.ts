@@ -145,7 +145,7 @@ async function registered(api: string): Promise<string[]> {
 
 async function readyAgain(api: string): Promise<void> {
   const ready = async (): Promise<void> => expect((await fetch(`${api}/readyz`)).status).toBe(200);
-  await vi.waitFor(ready, { timeout: 10_000 });
+  await vi.waitFor(ready, { timeout: 30_000 });
 }
 
 async function expectRefusing(

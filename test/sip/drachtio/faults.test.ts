@@ -9,6 +9,7 @@ import { createDrachtioStack } from '../../../src/sip/drachtio/stack.js';
 import type { SipStack } from '../../../src/sip/stack.js';
 import { FakeDrachtio } from '../../tools/fake-drachtio.js';
 import { freePort } from '../../tools/free-port.js';
+import { runningTime } from '../../tools/running-time.js';
 import { afterThisTest } from '../embedded/nodes.js';
 
 async function until(condition: () => boolean): Promise<void> {
@@ -94,9 +95,9 @@ describe('when the drachtio-server', () => {
     expect(stack.trouble()).toBeDefined();
     expect((await stack.request('sip:bob@127.0.0.1:5999', { method: 'OPTIONS' })).status).toBe(503);
     await fakeServer(port);
-    const back = Date.now();
+    const passed = runningTime();
     await until(() => stack.trouble() === undefined);
-    expect(Date.now() - back).toBeLessThan(5_000);
+    expect(passed()).toBeLessThan(5_000);
   });
 
   it('sends what is no frame, the connection is made anew and nothing crashes', async () => {
