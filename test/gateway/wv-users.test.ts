@@ -6,7 +6,7 @@ import type { UserId } from '../../src/imps/index.js';
 import type { SipRequest } from '../../src/sip/message/message.js';
 import { codeOf, detailsOf, message } from '../imps/tools/phone.js';
 import { useCleanups } from '../tools/cleanups.js';
-import { freePort } from '../tools/redis.js';
+import { freePort } from '../tools/free-port.js';
 import { SipPeer } from '../tools/sip-peer.js';
 import { chat } from './sip-chat.js';
 import { GatewayWorld, until } from './world.js';

@@ -114,7 +114,7 @@ async function connected(port: number, child: ChildProcess): Promise<Socket> {
       await once(socket, 'connect');
       return socket;
     } catch (error) {
-      if (child.exitCode !== null || performance.now() - since > 10_000) throw error;
+      if (child.exitCode !== null || performance.now() - since > 30_000) throw error;
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }

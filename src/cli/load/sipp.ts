@@ -54,7 +54,8 @@ export function startSipp(options: SippOptions): Sipp {
       ...['-sf', options.scenario, '-nostdin', '-trace_rtt', '-rtt_freq', '1'],
       ...['-trace_stat', '-stf', statistics, '-fd', '1'],
       ...['-trace_err', '-error_file', errors, '-max_log_size', '65536'],
-      ...['-buff_size', String(SOCKET_BUFFER)],
+      // no watchdog: that the machine is busy is no fault of a call, and nothing to give up for
+      ...['-buff_size', String(SOCKET_BUFFER), '-watchdog_interval', '0'],
       ...options.arguments,
     ],
     { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] },

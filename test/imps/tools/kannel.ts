@@ -13,9 +13,9 @@ export interface Kannel {
   stop(): Promise<void>;
 }
 
-/** Waits until something listens on a port; five seconds at most. */
+/** Waits until something listens on a port; half a minute at most. */
 async function listens(port: number): Promise<void> {
-  for (let attempt = 0; attempt < 100; attempt++) {
+  for (let attempt = 0; attempt < 600; attempt++) {
     const socket = connect(port, '127.0.0.1');
     const open = await new Promise<boolean>((resolve) => {
       socket.once('connect', () => resolve(true));
