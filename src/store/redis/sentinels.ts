@@ -17,7 +17,7 @@ function newSentinel(url: string) {
     url,
     RESP: 2,
     disableOfflineQueue: true,
-    commandsQueueMaxLength: 1,
+    commandsQueueMaxLength: 2,
     maintNotifications: 'disabled',
     socket: { connectTimeout: answerMs, reconnectStrategy: false },
   });
@@ -78,9 +78,17 @@ export class Sentinels {
       this.#clients.set(url, client);
       await client.connect();
     }
-    const answer = (await client.sendCommand(['SENTINEL', 'MASTER', this.#name])) as unknown as string[];
-    const field = (name: string): string => answer[answer.indexOf(name) + 1] ?? '';
-    return { host: field('ip'), port: Number(field('port')), epoch: Number(field('config-epoch')) };
+    // the address of the second is that of before until the last replica follows the new master, minutes maybe
+    const [place, about] = (await Promise.all([
+      client.sendCommand(['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', this.#name]),
+      client.sendCommand(['SENTINEL', 'MASTER', this.#name]),
+    ])) as unknown as [readonly [host: string, port: string] | null, readonly string[]];
+    if (!place) throw new Error('no such master');
+    return {
+      host: place[0],
+      port: Number(place[1]),
+      epoch: Number(about[about.indexOf('config-epoch') + 1]),
+    };
   }
 
   #drop(url: string): void {
