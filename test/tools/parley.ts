@@ -28,9 +28,9 @@ export async function startParley(settings: Record<string, unknown> = {}): Promi
     ...others,
     sip: {
       listen: ['udp:127.0.0.1:0', 'tcp:127.0.0.1:0'],
-      // a busy machine must not make the server refuse work, or send again what has arrived
+      // a busy machine must not make the server refuse work, or send again at once what has arrived
       overloadDelay: 60_000,
-      timers: { t1: 10_000, t2: 10_000 },
+      timers: { t1: 2_000, t2: 4_000 },
       ...(sip as object | undefined),
     },
   });
