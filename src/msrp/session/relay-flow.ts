@@ -24,6 +24,8 @@ export interface PassingState {
   readonly observer: MessageObserver | undefined;
   octets: number;
   lastAt: number;
+  /** Its sender has ended it; what is missing is the receiver's word. */
+  complete: boolean;
 }
 
 /** One direction of a splice. */
@@ -33,6 +35,8 @@ export class RelayFlow {
   readonly #to: MsrpSession;
   readonly #options: SpliceOptions;
   readonly #open = new Map<string, PassingState>();
+  /** How many of them their sender has not ended. */
+  #arriving = 0;
   /** Chunks that the receiver has not answered, oldest first. */
   readonly #unanswered = new Set<RelayedChunk>();
   #timer: Timer | undefined;
@@ -87,10 +91,21 @@ export class RelayFlow {
     this.#unanswered.delete(chunk);
   }
 
+  /**
+   * The sender ended a message. From then on it counts no more among those under way: RFC 4975 §7.1.1 lets a sender go on
+   * without awaiting answers, and where the receiver is behind with them the lane stops it.
+   */
+  complete(message: PassingState): void {
+    if (message.complete || this.#open.get(message.messageId) !== message) return;
+    message.complete = true;
+    this.#arriving--;
+  }
+
   /** A message ended. @param status 200 when it is whole. */
   ended(message: PassingState, status: number): void {
     if (this.#open.get(message.messageId) !== message) return;
     this.#open.delete(message.messageId);
+    if (!message.complete) this.#arriving--;
     if (status === 200) this.figures.messages++;
     else this.figures.refused++;
     message.observer?.end(status);
@@ -124,7 +139,7 @@ export class RelayFlow {
   }
 
   #begin(head: MessageHead, total: number | undefined): PassingState | undefined {
-    if (this.#open.size >= this.#from.limits.openMessages || (total ?? 0) > this.limit) return undefined;
+    if (this.#arriving >= this.#from.limits.openMessages || (total ?? 0) > this.limit) return undefined;
     const messageId = head.messageId!;
     const observer = this.#options.observe?.({
       from: this.#from,
@@ -140,7 +155,9 @@ export class RelayFlow {
       octets: 0,
       since: this.now,
       lastAt: this.now,
+      complete: false,
     };
+    this.#arriving++;
     this.#open.set(messageId, message);
     return message;
   }
@@ -151,7 +168,9 @@ export class RelayFlow {
       this.#timer = undefined;
       for (const chunk of this.#unanswered) if (!chunk.overdue(this.now - limits.relayAnswerMs)) break;
       for (const message of this.#open.values()) {
-        const { lastAt, since } = message;
+        const { lastAt, since, complete } = message;
+        // of what is complete the receiver's answer is awaited, for as long as its transaction lasts
+        if (complete) continue;
         if (this.now - lastAt >= limits.idleMessageMs || this.now - since >= limits.messageMs)
           this.#giveUp(message, 408);
       }

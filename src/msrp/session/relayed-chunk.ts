@@ -97,6 +97,7 @@ export class RelayedChunk implements RequestSink {
       this.failed(400);
       return;
     }
+    if (flag !== '+') this.#flow.complete(message);
     lane.end(this.#send!, flag);
     if (head.failureReport === 'no') this.#over();
   }

@@ -178,6 +178,46 @@ describe('two sessions joined', () => {
     expect(await left.line.answerOf(id)).toBe(408);
   });
 
+  it('pass on more messages than may be under way while none of them is answered', async () => {
+    const { left, right, joint, answer } = await byHand({ limits: { openMessages: 2 } });
+    const say = (name: string, flag: string): string =>
+      left.line.request(
+        'SEND',
+        left.session.uri.text,
+        [`Message-ID: ${name}`, 'Byte-Range: 1-2/2', 'Content-Type: text/plain'],
+        'hi',
+        flag,
+        left.path,
+      );
+    const names = Array.from({ length: 40 }, (_, i) => `many${i}`);
+    const ids = names.map((name) => say(name, '$'));
+    for (const name of names) {
+      const [, id] = await right.line.see(
+        new RegExp(`MSRP (\\S+) SEND\\r\\n(?:.+\\r\\n)*Message-ID: ${name}\\r`),
+      );
+      answer(id!, 200);
+    }
+    for (const id of ids) expect(await left.line.answerOf(id)).toBe(200);
+    expect(joint.forth).toEqual({ messages: 40, octets: 80, refused: 0 });
+  });
+
+  it('refuse a message that begins while as many as may be under way have not ended', async () => {
+    const { left } = await byHand({ limits: { openMessages: 2 } });
+    const begin = (name: string): string =>
+      left.line.request(
+        'SEND',
+        left.session.uri.text,
+        [`Message-ID: ${name}`, 'Byte-Range: 1-*/*', 'Content-Type: text/plain'],
+        'x',
+        '+',
+        left.path,
+      );
+    begin('a');
+    begin('b');
+    const third = begin('c');
+    expect(await left.line.answerOf(third)).toBe(413);
+  });
+
   it('tell the receiver when the sender gives a message up', async () => {
     const clock = new VirtualClock();
     const { left, right, send, answer } = await byHand({ clock });
