@@ -27,6 +27,8 @@ export class Cir {
   readonly #tcp: TcpChannels;
   readonly #udp: UdpChannels;
   readonly #told = new Map<string, number>();
+  /** Sessions that are being told, and what came to wait meanwhile: it is looked at once more, when that is done. */
+  readonly #telling = new Map<string, { more?: { own: boolean } | undefined }>();
   readonly #polledAt = new Map<string, number>();
   #subscriptions: (() => void)[] = [];
   #closed = false;
@@ -137,7 +139,27 @@ export class Cir {
     );
   };
 
+  /** One at a time for a session, so that all that comes to wait at once is told by one CIR. */
   async #tell(id: string, own: boolean): Promise<void> {
+    const telling = this.#telling.get(id);
+    if (telling) {
+      telling.more = { own: own || (telling.more?.own ?? false) };
+      return;
+    }
+    const turn: { more?: { own: boolean } | undefined } = { more: { own } };
+    this.#telling.set(id, turn);
+    try {
+      while (turn.more) {
+        const more = turn.more;
+        turn.more = undefined;
+        await this.#tellUnlessTold(id, more.own);
+      }
+    } finally {
+      this.#telling.delete(id);
+    }
+  }
+
+  async #tellUnlessTold(id: string, own: boolean): Promise<void> {
     const told = this.#told.get(id);
     const now = this.#context.clock.now();
     const session = await this.#context.sessions.find(id);

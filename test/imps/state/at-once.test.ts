@@ -1,0 +1,39 @@
+import { afterEach, expect, describe, it } from 'vitest';
+import { VirtualClock } from '../../../src/base/clock.js';
+import { element } from '../../../src/imps/codec/element.js';
+import { missing } from '../../tools/install.js';
+import { CirLine } from '../tools/cir-line.js';
+import { message } from '../tools/phone.js';
+import { realStores, type Ending } from '../tools/stores.js';
+import { userId, worldOn } from '../tools/world.js';
+
+const endings: Ending[] = [];
+afterEach(async () => {
+  for (const end of endings.splice(0).reverse()) await end();
+});
+
+const numbers = Array.from({ length: 20 }, (_, number) => `${number}`);
+
+describe.skipIf(missing('redis-server')).each(realStores)('what happens at once on %s', (_name, open) => {
+  it('comes to wait with one CIR for all', async () => {
+    const clock = new VirtualClock();
+    const here = await worldOn(await open(clock, endings), clock);
+    endings.push(() => here.close());
+    const alice = await here.phone('alice').start();
+    const bob = here.phone('bob');
+    bob.cookie = 'cookie-of-bob';
+    await bob.login2();
+    await bob.negotiate(element('SupportedCIRMethod', 'STCP'));
+    const line = new CirLine(here.cirPort);
+    endings.push(() => void line.socket.destroy());
+    line.socket.write(`HELO ${bob.sessionId}\r\n`);
+    await line.until(1);
+    clock.advance(1000);
+    await Promise.all(numbers.map((text) => alice.request(message(text, [userId('bob')]))));
+    await line.until(2);
+    expect((await bob.messages()).toSorted()).toEqual(numbers.toSorted());
+    line.socket.write('PING\r\n');
+    expect(await line.until(3)).toEqual(['OK', 'WVCI 1.3 cookie-of-bob', 'OK']);
+    expect(here.errors).toEqual([]);
+  });
+});
