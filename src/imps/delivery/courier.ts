@@ -197,7 +197,11 @@ async function offlineHandling(
   return last?.offlineHandling ?? 'SENDSTORE';
 }
 
-/** The client has the message. @returns 426 when it never was for it */
+/**
+ * The client has the message. Where several sessions of its user have it and say so at the same time, one of them
+ * tells the sender, and the last one takes the message away.
+ * @returns 426 when it never was for it
+ */
 export async function delivered(
   context: ImpsContext,
   session: SessionRecord,
@@ -206,17 +210,34 @@ export async function delivered(
   const message = await context.mailbox.get(session.user, id);
   const waiting = await context.outbox.remove(session.id, id);
   if (!message) return waiting ? 200 : 426;
-  if (message.deliveryReport && !message.delivered) await report(context, session.user, message, 200);
+  const tells = message.deliveryReport && !message.delivered;
+  const mine = !tells || (await mayReport(context, session, message));
+  if (tells && mine) await report(context, session.user, message, 200);
   if (message.origin !== undefined) await rememberTaken(context, session, message);
-  const others = message.sessions.filter((other) => other !== session.id);
-  if (others.length === 0) await context.mailbox.remove(session.user, id);
-  else
-    await context.mailbox.change(session.user, id, (current) => ({
-      ...current,
-      sessions: others,
-      delivered: true,
-    }));
+  await context.mailbox.change(session.user, id, (current) => {
+    const sessions = current.sessions.filter((other) => other !== session.id);
+    return sessions.length === 0
+      ? undefined
+      : { ...current, sessions, delivered: mine || (current.delivered ?? false) };
+  });
   return 200;
+}
+
+/**
+ * Whether it falls to this session to tell the sender. It has the message until that is done, so that after a crash it
+ * tells again, or whoever is given the message then.
+ */
+async function mayReport(
+  context: ImpsContext,
+  { id: session, user }: SessionRecord,
+  message: MessageRecord,
+): Promise<boolean> {
+  if (message.sessions.every((other) => other === session)) return true;
+  const now = await context.mailbox.change(user, message.id, (current) => {
+    const reporter = current.sessions.find((other) => other === current.reporter);
+    return current.delivered || reporter !== undefined ? current : { ...current, reporter: session };
+  });
+  return now?.reporter === session && !now.delivered;
 }
 
 /** Takes a message away without delivery: rejected, forwarded or expired. */

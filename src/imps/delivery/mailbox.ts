@@ -60,31 +60,31 @@ export class Mailbox {
   }
 
   /** @returns the message as it is then; undefined when it is gone or `fn` took it away by giving undefined */
-  change(
+  async change(
     user: UserId,
     id: string,
     fn: (current: MessageRecord) => MessageRecord | undefined,
   ): Promise<MessageRecord | undefined> {
-    return this.#store.update(mailbox, keyOf(user, id), (current) => {
-      if (!current) return { kind: 'keep', result: undefined };
+    const { value, removed } = await this.#store.update<
+      MessageRecord,
+      { readonly value?: MessageRecord; readonly removed?: true }
+    >(mailbox, keyOf(user, id), (current) => {
+      if (!current) return { kind: 'keep', result: {} };
       const value = fn(current);
-      if (value === undefined) return { kind: 'remove', result: undefined };
+      if (value === undefined) return { kind: 'remove', result: { removed: true } };
       return value === current
-        ? { kind: 'keep', result: current }
-        : { kind: 'put', value, deadline: value.expiresAt, result: value };
+        ? { kind: 'keep', result: { value } }
+        : { kind: 'put', value, deadline: value.expiresAt, result: { value } };
     });
+    if (removed) this.#oneLess(user);
+    return value;
   }
 
   async remove(user: UserId, id: string): Promise<MessageRecord | undefined> {
     const removed = await this.#store.update(mailbox, keyOf(user, id), (current) =>
       current ? { kind: 'remove', result: current } : { kind: 'keep', result: undefined },
     );
-    const count = this.#counts.get(user);
-    if (removed && count !== undefined) {
-      // what is left out counts as none
-      if (count > 1) this.#counts.set(user, count - 1);
-      else this.#counts.delete(user);
-    }
+    if (removed) this.#oneLess(user);
     return removed;
   }
 
@@ -110,6 +110,14 @@ export class Mailbox {
 
   #oneMore(user: UserId): void {
     this.#counts.set(user, (this.#counts.get(user) ?? 0) + 1);
+  }
+
+  #oneLess(user: UserId): void {
+    const count = this.#counts.get(user);
+    if (count === undefined) return;
+    // what is left out counts as none
+    if (count > 1) this.#counts.set(user, count - 1);
+    else this.#counts.delete(user);
   }
 
   /** Counts what waits since before this process began; until it is done, more may be let in than the limit says. */

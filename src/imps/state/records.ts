@@ -206,6 +206,8 @@ export interface MessageRecord {
   readonly sessions: readonly string[];
   /** One of several sessions has it; the others may still have it pushed. */
   readonly delivered?: boolean | undefined;
+  /** The session of several to which it falls to tell the sender, as long as it has the message. */
+  readonly reporter?: string | undefined;
 }
 
 /** A message from outside, by recipient and key of its origin: one that comes again is not delivered again. */

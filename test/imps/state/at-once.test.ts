@@ -1,6 +1,7 @@
 import { afterEach, expect, describe, it } from 'vitest';
 import { VirtualClock } from '../../../src/base/clock.js';
 import { element } from '../../../src/imps/codec/element.js';
+import { mailbox } from '../../../src/imps/state/records.js';
 import { missing } from '../../tools/install.js';
 import { CirLine } from '../tools/cir-line.js';
 import { message } from '../tools/phone.js';
@@ -34,6 +35,26 @@ describe.skipIf(missing('redis-server')).each(realStores)('what happens at once 
     expect((await bob.messages()).toSorted()).toEqual(numbers.toSorted());
     line.socket.write('PING\r\n');
     expect(await line.until(3)).toEqual(['OK', 'WVCI 1.3 cookie-of-bob', 'OK']);
+    expect(here.errors).toEqual([]);
+  });
+
+  it('is acknowledged by two sessions and reported once, and nothing is left', async () => {
+    const clock = new VirtualClock();
+    const store = await open(clock, endings);
+    const here = await worldOn(store, clock);
+    endings.push(() => here.close());
+    const alice = await here.phone('alice').start();
+    const clients = ['wv:first', 'wv:second'].map((clientId) => here.phone('bob', { clientId }));
+    for (const client of clients) await client.start(element('OnlineETEMHandling', 'FORKALL'));
+    for (const text of numbers)
+      await alice.request(message(text, [userId('bob')], element('DeliveryReport', true)));
+    const got = await Promise.all(clients.map((client) => client.messages()));
+    expect(got).toEqual([numbers, numbers]);
+    const reports = (await alice.drain()).filter(({ name }) => name === 'DeliveryReport-Request');
+    expect(reports).toHaveLength(numbers.length);
+    const left: string[] = [];
+    for await (const { key } of store.scan(mailbox)) left.push(key);
+    expect(left).toEqual([]);
     expect(here.errors).toEqual([]);
   });
 });
