@@ -16,6 +16,7 @@ import { SessionRecords, type Passed } from '../cpm/participating/session-record
 import { SessionRelease } from '../cpm/participating/session-release.js';
 import { SessionService } from '../cpm/participating/session-service.js';
 import { Policies } from '../cpm/policy/policies.js';
+import { MinuteRate } from '../cpm/policy/rate.js';
 import type { Recordings } from '../cpm/recording/recordings.js';
 import type { MsrpEndpoint } from '../msrp/session/index.js';
 import type { Interworking } from './interworking.js';
@@ -106,10 +107,11 @@ export function makeParticipating(
   });
   const notifications = new NotificationRouting({ ...others, origins, setOf });
   const ofMessages = { ...others, policies, deferral, notifications, agent: config.domain };
+  const messageRate = new MinuteRate(clock);
   const messages: MessageService = new MessageService({
     ...ofMessages,
     interworking: interworking.selection,
-    policy: new MessagePolicy(clock),
+    policy: new MessagePolicy(messageRate),
     pagerBytes,
   });
   core.use(messages);
@@ -138,6 +140,7 @@ export function makeParticipating(
     domain: config.domain,
     sessionExpires,
     largeBytes,
+    messageRate,
     shared,
     node,
     isAlive,

@@ -1,7 +1,6 @@
-import type { Clock } from '../../base/clock.js';
 import type { ServiceCall } from '../../core/service.js';
 import { isBlocked } from '../policy/policies.js';
-import { MinuteRate } from '../policy/rate.js';
+import type { MinuteRate } from '../policy/rate.js';
 import type { UserPolicy } from '../policy/user-policy.js';
 import '../participating/errors.js';
 import './errors.js';
@@ -10,8 +9,9 @@ import './errors.js';
 export class MessagePolicy {
   readonly #rate: MinuteRate;
 
-  constructor(clock: Clock) {
-    this.#rate = new MinuteRate(clock);
+  /** @param rate counts the messages of users, those in large message mode too. */
+  constructor(rate: MinuteRate) {
+    this.#rate = rate;
   }
 
   /** At the sender's function. @returns the code of a refusal. */

@@ -7,6 +7,7 @@ import { unquote } from '../../sip/message/lexer.js';
 import type { SipRequest } from '../../sip/message/message.js';
 import '../messages/errors.js';
 import { isBlocked } from '../policy/policies.js';
+import type { MinuteRate } from '../policy/rate.js';
 import type { Entitlement, UserPolicy } from '../policy/user-policy.js';
 import type { SessionRecords } from './session-records.js';
 
@@ -20,10 +21,15 @@ const entitlementFor: ReadonlyMap<CpmService, Entitlement> = new Map([
 export class InvitationJudge {
   readonly #records: Pick<SessionRecords, 'count'>;
   readonly #largeBytes: number;
+  readonly #rate: MinuteRate;
 
-  /** @param largeBytes octets of a message in large message mode. */
-  constructor(records: Pick<SessionRecords, 'count'>, largeBytes: number) {
+  /**
+   * @param largeBytes octets of a message in large message mode.
+   * @param rate counts the messages of users, those in pager mode too.
+   */
+  constructor(records: Pick<SessionRecords, 'count'>, largeBytes: number, rate: MinuteRate) {
     this.#records = records;
+    this.#rate = rate;
     this.#largeBytes = largeBytes;
   }
 
@@ -39,6 +45,13 @@ export class InvitationJudge {
     if (isForged(request, device)) return 'cpm-forged-instance';
     if (isBlocked(policy, [request.uri])) return 'cpm-blocked-by-sender';
     if (await this.#isFull(set, policy, ringing)) return 'cpm-too-many-sessions';
+    const { messagesPerMinute } = policy;
+    if (
+      wanted === 'large-messages' &&
+      messagesPerMinute !== undefined &&
+      !this.#rate.take(set, messagesPerMinute)
+    )
+      return 'cpm-too-many-messages';
     return undefined;
   }
 

@@ -21,6 +21,7 @@ import type { InterworkingFunction } from '../interworking/function.js';
 import type { InterworkingSelection } from '../interworking/selection.js';
 import { aimAtChosenDevice } from '../policy/chosen-device.js';
 import type { Policies } from '../policy/policies.js';
+import type { MinuteRate } from '../policy/rate.js';
 import type { UserPolicy } from '../policy/user-policy.js';
 import { nameContribution } from './identifiers.js';
 import type { MediaRelay } from './media-relay.js';
@@ -45,6 +46,8 @@ export interface SessionServiceOptions {
   readonly interworking: InterworkingSelection;
   /** Octets of a message in large message mode. */
   readonly largeBytes: number;
+  /** Counts the messages of users, whatever their mode. */
+  readonly messageRate: MinuteRate;
   /** Names itself in warnings. */
   readonly domain: string;
   /** Seconds of the session timer that is asked for where the caller can do one and asks for none. */
@@ -86,7 +89,7 @@ export class SessionService implements Service {
 
   constructor(options: SessionServiceOptions) {
     this.#options = options;
-    this.#judge = new InvitationJudge(options.records, options.largeBytes);
+    this.#judge = new InvitationJudge(options.records, options.largeBytes, options.messageRate);
     options.stack.onDialog((dialog) => this.#ownDialog(dialog));
     this.#scheduleSweep();
   }

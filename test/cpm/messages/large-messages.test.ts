@@ -145,6 +145,18 @@ describe('a large message', () => {
     expect(other.got).toEqual([]);
   });
 
+  it('counts among the messages that its sender may send in a minute', async () => {
+    const parley = await server();
+    const [from, to] = [await alice(parley), await bob(parley)];
+    for (const each of [from, to]) await each.register();
+    await setPolicy(parley, from.aor, { messagesPerMinute: 0 });
+    expect(await from.large(to.aor, cpim(TEXT, 'm-8'))).toEqual({ status: 403, by: 'invitation' });
+    expect(parley.app.trail.counts().get('cpm-too-many-messages')).toBe(1);
+    await setPolicy(parley, from.aor, { messagesPerMinute: 1 });
+    expect(await from.large(to.aor, cpim(TEXT, 'm-9'))).toEqual({ status: 200, by: 'message' });
+    expect(to.got.map(textIn)).toEqual([TEXT]);
+  });
+
   it('above the limit of the server, or of its recipient, is refused with a reason', async () => {
     const parley = await server({ largeBytes: 100_000 });
     await setPolicy(parley, 'sip:carol@ims.test', { maxBytes: 1_000 });
