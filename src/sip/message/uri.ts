@@ -15,8 +15,8 @@ export class SipUri {
   /** Lower-case host name, IPv4 address, or IPv6 reference in its brackets; empty for other schemes. */
   host: string;
   port: number | undefined;
-  /** Parameters by lower-case name; null without value. Needless escapes in names are undone: `%6C%72` is `lr`. */
-  readonly params: Map<string, string | null>;
+  /** Made when somebody asks: most URIs of a request have none, and an empty map is larger than the URI. */
+  #params: Map<string, string | null> | undefined;
   /** The part after `?`, raw. */
   headers: string | undefined;
   /** For schemes other than sip and sips: all after the colon. */
@@ -29,7 +29,7 @@ export class SipUri {
       user?: string | undefined;
       password?: string | undefined;
       port?: number | undefined;
-      params?: Map<string, string | null>;
+      params?: Map<string, string | null> | undefined;
       headers?: string | undefined;
       opaque?: string | undefined;
     } = {},
@@ -39,7 +39,7 @@ export class SipUri {
     this.user = options.user;
     this.password = options.password;
     this.port = options.port;
-    this.params = options.params ?? new Map<string, string | null>();
+    this.#params = options.params;
     this.headers = options.headers;
     this.opaque = options.opaque;
   }
@@ -49,14 +49,19 @@ export class SipUri {
     return this.opaque === undefined;
   }
 
+  /** Parameters by lower-case name; null without value. Needless escapes in names are undone: `%6C%72` is `lr`. */
+  get params(): Map<string, string | null> {
+    return (this.#params ??= new Map<string, string | null>());
+  }
+
   /** A parameter's value, an empty string when it has none, undefined when it is absent. */
   param(name: string): string | undefined {
-    const value = this.params.get(name);
+    const value = this.#params?.get(name);
     return value === null ? '' : value;
   }
 
   clone(): SipUri {
-    return new SipUri(this.scheme, this.host, { ...this, params: new Map(this.params) });
+    return new SipUri(this.scheme, this.host, { ...this, params: this.#params && new Map(this.#params) });
   }
 
   toString(): string {
@@ -66,7 +71,8 @@ export class SipUri {
       text += this.user + (this.password === undefined ? '' : ':' + this.password) + '@';
     text += this.host;
     if (this.port !== undefined) text += ':' + String(this.port);
-    for (const [name, value] of this.params) text += value === null ? `;${name}` : `;${name}=${value}`;
+    if (this.#params)
+      for (const [name, value] of this.#params) text += value === null ? `;${name}` : `;${name}=${value}`;
     if (this.headers !== undefined) text += '?' + this.headers;
     return text;
   }

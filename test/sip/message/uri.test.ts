@@ -142,4 +142,12 @@ describe('a SIP URI', () => {
     copy.user = 'x';
     expect([uri.toString(), copy.toString()]).toEqual(['sip:a@b.c;lr', 'sip:x@b.c']);
   });
+
+  it('without parameters takes one later, and its copy does without', () => {
+    const uri = parseUri('sip:alice@ims.test');
+    const copy = uri.clone();
+    uri.params.set('lr', null);
+    expect([String(uri), String(copy)]).toEqual(['sip:alice@ims.test;lr', 'sip:alice@ims.test']);
+    expect([uri.param('lr'), copy.param('lr'), copy.params.size]).toEqual(['', undefined, 0]);
+  });
 });
