@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { ParleyError } from '../base/errors.js';
+import { orNone, ParleyError } from '../base/errors.js';
 import { canonicalSipAor, isTelAor, type Aor } from './aor.js';
 import type { InstanceId } from './instance-id.js';
 import { normalizeEscapes, splitSipUri, uriParameter } from './sip-uri.js';
@@ -48,6 +48,15 @@ export function parseGruu(uri: string): Gruu | undefined {
   if (value === '') return { kind: 'temporary', user: aor.slice(4, aor.indexOf('@')), aor };
   const gr = normalGrValue(normalizeEscapes(value, ASCII));
   return { kind: 'public', aor, gr, key: gruuKey(aor, gr) };
+}
+
+/** Whether two URIs are one GRUU, however they are written. */
+export function sameGruu(one: string, other: string): boolean {
+  const [a, b] = [one, other].map((uri) => orNone(() => parseGruu(uri)));
+  if (a === undefined || b === undefined) return false;
+  return a.kind === 'public'
+    ? b.kind === 'public' && a.key === b.key
+    : b.kind === 'temporary' && a.aor === b.aor;
 }
 
 /** Key under which the registrar finds a public GRUU; `gr` is a value of {@link grValue}. */

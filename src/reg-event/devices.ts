@@ -37,6 +37,11 @@ export interface RegisteredDevices {
   /** The devices of the user that an identity belongs to; empty when none is registered or the user is unknown. */
   of(aor: string): Promise<readonly RegisteredDevice[]>;
   /**
+   * The device that a GRUU stands for while it is registered, however the GRUU is written and whichever temporary one it is.
+   * @param owner identity of its user, where that is known: at a foreign core a temporary GRUU is found among that user's alone.
+   */
+  at(gruu: string, owner?: string): Promise<RegisteredDevice | undefined>;
+  /**
    * Calls `listener` after each change of a device that this node made, so that of several nodes on one store one acts on it.
    * @returns a function that ends it.
    */

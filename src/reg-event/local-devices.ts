@@ -23,6 +23,17 @@ export class LocalDevices implements RegisteredDevices {
     return registration?.bindings.map((binding) => this.#device(binding, registration)) ?? [];
   }
 
+  async at(gruu: string, owner?: string): Promise<RegisteredDevice | undefined> {
+    const setOf = (aor: string): Promise<string | undefined> => this.#registrar.setOf(aor);
+    const target = await this.#gruus?.resolve(gruu, setOf).catch(() => undefined);
+    if (target?.kind !== 'instance') return undefined;
+    if (owner !== undefined && (await setOf(owner)) !== target.set) return undefined;
+    const registration = await this.#registrar.lookup(target.set);
+    const [newest] =
+      registration?.bindings.filter(target.matches).sort((a, b) => b.refreshedAt - a.refreshedAt) ?? [];
+    return newest && this.#device(newest, registration!);
+  }
+
   onChange(listener: (change: DeviceChange) => void): () => void {
     return this.#registrar.onChange(({ set, changes, registration }) => {
       for (const { event, binding } of changes)

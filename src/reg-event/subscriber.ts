@@ -1,7 +1,8 @@
 import type { Clock, Timer } from '../base/clock.js';
-import { ParleyError } from '../base/errors.js';
+import { orNone, ParleyError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import type { Trail } from '../base/trail.js';
+import { parseGruu, sameGruu } from '../identity/gruu.js';
 import { subscriptionState } from '../sip/dialog/subscription-state.js';
 import type { SipRequest } from '../sip/message/message.js';
 import type { Dialog, ServerRequest, ServerResponse } from '../sip/stack.js';
@@ -142,6 +143,14 @@ export class RegEventSubscriber implements RegisteredDevices {
     const now = this.#options.clock.now();
     return Promise.resolve(
       watch?.user.devices.filter(({ expiresAt = Infinity }) => expiresAt > now).map(shown) ?? [],
+    );
+  }
+
+  async at(gruu: string, owner?: string): Promise<RegisteredDevice | undefined> {
+    const aor = owner ?? orNone(() => parseGruu(gruu)?.aor);
+    const devices = aor === undefined ? [] : await this.of(aor);
+    return devices.find(({ publicGruu, temporaryGruu }) =>
+      [publicGruu, temporaryGruu].some((known) => known !== undefined && sameGruu(known, gruu)),
     );
   }
 

@@ -12,7 +12,7 @@ import type { RegisteredDevices } from '../../reg-event/devices.js';
 import type { ProxyResult, SipStack } from '../../sip/stack.js';
 import { announcedOctets, receiveLargeMessage } from '../large-message/index.js';
 import { refuse } from '../participating/refusal.js';
-import { aimAt, deviceNamedBy, instanceAt, takeAimOff } from '../policy/chosen-device.js';
+import { aimAt, deviceNamedBy, takeAimOff } from '../policy/chosen-device.js';
 import type { Policies } from '../policy/policies.js';
 import type { ContentStore } from './content-store.js';
 import type { Deferral } from './deferral.js';
@@ -64,12 +64,12 @@ export class LargeMessageService implements Service {
     const { doNotDisturb } = await policies.of(set);
     // a message for one device is for no other (RFC 5627 §3.3)
     if (request.requestUri.isSip && request.requestUri.params.has('gr')) {
-      const instance = doNotDisturb ? instanceAt(request.uri, here) : undefined;
-      if (instance === undefined) {
+      const device = doNotDisturb ? await devices.at(request.uri, set) : undefined;
+      if (device?.instance === undefined) {
         await next();
         return;
       }
-      aimAt(request, instance);
+      aimAt(request, device.instance);
     }
     let mustTake =
       deferral.perDevice ||

@@ -14,7 +14,7 @@ import type { InterworkingFunction } from '../interworking/function.js';
 import type { InterworkingSelection } from '../interworking/selection.js';
 import { nameContribution } from '../participating/identifiers.js';
 import { refuse } from '../participating/refusal.js';
-import { aimAt, aimAtChosenDevice, deviceNamedBy, instanceAt, takeAimOff } from '../policy/chosen-device.js';
+import { aimAt, aimAtChosenDevice, deviceNamedBy, takeAimOff } from '../policy/chosen-device.js';
 import type { Policies } from '../policy/policies.js';
 import type { UserPolicy } from '../policy/user-policy.js';
 import type { Deferral } from './deferral.js';
@@ -95,14 +95,12 @@ export class MessageService implements Service {
     const message = this.#cpim(request, servedUser);
     // a message for one device is for no other (RFC 5627 §3.3)
     if (request.requestUri.isSip && request.requestUri.params.has('gr')) {
-      const instance = policy.doNotDisturb
-        ? instanceAt(request.uri, await this.#options.devices.of(set))
-        : undefined;
-      if (instance === undefined) {
+      const device = policy.doNotDisturb ? await this.#options.devices.at(request.uri, set) : undefined;
+      if (device?.instance === undefined) {
         await next();
         return;
       }
-      aimAt(request, instance);
+      aimAt(request, device.instance);
     }
     const notification = message && (await this.#options.notifications.route(call, message));
     if (notification === 'repeated') {

@@ -93,9 +93,9 @@ export class NotificationRouting {
   async #byContact(set: string, { contacts }: SipRequest): Promise<MessageOrigin | undefined> {
     const uri = contacts[0]?.uriText;
     if (uri === undefined) return undefined;
-    const found = (await this.#options.devices.of(set)).find(({ contact, publicGruu, temporaryGruu }) =>
-      [publicGruu, temporaryGruu, contact].includes(uri),
-    );
+    const { devices } = this.#options;
+    const found =
+      (await devices.at(uri, set)) ?? (await devices.of(set)).find(({ contact }) => contact === uri);
     return hasInstance(found) ? found : undefined;
   }
 }

@@ -1,7 +1,8 @@
-import { ParleyError } from '../../base/errors.js';
+import { orNone, ParleyError } from '../../base/errors.js';
 import { cpmServiceOf, invitedService } from '../../core/cpm-invitation.js';
 import type { ServiceCall } from '../../core/service.js';
 import { cpmServices, type CpmService } from '../../identity/cpm-services.js';
+import { parseGruu } from '../../identity/gruu.js';
 import { InstanceId } from '../../identity/instance-id.js';
 import { unquote } from '../../sip/message/lexer.js';
 import type { SipRequest } from '../../sip/message/message.js';
@@ -96,9 +97,8 @@ function isForged(request: SipRequest, device: ServiceCall['device']): boolean {
   if (!device || contact === undefined) return false;
   const { binding, registration } = device;
   const own = registration.instances.filter(({ instanceKey }) => instanceKey === binding.instanceKey);
-  const gr = contact.uri.isSip ? contact.uri.param('gr') : undefined;
-  if (gr !== undefined && gr !== '' && own.length > 0 && !own.some((state) => sameGr(state.gr, gr)))
-    return true;
+  const gruu = orNone(() => parseGruu(contact.uriText));
+  if (gruu?.kind === 'public' && own.length > 0 && !own.some(({ gr }) => sameGr(gr, gruu.gr))) return true;
   if (!claimed) return false;
   try {
     const instance = InstanceId.parse(unquote(claimed));
@@ -109,4 +109,4 @@ function isForged(request: SipRequest, device: ServiceCall['device']): boolean {
   }
 }
 
-const sameGr = (a: string, b: string): boolean => a.toLowerCase() === decodeURIComponent(b).toLowerCase();
+const sameGr = (a: string, b: string): boolean => a.toLowerCase() === b.toLowerCase();

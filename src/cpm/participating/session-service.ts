@@ -9,7 +9,6 @@ import { hasIcsi } from '../../identity/feature-tags.js';
 import { parseAor } from '../../identity/aor.js';
 import type { MsrpMedia } from '../../msrp/sdp/index.js';
 import type { RegisteredDevices } from '../../reg-event/devices.js';
-import { parseUri } from '../../sip/message/uri.js';
 import {
   STACK_CLOSED,
   type Dialog,
@@ -19,7 +18,7 @@ import {
 } from '../../sip/stack.js';
 import type { InterworkingFunction } from '../interworking/function.js';
 import type { InterworkingSelection } from '../interworking/selection.js';
-import { aimAtChosenDevice } from '../policy/chosen-device.js';
+import { aimAtChosenDevice, aimedDevices } from '../policy/chosen-device.js';
 import type { Policies } from '../policy/policies.js';
 import type { MinuteRate } from '../policy/rate.js';
 import type { UserPolicy } from '../policy/user-policy.js';
@@ -216,19 +215,21 @@ export class SessionService implements Service {
     );
   }
 
-  /** The devices that an invitation will ring, if the callee is a user here. */
+  /** Contacts of the devices that an invitation will ring, if the callee is a user here. */
   async #calleeContacts({ request, set, sessionCase }: ServiceCall): Promise<string[]> {
-    const { requestUri, uri } = request;
-    const user = sessionCase === 'originating' ? orNone(() => parseAor(uri)) : set;
+    const { policies, devices } = this.#options;
+    const { uri, requestUri } = request;
+    const owner = sessionCase === 'originating' ? undefined : set;
+    if (requestUri.isSip && requestUri.params.has('gr')) {
+      const device = await devices.at(uri, owner);
+      return device ? [device.contact] : [];
+    }
+    const user = owner ?? orNone(() => parseAor(uri));
+    if (user === undefined) return [];
     const service = invitedService(request)!;
-    const rung = (user === undefined ? [] : await this.#options.devices.of(user)).filter(({ features }) =>
-      hasIcsi(features, service),
-    );
-    const gr = requestUri.isSip ? requestUri.param('gr') : undefined;
-    const chosen = rung.filter(({ publicGruu, temporaryGruu }) =>
-      [publicGruu, temporaryGruu].some((one) => one !== undefined && parseUri(one).param('gr') === gr),
-    );
-    return (gr === undefined ? rung : chosen).map(({ contact }) => contact);
+    const able = (await devices.of(user)).filter(({ features }) => hasIcsi(features, service));
+    const { deliverTo } = await policies.of(user);
+    return aimedDevices(request, able, deliverTo).map(({ contact }) => contact);
   }
 
   /** A user agent of this process has a dialog: a focus, a phone's gateway, a leg of the media relay. */

@@ -1,5 +1,6 @@
 import { preferences } from '../../core/cpm-invitation.js';
 import { SIP_INSTANCE } from '../../identity/feature-tags.js';
+import { InstanceId } from '../../identity/instance-id.js';
 import type { RegisteredDevice } from '../../reg-event/devices.js';
 import type { SipRequest } from '../../sip/message/message.js';
 import type { UserPolicy } from './user-policy.js';
@@ -30,10 +31,6 @@ export function aimAt(request: SipRequest, instance: string): void {
   request.headers.append('Accept-Contact', preferenceFor(instance));
 }
 
-/** Instance ID of the device that a GRUU stands for, while it is registered. */
-export const instanceAt = (gruu: string, devices: readonly RegisteredDevice[]): string | undefined =>
-  devices.find(({ publicGruu, temporaryGruu }) => [publicGruu, temporaryGruu].includes(gruu))?.instance;
-
 /** A value of Accept-Contact for that device and no other. */
 export const preferenceFor = (instance: string): string => `*;+sip.instance="<${instance}>";require;explicit`;
 
@@ -52,4 +49,20 @@ export function namesDevice(request: SipRequest): boolean {
   return preferences(request, 'Accept-Contact').some(({ terms }) =>
     terms.some(({ tag }) => tag === SIP_INSTANCE),
   );
+}
+
+/**
+ * Those of a user's devices that a request to no GRUU is for: the one that it names by Instance ID, else the one that the user chose;
+ * all of them where none is known to be that one.
+ * @param deliverTo Instance ID, a URN.
+ */
+export function aimedDevices(
+  request: SipRequest,
+  devices: readonly RegisteredDevice[],
+  deliverTo: string | undefined,
+): readonly RegisteredDevice[] {
+  const chosen = deliverTo === undefined ? undefined : InstanceId.fromUrn(deliverTo).key;
+  const key = namesDevice(request) ? deviceNamedBy(request) : chosen;
+  const aimed = devices.filter(({ instanceKey }) => instanceKey === key);
+  return key === undefined || aimed.length === 0 ? devices : aimed;
 }

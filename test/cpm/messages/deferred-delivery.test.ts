@@ -52,7 +52,7 @@ class Node {
       clock,
       trail: this.trail,
       log: silentLogger,
-      devices: { of: async () => this.here, onChange: () => () => {} },
+      devices: { of: async () => this.here, at: async () => undefined, onChange: () => () => {} },
       deferred: this.deferred,
       claims,
       attempts: 3,

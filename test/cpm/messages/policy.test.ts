@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { preferenceFor } from '../../../src/cpm/policy/chosen-device.js';
 import { cpmServices } from '../../../src/identity/cpm-services.js';
 import type { HeaderMap } from '../../../src/sip/message/headers.js';
+import { unquote } from '../../../src/sip/message/lexer.js';
 import { useCleanups } from '../../tools/cleanups.js';
 import { startParley, type RunningParley } from '../../tools/parley.js';
 import { Phone } from '../../tools/phone.js';
@@ -92,6 +93,19 @@ describe('a pager mode message', () => {
     await setPolicy(parley, 'sip:bob@ims.test', { doNotDisturb: null, deliverTo: BOB2 });
     expect(Buffer.from((await bob.answer('MESSAGE', 200, { Contact: [] })).body).toString()).toBe('hello');
     quiet(two);
+  });
+
+  it('waits for the device of its GRUU, which has temporary ones and is written in more than one way', async () => {
+    const parley = await server();
+    const alice = await phone('alice', parley, device(ALICE, MESSAGE));
+    const bob = await phone('bob', parley, device(BOB, MESSAGE));
+    const registered = await bob.register(device(BOB, MESSAGE), { Supported: 'gruu' });
+    const temporary = unquote(registered.contacts[0]!.params.get('temp-gruu')!);
+    await setPolicy(parley, 'sip:bob@ims.test', { doNotDisturb: true });
+    const gr = BOB.replace('urn:uuid:', '').toUpperCase();
+    for (const to of [temporary, `sip:bob@IMS.test;transport=udp;gr=urn:uuid:${gr}`])
+      expect((await alice.ask('MESSAGE', to, PAGER, 'hello')).status).toBe(202);
+    quiet(bob);
   });
 
   it('that waits for the chosen device goes to another one that is chosen meanwhile', async () => {

@@ -11,6 +11,8 @@ import {
   type SessionOptions,
 } from '../../../src/msrp/session/index.js';
 import { anything, eventually, octets, startEndpoint } from '../../msrp/tools/endpoints.js';
+import { unquote } from '../../../src/sip/message/lexer.js';
+import type { HeaderMap } from '../../../src/sip/message/headers.js';
 import { buildMultipart, parseMultipart } from '../../../src/sip/message/multipart.js';
 import { startParley, type RunningParley } from '../../tools/parley.js';
 import { Line, lineOffer } from '../../msrp/tools/line.js';
@@ -18,7 +20,7 @@ import { useCleanups } from '../../tools/cleanups.js';
 import { patientServer } from '../patient-server.js';
 import { Program } from '../../tools/program.js';
 import { Phone } from '../../tools/phone.js';
-import { ALICE, BOB, device, SESSION, sessionsOf, setPolicy } from './session-world.js';
+import { ALICE, BOB, BOB2, device, SESSION, sessionsOf, setPolicy } from './session-world.js';
 
 function ears(): { heard: string[]; options: SessionOptions } {
   const heard: string[] = [];
@@ -241,6 +243,47 @@ describe('an invitation in the media path that brings its first message beside t
     });
     expect(await near.session.send(hello).sent).toBe(200);
     expect(heard).toEqual(['hello']);
+  });
+});
+
+describe('a session in the media path with a user who has a browser and a phone', () => {
+  const cleanups = useCleanups();
+
+  it('is offered over the transport of the device that it is for, however that was chosen', async () => {
+    const parley = await patientServer(cleanups, {
+      msrp: { listen: '127.0.0.1:0', alsoListen: ['ws:127.0.0.1:0'] },
+    });
+    const alice = await Phone.registered('alice', parley.port, device(ALICE));
+    const phone = await Phone.registered('bob', parley.port, device(BOB));
+    const browser = await Phone.open('bob', parley.port);
+    const registered = await browser.register('', {
+      Supported: 'gruu, path',
+      Path: `<sip:127.0.0.1:${browser.peer.port};lr>`,
+      Contact: `<sip:bob@browser.invalid;transport=ws>${device(BOB2)}`,
+    });
+    const own = registered.contacts.find(({ uri }) => uri.host === 'browser.invalid')!;
+    const temporaryGruu = unquote(own.params.get('temp-gruu')!);
+    for (const one of [alice, phone, browser]) cleanups.push(() => one.close());
+    const transportAt = async (at: Phone, uri: string, headers: HeaderMap = {}): Promise<string> => {
+      alice.send('INVITE', uri, { ...SESSION, ...headers }, lineOffer('msrp://10.0.0.1:9/alice;tcp'));
+      const invite = await at.peer.request('INVITE');
+      at.peer.answer(invite, 603);
+      await alice.peer.response(603);
+      return /^a=path:\S+;(\w+)/m.exec(text(invite.body))![1]!;
+    };
+    const named = (urn: string): HeaderMap => ({
+      'Accept-Contact': `*;+sip.instance="<${urn}>";require;explicit`,
+    });
+    for (const user of ['alice', 'bob']) {
+      await setPolicy(parley, `sip:${user}@ims.test`, { mediaPath: true });
+      expect(await transportAt(browser, phone.aor, named(BOB2))).toBe('ws');
+      expect(await transportAt(phone, phone.aor, named(BOB))).toBe('tcp');
+      expect(await transportAt(browser, temporaryGruu)).toBe('ws');
+      await setPolicy(parley, 'sip:bob@ims.test', { deliverTo: BOB2 });
+      expect(await transportAt(browser, phone.aor)).toBe('ws');
+      await setPolicy(parley, `sip:${user}@ims.test`, { mediaPath: false });
+      await setPolicy(parley, 'sip:bob@ims.test', { deliverTo: null });
+    }
   });
 });
 

@@ -295,6 +295,7 @@ describe('an invitation is refused', () => {
     ['an Instance ID of another device', `<sip:alice@127.0.0.1>${device(BOB2)}`],
     ['an Instance ID that is none', '<sip:alice@127.0.0.1>;+sip.instance="<urn:gsma:imei:1>"'],
     ['the GRUU of another user', `<sip:bob@ims.test;gr=${BOB}>`],
+    ['a GRUU that is no text', '<sip:alice@ims.test;gr=%FF>'],
   ])('with 403 for %s in Contact', async (_, Contact) => {
     const parley = await server();
     const alice = await phone('alice', parley, device(ALICE));
