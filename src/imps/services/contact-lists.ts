@@ -18,6 +18,7 @@ import {
   type ContactListsRecord,
 } from './contact-list-store.js';
 import { authorizeAndGrant, contactsChanged } from './presence-authorization.js';
+import { forgetList } from './presence-subscriptions.js';
 import { notifyTypes } from './general-notifications.js';
 
 export const getListRequest: Handler = async (context, { session, version }) => {
@@ -152,6 +153,7 @@ export const deleteListRequest: Handler = async (context, { session, primitive }
   });
   await notifyTypes(context, session.user, 'CLD', [idList(id)], { except: session.id });
   await announceContacts(context, session.user, id, [], gone.members);
+  await forgetList(context, session.user, id);
   return status(200);
 };
 

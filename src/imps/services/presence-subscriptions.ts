@@ -15,10 +15,13 @@ export interface SubscriptionRecord {
   readonly session: string;
   /** Attributes asked for; empty means all. */
   readonly attributes: readonly string[];
-  /** The contact list by which the subscription came. */
-  readonly list?: ResourceId | undefined;
+  /** What the subscription came by: contact lists, {@link DIRECT} for the user itself. It lasts as long as one of them. */
+  readonly sources?: readonly string[] | undefined;
   readonly since: number;
 }
+
+/** The session subscribed to the user itself, and to no list that holds it. */
+const DIRECT = '';
 
 /** A subscription to a list that follows its members. */
 interface ListSubscriptionRecord {
@@ -49,7 +52,6 @@ export async function subscribe(
     watcher: session.user,
     session: session.id,
     attributes,
-    list,
     since: context.clock.now(),
   };
   await context.store.update(watching, keyOf(session.id, watched), () => ({
@@ -57,11 +59,15 @@ export async function subscribe(
     value: { watched },
     result: undefined,
   }));
-  await context.store.update(subscriptions, subscriptionKey(watched, session.user, session.id), () => ({
-    kind: 'put',
-    value,
-    result: undefined,
-  }));
+  await context.store.update(
+    subscriptions,
+    subscriptionKey(watched, session.user, session.id),
+    (current) => ({
+      kind: 'put',
+      value: { ...value, sources: [...new Set([...(current?.sources ?? []), list ?? DIRECT])] },
+      result: undefined,
+    }),
+  );
   await context.store.update(watchedUsers, keyOf(watched), (current) => ({
     kind: 'put',
     value: { last: (current?.last ?? 0) + 1 },
@@ -72,25 +78,35 @@ export async function subscribe(
   if (allowed !== undefined) await notifySession(context, session, watched, attributes, allowed, undefined);
 }
 
+/**
+ * Ends a subscription.
+ * @param list the contact list by which it came; what came by another list or by the user itself stays. Whole without.
+ */
 export async function unsubscribe(
   context: ImpsContext,
   session: SessionRecord,
   watched: UserId,
-): Promise<boolean> {
-  const had = await context.store.update(
+  list?: ResourceId,
+): Promise<void> {
+  const key = subscriptionKey(watched, session.user, session.id);
+  const had = await context.store.update<SubscriptionRecord, 'none' | 'some' | 'left'>(
     subscriptions,
-    subscriptionKey(watched, session.user, session.id),
-    (current) => (current ? { kind: 'remove', result: true } : { kind: 'keep', result: false }),
+    key,
+    (current) => {
+      if (!current) return { kind: 'keep', result: 'none' };
+      const sources = list === undefined ? [] : (current.sources ?? []).filter((source) => source !== list);
+      if (sources.length > 0) return { kind: 'put', value: { ...current, sources }, result: 'left' };
+      return { kind: 'remove', result: 'some' };
+    },
   );
+  if (had === 'left') return;
   await context.store.update(watching, keyOf(session.id, watched), () => ({
     kind: 'remove',
     result: undefined,
   }));
-  if (had) {
-    await forgetUnwatched(context, watched);
-    await context.ports.presence.unwatch(watched, session.user);
-  }
-  return had;
+  if (had === 'none') return;
+  await forgetUnwatched(context, watched);
+  await context.ports.presence.unwatch(watched, session.user);
 }
 
 /** Whether any session watches the user. */
@@ -146,8 +162,13 @@ export async function followList(
     const following = await context.store.get(listSubscriptions, keyOf(session.id, list));
     if (!following) continue;
     for (const { user } of added) await subscribe(context, session, user, following.attributes, list);
-    for (const { user } of removed) await unsubscribe(context, session, user);
+    for (const { user } of removed) await unsubscribe(context, session, user, list);
   }
+}
+
+/** A list is no more: nobody follows it, should it be made again. */
+export async function forgetList(context: ImpsContext, owner: UserId, list: ResourceId): Promise<void> {
+  for (const session of await context.sessions.ofUser(owner)) await unfollow(context, session, list);
 }
 
 /** A session ended: it watches nobody any more. */

@@ -94,7 +94,7 @@ export const unsubscribePresence: Handler = async (context, { session, primitive
   }
   for (const { id, members } of await listsOfRequest(context, session.user, primitive, failures)) {
     await unfollow(context, session, id);
-    for (const user of members) await unsubscribe(context, session, user);
+    for (const user of members) await unsubscribe(context, session, user, id);
     done++;
   }
   const details = failures.details();

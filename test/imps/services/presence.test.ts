@@ -437,6 +437,53 @@ describe('contact lists', () => {
     expect(await notified(alice)).toEqual([]);
   });
 
+  it.each([
+    { holds: 'another list that is followed', also: 'wv:alice/second' },
+    { holds: 'the user itself', also: undefined },
+  ])('leave a subscription that $holds holds, and the last ends it', async ({ also }) => {
+    const ofList = (name: string, id: string): Element =>
+      element(name, element('ContactListIDList', element('ContactList', id)), names('StatusText'));
+    const following = (id: string): Element => {
+      const request = ofList('SubscribePresence-Request', id);
+      return { ...request, children: [...request.children, element('AutoSubscribe', true)] };
+    };
+    const seen = async (text: string): Promise<string[]> => {
+      await bob.request(update(value('StatusText', text)));
+      return notified(alice);
+    };
+    const member = element('NickList', nick('bob', 'B'));
+    await grantAll(bob, 'StatusText');
+    await alice.request(create(member));
+    if (also === undefined) await alice.request(subscribe('bob', 'StatusText'));
+    else {
+      await alice.request(element('CreateList-Request', element('ContactList', also), member));
+      await alice.request(following(also));
+    }
+    const first = async (): Promise<void> => void (await alice.request(following(list)));
+    await first();
+    await alice.request(manage(element('RemoveNickList', element('UserID', userId('bob')))));
+    await alice.drain();
+    expect(await seen('removed')).toEqual(['bob StatusText=removed']);
+    await alice.request(manage(element('AddNickList', nick('bob', 'B'))));
+    await alice.request(ofList('UnsubscribePresence-Request', list));
+    await alice.drain();
+    expect(await seen('unsubscribed')).toEqual(['bob StatusText=unsubscribed']);
+    await first();
+    await alice.request(element('DeleteList-Request', element('ContactList', list)));
+    await alice.drain();
+    expect(await seen('deleted')).toEqual(['bob StatusText=deleted']);
+    await alice.request(
+      also === undefined
+        ? element('UnsubscribePresence-Request', users('bob'))
+        : element('DeleteList-Request', element('ContactList', also)),
+    );
+    expect(await seen('nobody looks')).toEqual([]);
+    // made again, it is followed by nobody
+    await alice.request(create());
+    await alice.request(manage(element('AddNickList', nick('bob', 'B'))));
+    expect(await seen('nobody follows')).toEqual([]);
+  });
+
   it('tell the other clients of their owner, and who was added, by notification', async () => {
     const types = ['CLCR', 'CLC', 'CLD', 'ATCL'].map((type) => element('NotificationType', type));
     const all = element('SubscribeNotification-Request', element('NotificationTypeList', types));
