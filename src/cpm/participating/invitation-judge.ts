@@ -4,12 +4,14 @@ import type { ServiceCall } from '../../core/service.js';
 import { cpmServices, type CpmService } from '../../identity/cpm-services.js';
 import { parseGruu } from '../../identity/gruu.js';
 import { InstanceId } from '../../identity/instance-id.js';
+import type { MsrpMedia } from '../../msrp/sdp/index.js';
 import { unquote } from '../../sip/message/lexer.js';
 import type { SipRequest } from '../../sip/message/message.js';
 import '../messages/errors.js';
 import { isBlocked } from '../policy/policies.js';
 import type { MinuteRate } from '../policy/rate.js';
 import type { Entitlement, UserPolicy } from '../policy/user-policy.js';
+import { announcedSize } from './offer.js';
 import type { SessionRecords } from './session-records.js';
 
 const entitlementFor: ReadonlyMap<CpmService, Entitlement> = new Map([
@@ -71,6 +73,16 @@ export class InvitationJudge {
     if (policy.doNotDisturb && wanted !== 'large-messages') return 'cpm-do-not-disturb';
     if (ringing !== undefined && (await this.#isFull(set, policy, ringing))) return 'cpm-too-many-sessions';
     return undefined;
+  }
+
+  /**
+   * What is offered, at either function: the service that was named may not hide a file (RFC 5547 §6; in large message mode
+   * a selector only tells the size). @returns the code of a refusal.
+   */
+  ofOffer(request: SipRequest, offer: MsrpMedia | undefined, policy: UserPolicy): string | undefined {
+    const isFile = offer?.file !== undefined && entitlementOf(request) !== 'large-messages';
+    if (isFile && !policy.services.includes('file-transfer')) return 'cpm-not-entitled';
+    return (announcedSize(offer) ?? 0) > this.largest(request, policy) ? 'cpm-size-exceeded' : undefined;
   }
 
   async #isFull(set: string, { maxSessions }: UserPolicy, ringing: number): Promise<boolean> {

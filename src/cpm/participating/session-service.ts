@@ -2,7 +2,7 @@ import type { Clock, Timer } from '../../base/clock.js';
 import { orNone } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
 import type { Trail } from '../../base/trail.js';
-import { invitedService } from '../../core/cpm-invitation.js';
+import { cpmServiceOf, invitedService } from '../../core/cpm-invitation.js';
 import type { Next, NextOptions, Service, ServiceCall, ServiceSubject } from '../../core/service.js';
 import { cpmServices } from '../../identity/cpm-services.js';
 import { hasIcsi } from '../../identity/feature-tags.js';
@@ -130,16 +130,13 @@ export class SessionService implements Service {
       : await replacedSession(call.request, call.set, this.#options.records, (aor) =>
           this.#options.setOf(aor),
         );
-    const refusal = await (originating
+    const judged = await (originating
       ? this.#judge.ofCaller(call, policy, ringing)
       : this.#judge.ofCallee(call, policy, replaced ? undefined : ringing));
+    const offer = judged === undefined ? msrpOffer(call.request) : undefined;
+    const refusal = judged ?? this.#judge.ofOffer(call.request, offer, policy);
     if (refusal !== undefined) {
       refuse(call, refusal, { trail: this.#options.trail, agent: this.#options.domain });
-      return;
-    }
-    const offer = msrpOffer(call.request);
-    if ((announcedSize(offer) ?? 0) > this.#judge.largest(call.request, policy)) {
-      refuse(call, 'cpm-size-exceeded', { trail: this.#options.trail, agent: this.#options.domain });
       return;
     }
     if (
@@ -267,10 +264,10 @@ export class SessionService implements Service {
   #name({ request, servedUser }: ServiceCall): void {
     const { headers } = request;
     nameContribution(headers, servedUser, request.to.uriText);
-    const asked = headers.get('P-Preferred-Service');
+    // of several that the caller named only the judged one (RFC 6050 §4.1)
+    const judged = cpmServiceOf(request)!;
     headers.remove('P-Preferred-Service');
-    if (!headers.has('P-Asserted-Service'))
-      headers.set('P-Asserted-Service', asked ?? invitedService(request)!);
+    if (!headers.has('P-Asserted-Service')) headers.set('P-Asserted-Service', judged);
     askForTimer(headers, this.#options.sessionExpires);
   }
 

@@ -124,6 +124,18 @@ describe('a CPM 1-1 session', () => {
     expect(invite.has('P-Asserted-Identity')).toBe(false);
   });
 
+  it('is asserted as the one service that was judged, whichever else its caller prefers', async () => {
+    const parley = await server();
+    const alice = await phone('alice', parley, device(ALICE));
+    const bob = await phone('bob', parley, device(BOB));
+    await setPolicy(parley, alice.aor, { services: ['sessions'] });
+    await establish(alice, bob, {
+      'P-Preferred-Service': `${cpmServices.session}, ${cpmServices.fileTransfer}`,
+    });
+    // the record has what the callee's function was told
+    await expect.poll(() => sessionsOf(parley)).toMatchObject([{ service: cpmServices.session }]);
+  });
+
   it('gets a session timer that the caller can do, and the caller refreshes when the callee can none', async () => {
     const parley = await server({ cpm: { sessionExpires: 600 } });
     const alice = await phone('alice', parley, device(ALICE));
@@ -267,6 +279,27 @@ describe('an invitation is refused', () => {
     ] as const) {
       const asked = { ...SDP, 'P-Preferred-Service': service };
       expect((await alice.ask('INVITE', 'sip:bob@ims.test', asked, offer())).status).toBe(status);
+    }
+    quiet(bob);
+  });
+
+  it('with 403 for a file that is offered as a session to, or by, whom may have no files', async () => {
+    const parley = await server();
+    const alice = await phone('alice', parley, device(ALICE));
+    const bob = await phone('bob', parley, device(BOB));
+    const file = offer([
+      'a=path:msrp://127.0.0.1:20000/9fA1kq0Zr3;tcp',
+      'a=sendonly',
+      'a=file-selector:name:"a.png" type:image/png size:100',
+    ]);
+    for (const user of [alice, bob]) {
+      await setPolicy(parley, user.aor, { services: ['sessions'] });
+      const answer = await alice.ask('INVITE', bob.aor, SESSION, file);
+      expect([answer.status, answer.get('Warning')]).toEqual([
+        403,
+        '399 ims.test "127 Service not authorised"',
+      ]);
+      await setPolicy(parley, user.aor, { services: null });
     }
     quiet(bob);
   });
