@@ -43,6 +43,8 @@ export interface Endpoints {
   cirMethods: readonly string[];
   /** False when the session's client should open its CIR channel anew; undefined when there is nothing to say. */
   cirWorks: (session: SessionRecord) => false | undefined;
+  /** Hears that the client of a session has come, before it is told what waits. */
+  clientCame: (session: SessionRecord) => Promise<void> | undefined;
 }
 
 /** Where a message came from, as far as the transport knows. */

@@ -54,6 +54,7 @@ export function createContext(
       cirPort: 0,
       cirMethods: [],
       cirWorks: () => undefined,
+      clientCame: () => undefined,
     },
     draining,
   };

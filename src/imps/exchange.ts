@@ -56,6 +56,7 @@ export async function exchange(
   };
   const renewed = session && (await context.sessions.touch(session));
   if (renewed) context.ports.observer.sessionChanged(renewed);
+  if (session) await context.endpoints.clientCame(session);
   let count = 0;
   for (const transaction of message.transactions) {
     const refusal = !read.versionKnown

@@ -58,7 +58,7 @@ export class Sweeper {
   /** One round. */
   async sweep(): Promise<void> {
     const context = this.#context;
-    context.outbox.remind();
+    await context.outbox.remind();
     const { store, clock } = context;
     await this.#serve(
       (limit) => context.sessions.expired(limit),

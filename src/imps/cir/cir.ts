@@ -14,21 +14,33 @@ const POLLING_MS = 30_000;
 const TOLERANCE = 0.9;
 /** After a start, clients with a connection have this time to open it again before what waits is told by other means. */
 const RETURN_MS = 60_000;
+/** Channel on which every node hears that a client that may have been told has come. */
+const CAME = 'imps-client-came';
 /** Ports that are tried where any will do. */
 const LISTEN_ATTEMPTS = 5;
+
+/** That a session is being told. */
+interface Turn {
+  /** What came to wait meanwhile, and whether it did at this node: it is looked at once more, when this is done. */
+  more: { readonly own: boolean } | undefined;
+  /** Its client came meanwhile, and finds by itself what waited until then. */
+  came: boolean;
+}
 
 /**
  * The CIR channel (document 002 §8): tells clients to come and poll, by the first method that works, in the
  * order in which the client listed them.
  * A session that was told is not told again until it has come, so one that gets many requests at once gets one CIR.
+ * It may come to another node than has its channel: the node that it comes to says so.
  */
 export class Cir {
   readonly #context: ImpsContext;
   readonly #tcp: TcpChannels;
   readonly #udp: UdpChannels;
   readonly #told = new Map<string, number>();
-  /** Sessions that are being told, and what came to wait meanwhile: it is looked at once more, when that is done. */
-  readonly #telling = new Map<string, { more?: { own: boolean } | undefined }>();
+  readonly #telling = new Map<string, Turn>();
+  /** Sessions in which something came to wait since their client came: some node may have told them. */
+  readonly #awaited = new Set<string>();
   readonly #polledAt = new Map<string, number>();
   #subscriptions: (() => void)[] = [];
   #closed = false;
@@ -50,20 +62,23 @@ export class Cir {
     const polled = endpoints.cirHttp === undefined ? [] : ['SHTTP'];
     endpoints.cirMethods = ['STCP', 'SUDP', ...polled, ...ports.pagers.flatMap(({ methods }) => methods)];
     endpoints.cirWorks = (session) => (this.#tcp.lost(session.id) ? false : undefined);
+    endpoints.clientCame = (session) => this.#comes(session);
     this.#subscriptions = [
       this.#context.outbox.onWaiting(
-        (session, own) => this.#waits(session, own),
+        (session, own) => this.#logged(this.#tell(session, own)),
         () => this.#logged(this.#lookAgain()),
       ),
+      this.#context.store.subscribe(CAME, (session) => this.#came(session)),
       this.#context.sessions.onEnded((session) => this.#ended(session)),
     ];
     const afterStart = this.#context.clock.after(RETURN_MS, () => this.#logged(this.#tellAll(true)));
     this.#subscriptions.push(() => afterStart.cancel());
   }
 
-  /** Events were missed: sessions may have ended, and something may have come to wait. */
+  /** Events were missed: sessions may have ended, clients may have come, and something may have come to wait. */
   async #lookAgain(): Promise<void> {
-    for (const id of [...this.#tcp.sessions, ...this.#udp.sessions])
+    this.#told.clear();
+    for (const id of new Set([...this.#tcp.sessions, ...this.#udp.sessions, ...this.#awaited]))
       if (!(await this.#context.sessions.find(id))) this.#ended(id);
     await this.#tellAll(false);
   }
@@ -127,43 +142,62 @@ export class Cir {
     return (await this.#context.outbox.ready(session.id, 1)).length > 0;
   }
 
-  #waits(id: string, own: boolean): void {
-    this.#logged(this.#tell(id, own));
-  }
-
-  /** A client opened its channel: what came to wait before it did is told now. */
+  /** A client opened its channel: what came to wait before it did is told now, and every node knows that it may be. */
   readonly greeted = (session: SessionRecord): void => {
     this.#told.delete(session.id);
     this.#logged(
-      this.#anythingFor(session).then((anything) => (anything ? this.#tell(session.id, true) : undefined)),
+      this.#anythingFor(session).then((anything) =>
+        anything ? this.#context.outbox.announce(session.id) : undefined,
+      ),
     );
   };
 
+  /** A client comes to this node, before it is told what waits: whatever comes to wait later needs another CIR. */
+  #comes({ id, capabilities }: SessionRecord): Promise<void> | undefined {
+    if (!this.#awaited.delete(id) || !capabilities?.cirMethods.length) return undefined;
+    return this.#context.store.publish(CAME, id);
+  }
+
+  #came(id: string): void {
+    this.#awaited.delete(id);
+    this.#told.delete(id);
+    const turn = this.#telling.get(id);
+    if (!turn) return;
+    turn.more = undefined;
+    turn.came = true;
+  }
+
   /** One at a time for a session, so that all that comes to wait at once is told by one CIR. */
   async #tell(id: string, own: boolean): Promise<void> {
-    const telling = this.#telling.get(id);
-    if (telling) {
-      telling.more = { own: own || (telling.more?.own ?? false) };
+    this.#awaited.add(id);
+    const running = this.#telling.get(id);
+    if (running) {
+      running.more = { own: own || (running.more?.own ?? false) };
       return;
     }
-    const turn: { more?: { own: boolean } | undefined } = { more: { own } };
+    const turn: Turn = { more: { own }, came: false };
     this.#telling.set(id, turn);
     try {
       while (turn.more) {
         const more = turn.more;
         turn.more = undefined;
-        await this.#tellUnlessTold(id, more.own);
+        turn.came = false;
+        await this.#tellUnlessTold(id, more.own, turn);
       }
     } finally {
       this.#telling.delete(id);
     }
   }
 
-  async #tellUnlessTold(id: string, own: boolean): Promise<void> {
-    const told = this.#told.get(id);
-    const now = this.#context.clock.now();
+  async #tellUnlessTold(id: string, own: boolean, turn: Turn): Promise<void> {
     const session = await this.#context.sessions.find(id);
-    if (!session?.capabilities) return;
+    if (!session?.capabilities?.cirMethods.length) {
+      this.#awaited.delete(id);
+      return;
+    }
+    if (turn.came) return;
+    const now = this.#context.clock.now();
+    const told = this.#told.get(id);
     const seenAt = this.#context.sessions.seenAt(session);
     if (told !== undefined && told >= seenAt && now - told < AGAIN_MS) return;
     this.#told.set(id, now);
@@ -200,6 +234,7 @@ export class Cir {
 
   #ended(id: string): void {
     this.#told.delete(id);
+    this.#awaited.delete(id);
     this.#polledAt.delete(id);
     this.#tcp.end(id);
     this.#udp.end(id);

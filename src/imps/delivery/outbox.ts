@@ -53,7 +53,6 @@ export class Outbox {
   readonly #node = unguessable();
   readonly #sent = new Map<string, Map<string, Sent>>();
   readonly #waiting = new Map<string, Known>();
-  readonly #listeners = new Set<(session: string, own: boolean) => void>();
 
   constructor(store: Store, clock: Clock, ids: Sequence, times: OutboxTimes) {
     this.#store = store;
@@ -99,26 +98,27 @@ export class Outbox {
    * @returns a function that ends it
    */
   onWaiting(listener: (session: string, own: boolean) => void, missed: () => void): () => void {
-    this.#listeners.add(listener);
     const heard = (payload: string): void => {
       const [session = '', node, id = ''] = payload.split('\t');
       const own = node === this.#node;
       if (!own) insert(this.#waiting.get(session)?.ids, id);
       listener(session, own);
     };
-    const end = this.#store.subscribe(WAITING, heard, () => {
+    return this.#store.subscribe(WAITING, heard, () => {
       this.#waiting.clear();
       missed();
     });
-    return () => {
-      this.#listeners.delete(listener);
-      end();
-    };
   }
 
-  /** Calls back again for what this node sent and had no answer to in the time after which it may be sent again: once each time. */
-  remind(): void {
+  /** Has every node hear once more that something waits for a session; its channel for CIR may be at any. */
+  announce(session: string): Promise<void> {
+    return this.#store.publish(WAITING, keyOf(session, this.#node, ''));
+  }
+
+  /** Announces again what this node sent and had no answer to in the time after which it may be sent again: once each time. */
+  async remind(): Promise<void> {
     const due = this.#clock.now() - this.#times.repeatAfter;
+    const announced: Promise<void>[] = [];
     for (const [session, sent] of this.#sent) {
       let late = false;
       for (const [id, last] of sent) {
@@ -126,8 +126,9 @@ export class Outbox {
         sent.set(id, { ...last, reminded: true });
         late = true;
       }
-      if (late) for (const listener of this.#listeners) listener(session, true);
+      if (late) announced.push(this.announce(session));
     }
+    await Promise.all(announced);
   }
 
   /** Sessions for which anything waits, whoever put it there. */

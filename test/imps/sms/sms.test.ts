@@ -117,7 +117,10 @@ describe('CSP over SMS', () => {
     expect(pushed.primitive?.name).toBe('NewMessage');
     expect(textOf(pushed.primitive, 'ContentData')).toBe('привет');
     const messageId = textOf(child(pushed.primitive, 'MessageInfo'), 'MessageID') ?? '';
+    const told = smsc.submitted.length;
     await bob.request(message('second', [userId('alice')]));
+    // it has come since it was told
+    expect((await smsc.until(told + 1))[told]?.text).toBe('WVCI 1.3 ck-1');
     const second = await phone.say(
       element('MessageDelivered', element('MessageID', messageId)),
       'Response',
