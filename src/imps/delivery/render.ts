@@ -5,7 +5,7 @@ import type { Capabilities, MessageRecord, SessionRecord } from '../state/record
 import { contentData, messageInfo } from './message-info.js';
 import type { Waiting } from './outbox.js';
 import { encodedFor } from './transfer-encoding.js';
-import { inShapeOf } from './user-requests.js';
+import { inShapeOf, isOver } from './user-requests.js';
 
 /** The primitive of a waiting request; undefined when what it was about is gone, and then it is taken away. */
 export async function render(
@@ -13,8 +13,9 @@ export async function render(
   session: SessionRecord,
   waiting: Waiting,
 ): Promise<Element | undefined> {
-  const { primitive } = waiting;
-  if (primitive) return waiting.ofUser ? inShapeOf(primitive, session.version) : primitive;
+  const { primitive, ofUser } = waiting;
+  if (primitive && ofUser) return isOver(context, ofUser) ? undefined : inShapeOf(primitive, session.version);
+  if (primitive) return primitive;
   const message = await context.mailbox.get(session.user, waiting.messageId ?? waiting.id);
   if (!message || message.expiresAt <= context.clock.now()) {
     await context.outbox.remove(session.id, waiting.id);

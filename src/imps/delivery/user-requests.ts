@@ -2,7 +2,14 @@ import type { UserId } from '../address/wv-address.js';
 import { child, type Element } from '../codec/element.js';
 import { hasName, inVersion } from '../codec/in-version.js';
 import type { ImpsContext } from '../context.js';
-import { keyOf, lastPart, userOutbox, type OfUser, type SessionRecord } from '../state/records.js';
+import {
+  keyOf,
+  lastPart,
+  userOutbox,
+  type OfUser,
+  type SessionRecord,
+  type UserOutboxRecord,
+} from '../state/records.js';
 import type { CspVersion } from '../vocabulary/versions.js';
 import { agreedRequest } from './agreed-requests.js';
 import type { Waiting } from './outbox.js';
@@ -51,6 +58,12 @@ export function inShapeOf(primitive: Element, version: CspVersion): Element | un
   return inVersion({ ...primitive, children }, version);
 }
 
+/** Whether the time has passed in which a request means anything. */
+export const isOver = (
+  { clock }: ImpsContext,
+  { validUntil = Infinity }: Pick<OfUser, 'validUntil'>,
+): boolean => validUntil <= clock.now();
+
 /**
  * Sessions of a user that may be given a request: those that agreed on its service, and those that have yet to agree
  * on any; what they then leave out is handed back.
@@ -84,7 +97,7 @@ export async function toOneSession(
   const sessions = await takers(context, user, primitive);
   const target = sessions.find(({ id }) => id === preferred) ?? firstOf(sessions);
   if (!target) return keepForUser(context, user, primitive);
-  await give(context, target, primitive, 'one');
+  await give(context, target, primitive, { to: 'one', at: context.clock.now() });
   return true;
 }
 
@@ -92,34 +105,42 @@ async function give(
   context: ImpsContext,
   session: SessionRecord,
   primitive: Element,
-  to: OfUser['to'],
+  ofUser: OfUser,
 ): Promise<void> {
-  await context.outbox.add(session.id, primitive, { to, at: context.clock.now() });
+  await context.outbox.add(session.id, primitive, ofUser);
   // it may have ended meanwhile, and then nobody hands it back
   if (!(await context.sessions.find(session.id))) await returnRequests(context, session);
 }
 
 /**
  * Gives a request to each session of the user that takes it; kept when there is none.
+ * @param validUntil when nobody is to get it any more
  * @returns false when as many are kept as may be
  */
 export async function toEachSession(
   context: ImpsContext,
   user: UserId,
   primitive: Element,
+  validUntil?: number,
 ): Promise<boolean> {
   const sessions = await takers(context, user, primitive);
-  for (const session of sessions) await give(context, session, primitive, 'each');
-  return sessions.length > 0 || keepForUser(context, user, primitive);
+  for (const session of sessions)
+    await give(context, session, primitive, { to: 'each', at: context.clock.now(), validUntil });
+  return sessions.length > 0 || keepForUser(context, user, primitive, validUntil);
 }
 
 /** Keeps a request for a user without session that takes it, unless as many of its kind are kept as may be: @returns false. */
-async function keepForUser(context: ImpsContext, user: UserId, primitive: Element): Promise<boolean> {
+async function keepForUser(
+  context: ImpsContext,
+  user: UserId,
+  primitive: Element,
+  validUntil?: number,
+): Promise<boolean> {
   let kept = 0;
   for await (const { value } of context.store.scan(userOutbox, { prefix: keyOf(user, '') }))
     if (value.primitive.name === primitive.name) kept++;
   if (kept < KEPT) {
-    await keep(context, user, context.ids.next(), primitive);
+    await keep(context, user, context.ids.next(), { primitive, validUntil });
     return true;
   }
   context.trail.record({
@@ -137,13 +158,13 @@ async function keep(
   context: ImpsContext,
   user: UserId,
   id: string,
-  primitive: Element,
+  { primitive, validUntil }: Omit<UserOutboxRecord, 'expiresAt'>,
   without?: string,
 ): Promise<void> {
-  const expiresAt = context.clock.now() + KEEP_MS;
+  const expiresAt = Math.min(context.clock.now() + KEEP_MS, validUntil ?? Infinity);
   await context.store.update(userOutbox, keyOf(user, id), () => ({
     kind: 'put',
-    value: { primitive, expiresAt },
+    value: { primitive, expiresAt, validUntil },
     deadline: expiresAt,
     result: undefined,
   }));
@@ -164,8 +185,10 @@ async function keep(
 /** A session that has agreed on its services gets what was kept for its user, as far as it agreed on it. */
 export async function takeOverKept(context: ImpsContext, session: SessionRecord): Promise<void> {
   for await (const { key, value } of context.store.scan(userOutbox, { prefix: keyOf(session.user, '') })) {
-    if (!takes(session, value.primitive)) continue;
-    const ofUser = { to: 'one', at: context.clock.now() } as const;
+    // what is over goes by its deadline
+    if (!takes(session, value.primitive) || isOver(context, value)) continue;
+    const { validUntil } = value;
+    const ofUser = { to: 'one', at: context.clock.now(), validUntil } as const;
     await context.outbox.take(session.id, lastPart(key), value.primitive, ofUser);
     await context.store.update(userOutbox, key, () => ({ kind: 'remove', result: undefined }));
   }
@@ -178,7 +201,7 @@ export async function returnRequests(context: ImpsContext, session: SessionRecor
 
 /**
  * A session will not answer a request: one for its user goes to another session of his, or is kept. What each session
- * got goes to those that came later.
+ * got goes to those that came later, and what is over to nobody.
  */
 export async function handBack(
   context: ImpsContext,
@@ -186,12 +209,19 @@ export async function handBack(
   { id, primitive, ofUser }: Waiting,
 ): Promise<void> {
   if (!primitive || !ofUser) return;
+  if (isOver(context, ofUser)) {
+    await context.outbox.remove(session.id, id);
+    return;
+  }
   const others = (await takers(context, session.user, primitive)).filter((other) => other.id !== session.id);
   const first = firstOf(others);
   const heirs =
     ofUser.to === 'each' ? others.filter(({ startedAt }) => startedAt > ofUser.at) : first ? [first] : [];
   // under its own ID, so that handing it back twice is once
   for (const heir of heirs) await context.outbox.take(heir.id, id, primitive, ofUser);
-  if (others.length === 0) await keep(context, session.user, id, primitive, session.id);
+  if (others.length === 0) {
+    const { validUntil } = ofUser;
+    await keep(context, session.user, id, { primitive, validUntil }, session.id);
+  }
   await context.outbox.remove(session.id, id);
 }

@@ -104,16 +104,19 @@ export async function invite(
   primitive: Element,
   record: InvitationRecord,
 ): Promise<StatusCode> {
-  const asked = numberOf(primitive, 'Validity') ?? DEFAULT_VALIDITY;
-  const validity = Math.min(asked, context.config.messages.maxValidity);
+  const asked = numberOf(primitive, 'Validity');
+  // 0 asks for the default, as it does of a message
+  const wanted = asked === undefined || asked === 0 ? DEFAULT_VALIDITY : asked;
+  const validity = Math.min(wanted, context.config.messages.maxValidity);
+  const deadline = context.clock.now() + validity * 1000;
   const key = keyOf(record.invitee, record.id, record.inviter);
   await context.store.update(invitations, key, () => ({
     kind: 'put',
     value: record,
-    deadline: context.clock.now() + validity * 1000,
+    deadline,
     result: undefined,
   }));
-  if (await sendInvitation(context, record, passing(primitive, 'invite'))) return 200;
+  if (await sendInvitation(context, record, passing(primitive, 'invite'), deadline)) return 200;
   await context.store.update(invitations, key, () => ({ kind: 'remove', result: undefined }));
   return 507;
 }
@@ -122,6 +125,7 @@ const sendInvitation = (
   context: ImpsContext,
   { id, type, inviter, invitee }: InvitationRecord,
   more: readonly Element[],
+  validUntil: number,
 ): Promise<boolean> =>
   toEachSession(
     context,
@@ -134,6 +138,7 @@ const sendInvitation = (
       userElement('Recipient', invitee),
       more,
     ),
+    validUntil,
   );
 
 /** Invites a user of this server for somebody elsewhere. */
@@ -143,13 +148,14 @@ export async function inviteFor(
   more: readonly Element[],
 ): Promise<void> {
   const value = { ...invitation, outside: true };
+  const deadline = context.clock.now() + DEFAULT_VALIDITY * 1000;
   await context.store.update(invitations, keyOf(value.invitee, value.id, value.inviter), () => ({
     kind: 'put',
     value,
-    deadline: context.clock.now() + DEFAULT_VALIDITY * 1000,
+    deadline,
     result: undefined,
   }));
-  await sendInvitation(context, value, more);
+  await sendInvitation(context, value, more, deadline);
 }
 
 /** Takes an invitation from elsewhere back; one that was answered is no more. */

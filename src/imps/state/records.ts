@@ -160,6 +160,8 @@ export interface OfUser {
   readonly to: 'one' | 'each';
   /** Milliseconds since the epoch. */
   readonly at: number;
+  /** Set when the request means nothing after that time, as an invitation after its Validity: nobody gets it then. */
+  readonly validUntil?: number | undefined;
 }
 
 /** Who sends or receives a message. */
@@ -233,6 +235,8 @@ export interface UserOutboxRecord {
   /** In the shape of the newest version that has it; a session of a version without it leaves it for another. */
   readonly primitive: Element;
   readonly expiresAt: number;
+  /** As in OfUser, for the session that takes it over. */
+  readonly validUntil?: number | undefined;
 }
 
 export const users = table<UserRecord>('imps-users');

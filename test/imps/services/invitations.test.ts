@@ -153,6 +153,63 @@ describe('an invitation', () => {
     await here.clock.advanceAsync(62_000, 1000);
     expect(await bob.code(answer(true))).toBe(423);
   });
+
+  describe.each([
+    ['that is over reaches nobody', 60, []],
+    ['that is not over waits', 600, ['InviteUser-Request']],
+    ['of Validity 0 has the default', 0, ['InviteUser-Request']],
+  ])('%s', (_, validity, expected) => {
+    const asked = async (phone: Phone): Promise<string[]> => (await phone.drain()).map(({ name }) => name);
+    const invited = (): Promise<number> => alice.code(invite('IM', element('Validity', validity)));
+    const later = (): Promise<void> => here.clock.advanceAsync(62_000, 1000);
+    const logout = element('Logout-Request');
+
+    it('in a session that did not poll', async () => {
+      expect(await invited()).toBe(200);
+      await later();
+      expect(await asked(bob)).toEqual(expected);
+    });
+
+    it('at the next login', async () => {
+      await bob.request(logout);
+      expect(await invited()).toBe(200);
+      await later();
+      expect(await asked(await here.phone('bob').start())).toEqual(expected);
+    });
+
+    it('at the next login after a session that did not poll', async () => {
+      expect(await invited()).toBe(200);
+      await bob.request(logout);
+      await later();
+      expect(await asked(await here.phone('bob').start())).toEqual(expected);
+    });
+
+    it('in another session when the one that did not poll ends', async () => {
+      expect(await invited()).toBe(200);
+      here.clock.advance(1000);
+      const second = await here.phone('bob', { clientId: 'wv:second' }).start();
+      await later();
+      await bob.request(logout);
+      expect(await asked(second)).toEqual(expected);
+    });
+
+    it('in a session that took it over and did not poll', async () => {
+      await bob.request(logout);
+      expect(await invited()).toBe(200);
+      const next = await here.phone('bob').start();
+      await later();
+      expect(await asked(next)).toEqual(expected);
+    });
+
+    it('when the session ends that took it over', async () => {
+      await bob.request(logout);
+      expect(await invited()).toBe(200);
+      const next = await here.phone('bob').start();
+      await next.request(logout);
+      await later();
+      expect(await asked(await here.phone('bob').start())).toEqual(expected);
+    });
+  });
 });
 
 describe.each(['1.1', '1.2', '1.3'] as const)('an invitation to a phone of %s', (version) => {
