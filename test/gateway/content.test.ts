@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { defaultCapabilities } from '../../src/imps/access/capabilities.js';
-import { acceptOf, toMime, toPhoneContent } from '../../src/gateway/messages/content.js';
+import { acceptOf, plainText, toMime, toPhoneContent } from '../../src/gateway/messages/content.js';
 import type { MessageRecord } from '../../src/imps/index.js';
 
 const phone = (...contentTypes: string[]) => ({ ...defaultCapabilities, anyContent: false, contentTypes });
@@ -124,4 +124,21 @@ describe('what a phone sends', () => {
       expect.objectContaining({ code: 'gateway-charset' }) as Error,
     );
   });
+});
+
+describe('the words of a page', () => {
+  it('are those outside tags, scripts and styles, a line for each block', () => {
+    const page =
+      '<style>p { color: red }</style><h1 class="x">One</h1><P>two &lt; three</P><SCRIPT>if (a<b) x();</Script >four<br/>five &amp;amp;';
+    expect(plainText(page)).toBe('One\ntwo < three\nfour\nfive &amp;');
+    expect(plainText('a < b and <b>no end')).toBe('a no end');
+    expect(plainText('<script>never ended <style>nor this 1 < 2')).toBe('never ended nor this 1 < 2');
+  });
+
+  it.each(['<', '<script>', '</script ', '<style', '> <', '&lt'])(
+    'are found in a megabyte of %j as well',
+    (piece) => {
+      expect(plainText(piece.repeat(2 ** 20 / piece.length)).length).toBeLessThanOrEqual(2 ** 20);
+    },
+  );
 });

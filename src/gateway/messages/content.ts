@@ -98,13 +98,30 @@ function decode(octets: Uint8Array, charset = 'utf-8'): string {
 
 const entities: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', nbsp: ' ' };
 
-/** The words of a page, a line for each block. */
+/** Tags that begin a new line. */
+const block = /^(?:br|\/p|\/div|\/li|\/tr|\/h[1-6])$/i;
+
+/** The words of a page, a line for each block. Takes time in proportion to its length, whatever it holds. */
 export function plainText(html: string): string {
-  return html
-    .replace(/<(script|style)\b[^]*?<\/\1\s*>/gi, '')
-    .replace(/<(?:br|\/p|\/div|\/li|\/tr|\/h[1-6])\b[^>]*>/gi, '\n')
-    .replace(/<[^>]*>/g, '')
-    .replace(/&(amp|lt|gt|quot|nbsp);/g, (_all, name: string) => entities[name]!)
+  let words = '';
+  let at = 0;
+  const endless = new Set<string>();
+  for (;;) {
+    const open = html.indexOf('<', at);
+    const close = open < 0 ? -1 : html.indexOf('>', open);
+    if (close < 0) break;
+    words += html.slice(at, open);
+    at = close + 1;
+    const name = /^\/?\w+/.exec(html.slice(open + 1, Math.min(close, open + 8)))?.[0].toLowerCase() ?? '';
+    if (block.test(name)) words += '\n';
+    if ((name !== 'script' && name !== 'style') || endless.has(name)) continue;
+    const end = new RegExp(`</${name}\\s*>`, 'gi');
+    end.lastIndex = at;
+    if (end.test(html)) at = end.lastIndex;
+    else endless.add(name);
+  }
+  return (words + html.slice(at))
+    .replace(/&(amp|lt|gt|quot|nbsp);/g, (_all, entity: string) => entities[entity]!)
     .replace(/[ \t]+/g, ' ')
     .replace(/\n{3,}/g, '\n\n')
     .trim();
