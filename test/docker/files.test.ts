@@ -18,6 +18,7 @@ interface Service {
   readonly user?: string;
   readonly network_mode?: string;
   readonly ports?: readonly string[];
+  readonly command?: readonly string[];
   readonly build?: { readonly context: string; readonly dockerfile: string };
   readonly environment?: Readonly<Record<string, string>>;
   readonly volumes?: readonly string[];
@@ -136,6 +137,13 @@ describe('the compose files', () => {
         loadConfig(undefined, {}).drainSeconds,
       );
     }
+  });
+
+  it('has drachtio-server listen on the port that phones are told', () => {
+    const { command, ports } = compose('compose.drachtio.yaml').services['drachtio']!;
+    const at = (value: string): string => interpolated(value, { PARLEY_SIP_PORT: '5099' });
+    expect(command?.map(at)).toContain('sip:*:5099;transport=udp,tcp');
+    expect(ports?.map(at)).toEqual(['127.0.0.1:5099:5099/udp', '127.0.0.1:5099:5099/tcp']);
   });
 
   it('waits with the Parleys until Redis answers', () => {
