@@ -27,6 +27,7 @@ export class LossWatch {
   readonly #lives = new Map<number, string>();
   #puts: Put[] = [];
   #next = 0;
+  #lostAt: number | undefined;
 
   constructor(clock: Clock, log: Logger, send: Send) {
     this.#clock = clock;
@@ -38,6 +39,11 @@ export class LossWatch {
   acknowledged(shard: number, name: string, version: number): void {
     this.#puts[this.#next] = { shard, name, version, at: this.#clock.now() };
     this.#next = (this.#next + 1) % keptPuts;
+  }
+
+  /** What was acknowledged before the connection went is looked at however long Redis is away. */
+  connectionLost(): void {
+    this.#lostAt ??= this.#clock.now();
   }
 
   /** @param onEmptied called when shards came back without their records. */
@@ -53,6 +59,7 @@ export class LossWatch {
     if (lost > 0) this.#log.error({ records: lost }, 'Redis has lost updates that it had acknowledged');
     this.#puts = [];
     this.#next = 0;
+    this.#lostAt = undefined;
   }
 
   async #hasNewLife(shard: number): Promise<boolean> {
@@ -67,7 +74,7 @@ export class LossWatch {
 
   /** The last put of each record. */
   #newest(): Put[] {
-    const since = this.#clock.now() - keptMs;
+    const since = (this.#lostAt ?? this.#clock.now()) - keptMs;
     const inOrder = [...this.#puts.slice(this.#next), ...this.#puts.slice(0, this.#next)];
     const byName = new Map(inOrder.filter((put) => put.at >= since).map((put) => [put.name, put]));
     return [...byName.values()].filter((put) => put.version > 0);

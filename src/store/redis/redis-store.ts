@@ -85,7 +85,10 @@ export class RedisStore implements Store {
         store.#connectionMade();
         store.#eventsMissed();
       },
-      onDown: (reason) => store.#health.connectionLost(reason),
+      onDown: (reason) => {
+        store.#health.connectionLost(reason);
+        store.#losses.connectionLost();
+      },
     };
     store.#link = await openLink(place, listener, context);
     store.#writes = new Writes(store.#link, store.#health);
