@@ -82,7 +82,7 @@ export class TcpChannels {
 
   #open(socket: Socket): void {
     if (this.#strangers >= STRANGERS) {
-      socket.destroy();
+      this.#refuse(socket, 'too many connections without HELO');
       return;
     }
     this.#strangers++;
@@ -90,7 +90,7 @@ export class TcpChannels {
     this.#channels.add(channel);
     channel.timer = this.#context.clock.after(HELLO_MS, () => {
       channel.timer = undefined;
-      this.#refuse(channel, 'no HELO in 10 s');
+      this.#refuse(channel.socket, 'no HELO in 10 s');
     });
     socket.setEncoding('latin1');
     socket.on('data', (text: string) => this.#data(channel, text));
@@ -103,7 +103,7 @@ export class TcpChannels {
     for (let end = channel.rest.indexOf('\n'); end >= 0; end = channel.rest.indexOf('\n')) {
       const line = channel.rest.slice(0, end).trim();
       channel.rest = channel.rest.slice(end + 1);
-      if (line.length > LINE) return this.#refuse(channel, 'line too long');
+      if (line.length > LINE) return this.#refuse(channel.socket, 'line too long');
       channel.work = channel.work
         .then(() => this.#line(channel, line))
         .catch((error: unknown) => {
@@ -111,21 +111,22 @@ export class TcpChannels {
           channel.socket.destroy();
         });
     }
-    if (channel.rest.length > LINE) this.#refuse(channel, 'line too long');
+    if (channel.rest.length > LINE) this.#refuse(channel.socket, 'line too long');
   }
 
   async #line(channel: Channel, line: string): Promise<void> {
     if (channel.socket.destroyed) return;
     if (line.startsWith('HELO ')) return this.#hello(channel, line.slice(5).trim());
-    if (channel.session === '') return this.#refuse(channel, 'no HELO');
+    if (channel.session === '') return this.#refuse(channel.socket, 'no HELO');
     if (line === 'PING') channel.socket.write('OK\r\n');
   }
 
   /** A newer connection of the same session takes its place: the client came back from a broken one. */
   async #hello(channel: Channel, id: string): Promise<void> {
     const session = await this.#context.sessions.find(id);
-    if (!session || channel.socket.destroyed) return this.#refuse(channel, 'unknown session');
-    if (channel.session !== '' && channel.session !== id) return this.#refuse(channel, 'another session');
+    if (!session || channel.socket.destroyed) return this.#refuse(channel.socket, 'unknown session');
+    if (channel.session !== '' && channel.session !== id)
+      return this.#refuse(channel.socket, 'another session');
     if (channel.session === '') {
       this.#strangers--;
       channel.timer?.cancel();
@@ -140,16 +141,16 @@ export class TcpChannels {
     this.#onHello(session);
   }
 
-  #refuse(channel: Channel, why: string): void {
-    if (channel.socket.destroyed) return;
+  #refuse(socket: Socket, why: string): void {
+    if (socket.destroyed) return;
     this.#context.trail.record({
       code: 'imps.cir-refused',
       outcome: 'refused',
       clause: 'document 002 §8.1.3',
-      subject: channel.socket.remoteAddress,
+      subject: socket.remoteAddress,
       detail: why,
     });
-    channel.socket.destroy();
+    socket.destroy();
   }
 
   #closed(channel: Channel): void {

@@ -63,7 +63,9 @@ function openTransaction(transaction: Element): Transaction {
   if (mode !== 'Request' && mode !== 'Response') throw incomplete('no TransactionMode');
   const id = textOf(descriptor, 'TransactionID')?.trim() ?? '';
   if (id.length > LONGEST_TRANSACTION_ID) throw incomplete('a TransactionID over 100 characters');
-  return { mode, id, primitive: child(transaction, 'TransactionContent')?.children[0] };
+  const [primitive, second] = child(transaction, 'TransactionContent')?.children ?? noChildren;
+  if (second) throw incomplete('two primitives in one TransactionContent');
+  return { mode, id, primitive };
 }
 
 /** Puts the envelope of its version around a message. Poll is part of the transaction in 1.1, of the session after. */

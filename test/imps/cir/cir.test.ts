@@ -78,6 +78,13 @@ describe('CIR over TCP', () => {
     expect(here.trail.counts().get('imps.cir-refused')).toBe(1);
   });
 
+  it('takes 1000 connections without HELO at most, and counts those that it refuses', async () => {
+    const lines = Array.from({ length: 1000 }, () => connectTo(here.cirPort));
+    await Promise.all(lines.map(({ socket }) => once(socket, 'connect')));
+    expect(await connectTo(here.cirPort).end()).toEqual([]);
+    expect(here.trail.counts().get('imps.cir-refused')).toBe(1);
+  });
+
   it('tells at once when something waits already', async () => {
     const bob = await withCir('bob', 'STCP');
     await send('early');

@@ -175,6 +175,12 @@ const cases: readonly [name: string, input: () => string | Buffer, answer: strin
     'imps.no-session',
   ],
   [
+    'a second primitive in one TransactionContent',
+    () => xml().replace('</TransactionContent>', '<KeepAlive-Request/></TransactionContent>'),
+    'HTTP 400',
+    'imps-message-malformed',
+  ],
+  [
     'a mandatory element left out',
     () => wbxml(asking(element('DeleteList-Request'))),
     '752',
