@@ -11,7 +11,7 @@ import { endSession } from './lifecycle.js';
 import type { Pager, UserDirectory } from './ports.js';
 import { PapPager } from './push/pap.js';
 import { Replies } from './replies.js';
-import { replaceOwn } from './services/presence-store.js';
+import { replaceOutside } from './services/presence-store.js';
 import { outsidePresence, type OutsidePresence } from './services/outside-presence.js';
 import { outsideGroups, type OutsideGroups } from './services/outside-groups.js';
 import { presenceChanged } from './services/presence-subscriptions.js';
@@ -201,7 +201,7 @@ export function createImpsServer(options: ImpsServerOptions): ImpsServer {
     notifyOffline: (user) => notifyOffline(context, user),
     reportDelivery: (message, recipient, code) => report(context, recipient, message, code),
     async publishPresence(user, list) {
-      await presenceChanged(context, user, await replaceOwn(context, user, list));
+      await presenceChanged(context, user, await replaceOutside(context, user, list));
     },
     sendSystemMessage: (user, message) => sendSystemMessage(context, user, message),
     systemMessages: (user) => systemMessagesOf(context, user),

@@ -151,6 +151,38 @@ describe('presence of a SIP user at an IMPS watcher', () => {
       element('PresenceSubList', element('OnlineStatus'), element('StatusText')),
     );
 
+  it('is what the phone published itself, but while a SIP device of the user publishes', async () => {
+    await start();
+    const alice = await world.loggedIn('alice');
+    const bob = await world.loggedIn('bob');
+    const grant = element(
+      'CreateAttributeList-Request',
+      element('PresenceSubList', element('OnlineStatus'), element('StatusText')),
+      element('DefaultList', true),
+    );
+    expect(codeOf(await bob.request(grant))).toBe(200);
+    const mine = element(
+      'UpdatePresence-Request',
+      element('PresenceSubList', attribute('StatusText', 'at my phone')),
+    );
+    expect(codeOf(await bob.request(mine))).toBe(200);
+    const text = async (): Promise<string | undefined> => {
+      const answer = await alice.request(ask('wv:bob@ims.test'));
+      return textOf(
+        child(child(child(answer, 'Presence'), 'PresenceSubList'), 'StatusText'),
+        'PresenceValue',
+      );
+    };
+    expect(await text()).toBe('at my phone');
+    const device = await world.sip('bob');
+    expect(await text()).toBe('at my phone');
+    const said = await device.ask('PUBLISH', 'sip:bob@ims.test', publish, pidf('open', busy));
+    expect([said.status, await text()]).toEqual([200, 'in a meeting']);
+    const over = { Event: 'presence', Expires: 0, 'SIP-If-Match': said.get('SIP-ETag') };
+    expect((await device.ask('PUBLISH', 'sip:bob@ims.test', over)).status).toBe(200);
+    expect(await text()).toBe('at my phone');
+  });
+
   it('who asks once is that of the SIP device too, whether its user has an IMPS account or none', async () => {
     await start();
     const alice = await world.loggedIn('alice');

@@ -11,6 +11,8 @@ import type { CspVersion } from '../vocabulary/versions.js';
 
 /** Presence of one user: what belongs to the user, and what belongs to each client that is online. */
 export interface PresenceRecord {
+  /** What is said of the user outside this server: shown in place of what the user's clients said, for as long as it is said. */
+  readonly outside?: Readonly<Record<string, Element>>;
   readonly own: Readonly<Record<string, Element>>;
   readonly clients: Readonly<
     Record<
@@ -85,7 +87,7 @@ export async function publish(
       ...current.clients,
       [key]: { client: session.client, session: session.id, at, attributes },
     };
-    return { kind: 'put', value: { own, clients }, result: names };
+    return { kind: 'put', value: { ...current, own, clients }, result: names };
   });
   const priority = numberOf(child(list, 'ClientInfo'), 'ClientIMPriority');
   if (priority !== undefined) {
@@ -117,27 +119,27 @@ export async function setOnline(
       clients[key] = { client: session.client, session: session.id, at: context.clock.now(), attributes };
     } else delete clients[key];
     const names = ['OnlineStatus', 'Registration', ...Object.keys(before?.attributes ?? {})];
-    return { kind: 'put', value: { own: current.own, clients }, result: names };
+    return { kind: 'put', value: { ...current, clients }, result: names };
   });
 }
 
-/** Takes over presence of a user outside the local directory, as a PresenceSubList. @returns what changed */
-export async function replaceOwn(context: ImpsContext, user: UserId, list: Element): Promise<string[]> {
+/** Takes over what is said of a user outside this server, as a PresenceSubList. @returns what changed */
+export async function replaceOutside(context: ImpsContext, user: UserId, list: Element): Promise<string[]> {
   return context.store.update(presence, user, (current = nothing) => {
-    const own = { ...current.own };
+    const outside = { ...current.outside };
     const names: string[] = [];
     for (const attribute of list.children) {
       if (!presenceAttribute.has(attribute.name)) continue;
-      if (JSON.stringify(own[attribute.name]) === JSON.stringify(attribute)) continue;
+      if (JSON.stringify(outside[attribute.name]) === JSON.stringify(attribute)) continue;
       if (removes(attribute)) {
-        if (own[attribute.name] === undefined) continue;
-        delete own[attribute.name];
-      } else own[attribute.name] = attribute;
+        if (outside[attribute.name] === undefined) continue;
+        delete outside[attribute.name];
+      } else outside[attribute.name] = attribute;
       names.push(attribute.name);
     }
     return names.length === 0
       ? { kind: 'keep', result: names }
-      : { kind: 'put', value: { own, clients: current.clients }, result: names };
+      : { kind: 'put', value: { ...current, outside }, result: names };
   });
 }
 
@@ -160,7 +162,7 @@ export async function presenceOf(
   const shown: Element[] = [];
   for (const { name, perClient, byServer } of presenceAttributes) {
     if (!names.has(name) || !hasName(name, version)) continue;
-    const own = record.own[name];
+    const own = record.outside?.[name] ?? record.own[name];
     if (!perClient || own) {
       if (own) shown.push(inVersion(own, version));
       continue;
