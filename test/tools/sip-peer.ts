@@ -1,25 +1,13 @@
 import { createSocket, type Socket } from 'node:dgram';
-import { once } from 'node:events';
-import { createServer } from 'node:net';
 import type { HeaderMap } from '../../src/sip/message/headers.js';
 import { SipRequest, type SipMessage, type SipResponse } from '../../src/sip/message/message.js';
 import { parseDatagram } from '../../src/sip/message/parse.js';
 import { serialize } from '../../src/sip/message/serialize.js';
 import { buildResponse } from '../../src/sip/embedded/respond.js';
+import { freePort } from './free-port.js';
 
 /** Hears all octets that a peer sends to, or gets from, a port. */
 export type Tap = (direction: 'in' | 'out', port: number, octets: Uint8Array) => void;
-
-async function hasNoTcp(port: number): Promise<boolean> {
-  const server = createServer();
-  try {
-    await once(server.listen(port, '127.0.0.1'), 'listening');
-  } catch {
-    return false;
-  }
-  await once(server.close(), 'close');
-  return true;
-}
 
 /** A SIP peer of a few lines over loopback UDP: sends what it is told to and hands out what arrives, in order. */
 export class SipPeer {
@@ -43,14 +31,18 @@ export class SipPeer {
     });
   }
 
-  /** At a port where nobody listens over TCP: a long request to a peer tries that first (RFC 3261 §18.1.1), and a stranger would keep it. */
+  /**
+   * At a port that no peer had lately: a server that still sends again what an earlier one did not answer would be heard here. Nobody
+   * listens there over TCP either: a long request to a peer tries that first (RFC 3261 §18.1.1), and a stranger would keep it.
+   */
   static async open(): Promise<SipPeer> {
-    for (;;) {
-      const socket = createSocket('udp4');
-      await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
-      if (await hasNoTcp(socket.address().port)) return new SipPeer(socket);
-      socket.close();
-    }
+    const port = await freePort();
+    const socket = createSocket('udp4');
+    await new Promise<void>((resolve, reject) => {
+      socket.once('error', reject);
+      socket.bind(port, '127.0.0.1', resolve);
+    });
+    return new SipPeer(socket);
   }
 
   get port(): number {
