@@ -6,33 +6,36 @@ const SETS = 4;
  * flow brings back, as it does what the limit put out. Whether a set is still bound to the flow, its registration says.
  */
 export class FlowOwners {
-  readonly #sets = new Map<string, readonly string[]>();
-  readonly #limit: number;
+  readonly #generation: number;
+  #young = new Map<string, readonly string[]>();
+  #old = new Map<string, readonly string[]>();
 
-  /** @param limit flows that are kept; beyond it the one that came first goes. */
+  /** @param limit flows that are kept at most; beyond it those over which nobody registered lately go, half of them at once. */
   constructor(limit = 100_000) {
-    this.#limit = limit;
+    this.#generation = Math.ceil(limit / 2);
   }
 
   add(flow: string, set: string): void {
-    const known = this.#sets.get(flow);
-    if (known?.includes(set)) return;
-    if (known) {
-      // too many stay too many
-      if (known.length <= SETS) this.#sets.set(flow, [...known, set]);
-      return;
+    const young = this.#young.get(flow);
+    const known = young ?? this.#old.get(flow) ?? [];
+    // too many stay too many
+    const sets = known.length > SETS || known.includes(set) ? known : [...known, set];
+    if (sets === young) return;
+    if (!young && this.#young.size >= this.#generation) {
+      this.#old = this.#young;
+      this.#young = new Map();
     }
-    if (this.#sets.size >= this.#limit) this.delete(this.#sets.keys().next().value!);
-    this.#sets.set(flow, [set]);
+    this.#young.set(flow, sets);
   }
 
   delete(flow: string): void {
-    this.#sets.delete(flow);
+    this.#young.delete(flow);
+    this.#old.delete(flow);
   }
 
   /** Empty for a flow that is not known, or is one of too many. */
   of(flow: string): readonly string[] {
-    const sets = this.#sets.get(flow) ?? [];
+    const sets = this.#young.get(flow) ?? this.#old.get(flow) ?? [];
     return sets.length > SETS ? [] : sets;
   }
 }

@@ -15,9 +15,16 @@ describe('the owners of flows', () => {
     expect(owners.of('flow')).toEqual(['a']);
   });
 
-  it('are forgotten in the order in which their flows came, beyond the limit', () => {
-    const owners = new FlowOwners(2);
-    for (const flow of ['1', '2', '1', '3']) owners.add(flow, `set ${flow}`);
-    expect(['1', '2', '3'].map((flow) => owners.of(flow))).toEqual([[], ['set 2'], ['set 3']]);
+  it('are forgotten beyond the limit, those first over which nobody registered lately', () => {
+    const owners = new FlowOwners(4);
+    for (const flow of ['1', '2', '3', '1', '4']) owners.add(flow, `set ${flow}`);
+    expect(['1', '2', '3', '4'].map((flow) => owners.of(flow))).toEqual([
+      ['set 1'],
+      [],
+      ['set 3'],
+      ['set 4'],
+    ]);
+    owners.delete('1');
+    expect(owners.of('1')).toEqual([]);
   });
 });
