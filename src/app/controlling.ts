@@ -162,7 +162,9 @@ function oneToOneSessions(
           dialogs: [
             { callId: callId!, callerTag: callerTag!, calleeTag },
             ...pairs.map(({ far }) => ({
-              ...{ callId: far.callId, callerTag: far.localTag, calleeTag: far.remoteTag },
+              callId: far.callId,
+              callerTag: far.localTag,
+              calleeTag: far.remoteTag,
             })),
           ],
           caller: await end(caller),

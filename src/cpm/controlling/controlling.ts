@@ -12,6 +12,7 @@ import { groupError } from './errors.js';
 import { Focus, type FocusOptions } from './focus.js';
 import type { GroupAddresses } from './group-addresses.js';
 import { addMember, invitable, inviteAll, memberOf, settled, type Group, type Participant } from './group.js';
+import type { Claim } from './groups.js';
 import { newAlias, newId } from './identifiers.js';
 import { ALLOW, ALLOW_EVENTS, focusContact, readParts } from './invitation.js';
 import { asKnown, invitee, invitees } from './invitees.js';
@@ -49,6 +50,8 @@ export class ControllingFunction implements Service {
   readonly #focuses = new Map<string, Focus>();
   /** What runs for a Contribution-ID or group; what comes later waits. */
   readonly #turns = new Map<string, Promise<unknown>>();
+  /** Claims of groups that are under way, by group. */
+  readonly #claims = new Map<string, Promise<Claim | undefined>>();
 
   constructor(options: ControllingOptions) {
     this.#options = options;
@@ -118,7 +121,8 @@ export class ControllingFunction implements Service {
 
   /** Ends a group for good. @throws ParleyError `group-unknown`, `group-moved` when another node holds it. */
   async close(id: string): Promise<void> {
-    await (await this.#take(id)).close('closed');
+    const { focus } = await this.#take(id);
+    await focus.close('closed');
   }
 
   /** Ends the sessions of all groups: what their members have got is stored, and they may go on at any node, who watches included. */
@@ -211,7 +215,7 @@ export class ControllingFunction implements Service {
       known = await groups.get(id);
     }
     mayJoin(known && memberOf(known, sender));
-    const claim = this.#focuses.get(id!) ?? (await groups.claim(id!));
+    const claim = this.#focuses.get(id!) ?? (await this.#claim(id!));
     if (!claim) throw groupError('group-unknown', id);
     if ('holder' in claim) return claim.holder;
     const start = this.#focuses.has(id!) ? 'join' : 'restart';
@@ -258,8 +262,7 @@ export class ControllingFunction implements Service {
         if (group.access === 'closed' || member) mayJoin(member);
         else await this.#mayEnter(sender);
         if (this.#options.stack.rejectInvite(request, response)) return;
-        const begins = !this.#focuses.has(id);
-        const focus = await this.#take(id);
+        const { focus, begins } = await this.#take(id);
         const others = focus.group.members.filter(
           (one) => one.owner !== sender.owner && holdsMembership(one),
         );
@@ -323,14 +326,30 @@ export class ControllingFunction implements Service {
     return { focus: focus!, identity: member.identity };
   }
 
-  /** The focus of a group, started when this node may. @throws ParleyError `group-unknown`, `group-moved` */
-  async #take(id: string): Promise<Focus> {
+  /**
+   * The focus of a group, started when this node may; `begins` is true for one of those who come at once.
+   * @throws ParleyError `group-unknown`, `group-moved`
+   */
+  async #take(id: string): Promise<{ focus: Focus; begins: boolean }> {
     const running = this.#focuses.get(id);
-    if (running) return running;
-    const claim = await this.#options.groups.claim(id);
+    if (running) return { focus: running, begins: false };
+    const claim = await this.#claim(id);
     if (!claim) throw groupError('group-unknown', id);
     if ('holder' in claim) throw groupError('group-moved', id);
-    return this.#focus(claim.group, claim.rang);
+    const begins = !this.#focuses.has(id);
+    return { focus: this.#focus(claim.group, claim.rang), begins };
+  }
+
+  /** One for all who come at once: a second one would be another term of the group, in which the focus of the first has no say. */
+  #claim(id: string): Promise<Claim | undefined> {
+    const running = this.#claims.get(id);
+    if (running) return running;
+    const claim = this.#options.groups.claim(id);
+    this.#claims.set(id, claim);
+    // the first to wait, so that the focus is there before anybody can claim again
+    const done = (): boolean => this.#claims.delete(id);
+    claim.then(done, done);
+    return claim;
   }
 
   /** Whom the network vouches for (RFC 3325 §9.1). @throws ParleyError `group-not-a-member` */
