@@ -32,12 +32,32 @@ async function storeAt(kind: 'LMDB' | 'Redis'): Promise<string> {
   return `lmdb:${join(folder, 'data')}`;
 }
 
-const serveWith = (env: Readonly<Record<string, string>>) => async (): Promise<Program> => {
-  const program = new Program(['serve'], { config, env });
-  cleanups.push(() => program.dispose());
-  await program.ready();
-  return program;
-};
+/** A server that can be started again, Bob's SIP device and Alice's phone, which is logged in. */
+async function started(kind: 'LMDB' | 'Redis'): Promise<{
+  serve: () => Promise<Program>;
+  first: Program;
+  sip: Phone;
+  imps: ImpsPhone;
+}> {
+  const [sipPort, impsPort] = [await freePort(), await freePort()];
+  const env = {
+    PARLEY_STORE: await storeAt(kind),
+    PARLEY_SIP_LISTEN: `udp:127.0.0.1:${sipPort}`,
+    PARLEY_IMPS_LISTEN: `127.0.0.1:${impsPort}`,
+  };
+  const serve = async (): Promise<Program> => {
+    const program = new Program(['serve'], { config, env });
+    cleanups.push(() => program.dispose());
+    await program.ready();
+    return program;
+  };
+  const first = await serve();
+  const sip = await Phone.registered('bob', sipPort, cpmDevice);
+  cleanups.push(() => sip.close());
+  const url = `http://127.0.0.1:${impsPort}`;
+  const imps = await new ImpsPhone({ url, user: 'wv:alice@ims.test', password: 'alice-secret' }).start();
+  return { serve, first, sip, imps };
+}
 
 describe('a session of a phone when the process is killed', () => {
   it.each(['LMDB', 'Redis'] as const)(
@@ -45,19 +65,8 @@ describe('a session of a phone when the process is killed', () => {
     { timeout: 90_000 },
     async (kind) => {
       if (kind === 'Redis' && missing('redis-server')) return;
-      const [sip, imps] = [await freePort(), await freePort()];
-      const env = {
-        PARLEY_STORE: await storeAt(kind),
-        PARLEY_SIP_LISTEN: `udp:127.0.0.1:${sip}`,
-        PARLEY_IMPS_LISTEN: `127.0.0.1:${imps}`,
-      };
-      const serve = serveWith(env);
-      const first = await serve();
-      const phone = await Phone.registered('bob', sip, cpmDevice);
-      cleanups.push(() => phone.close());
+      const { serve, first, sip: phone, imps: alice } = await started(kind);
       const bob = await SipChat.of(phone);
-      const url = `http://127.0.0.1:${imps}`;
-      const alice = await new ImpsPhone({ url, user: 'wv:alice@ims.test', password: 'alice-secret' }).start();
       await expect
         .poll(async () => (await bob.invite('sip:alice@ims.test')).status, { timeout: 20_000 })
         .toBe(200);
@@ -75,17 +84,7 @@ describe('a session of a phone when the process is killed', () => {
 
 describe('a phone in a group when the process is killed', () => {
   it('comes in again by itself, and gets what is said then', { timeout: 90_000 }, async () => {
-    const [sip, imps] = [await freePort(), await freePort()];
-    const serve = serveWith({
-      PARLEY_STORE: await storeAt('LMDB'),
-      PARLEY_SIP_LISTEN: `udp:127.0.0.1:${sip}`,
-      PARLEY_IMPS_LISTEN: `127.0.0.1:${imps}`,
-    });
-    const first = await serve();
-    const phone = await Phone.registered('bob', sip, cpmDevice);
-    cleanups.push(() => phone.close());
-    const url = `http://127.0.0.1:${imps}`;
-    const alice = await new ImpsPhone({ url, user: 'wv:alice@ims.test', password: 'alice-secret' }).start();
+    const { serve, first, sip: phone, imps: alice } = await started('LMDB');
     const { api } = await first.ready();
     const registrations = `${api}/api/v1/registrations/${encodeURIComponent('sip:alice@ims.test')}`;
     await expect
@@ -120,17 +119,7 @@ describe('a phone in a group when the process is killed', () => {
 
 describe('an invitation by a phone when the process is killed', () => {
   it("is still the phone's to take back", { timeout: 90_000 }, async () => {
-    const [sip, imps] = [await freePort(), await freePort()];
-    const serve = serveWith({
-      PARLEY_STORE: await storeAt('LMDB'),
-      PARLEY_SIP_LISTEN: `udp:127.0.0.1:${sip}`,
-      PARLEY_IMPS_LISTEN: `127.0.0.1:${imps}`,
-    });
-    const first = await serve();
-    const bob = await Phone.registered('bob', sip, cpmDevice);
-    cleanups.push(() => bob.close());
-    const url = `http://127.0.0.1:${imps}`;
-    const alice = await new ImpsPhone({ url, user: 'wv:alice@ims.test', password: 'alice-secret' }).start();
+    const { serve, first, sip: bob, imps: alice } = await started('LMDB');
     const group = element('GroupID', 'wv:alice/picnic@ims.test');
     const create = element(
       'CreateGroup-Request',

@@ -11,6 +11,15 @@ import { Ladder } from '../tools/ladder.js';
 let world: GatewayWorld;
 afterEach(() => world.close());
 
+const drawnAlice = (ladder: Ladder, csp: URL): DrawnPhone =>
+  new DrawnPhone(ladder, 'alice', {
+    url: csp.origin,
+    user: 'wv:alice@ims.test',
+    password: 'alice-secret',
+    clientId: 'wv:lab1$acme@maker.m1.42',
+    coding: xmlCoding,
+  });
+
 it('draws a CPM session with an IMPS phone', async () => {
   // a busy machine must make the server neither refuse work nor send it twice
   const timers = { t1: 10_000, t2: 10_000 };
@@ -27,13 +36,7 @@ it('draws a CPM session with an IMPS phone', async () => {
   ladder.server('bob', bob.port);
   ladder.server('parley', port, Number(csp.port), app.msrp.listeners[0]!.port);
   ladder.server('alice');
-  const alice = new DrawnPhone(ladder, 'alice', {
-    url: csp.origin,
-    user: 'wv:alice@ims.test',
-    password: 'alice-secret',
-    clientId: 'wv:lab1$acme@maker.m1.42',
-    coding: xmlCoding,
-  });
+  const alice = drawnAlice(ladder, csp);
   await ladder.without(async () => {
     await alice.login2();
     await alice.negotiate();
@@ -71,13 +74,7 @@ it('draws messages both ways with their receipts, and one that waits', async () 
   ladder.peer('bob', sip.peer);
   ladder.server('parley', port, Number(csp.port));
   ladder.server('alice');
-  const alice = new DrawnPhone(ladder, 'alice', {
-    url: csp.origin,
-    user: 'wv:alice@ims.test',
-    password: 'alice-secret',
-    clientId: 'wv:lab1$acme@maker.m1.42',
-    coding: xmlCoding,
-  });
+  const alice = drawnAlice(ladder, csp);
   alice.drawsEmpty = false;
   const comesIn = (): Promise<void> =>
     ladder.without(async () => {
@@ -147,13 +144,7 @@ it('draws presence both ways', async () => {
   ladder.peer('bob', sip.peer);
   ladder.server('parley', port, Number(csp.port));
   ladder.server('alice');
-  const alice = new DrawnPhone(ladder, 'alice', {
-    url: csp.origin,
-    user: 'wv:alice@ims.test',
-    password: 'alice-secret',
-    clientId: 'wv:lab1$acme@maker.m1.42',
-    coding: xmlCoding,
-  });
+  const alice = drawnAlice(ladder, csp);
   alice.drawsEmpty = alice.drawsStatus = false;
   const shown = ['OnlineStatus', 'UserAvailability', 'StatusText'];
   await ladder.without(async () => {

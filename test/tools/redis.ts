@@ -1,10 +1,10 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { freePort } from './free-port.js';
+import { killed } from './killed.js';
 
 /** An argument of `redis-server` that stands for a port that is free. */
 const FREE_PORT = '<free port>';
@@ -87,10 +87,7 @@ export class RedisServer {
   async kill(): Promise<void> {
     const running = this.#process;
     this.#process = undefined;
-    if (!running || running.exitCode !== null) return;
-    const ended = once(running, 'exit');
-    running.kill('SIGKILL');
-    await ended;
+    await killed(running);
   }
 
   async dispose(): Promise<void> {

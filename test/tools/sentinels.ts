@@ -1,10 +1,10 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { freePort } from './free-port.js';
+import { killed } from './killed.js';
 import { RedisServer } from './redis.js';
 
 /** A real Redis Sentinel on loopback that watches `mymaster`, and votes with others of its kind. */
@@ -75,10 +75,7 @@ sentinel failover-timeout mymaster 3000
   async kill(): Promise<void> {
     const running = this.#process;
     this.#process = undefined;
-    if (!running || running.exitCode !== null) return;
-    const ended = once(running, 'exit');
-    running.kill('SIGKILL');
-    await ended;
+    await killed(running);
   }
 
   async dispose(): Promise<void> {
