@@ -303,7 +303,7 @@ export async function removeExpired(
   store: Store,
   now: number,
   limit: number,
-  isOurs: (groupId: string) => Promise<boolean> = () => Promise.resolve(true),
+  isOurs: (groupId: string) => Promise<boolean>,
 ): Promise<ExpiredMessage[]> {
   const removed: ExpiredMessage[] = [];
   for (const key of await store.due(messages, now, limit)) {
