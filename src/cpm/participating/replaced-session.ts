@@ -7,8 +7,24 @@ import { aimAtChosenDevice, namesDevice } from '../policy/chosen-device.js';
 import type { SessionEnd, SessionRecord, SessionRecords } from './session-records.js';
 
 /**
- * The session of a callee that an invitation to a group takes the place of: its Session-Replaces names it, by Contribution-ID or as older
- * clients do by the dialog target, and it is one with who invites, the Referred-By of the focus (RFC 3892). A user who brings such a field along gains nothing by it but the device.
+ * Whether an invitation is that of a focus (RFC 4579 §4.1): its Contact has `isfocus`, the network asserts the same identity, and no device
+ * is registered under that. A user can write everything else that a focus sends.
+ * @param isRegistered whether an identity is that of a user with a device here.
+ */
+export async function isFromFocus(
+  request: SipRequest,
+  isRegistered: (aor: string) => Promise<boolean>,
+): Promise<boolean> {
+  const contact = request.contacts[0];
+  const focus = contact?.params.has('isfocus') === true ? canonical(contact.uriText) : undefined;
+  if (focus === undefined) return false;
+  const asserted = request.addresses('P-Asserted-Identity').map(({ uriText }) => canonical(uriText));
+  return asserted.includes(focus) && !(await isRegistered(focus));
+}
+
+/**
+ * The session of a callee that an invitation of a focus takes the place of: its Session-Replaces names it, by Contribution-ID or as older
+ * clients do by the dialog target, and it is one with who invites, the Referred-By of the focus (RFC 3892).
  * An inviter whom the focus calls by an alias is not held against the session, which the focus has done.
  * @param set of the callee. @param setOf key of the registration set of a user here, undefined for anybody else.
  */

@@ -27,8 +27,8 @@ import type { MediaRelay } from './media-relay.js';
 import { entitlementOf, InvitationJudge } from './invitation-judge.js';
 import { announcedSize, msrpOffer } from './offer.js';
 import { refuse } from './refusal.js';
-import { aimAtDeviceOf, replacedSession } from './replaced-session.js';
-import type { SessionRecords } from './session-records.js';
+import { aimAtDeviceOf, isFromFocus, replacedSession } from './replaced-session.js';
+import type { SessionRecord, SessionRecords } from './session-records.js';
 import type { SessionRelease } from './session-release.js';
 import { sessionId, startedSession } from './started-session.js';
 import { answerTimer, askForTimer, sessionInterval } from './session-timer.js';
@@ -125,11 +125,7 @@ export class SessionService implements Service {
   /** @param ringing invitations of the same user that have no final response yet. */
   async #invite(call: ServiceCall, policy: UserPolicy, ringing: number, next: Next): Promise<void> {
     const originating = call.sessionCase === 'originating';
-    const replaced = originating
-      ? undefined
-      : await replacedSession(call.request, call.set, this.#options.records, (aor) =>
-          this.#options.setOf(aor),
-        );
+    const replaced = await this.#replaced(call);
     const judged = await (originating
       ? this.#judge.ofCaller(call, policy, ringing)
       : this.#judge.ofCallee(call, policy, replaced ? undefined : ringing));
@@ -152,6 +148,35 @@ export class SessionService implements Service {
         await this.#options.largeMessageSent(call);
     } else if (await this.#interwork(call, policy, next)) return;
     await this.#goOn(call, policy, offer, next);
+  }
+
+  /** The session of the callee that a focus puts a group in the place of. From anybody else nothing of that goes on (hijack). */
+  async #replaced({
+    request,
+    servedUser,
+    sessionCase,
+    set,
+  }: ServiceCall): Promise<SessionRecord | undefined> {
+    if (!request.has('Session-Replaces')) return undefined;
+    const { records, devices, trail } = this.#options;
+    const setOf = (aor: string): Promise<string | undefined> => this.#options.setOf(aor);
+    const isRegistered = async (aor: string): Promise<boolean> => {
+      const key = await setOf(aor);
+      return key !== undefined && (await devices.of(key)).length > 0;
+    };
+    if (sessionCase !== 'originating' && (await isFromFocus(request, isRegistered)))
+      return replacedSession(request, set, records, setOf);
+    request.headers.remove('Session-Replaces');
+    request.headers.remove('Referred-By');
+    trail.record({
+      code: 'cpm.replacement-ignored',
+      outcome: 'noted',
+      clause: 'OMA CPM Figure 9, RFC 4579 §4.1',
+      subject: servedUser,
+      trace: request.callId,
+      detail: 'not from a focus',
+    });
+    return undefined;
   }
 
   /** Towards the devices, or where those do not know the service, to an interworking function. */

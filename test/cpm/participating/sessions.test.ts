@@ -411,16 +411,51 @@ describe('an invitation reaches', () => {
   });
 
   it('in place of a session only the device that has it, also from a focus of another domain', async () => {
+    const parley = await server({ sip: { trusted: ['127.0.0.1'] } });
+    const alice = await phone('alice', parley, device(ALICE));
+    const one = await phone('bob', parley, device(BOB));
+    const two = await phone('bob', parley, device(BOB2));
+    const asserted = { 'P-Asserted-Identity': '<sip:alice@ims.test>', 'Contribution-ID': 'c11' };
+    await establish(alice, two, asserted, `sip:bob@ims.test;gr=${BOB2}`);
+    await expect.poll(() => sessionsOf(parley)).toHaveLength(1);
+    const focus = await phone('focus', parley);
+    await establish(focus, two, {
+      'Session-Replaces': 'c11',
+      'Referred-By': '<sip:alice@ims.test>',
+      'P-Asserted-Identity': '<sip:chat-1@conference.example>',
+      Contact: '<sip:chat-1@conference.example;gr>;isfocus',
+    });
+    quiet(one);
+  });
+
+  it.each([
+    ['a device', (mallory: Phone) => `<${mallory.contact}>`],
+    ['a device that says it is a focus', (mallory: Phone) => `<${mallory.aor}>;isfocus`],
+    ['a device that says it is a group', () => '<sip:gs-1@ims.test>;isfocus'],
+  ])('all devices from %s, whatever session it says that it replaces and for whom', async (_who, contact) => {
     const parley = await server();
     const alice = await phone('alice', parley, device(ALICE));
+    const mallory = await phone('mallory', parley, device('urn:uuid:7a6f1c1e-3d53-4d59-9c2c-4a7f9f8f2b55'));
     const one = await phone('bob', parley, device(BOB));
     const two = await phone('bob', parley, device(BOB2));
     await establish(alice, two, { 'Contribution-ID': 'c11' }, `sip:bob@ims.test;gr=${BOB2}`);
     await expect.poll(() => sessionsOf(parley)).toHaveLength(1);
-    const focus = await phone('focus', parley, device(ALICE));
-    const replaces = { 'Session-Replaces': 'c11', 'Referred-By': '<sip:alice@ims.test>' };
-    await establish(focus, two, replaces);
-    quiet(one);
+    const forged = {
+      ...SESSION,
+      'Session-Replaces': 'c11',
+      'Referred-By': '<sip:alice@ims.test>',
+      Contact: contact(mallory),
+    };
+    await setPolicy(parley, 'sip:bob@ims.test', { maxSessions: 1 });
+    expect((await mallory.ask('INVITE', 'sip:bob@ims.test', forged, offer())).status).toBe(486);
+    mallory.send('ACK', 'sip:bob@ims.test');
+    await setPolicy(parley, 'sip:bob@ims.test', { maxSessions: null });
+    mallory.send('INVITE', 'sip:bob@ims.test', forged, offer());
+    for (const bob of [one, two]) {
+      const invite = await bob.peer.request('INVITE');
+      expect([invite.has('Session-Replaces'), invite.has('Referred-By')]).toEqual([false, false]);
+    }
+    expect(parley.app.trail.recent({ code: 'cpm.replacement-ignored' })).toHaveLength(2);
   });
 
   it('as large message only devices with large message mode, and is refused above the largest size', async () => {
