@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { IMDN_NAMESPACE } from '../../src/msrp/cpim/index.js';
 import { formatImdn, IMDN_TYPE } from '../../src/msrp/imdn.js';
+import type { SipResponse } from '../../src/sip/message/message.js';
 import { meeting, msrp, rejoin } from '../cpm/controlling/meeting.js';
 import { useCleanups } from '../tools/cleanups.js';
-import { descriptionIn, type MsrpClient } from '../tools/group-party.js';
+import { descriptionIn, sdp, type MsrpClient } from '../tools/group-party.js';
 import { startParley, type RunningParley } from '../tools/parley.js';
+import type { Phone } from '../tools/phone.js';
 
 const cleanups = useCleanups();
 const ALICE = 'sip:alice@ims.test';
@@ -81,6 +83,37 @@ describe('a participant of a group', () => {
     expect(heard(bob)).toEqual(numbers(1, 7));
     const { members } = [...parley.app.controlling!.controlling.running][0]!.group;
     expect(members.map(({ state }) => state)).toEqual(['connected', 'connected', 'connected']);
+  });
+
+  /** Alice asks for an offer inside her session, and answers it in the ACK. @returns the offer. */
+  async function reinvite(alice: Phone, session: SipResponse, answer: string): Promise<Uint8Array> {
+    const uri = session.contacts[0]!.uriText;
+    const headers = { From: session.get('From'), To: session.get('To'), 'Call-ID': session.callId };
+    alice.send('INVITE', uri, headers);
+    const offer = await alice.peer.response(200);
+    expect(offer.status).toBe(200);
+    const type = { 'Content-Type': 'application/sdp', CSeq: `${offer.cseq.number} ACK` };
+    alice.send('ACK', uri, { ...headers, ...type }, answer);
+    return offer.body;
+  }
+
+  it('that sends a re-INVITE without SDP gets an offer, and goes on at the path of its answer', async () => {
+    const parley = await server();
+    const { bob, focus, party, sessions } = await meeting(parley.port, cleanups);
+    const offer = await reinvite(party.alice, sessions.alice, sdp('moved', 'active'));
+    expect(Buffer.from(offer).toString()).toMatch(/^o=- \d+ 2 [^]*a=setup:passive/m);
+    const moved = msrp('moved', offer, cleanups);
+    await moved.until(/MSRP open0001 200/);
+    bob.say('bob00001', 'sip:bob@ims.test', focus, 'text 0001.');
+    await moved.until(/text 0001\./);
+  });
+
+  it('whose answer to such an offer is none of MSRP has no session any more', async () => {
+    const parley = await server();
+    const { party, sessions } = await meeting(parley.port, cleanups);
+    await reinvite(party.alice, sessions.alice, 'v=0');
+    const bye = await party.alice.answer('BYE', 200);
+    expect(bye.get('Reason')).toBe('SIP;cause=488;text="Not Acceptable Here"');
   });
 
   it.each<[string, 'each' | 'aggregated', number]>([

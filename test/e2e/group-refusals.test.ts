@@ -126,6 +126,16 @@ describe('a list of recipients', () => {
     await created(alice);
   });
 
+  it('gives an invitation the Subject that its entry has, and the others that of the group', async () => {
+    const entries = `<entry uri="sip:bob@ims.test?Subject=F%C3%BCr%20Bob" cp:copyControl="to"/><entry uri="sip:mallory@ims.test"/>`;
+    createGroup(alice, entries, contribution());
+    const [toBob, toMallory] = [await bob.peer.request('INVITE'), await mallory.peer.request('INVITE')];
+    expect([toBob, toMallory].map((invite) => invite.get('Subject'))).toEqual(['Für Bob', 'Trip planning']);
+    await accept(bob, toBob);
+    await accept(mallory, toMallory);
+    await created(alice);
+  });
+
   it('leads from an address outside CPM to the interworking function, whose answer counts as that of a member', async () => {
     const asked: InterworkedInvitation[] = [];
     parley.app.interworking.registry.add({

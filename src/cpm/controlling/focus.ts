@@ -20,7 +20,7 @@ import { groupHeaders, readParts } from './invitation.js';
 import { Inactivity } from './inactivity.js';
 import { asKnown, invitedAgain } from './invitees.js';
 import { bestRefusal, firstAccepted, type InvitationsOptions } from './invitations.js';
-import { answerInDialog, endOf, GONE, leftForGood, type Leg, type ReferHandler } from './leg.js';
+import { endOf, GONE, leftForGood, serve, type Leg, type ReferHandler } from './leg.js';
 import { LiveGroup, type EndOfSession } from './live-group.js';
 import type { MediaSession } from './media.js';
 import type { DisconnectionMethod, Endpoint, Member } from './member.js';
@@ -344,9 +344,11 @@ export class Focus {
         this.#hangUp(leg, { Reason: 'SIP;cause=480;text="No MSRP connection"' }, 'failed');
       },
     });
-    dialog.onRequest((request, response) =>
-      answerInDialog(leg, this.group, request, response, this.#onRefer),
-    );
+    serve(leg, {
+      group: () => this.group,
+      refer: this.#onRefer,
+      hangUp: (reason) => this.#hangUp(leg, { Reason: reason }, 'failed'),
+    });
     dialog.onEnd((cause) => this.#ended(leg, cause));
   }
 

@@ -8,7 +8,7 @@ import {
   type MemberEvent,
   type Role,
 } from './member.js';
-import type { Invitee } from './recipient.js';
+import { fieldsOf, type Invitee } from './recipient.js';
 
 /** `pre-defined` groups are kept by the operator; `long-lived` ones outlive their sessions, `ad-hoc` ones for a while. */
 export type GroupKind = 'ad-hoc' | 'long-lived' | 'pre-defined';
@@ -108,7 +108,7 @@ export function inviteAll(
   for (const recipient of recipients) {
     const index = members.findIndex((member) => member.identity === recipient.identity);
     const known = members[index];
-    const invitation = invitationOf(recipient, inviter);
+    const invitation: Invitation = { target: recipient.target, inviter, ...fieldsOf(recipient) };
     if (!known) members.push({ ...newMember(recipient, alias), invitation });
     else {
       const state = nextState(known.state, 'invite');
@@ -120,18 +120,6 @@ export function inviteAll(
   if (members.filter(holdsMembership).length > group.maximum)
     throw groupError('group-full', `${group.maximum}`);
   return { group: { ...group, members }, invited };
-}
-
-function invitationOf(
-  { target, sessionReplaces, replaces, acceptContact }: Invitee,
-  inviter: string,
-): Invitation {
-  return {
-    ...{ target, inviter },
-    ...(sessionReplaces === undefined ? {} : { sessionReplaces }),
-    ...(replaces === undefined ? {} : { replaces }),
-    ...(acceptContact === undefined ? {} : { acceptContact }),
-  };
 }
 
 function newMember({ identity, owner, copyControl, anonymize }: Invitee, alias: () => string): Member {

@@ -86,6 +86,7 @@ export function invitationFor(
       From: `<${group.uri}>`,
       To: `<${recipient.identity}>`,
       ...groupHeaders(group),
+      Subject: recipient.subject ?? group.subject,
       'Accept-Contact': accept,
       'P-Asserted-Identity': `<${group.uri}>`,
       'P-Asserted-Service': cpmServices.groupSession,

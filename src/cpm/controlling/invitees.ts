@@ -2,7 +2,7 @@ import { groupError } from './errors.js';
 import type { GroupAddresses } from './group-addresses.js';
 import { memberOf, type Group, type Participant } from './group.js';
 import type { Member } from './member.js';
-import type { Invitee, Recipient } from './recipient.js';
+import { fieldsOf, type Invitee, type Recipient } from './recipient.js';
 import { merge } from './recipient-list.js';
 
 export interface InviteesOptions {
@@ -63,14 +63,11 @@ export function invitee({ identity, owner }: Participant): Invitee {
 
 /** A member to be invited as it was when it rang. */
 export function invitedAgain(member: Member): Invitee {
-  const { target = member.identity, sessionReplaces, replaces, acceptContact } = member.invitation ?? {};
+  const { invitation } = member;
   return {
     ...invitee(member),
-    target,
+    ...(invitation && { target: invitation.target, ...fieldsOf(invitation) }),
     copyControl: member.copyControl,
     anonymize: member.alias !== undefined,
-    ...(sessionReplaces === undefined ? {} : { sessionReplaces }),
-    ...(replaces === undefined ? {} : { replaces }),
-    ...(acceptContact === undefined ? {} : { acceptContact }),
   };
 }

@@ -1,3 +1,4 @@
+import { ParleyError } from '../../base/errors.js';
 import { parseReasons } from '../../sip/message/reason.js';
 import { SipRequest } from '../../sip/message/message.js';
 import type { Dialog, ServerRequest, ServerResponse } from '../../sip/stack.js';
@@ -28,43 +29,63 @@ export type ReferHandler = (
   dialog: Dialog,
 ) => Promise<void>;
 
-/** Answers a request of a participant inside its dialog. */
-export async function answerInDialog(
-  leg: Leg,
-  group: Group,
-  request: ServerRequest,
-  response: ServerResponse,
-  onRefer: ReferHandler,
-): Promise<void> {
-  switch (request.method) {
-    case 'REFER':
-      await onRefer(leg.identity, request, response, leg.dialog);
-      return;
-    case 'INVITE':
-    case 'UPDATE':
-      renegotiate(leg, group, request, response);
-      return;
-    case 'OPTIONS':
-      response.send(200, { headers: groupHeaders(group) });
-      return;
-    default:
-      response.send(405, { headers: ALLOW_IN_SESSION });
-  }
+/** What a session of a member needs of its focus. */
+export interface LegHost {
+  readonly group: () => Group;
+  readonly refer: ReferHandler;
+  /** Ends the session. */
+  readonly hangUp: (reason: string) => void;
 }
 
-function renegotiate(leg: Leg, group: Group, request: ServerRequest, response: ServerResponse): void {
+/** Answers what a member asks inside the dialog of its session. */
+export function serve(leg: Leg, { group, refer, hangUp }: LegHost): void {
+  /** CSeq of the re-INVITE whose 200 had our offer: its ACK has the answer (RFC 3261 §14.2). */
+  let offered: number | undefined;
+  leg.dialog.onRequest(async (request, response) => {
+    switch (request.method) {
+      case 'REFER':
+        await refer(leg.identity, request, response, leg.dialog);
+        return;
+      case 'INVITE':
+      case 'UPDATE':
+        if (renegotiate(leg, group(), request, response)) offered = request.cseq.number;
+        return;
+      case 'OPTIONS':
+        response.send(200, { headers: groupHeaders(group()) });
+        return;
+      default:
+        response.send(405, { headers: ALLOW_IN_SESSION });
+    }
+  });
+  leg.dialog.onAck((ack) => {
+    if (ack.cseq.number !== offered) return;
+    offered = undefined;
+    try {
+      leg.media.accept(readParts(ack).description ?? new Uint8Array(0));
+    } catch (error) {
+      if (!(error instanceof ParleyError)) throw error;
+      hangUp('SIP;cause=488;text="Not Acceptable Here"');
+    }
+  });
+}
+
+/** @returns whether the answer has an offer of ours, since the request has none. */
+function renegotiate(leg: Leg, group: Group, request: ServerRequest, response: ServerResponse): boolean {
   const { description, list } = readParts(request);
   if (list) {
     // RFC 5366 §4.2: a list is for the factory only
     response.send(420, { headers: { Unsupported: 'recipient-list-invite' } });
-    return;
+    return false;
   }
-  if (description) leg.media.answer(description);
-  const body = description || request.method === 'INVITE' ? leg.media.description : undefined;
+  const offers = !description && request.method === 'INVITE';
+  if (offers) leg.media.offer();
+  else if (description) leg.media.answer(description);
+  const body = description || offers ? leg.media.description : undefined;
   response.send(200, {
     headers: { ...groupHeaders(group), ...(body ? { 'Content-Type': 'application/sdp' } : {}) },
     ...(body ? { body } : {}),
   });
+  return offers;
 }
 
 /** Whether who ended its session has left for good: a BYE that says the call is completed. */

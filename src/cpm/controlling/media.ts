@@ -23,6 +23,8 @@ export interface MediaSession {
   readonly connected: boolean;
   /** Whether the peer takes private messages (RFC 7701 §8). */
   readonly privateMessages: boolean;
+  /** Makes a later offer of ours, which is {@link description} then. */
+  offer(): void;
   /** Takes the peer's answer to our offer. @throws ParleyError `msrp-sdp-*` */
   accept(answer: Uint8Array): void;
   /** Answers a later offer of the peer; {@link description} is the answer. @throws ParleyError `msrp-sdp-*` */

@@ -96,15 +96,20 @@ export class MessageLog {
     return this.#entries.values();
   }
 
-  /** Finds what waits since before; once more after a failure. New messages come after all that it finds, whatever the clock says. */
-  async load(): Promise<void> {
+  /**
+   * Finds what waits since before; once more after a failure. New messages come after all that it finds, whatever the clock says.
+   * @param isWanted whether a member still has a place: a process that is killed does not write down who has lost it.
+   */
+  async load(isWanted: (identity: string) => boolean): Promise<void> {
     for await (const { key, value } of this.#options.store.scan(messages, { prefix: this.#prefix })) {
       this.#last = Math.max(this.#last, parseInt(key.slice(this.#prefix.length), 36));
       if (this.#entries.has(key)) continue;
       const entry = new LogEntry(key, value);
       entry.committed = true;
       this.#enter(entry);
-      if (entry.waiting.size === 0) this.settle(entry);
+      const lost = [...entry.waiting].filter((identity) => !isWanted(identity));
+      for (const identity of lost) this.done(entry, identity);
+      if (lost.length > 0 || entry.waiting.size === 0) this.settle(entry);
     }
   }
 

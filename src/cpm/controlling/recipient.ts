@@ -21,6 +21,18 @@ export interface EntryFields {
   readonly replaces?: string;
   /** Caller preferences that name the device, as written. */
   readonly acceptContact?: string;
+  /** In place of that of the group. */
+  readonly subject?: string;
+}
+
+/** What an entry asks for, without the rest of it. */
+export function fieldsOf({ sessionReplaces, replaces, acceptContact, subject }: EntryFields): EntryFields {
+  return {
+    ...(sessionReplaces === undefined ? {} : { sessionReplaces }),
+    ...(replaces === undefined ? {} : { replaces }),
+    ...(acceptContact === undefined ? {} : { acceptContact }),
+    ...(subject === undefined ? {} : { subject }),
+  };
 }
 
 /** One whom a list names. */
@@ -118,6 +130,7 @@ function entryFields(raw: string): EntryFields & { asked?: string } {
       parseReplaces(value);
       fields.replaces ??= value;
     } else if (key === 'accept-contact') fields.acceptContact ??= value;
+    else if (key === 'subject') fields.subject ??= value;
     else if (key === 'method') fields.asked ??= value;
   }
   return fields;

@@ -49,6 +49,9 @@ export class Switch {
   readonly #judging = new Map<string, Promise<void>>();
   /** What waits since before is being found, or has been. */
   #loading: Promise<void> | undefined;
+  #isLoaded = false;
+  /** Who lost its place before that. */
+  readonly #dropped = new Set<string>();
 
   constructor(group: () => Group, options: SwitchOptions) {
     this.#group = group;
@@ -59,11 +62,21 @@ export class Switch {
 
   /** What waits since before has been found; what failed is tried again. @throws ParleyError `store-unavailable` */
   #ready(): Promise<void> {
-    this.#loading ??= this.#log.load().catch((error: unknown) => {
+    this.#loading ??= this.#load().catch((error: unknown) => {
       this.#loading = undefined;
       throw error;
     });
     return this.#loading;
+  }
+
+  async #load(): Promise<void> {
+    await this.#log.load((identity) => {
+      const member = findMember(this.#group(), identity);
+      return member !== undefined && holdsMembership(member) && !this.#dropped.has(identity);
+    });
+    for (const identity of this.#dropped) this.#log.drop(identity);
+    this.#dropped.clear();
+    this.#isLoaded = true;
   }
 
   /** Messages that some member has still to get. */
@@ -95,9 +108,10 @@ export class Switch {
     outbox?.close();
   }
 
-  /** A member that has lost its place gets nothing more. */
+  /** A member that has lost its place gets nothing more, of what has not been found yet either. */
   drop(identity: string): void {
-    this.#log.drop(identity);
+    if (this.#isLoaded) this.#log.drop(identity);
+    else this.#dropped.add(identity);
   }
 
   /** Writes down who has got what. */

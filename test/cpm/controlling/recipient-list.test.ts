@@ -142,7 +142,7 @@ describe('a recipient list', () => {
   it('keeps the device and the session to replace, and drops smuggled header fields', () => {
     const [bob] = list(
       '<entry uri="sip:bob@home1.net;gr=urn:uuid:1;method=INVITE?Session-Replaces=c11&amp;Route=%3Csip:evil%3E&amp;' +
-        'From=%3Csip:carol%40home1.net%3E&amp;P-Asserted-Identity=x&amp;Accept-Contact=*%3B%2Bsip.instance%3D%22%3Curn:x%3E%22"' +
+        'Subject=For%20Bob&amp;From=%3Csip:carol%40home1.net%3E&amp;P-Asserted-Identity=x&amp;Accept-Contact=*%3B%2Bsip.instance%3D%22%3Curn:x%3E%22"' +
         ' cp:copyControl="to"/>',
     );
     expect(bob).toEqual({
@@ -154,6 +154,7 @@ describe('a recipient list', () => {
       anonymize: false,
       sessionReplaces: 'c11',
       acceptContact: '*;+sip.instance="<urn:x>"',
+      subject: 'For Bob',
     });
   });
 

@@ -34,6 +34,7 @@ class Participant implements MediaSession {
   auto: number | undefined = 200;
   #onConnected = (): void => {};
 
+  offer(): void {}
   accept(): void {}
   answer(): void {}
   listen(): void {}
@@ -318,6 +319,27 @@ describe('the switch of a group', () => {
     await at.deliver(ALICE, ALICE, cpim(ALICE, GROUP, 'x'));
     expect(store.size(stored)).toBe(1);
     at.drop(CAROL);
+    await settle();
+    expect(store.size(stored)).toBe(0);
+  });
+
+  it('drops also what is still being found for a member that has lost its place', async () => {
+    const store = new MemoryStore();
+    const members = [member(ALICE), member(CAROL, { state: 'away' })];
+    await room({ members, store }).room.deliver(ALICE, ALICE, cpim(ALICE, GROUP, 'x'));
+    const { room: at } = room({ members, store });
+    at.drop(CAROL);
+    const carol = await joined(at, CAROL);
+    await settle();
+    expect([carol.texts, store.size(stored)]).toEqual([[], 0]);
+  });
+
+  it('drops what it finds for a member that had lost its place when the process was killed', async () => {
+    const store = new MemoryStore();
+    const members = [member(ALICE), member(CAROL, { state: 'away' })];
+    await room({ members, store }).room.deliver(ALICE, ALICE, cpim(ALICE, GROUP, 'x'));
+    const { room: at } = room({ members: [member(ALICE), member(CAROL, { state: 'removed' })], store });
+    await joined(at, ALICE);
     await settle();
     expect(store.size(stored)).toBe(0);
   });

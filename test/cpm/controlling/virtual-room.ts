@@ -30,6 +30,7 @@ class RoomMedia implements MediaSession {
   whose = '';
   closed = false;
   listener: MediaListener | undefined;
+  offer(): void {}
   accept(answer: Uint8Array): void {
     this.answer(answer);
   }
