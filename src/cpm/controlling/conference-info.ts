@@ -10,35 +10,51 @@ export const isShown = (member: Member): boolean =>
   member.state === 'connected' || member.state === 'invited';
 
 /**
- * The whole state (RFC 4575 §5.2), for the first NOTIFY of a subscription.
- * @param version of the subscription. @param self whose subscription it is.
+ * Octets of the members in one document. With the rest of it, and 8 KiB of header fields, a NOTIFY then fits the largest datagram, which
+ * is what a watcher without TCP gets in the end (RFC 3261 §18.1.1).
  */
-export function formatFullInfo(group: Group, version: number, self: string): string {
-  return document(group, 'full', version, [
-    description(group),
-    conferenceState(group),
-    `<users state="full">\r\n${group.members
-      .filter(isShown)
-      .map((member) => user(member, self))
-      .join('')}</users>\r\n`,
-  ]);
+const USERS_OCTETS = 56 * 1024;
+
+/** Members as a document shows them. */
+export interface ShownUsers {
+  /** The `user` elements. */
+  readonly elements: string;
+  /** Who found no place any more. */
+  readonly left: readonly Member[];
+}
+
+/** As many members as a document holds, each of them whole. @param self whose subscription it is. @param octets that there is room for. */
+export function showUsers(members: readonly Member[], self: string, octets = USERS_OCTETS): ShownUsers {
+  let elements = '';
+  let size = 0;
+  for (const [index, member] of members.entries()) {
+    const element = user(member, self);
+    size += Buffer.byteLength(element);
+    if (size > octets && index > 0) return { elements, left: members.slice(index) };
+    elements += element;
+  }
+  return { elements, left: [] };
+}
+
+/** Takes members out of what a subscriber has who were shown as disconnected before (RFC 4575 §5.6). */
+export function takeOut(gone: readonly Member[]): string {
+  return gone.map((member) => `<user entity="${escapeXml(shownAs(member))}" state="deleted"/>\r\n`).join('');
 }
 
 /**
- * What changed since the version before (RFC 4575 §4.6): each changed member whole.
- * @param gone members who were shown as disconnected before, and are taken out of what the subscriber has (RFC 4575 §5.6).
+ * The whole state (RFC 4575 §5.2), for the first NOTIFY of a subscription.
+ * @param version of the subscription. @param users `user` elements.
  */
-export function formatPartialInfo(
-  group: Group,
-  changed: readonly Member[],
-  version: number,
-  self: string,
-  gone: readonly Member[] = [],
-): string {
-  const users = [
-    ...changed.map((member) => user(member, self)),
-    ...gone.map((member) => `<user entity="${escapeXml(shownAs(member))}" state="deleted"/>\r\n`),
-  ].join('');
+export function formatFullInfo(group: Group, version: number, users: string): string {
+  return document(group, 'full', version, [
+    description(group),
+    conferenceState(group),
+    `<users state="full">\r\n${users}</users>\r\n`,
+  ]);
+}
+
+/** What changed since the version before (RFC 4575 §4.6). @param version likewise. @param users `user` elements of who did. */
+export function formatPartialInfo(group: Group, version: number, users: string): string {
   return document(group, 'partial', version, [
     conferenceState(group),
     `<users state="partial">\r\n${users}</users>\r\n`,

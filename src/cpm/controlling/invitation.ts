@@ -11,6 +11,9 @@ import type { Recipient } from './recipient.js';
 
 const ICSI = `+g.3gpp.icsi-ref="${cpmServices.session.replaceAll(':', '%3A')}"`;
 
+/** Octets of the list that invited users see, with which an INVITE still fits a datagram: a device may have UDP alone (RFC 3261 §18.1.1). */
+const HISTORY_OCTETS = 48 * 1024;
+
 /** The parts of a request that a focus reads; they are found by type and disposition, in any order. */
 export interface Parts {
   readonly description: Uint8Array | undefined;
@@ -60,6 +63,22 @@ export function groupHeaders(group: Group): HeaderMap {
   };
 }
 
+/** The body of an INVITE: the history is optional for who gets it, and left out where it would not let the INVITE through. */
+function described(description: string, history: string): { contentType: string; body: Buffer } {
+  if (Buffer.byteLength(history) > HISTORY_OCTETS)
+    return { contentType: 'application/sdp', body: Buffer.from(description) };
+  return buildMultipart([
+    { headers: { 'Content-Type': 'application/sdp' }, body: description },
+    {
+      headers: {
+        'Content-Type': RESOURCE_LISTS_TYPE,
+        'Content-Disposition': 'recipient-list-history; handling=optional',
+      },
+      body: history,
+    },
+  ]);
+}
+
 /**
  * The INVITE of the focus for one recipient (Figure 9, steps 3-4 and 15-16).
  * @param options.inviter as others know it.
@@ -69,16 +88,7 @@ export function invitationFor(
   recipient: Recipient,
   options: { readonly inviter: string; readonly shown: readonly Recipient[]; readonly description: string },
 ): { headers: HeaderMap; body: Buffer } {
-  const { contentType, body } = buildMultipart([
-    { headers: { 'Content-Type': 'application/sdp' }, body: options.description },
-    {
-      headers: {
-        'Content-Type': RESOURCE_LISTS_TYPE,
-        'Content-Disposition': 'recipient-list-history; handling=optional',
-      },
-      body: formatRecipientHistory(options.shown),
-    },
-  ]);
+  const { contentType, body } = described(options.description, formatRecipientHistory(options.shown));
   const accept = [`*;${ICSI}`];
   if (recipient.acceptContact !== undefined) accept.push(recipient.acceptContact);
   return {

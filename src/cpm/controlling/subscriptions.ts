@@ -3,10 +3,17 @@ import type { Logger } from '../../base/log.js';
 import type { ServerRequest, ServerResponse } from '../../sip/stack.js';
 import type { KeptSubscription } from '../../subscriptions/kept-subscription.js';
 import type { SubscriptionKeeper } from '../../subscriptions/subscription-keeper.js';
-import { CONFERENCE_INFO_TYPE, formatFullInfo, formatPartialInfo, isShown } from './conference-info.js';
+import {
+  CONFERENCE_INFO_TYPE,
+  formatFullInfo,
+  formatPartialInfo,
+  isShown,
+  showUsers,
+  takeOut,
+} from './conference-info.js';
 import { focusContact } from './invitation.js';
 import { findMember, type Group } from './group.js';
-import { holdsMembership } from './member.js';
+import { holdsMembership, type Member } from './member.js';
 
 /** Seconds of a SUBSCRIBE that asks for none (RFC 4575 §3.3), and at most. */
 const EXPIRES = { standard: 3_600, maximum: 86_400 };
@@ -46,15 +53,17 @@ export class Subscriptions {
   /** Answers a SUBSCRIBE of a participant. @throws ParleyError `store-unavailable`, `sip-*` */
   async accept(request: ServerRequest, response: ServerResponse, identity: string): Promise<void> {
     const group = this.#group();
+    const expires = granted(request);
     this.#add(
       await this.#options.keeper.accept({
         request,
         response,
         resource: group.id,
         watcher: identity,
-        expires: granted(request),
+        expires,
         headers: { Contact: focusContact(group) },
       }),
+      expires === 0,
     );
   }
 
@@ -66,12 +75,16 @@ export class Subscriptions {
   changed(identities: Iterable<string>): void {
     for (const subscription of this.#all) {
       for (const identity of identities) subscription.changed.add(identity);
-      if (subscription.timer) continue;
-      const { clock, notifyInterval } = this.#options;
-      const wait = subscription.lastAt + notifyInterval - clock.now();
-      if (wait <= 0) this.#notifyPartial(subscription);
-      else subscription.timer = clock.after(wait, () => this.#notifyPartial(subscription));
+      this.#schedule(subscription);
     }
+  }
+
+  #schedule(subscription: Subscription): void {
+    if (subscription.timer) return;
+    const { clock, notifyInterval } = this.#options;
+    const wait = subscription.lastAt + notifyInterval - clock.now();
+    if (wait <= 0) this.#notifyPartial(subscription);
+    else subscription.timer = clock.after(wait, () => this.#notifyPartial(subscription));
   }
 
   /** The group has gone, or its sessions have: all end (RFC 6665 §4.1.3: `noresource`). */
@@ -92,7 +105,8 @@ export class Subscriptions {
       if (identity === own) this.#terminate(kept, 'rejected');
   }
 
-  #add(kept: KeptSubscription): void {
+  /** @param once whether the first NOTIFY is the last one too. */
+  #add(kept: KeptSubscription, once = false): void {
     const { dialog, watcher: identity } = kept;
     const member = findMember(this.#group(), identity);
     if (this.#over || !member || !holdsMembership(member)) {
@@ -113,8 +127,9 @@ export class Subscriptions {
       request: async (request, response) => {
         if (request.method !== 'SUBSCRIBE') response.send(405, { headers: { Allow: 'SUBSCRIBE' } });
         else {
-          await kept.refresh(request, response, granted(request));
-          if (dialog.state !== 'terminated') this.#notifyFull(subscription);
+          const expires = granted(request);
+          await kept.refresh(request, response, expires);
+          if (dialog.state !== 'terminated') this.#notifyFull(subscription, expires === 0);
         }
       },
       ended: () => {
@@ -122,17 +137,27 @@ export class Subscriptions {
         this.#all.delete(subscription);
       },
     });
-    this.#notifyFull(subscription);
+    this.#notifyFull(subscription, once);
   }
 
   #terminate({ dialog }: KeptSubscription, reason: string): void {
     this.#send(dialog.destroy({ 'Subscription-State': `terminated;reason=${reason}` }));
   }
 
-  #notifyFull(subscription: Subscription): void {
-    subscription.changed.clear();
-    subscription.out.clear();
-    this.#notify(subscription, (version) => formatFullInfo(this.#group(), version, subscription.identity));
+  /** The whole state; of a large group as much of it as one document holds, and the rest with the changes. @param once all the same all of it. */
+  #notifyFull(subscription: Subscription, once: boolean): void {
+    const group = this.#group();
+    const { changed, out, identity: self } = subscription;
+    const { elements, left } = showUsers(group.members.filter(isShown), self, once ? Infinity : undefined);
+    changed.clear();
+    out.clear();
+    this.#notify(subscription, (version) => formatFullInfo(group, version, elements));
+    this.#later(subscription, left);
+  }
+
+  #later(subscription: Subscription, members: readonly Member[]): void {
+    for (const { identity } of members) subscription.changed.add(identity);
+    if (members.length > 0) this.#schedule(subscription);
   }
 
   #notifyPartial(subscription: Subscription): void {
@@ -144,8 +169,11 @@ export class Subscriptions {
     changed.clear();
     if (members.length === 0) return;
     out.clear();
-    for (const member of members) if (!isShown(member)) out.add(member.identity);
-    this.#notify(subscription, (version) => formatPartialInfo(group, members, version, self, gone));
+    const { elements, left } = showUsers(members, self);
+    for (const member of members.slice(0, members.length - left.length))
+      if (!isShown(member)) out.add(member.identity);
+    this.#notify(subscription, (version) => formatPartialInfo(group, version, elements + takeOut(gone)));
+    this.#later(subscription, left);
   }
 
   #notify(subscription: Subscription, body: (version: number) => string): void {

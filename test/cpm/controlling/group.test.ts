@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { formatFullInfo, formatPartialInfo } from '../../../src/cpm/controlling/conference-info.js';
+import {
+  formatFullInfo,
+  formatPartialInfo,
+  isShown,
+  showUsers,
+} from '../../../src/cpm/controlling/conference-info.js';
 import {
   addMember,
   changeMember,
@@ -148,7 +153,8 @@ describe('a group', () => {
 
 describe('a conference-info document', () => {
   it('shows everything at first: endpoints by device, roles, and the anonymous by an alias', () => {
-    const text = formatFullInfo(connect(connect(created, BOB, 'b1'), BOB, 'b2'), 0, ALICE);
+    const group = connect(connect(created, BOB, 'b1'), BOB, 'b2');
+    const text = formatFullInfo(group, 0, showUsers(group.members.filter(isShown), ALICE).elements);
     expect(
       parseSmallXml(Buffer.from(text), 'conference-info', 'urn:ietf:params:xml:ns:conference-info'),
     ).toMatchObject({
@@ -184,7 +190,8 @@ describe('a conference-info document', () => {
       event: 'refuse',
       disconnection: refusalOf(603, 'Decline'),
     });
-    const text = formatPartialInfo(group, [findMember(group, BOB)!], 4, ALICE);
+    const { elements } = showUsers([findMember(group, BOB)!], ALICE);
+    const text = formatPartialInfo(group, 4, elements);
     expect(
       parseSmallXml(Buffer.from(text), 'conference-info', 'urn:ietf:params:xml:ns:conference-info'),
     ).toMatchObject({
