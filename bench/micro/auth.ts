@@ -44,7 +44,8 @@ for (const name of ['MD5', 'SHA-256', 'SHA-512-256'] as const satisfies HashName
   let accepted = 0;
   const before = process.cpuUsage();
   for (const answer of answers) {
-    if (server.judge(parseCredentials(answer), () => ha1, request).kind === 'accepted') accepted++;
+    const verdict = server.judge(parseCredentials(answer), () => ha1, request);
+    if (!(verdict instanceof Promise) && verdict.kind === 'accepted') accepted++;
   }
   const { user, system } = process.cpuUsage(before);
   if (accepted !== answers.length) throw new Error(`only ${accepted} of ${answers.length} were accepted`);

@@ -45,7 +45,11 @@ export async function startCore(
   const { clock, store, trail, keys, stack, subscribers, profiles, shared, nodes } = parts;
   const domains = [config.domain, ...config.domains];
   const trusted = new Set(config.sip.trusted);
-  const authenticator = makeAuthenticator(config, { ...parts, nonceKey: await keys.get('nonces') });
+  const authenticator = makeAuthenticator(
+    config,
+    { ...parts, log: logOf('registrar'), nonceKey: await keys.get('nonces') },
+    disposers,
+  );
   const gruus = await Gruus.open(store, config.registrar.gruuNameSpace);
   const registrar = new Registrar({
     store,

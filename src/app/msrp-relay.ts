@@ -75,7 +75,7 @@ export class DigestAuthority implements RelayAuthority {
     const credentials = authorization === undefined ? undefined : parseCredentials(authorization, uri);
     const subscriber = credentials && (await this.#subscribers.byUsername(credentials.username));
     const known = subscriber?.credentials.find(({ username }) => username === credentials?.username);
-    const verdict = this.#digest.judge(credentials, (hash) => known?.ha1[hash], {
+    const verdict = await this.#digest.judge(credentials, (hash) => known?.ha1[hash], {
       method: 'AUTH',
       uri,
       source,
@@ -93,7 +93,7 @@ export class DigestAuthority implements RelayAuthority {
       case 'challenge':
         return {
           kind: 'challenge',
-          challenges: this.#digest.challenges(verdict.stale),
+          challenges: this.#digest.challenges(verdict),
           wrong: verdict.wrongPassword,
         };
     }

@@ -1,8 +1,9 @@
-import type { Trail } from '../base/trail.js';
 import { ParleyError } from '../base/errors.js';
+import { soon, type Soon } from '../base/soon.js';
+import type { Trail } from '../base/trail.js';
 import type { HashName } from '../sip/auth/algorithm.js';
 import type { DigestCredentials } from '../sip/auth/credentials.js';
-import type { DigestServer } from '../sip/auth/digest-server.js';
+import type { DigestServer, Verdict } from '../sip/auth/digest-server.js';
 import type { ServerRequest } from '../sip/stack.js';
 import type { Authentication } from './authenticator.js';
 import './errors.js';
@@ -31,18 +32,22 @@ export class DigestAuthenticator {
 
   /** A challenge for each algorithm, the most preferred first. */
   challenges(): string[] {
-    return this.#options.digest.challenges(false);
+    return this.#options.digest.challenges();
   }
 
-  authenticate({ request, role, credentials, subscriber }: DigestClaim): Authentication {
-    const { digest } = this.#options;
+  authenticate(claim: DigestClaim): Soon<Authentication> {
+    const { request, credentials, subscriber } = claim;
     const known = subscriber?.credentials.find(({ username }) => username === credentials?.username);
-    const verdict = digest.judge(credentials, (hash: HashName) => known?.ha1[hash], {
+    const judged = this.#options.digest.judge(credentials, (hash: HashName) => known?.ha1[hash], {
       method: request.method,
       uri: request.uri,
       body: request.body,
       source: request.source.address,
     });
+    return soon(judged, (verdict) => this.#answer(verdict, claim));
+  }
+
+  #answer(verdict: Verdict, { request, role, credentials, subscriber }: DigestClaim): Authentication {
     switch (verdict.kind) {
       case 'accepted':
         return { kind: 'authenticated', privateId: subscriber!.privateId };
@@ -56,7 +61,7 @@ export class DigestAuthenticator {
         return {
           kind: 'challenge',
           status: role === 'registrar' ? 401 : 407,
-          headers: { [name]: digest.challenges(verdict.stale) },
+          headers: { [name]: this.#options.digest.challenges(verdict) },
         };
       }
     }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { ParleyError } from '../../base/errors.js';
+import { soon, type Soon } from '../../base/soon.js';
 import { splitSipUri } from '../../identity/sip-uri.js';
 import { digestAlgorithm, type DigestAlgorithm, type HashName } from './algorithm.js';
 import { writeAuthenticationInfo, writeChallenge } from './challenge.js';
@@ -20,6 +21,8 @@ export interface DigestServerOptions {
   readonly qop?: readonly ('auth' | 'auth-int')[];
   /** Whether clients that answer without qop are served, their nonce once each (RFC 2617 §3.2.2.1). */
   readonly withoutQop?: boolean;
+  /** Whether requests of one client come to the nodes in turn, so that each nonce has to be good at all of them. */
+  readonly anywhere?: boolean;
 }
 
 /** A request to be authenticated. */
@@ -29,14 +32,26 @@ export interface DigestedRequest extends DigestedMessage {
   readonly source: string;
 }
 
+/** Challenge again. */
+export interface Challenge {
+  readonly kind: 'challenge';
+  /** Only the nonce was wrong. */
+  readonly stale: boolean;
+  /** The nonce was one for another node, or for all of them: so must be the next one. */
+  readonly anywhere: boolean;
+  readonly wrongPassword: boolean;
+}
+
 export type Verdict =
   | { readonly kind: 'accepted'; readonly credentials: DigestCredentials }
-  /** Challenge again; `stale` when only the nonce was wrong. */
-  | { readonly kind: 'challenge'; readonly stale: boolean; readonly wrongPassword: boolean }
+  | Challenge
   /** Too many wrong answers; nothing was checked. */
   | { readonly kind: 'locked'; readonly retryAfterMs: number };
 
-const UNANSWERED: Verdict = { kind: 'challenge', stale: false, wrongPassword: false };
+const UNANSWERED: Challenge = { kind: 'challenge', stale: false, anywhere: false, wrongPassword: false };
+const GUESSED: Challenge = { ...UNANSWERED, wrongPassword: true };
+const STALE: Challenge = { ...UNANSWERED, stale: true };
+const STALE_ANYWHERE: Challenge = { ...STALE, anywhere: true };
 
 /**
  * The server side of digest for users that have a password (RFC 7616 with RFC 8760). An unknown user takes the same
@@ -50,6 +65,7 @@ export class DigestServer {
   readonly #algorithms: readonly HashName[];
   readonly #qop: readonly string[];
   readonly #withoutQop: boolean;
+  readonly #anywhere: boolean;
   readonly #verifier = new ResponseVerifier();
   /** Stands in for the secret of users that do not exist. */
   readonly #nobody = randomBytes(32).toString('hex');
@@ -62,14 +78,15 @@ export class DigestServer {
     this.#algorithms = options.algorithms ?? ['SHA-512-256', 'SHA-256', 'MD5'];
     this.#qop = options.qop ?? ['auth'];
     this.#withoutQop = options.withoutQop ?? true;
+    this.#anywhere = options.anywhere ?? false;
   }
 
   /**
    * Challenges for a 401 or 407, one field value for each algorithm, all with one fresh nonce.
-   * @param stale whether the credentials were right and only their nonce was not.
+   * @param after what came before: whether the credentials were right and only their nonce was not, and which nonce is needed.
    */
-  challenges(stale = false): string[] {
-    const nonce = this.#nonces.issue();
+  challenges({ stale, anywhere }: Pick<Challenge, 'stale' | 'anywhere'> = UNANSWERED): string[] {
+    const nonce = this.#nonces.issue(anywhere || this.#anywhere);
     const { length } = this.#algorithms;
     const values = new Array<string>(length);
     for (let i = 0; i < length; i++) {
@@ -92,13 +109,14 @@ export class DigestServer {
   /**
    * Judges the credentials of a request.
    * @param ha1Of the stored secret of the user whom the credentials name, for a hash function; undefined when there is none.
+   * Waits for the store only when the nonce is one that all nodes count together, and throws what that throws.
    * @throws ParleyError `digest-malformed`, `digest-uri`.
    */
   judge(
     credentials: DigestCredentials | undefined,
     ha1Of: (hash: HashName) => string | undefined,
     request: DigestedRequest,
-  ): Verdict {
+  ): Soon<Verdict> {
     if (!this.isAnswer(credentials)) return UNANSWERED;
     const algorithm = this.#offered(credentials);
     if (!algorithm) return UNANSWERED;
@@ -114,12 +132,14 @@ export class DigestServer {
     if (!right) {
       this.#userLock.failed(credentials.username);
       this.#sourceLock.failed(request.source);
-      return { kind: 'challenge', stale: false, wrongPassword: true };
+      return GUESSED;
     }
     this.#userLock.succeeded(credentials.username);
-    return this.#nonces.spend(credentials.nonce, credentials.qop === undefined ? undefined : credentials.nc)
-      ? { kind: 'accepted', credentials }
-      : { kind: 'challenge', stale: true, wrongPassword: false };
+    const nc = credentials.qop === undefined ? undefined : credentials.nc;
+    return soon(this.#nonces.spend(credentials.nonce, nc), (spent) => {
+      if (spent === 'spent') return { kind: 'accepted', credentials };
+      return spent === 'stale' ? STALE : STALE_ANYWHERE;
+    });
   }
 
   /**
@@ -132,7 +152,7 @@ export class DigestServer {
     ha1: string,
     options: { readonly nextNonce?: boolean; readonly responseBody?: Uint8Array | string } = {},
   ): string {
-    const nextNonce = options.nextNonce === true ? this.#nonces.issue() : undefined;
+    const nextNonce = options.nextNonce === true ? this.#nonces.issue(this.#anywhere) : undefined;
     const algorithm = digestAlgorithm(credentials.algorithm);
     if (credentials.qop === undefined || !algorithm) return writeAuthenticationInfo({ nextNonce });
     const { qop, cnonce, nc } = credentials;

@@ -22,8 +22,9 @@ function serverWith(options: Partial<DigestServerOptions> = {}): DigestServer {
 }
 const secretOf = (hash: HashName): string => digestHa1(hash, 'alice', 'ims.test', 'alice-secret');
 const alice = (): DigestClient => new DigestClient({ username: 'alice', password: 'alice-secret' });
+/** Without common counts of nonces nothing is waited for. */
 const judge = (server: DigestServer, value: string | undefined, request = register): Verdict =>
-  server.judge(value === undefined ? undefined : parseCredentials(value), secretOf, request);
+  server.judge(value === undefined ? undefined : parseCredentials(value), secretOf, request) as Verdict;
 const answer = (server: DigestServer, client = alice()): string => {
   client.challenged(server.challenges());
   return client.sign(register)!;
@@ -46,7 +47,7 @@ describe('the challenge', () => {
 describe('a request is', () => {
   it('challenged when it has no credentials, empty ones or those of another realm', () => {
     const server = serverWith();
-    const challenge = { kind: 'challenge', stale: false, wrongPassword: false };
+    const challenge = { kind: 'challenge', stale: false, anywhere: false, wrongPassword: false };
     expect(judge(server, undefined)).toEqual(challenge);
     expect(
       judge(server, 'Digest username="alice",realm="ims.test",uri="sip:ims.test",nonce="",response=""'),
@@ -69,7 +70,7 @@ describe('a request is', () => {
     const first = answer(server, client);
     expect(judge(server, first).kind).toBe('accepted');
     expect(judge(server, client.sign(register)).kind).toBe('accepted');
-    expect(judge(server, first)).toEqual({ kind: 'challenge', stale: true, wrongPassword: false });
+    expect(judge(server, first)).toMatchObject({ kind: 'challenge', stale: true, wrongPassword: false });
   });
 
   it('challenged as stale when only the nonce has expired, and not as stale when the password is wrong too', () => {
@@ -77,8 +78,8 @@ describe('a request is', () => {
     const right = answer(server);
     const wrong = answer(server, new DigestClient({ username: 'alice', password: 'guess' }));
     clock.advance(300_000);
-    expect(judge(server, right)).toEqual({ kind: 'challenge', stale: true, wrongPassword: false });
-    expect(judge(server, wrong)).toEqual({ kind: 'challenge', stale: false, wrongPassword: true });
+    expect(judge(server, right)).toMatchObject({ kind: 'challenge', stale: true, wrongPassword: false });
+    expect(judge(server, wrong)).toMatchObject({ kind: 'challenge', stale: false, wrongPassword: true });
   });
 
   it('challenged as stale when a server before this one made the nonce', () => {
@@ -97,7 +98,7 @@ describe('a request is', () => {
 
   it('challenged when it answers with an algorithm or qop that was not offered', () => {
     const server = serverWith({ algorithms: ['SHA-256'] });
-    const challenge = { kind: 'challenge', stale: false, wrongPassword: false };
+    const challenge = { kind: 'challenge', stale: false, anywhere: false, wrongPassword: false };
     expect(judge(server, answer(serverWith({ algorithms: ['MD5'] })))).toEqual(challenge);
     expect(judge(server, answer(server).replace('qop=auth', 'qop=auth-int'))).toEqual(challenge);
     expect(judge(server, answer(server).replace('algorithm=SHA-256', 'algorithm=AKAv1-MD5'))).toEqual(
@@ -107,17 +108,14 @@ describe('a request is', () => {
 
   it('accepted without qop once for each nonce, unless that is switched off', () => {
     const client = alice();
-    client.challenged([
-      'Digest realm="ims.test", algorithm=MD5, nonce="' +
-        parseChallenge(serverWith().challenges()[0]!)!.nonce +
-        '"',
-    ]);
+    const nonces = new ServerNonces({ clock, key: Buffer.alloc(16, 1), lifetimeMs: 300_000 });
+    client.challenged([`Digest realm="ims.test", algorithm=MD5, nonce="${nonces.issue()}"`]);
     const value = client.sign(register)!;
     expect(value).not.toContain('nc=');
-    const server = serverWith();
+    const server = serverWith({ nonces });
     expect(judge(server, value).kind).toBe('accepted');
     expect(judge(server, value)).toMatchObject({ kind: 'challenge', stale: true });
-    expect(judge(serverWith({ withoutQop: false }), value).kind).toBe('challenge');
+    expect(judge(serverWith({ nonces, withoutQop: false }), value).kind).toBe('challenge');
   });
 
   it('refused when its body is not the one that auth-int covers', () => {
@@ -128,7 +126,7 @@ describe('a request is', () => {
     expect(judge(server, value)).toMatchObject({ wrongPassword: true });
     const again = client.sign({ ...register, body: 'v=0\r\n' })!;
     const request = { ...register, body: Buffer.from('v=0\r\n') };
-    expect(server.judge(parseCredentials(again), secretOf, request).kind).toBe('accepted');
+    expect(server.judge(parseCredentials(again), secretOf, request)).toMatchObject({ kind: 'accepted' });
   });
 
   it('refused when its digest uri names another host, and not for another port or parameter', () => {
@@ -178,7 +176,7 @@ describe('a client', () => {
     const client = alice();
     const server = serverWith();
     expect(client.challenged(server.challenges())).toBe(true);
-    expect(client.challenged(server.challenges(true))).toBe(true);
+    expect(client.challenged(server.challenges({ stale: true, anywhere: false }))).toBe(true);
     expect(client.challenged(server.challenges())).toBe(false);
   });
 
