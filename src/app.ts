@@ -175,6 +175,11 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       participating?.sessions
         .abandoned()
         .catch((error: unknown) => log.error({ err: error }, 'sessions of a node that is gone stay listed'));
+      controlling?.earlyDialogs
+        .endOrphans()
+        .catch((error: unknown) =>
+          log.error({ err: error }, 'devices ring on for groups of a node that is gone'),
+        );
     };
     const takeOver = (running: RunningCore): void => {
       running
@@ -203,6 +208,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
             msrp,
             setOf: side.setOf,
             sessions: participating?.records,
+            isAlive,
           },
           disposers,
         )

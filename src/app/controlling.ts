@@ -2,6 +2,7 @@ import type { Config } from '../config/schema.js';
 import { canonicalUri } from '../cpm/controlling/canonical-uri.js';
 import { ControllingFunction } from '../cpm/controlling/controlling.js';
 import { Directory } from '../cpm/controlling/directory.js';
+import { EarlyDialogs } from '../cpm/controlling/early-dialogs.js';
 import { GroupAddresses } from '../cpm/controlling/group-addresses.js';
 import { Groups } from '../cpm/controlling/groups.js';
 import { Housekeeping } from '../cpm/controlling/housekeeping.js';
@@ -50,6 +51,8 @@ export function startControlling(
     readonly msrp: MsrpEndpoint;
     readonly setOf: ServiceSide['setOf'];
     readonly sessions: SessionList | undefined;
+    /** Whether a process runs; true of all where that is not known. */
+    readonly isAlive: (node: string) => boolean;
   },
   disposers: Disposers,
 ): RunningGroups {
@@ -76,6 +79,11 @@ export function startControlling(
     config.conferenceFactory ?? `sip:conference-factory@${config.domain}`,
     config.domain,
   );
+  const earlyDialogs = new EarlyDialogs({
+    ...{ stack, store, log },
+    holder: nodes.instance,
+    isAlive: parts.isAlive,
+  });
   const controlling: ControllingFunction = new ControllingFunction({
     clock,
     log,
@@ -83,6 +91,7 @@ export function startControlling(
     stack,
     groups,
     keeper,
+    earlyDialogs,
     media: new MsrpGroupMedia(msrp, settings.messageBytes),
     store,
     keepMs: settings.missed.seconds * 1000,
@@ -139,7 +148,7 @@ export function startControlling(
     ownerOf,
     focuses: { close: (id) => controlling.close(id), running: (id) => controlling.focusOf(id) },
   });
-  return { controlling, groups, directory };
+  return { controlling, groups, directory, earlyDialogs };
 }
 
 function oneToOneSessions(

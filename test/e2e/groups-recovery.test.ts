@@ -24,10 +24,13 @@ const EVERYBODY = 'sip:anonymous@anonymous.invalid';
 const CAROL = '<entry uri="sip:carol@ims.test" cp:copyControl="to"/>';
 const BOB = '<entry uri="sip:bob@ims.test" cp:copyControl="to"/>';
 
-async function program(store: string): Promise<{ process: Program; port: number; api: string }> {
+async function program(store: string, port = 0): Promise<{ process: Program; port: number; api: string }> {
   // a busy machine must make the server neither refuse work nor send it twice
   const config = JSON.stringify({ sip: { overloadDelay: 60_000, timers: { t1: 10_000, t2: 10_000 } } });
-  const process = new Program(['serve'], { config, env: { PARLEY_AUTH: 'none', PARLEY_STORE: store } });
+  const process = new Program(['serve'], {
+    config,
+    env: { PARLEY_AUTH: 'none', PARLEY_STORE: store, PARLEY_SIP_LISTEN: `udp:127.0.0.1:${port}` },
+  });
   cleanups.push(() => process.dispose());
   return { process, ...(await process.ready()) };
 }
@@ -188,6 +191,31 @@ describe('a group whose node is killed', () => {
       expect(Buffer.from(notify.body).toString()).toMatch(/<user entity="sip:alice@ims.test"|<user-count>2</);
     },
   );
+
+  it('leaves no device ringing that had said so: the next process ends what its predecessor began', async () => {
+    const store = durable();
+    const first = await program(store);
+    const [alice, bob, carol] = [
+      await device('alice', 1, first.port),
+      await device('bob', 2, first.port),
+      await device('carol', 3, first.port),
+    ];
+    createGroup(alice, BOB + CAROL);
+    const [toBob, toCarol] = await Promise.all([bob.peer.request('INVITE'), carol.peer.request('INVITE')]);
+    carol.peer.answer(toCarol, 180, { Contact: `<${carol.contact}>` }, 'carol');
+    acceptInvitation(bob, toBob);
+    const created = await alice.peer.response(200);
+    acknowledge(alice, created);
+    first.process.child.kill('SIGKILL');
+    await first.process.exit();
+    await program(store, first.port);
+    const bye = await carol.answer('BYE', 200);
+    expect([bye.callId, bye.toTag, bye.fromTag]).toEqual([toCarol.callId, 'carol', toCarol.fromTag]);
+    carol.peer.answer(toCarol, 487, {}, 'carol');
+    joinGroup(alice, created.contacts[0]!.uriText);
+    const again = await carol.peer.request('INVITE');
+    expect(again.callId).not.toBe(toCarol.callId);
+  });
 
   it.skipIf(missing('redis-server'))(
     'is taken over by another node, and while it lives every node leads to it',

@@ -2,6 +2,7 @@ import type { Clock } from '../../base/clock.js';
 import { ParleyError } from '../../base/errors.js';
 import { FinalResponseError } from '../../sip/final-response-error.js';
 import type { Dialog, SipStack } from '../../sip/stack.js';
+import type { EarlyDialogs } from './early-dialogs.js';
 import type { Group } from './group.js';
 import { invitationFor } from './invitation.js';
 import type { GroupMedia, MediaSession } from './media.js';
@@ -13,6 +14,7 @@ export interface InvitationsOptions {
   readonly media: GroupMedia;
   /** Route values for an INVITE of the focus: to the services and devices of the invited user. */
   route(group: Group): readonly string[];
+  readonly earlyDialogs: EarlyDialogs;
   /** Milliseconds that an invitation rings. */
   readonly ringing: number;
   /** Session-Expires of every leg, seconds (RFC 4028). */
@@ -57,7 +59,7 @@ export class Invitations {
     recipient: Recipient,
     more: { readonly inviter: string; readonly shown: readonly Recipient[] },
   ): Promise<InvitationResult> {
-    const { stack, clock, media: factory, ringing, sessionExpires } = this.#options;
+    const { stack, clock, media: factory, ringing, sessionExpires, earlyDialogs } = this.#options;
     const { identity, target } = recipient;
     const media = factory.offer();
     const { headers, body } = invitationFor(group, recipient, { ...more, description: media.description });
@@ -69,6 +71,7 @@ export class Invitations {
       send?.(cancelled);
     };
     this.#ringing.set(identity, cancel);
+    const early: (() => void)[] = [];
     const timer = clock.after(ringing, () => cancel('SIP;cause=408;text="No answer"'));
     try {
       const dialog = await stack.createUAC(target, {
@@ -77,6 +80,7 @@ export class Invitations {
         headers,
         body,
         sessionExpires,
+        onEarlyDialog: (dialog) => early.push(earlyDialogs.keep(dialog)),
         onStarted: (sendCancel) => {
           send = sendCancel;
           if (cancelled !== undefined) sendCancel(cancelled);
@@ -91,6 +95,7 @@ export class Invitations {
       throw error;
     } finally {
       timer.cancel();
+      for (const forget of early) forget();
       if (this.#ringing.get(identity) === cancel) this.#ringing.delete(identity);
     }
   }

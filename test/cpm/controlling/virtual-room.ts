@@ -3,6 +3,7 @@ import { silentLogger } from '../../../src/base/log.js';
 import { MemoryTrail } from '../../../src/base/trail.js';
 import type { ServiceCall } from '../../../src/core/service.js';
 import { ControllingFunction } from '../../../src/cpm/controlling/controlling.js';
+import { EarlyDialogs } from '../../../src/cpm/controlling/early-dialogs.js';
 import type { Focus } from '../../../src/cpm/controlling/focus.js';
 import type { Group } from '../../../src/cpm/controlling/group.js';
 import { GroupAddresses } from '../../../src/cpm/controlling/group-addresses.js';
@@ -205,6 +206,11 @@ export class VirtualRoom {
       store,
       trail,
       keeper: room.keeper,
+      earlyDialogs: new EarlyDialogs({
+        ...{ stack, store, log: silentLogger },
+        holder: 'here',
+        isAlive: () => false,
+      }),
       log: silentLogger,
       groups: room.#groups,
       media: {
