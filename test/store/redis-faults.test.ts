@@ -1,3 +1,5 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it as test } from 'vitest';
 import { SystemClock } from '../../src/base/clock.js';
@@ -103,6 +105,9 @@ async function recovered(store: Store, key: string): Promise<number> {
     }
   }
 }
+
+const remove = (store: Store, key: string): Promise<void> =>
+  store.update(notes, key, () => ({ kind: 'remove', result: undefined }));
 
 async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await delay(20);
@@ -306,6 +311,64 @@ describe.skipIf(missing('redis-server')).concurrent('a store whose Redis', () =>
     await until(() => log.errors.some((line) => line.includes('lost updates')));
     expect(log.errors.find((line) => line.includes('lost updates'))).toContain('"records":2');
     expect((await store.get(notes, 'old'))?.count).toBe(1);
+  });
+});
+
+describe.skipIf(missing('redis-server')).concurrent('removals that were acknowledged', () => {
+  const said = (log: ErrorLog): string | undefined =>
+    log.errors.find((line) => line.includes('lost updates'));
+
+  it('and that the replica does not have which takes over are counted in the log', async ({ site }) => {
+    const master = await site.redis();
+    const replica = await site.redis('--replicaof', `127.0.0.1 ${master.port}`);
+    const proxy = await site.proxy(master.port);
+    const { store, log } = await site.open(`redis://127.0.0.1:${proxy.port}`);
+    for (const key of ['a', 'b', 'c', 'again']) await put(store, key, 1);
+    await put(store, 'again', 2);
+    await remove(store, 'a');
+    await follows(replica, master);
+    replica.cli('REPLICAOF', 'NO', 'ONE');
+    await remove(store, 'b');
+    await remove(store, 'c');
+    // the older record, which the replica has, has a higher version than the newer one
+    await remove(store, 'again');
+    await put(store, 'again', 3);
+    await master.kill();
+    proxy.retarget(replica.port);
+    expect(await recovered(store, 'd')).toBeLessThan(5000);
+    await until(() => said(log) !== undefined);
+    expect(said(log)).toContain('"records":3');
+    expect(await store.get(notes, 'b')).toEqual({ count: 1 });
+  });
+
+  it('and that were not on the disk when Redis crashed are counted in the log', async ({ site }) => {
+    const redis = await site.redis('--appendonly', 'yes', '--appendfsync', 'no');
+    const { store, log } = await site.open(redis.url);
+    await put(store, 'a', 1);
+    const file = join(redis.folder, 'appendonlydir', 'appendonly.aof.1.incr.aof');
+    const onDisk = readFileSync(file);
+    await remove(store, 'a');
+    await redis.kill();
+    // a power cut: the end of the file is not there
+    writeFileSync(file, onDisk);
+    await redis.start();
+    expect(await recovered(store, 'b')).toBeLessThan(5000);
+    await until(() => said(log) !== undefined);
+    expect(said(log)).toContain('"records":1');
+    expect(await store.get(notes, 'a')).toEqual({ count: 1 });
+  });
+
+  it('are no loss when everything is there again', async ({ site }) => {
+    const master = await site.redis();
+    const proxy = await site.proxy(master.port);
+    const { store, log } = await site.open(`redis://127.0.0.1:${proxy.port}`);
+    for (let i = 0; i < 50; i++) await put(store, `k${i}`, i);
+    await Promise.all(Array.from({ length: 50 }, (_, i) => remove(store, `k${i}`)));
+    proxy.retarget(master.port);
+    expect(await recovered(store, 'a')).toBeLessThan(5000);
+    proxy.retarget(master.port);
+    expect(await recovered(store, 'a')).toBeLessThan(5000);
+    expect(log.errors.join('\n')).not.toMatch(/lost updates|came back empty/);
   });
 });
 

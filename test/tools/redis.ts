@@ -11,11 +11,12 @@ const FREE_PORT = '<free port>';
 /** Another program may take a port between its being found free and its being used. */
 const PORT_TRIES = 5;
 
-/** A real `redis-server` on loopback that keeps nothing on disk. */
+/** A real `redis-server` on loopback that keeps nothing on disk, unless its arguments say so. */
 export class RedisServer {
   readonly port: number;
   readonly #arguments: readonly string[];
-  readonly #folder = mkdtempSync(join(tmpdir(), 'parley-redis-'));
+  /** Where it keeps what it keeps. */
+  readonly folder = mkdtempSync(join(tmpdir(), 'parley-redis-'));
   #process: ChildProcess | undefined;
 
   /** @param more arguments of `redis-server`. */
@@ -54,9 +55,9 @@ export class RedisServer {
     return `redis://127.0.0.1:${this.port}`;
   }
 
-  /** Starts it, empty, and waits until it answers. */
+  /** Starts it, with what it has kept, and waits until it answers. */
   async start(): Promise<void> {
-    this.#process = spawn('redis-server', this.#arguments, { cwd: this.#folder, stdio: 'ignore' });
+    this.#process = spawn('redis-server', this.#arguments, { cwd: this.folder, stdio: 'ignore' });
     const itself = new RegExp(`^process_id:${this.#process.pid}\\r?$`, 'm');
     for (;;) {
       try {
@@ -92,7 +93,7 @@ export class RedisServer {
 
   async dispose(): Promise<void> {
     await this.kill();
-    rmSync(this.#folder, { recursive: true, force: true });
+    rmSync(this.folder, { recursive: true, force: true });
   }
 }
 

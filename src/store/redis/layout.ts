@@ -6,6 +6,7 @@
  *   parley:{7}:users:k        sorted set  keys of the shard's records, all with score 0, for scans in their order
  *   parley:{7}:users:d        sorted set  keys of records with a deadline, by deadline
  *   parley:{7}:life           string      a random name for this life of the data, see `LossWatch`
+ *   parley:{7}:removed:NODE   string      how many records of the shard a node has removed, see `LossWatch`
  *   parley:{7}:beat           string      written now and then to see whether writing works
  */
 
@@ -27,5 +28,7 @@ export const recordName = (shard: number, table: string, key: string): string =>
 export const indexName = (shard: number, table: string): string => `parley:{${shard}}:${table}:k`;
 export const deadlinesName = (shard: number, table: string): string => `parley:{${shard}}:${table}:d`;
 export const lifeName = (shard: number): string => `parley:{${shard}}:life`;
+/** @param node its {@link Stamps.node}. */
+export const removedName = (shard: number, node: string): string => `parley:{${shard}}:removed:${node}`;
 export const beatName = (shard: number): string => `parley:{${shard}}:beat`;
 export const channelName = (channel: string): string => `parley:events:${channel}`;

@@ -26,6 +26,8 @@ const packr = new Packr({ useRecords: false, copyBuffers: true, mapsAsObjects: t
 /** Makes the tokens of one node. */
 export class Stamps {
   readonly #node = randomBytes(6);
+  /** What no other node is called. */
+  readonly node = this.#node.toString('hex');
   #next = 0;
 
   /** @returns a whole record and what is known of it. */

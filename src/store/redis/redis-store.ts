@@ -91,7 +91,7 @@ export class RedisStore implements Store {
       },
     };
     store.#link = await openLink(place, listener, context);
-    store.#writes = new Writes(store.#link, store.#health);
+    store.#writes = new Writes(store.#link, store.#health, store.#stamps.node);
     store.#reads = new Reads(store.#link, store.#health);
     store.#told = new Together(
       store.#link.isCluster,
@@ -109,7 +109,7 @@ export class RedisStore implements Store {
     this.#log = log;
     this.#health = new Health(clock, log);
     this.#events = new Events(log);
-    this.#losses = new LossWatch(clock, log, this.#send);
+    this.#losses = new LossWatch(clock, log, this.#stamps.node, this.#send);
   }
 
   async get<T>(table: Table<T>, key: string): Promise<T | undefined> {
@@ -219,10 +219,14 @@ export class RedisStore implements Store {
     // until it is known how this ends, nothing is known of the record
     this.#known.delete(name);
     const found = await answer;
-    const now = found === 1 ? after : readRecord(found);
-    this.#remember(name, now, found === 1 ? size : (found?.length ?? 0));
-    if (found !== 1) return now;
-    this.#losses.acknowledged(shard, name, after.version);
+    if (typeof found !== 'number') {
+      const now = readRecord(found);
+      this.#remember(name, now, found?.length ?? 0);
+      return now;
+    }
+    this.#remember(name, after, size);
+    if (after === noRecord) this.#losses.removed(shard, name, found);
+    else this.#losses.put(shard, name, after.version);
     return undefined;
   }
 

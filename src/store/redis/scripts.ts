@@ -27,14 +27,14 @@ export async function runScript(
 }
 
 /*
- * Both writing ones compare a record with what the caller took it for, and answer 1 when it was so and is done now, else with the
+ * Both writing ones compare a record with what the caller took it for, and when it was so it is done now; else they answer with the
  * record as it is, or nil. A put that finds its own stamp was done before, and its answer was lost.
  * The first line has Redis refuse a whole script when it may use no more memory, before it did a part of it.
  */
 
 /**
  * Several puts, each by itself. KEYS: record, index, deadlines, and so on for the next.
- * ARGV: expected token, key, new record, deadline or nothing, and so on. Answers with a list.
+ * ARGV: expected token, key, new record, deadline or nothing, and so on. Answers with a list, 1 for what is done.
  */
 export const putScript = script(`#!lua
 local answers = {}
@@ -57,14 +57,19 @@ for i = 1, #KEYS / 3 do
 end
 return answers`);
 
-/** KEYS: record, index, deadlines. ARGV: expected token, key. Allowed when memory is used up: it gives some back. */
+/**
+ * KEYS: record, index, deadlines, count of the node's removals. ARGV: expected token, key, milliseconds that the count is kept. Answers with
+ * the count when it is done. Allowed when memory is used up: it gives some back.
+ */
 export const removeScript = script(`#!lua flags=allow-oom
 local current = redis.call('GET', KEYS[1])
 if (current and string.sub(current, 1, 16) or '') ~= ARGV[1] then return current end
 redis.call('DEL', KEYS[1])
 redis.call('ZREM', KEYS[2], ARGV[2])
 redis.call('ZREM', KEYS[3], ARGV[2])
-return 1`);
+local count = redis.call('INCR', KEYS[4])
+redis.call('PEXPIRE', KEYS[4], ARGV[3])
+return count`);
 
 /** One reading command on each key. ARGV: its name, and what follows the key. Answers with a list of its answers. */
 export const eachScript = script(`#!lua flags=no-writes

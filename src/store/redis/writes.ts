@@ -1,5 +1,6 @@
 import type { Health } from './health.js';
-import { deadlinesName, indexName } from './layout.js';
+import { deadlinesName, indexName, removedName } from './layout.js';
+import { removedKeptMs } from './loss-watch.js';
 import type { Argument, RedisLink } from './link.js';
 import { putScript, removeScript, runScript, type Script } from './scripts.js';
 import { Together } from './together.js';
@@ -13,8 +14,11 @@ export interface Place {
   readonly name: string;
 }
 
-/** 1 when the write was done, else the record that stood in its way, null for none. */
-export type Answer = 1 | Buffer | null;
+/**
+ * A number when the write was done: 1, or how many records of the shard this node has removed by then. Else the record that stood in
+ * its way, null for none.
+ */
+export type Answer = number | Buffer | null;
 
 interface Put {
   readonly place: Place;
@@ -30,11 +34,14 @@ const octetsPerScript = 1 << 20;
 export class Writes {
   readonly #link: RedisLink;
   readonly #health: Health;
+  readonly #node: string;
   readonly #puts: Together<Put, Answer>;
 
-  constructor(link: RedisLink, health: Health) {
+  /** @param node what this one is called among those that write. */
+  constructor(link: RedisLink, health: Health, node: string) {
     this.#link = link;
     this.#health = health;
+    this.#node = node;
     const octets = { most: octetsPerScript, of: (put: Put): number => put.octets };
     this.#puts = new Together(link.isCluster, { most: putsPerScript, octets }, async (shard, puts) => {
       const names = puts.flatMap(({ place }) => namesOf(place));
@@ -55,8 +62,9 @@ export class Writes {
 
   /** @throws ParleyError `store-unavailable` when it cannot be known what happened. */
   async remove(place: Place, expected: Buffer): Promise<Answer> {
-    const answer = await this.#run(place.shard, removeScript, namesOf(place), [expected, place.key]);
-    return answer as Answer;
+    const names = [...namesOf(place), removedName(place.shard, this.#node)];
+    const values = [expected, place.key, String(removedKeptMs)];
+    return (await this.#run(place.shard, removeScript, names, values)) as Answer;
   }
 
   async #run(
