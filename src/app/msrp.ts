@@ -6,7 +6,7 @@ import type { Disposers, Parts } from './parts.js';
 
 /**
  * Makes the MSRP endpoint that all roles of the process share. It listens when a role needs it. @param disposers gets what stops it.
- * @throws ParleyError `msrp-listen-failed`.
+ * @throws ParleyError `msrp-port-taken` or `msrp-listen-failed`.
  */
 export async function startMsrp(
   config: Config,

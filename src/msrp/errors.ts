@@ -12,6 +12,7 @@ export const msrpErrors = defineErrors({
     http: 502,
     text: 'the certificate of the MSRP peer is not the one announced',
   },
+  'msrp-port-taken': { sip: 503, http: 503, text: 'another program listens on the MSRP address' },
   'msrp-listen-failed': { sip: 500, http: 500, text: 'the MSRP listener cannot be opened' },
   'msrp-sdp-malformed': { sip: 400, http: 400, text: 'the session description cannot be read' },
   'msrp-sdp-unacceptable': {

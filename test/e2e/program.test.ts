@@ -80,15 +80,18 @@ describe('the program', () => {
     expect(program.stderr).toContain(taken);
   });
 
-  it('names the HTTP port that somebody else has, and exits 3', async () => {
-    const server = createServer().listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    cleanups.push(() => server.close());
-    const taken = `127.0.0.1:${(server.address() as AddressInfo).port}`;
-    const program = run(['serve'], { env: { ...open, PARLEY_HTTP_LISTEN: taken } });
-    expect(await program.exit()).toBe(3);
-    expect(program.stderr).toContain(taken);
-  });
+  it.each(['HTTP', 'IMPS', 'CIR', 'MSRP'])(
+    'names the %s address that somebody else has, and exits 3',
+    async (what) => {
+      const server = createServer().listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      cleanups.push(() => server.close());
+      const taken = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+      const program = run(['serve'], { env: { ...open, [`PARLEY_${what}_LISTEN`]: taken } });
+      expect(await program.exit()).toBe(3);
+      expect(program.stderr).toContain(taken);
+    },
+  );
 
   it('names the data folder that it cannot use, and exits 1', async () => {
     const program = run(['serve'], { env: { ...open, PARLEY_STORE: 'lmdb:parley.yaml' } });

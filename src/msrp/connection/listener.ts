@@ -36,13 +36,16 @@ export interface Listener {
   close(): Promise<void>;
 }
 
-/** @throws ParleyError `msrp-listen-failed`. */
+/** @throws ParleyError `msrp-port-taken`, naming the address, or `msrp-listen-failed`. */
 export async function listen(address: ListenAddress, options: ListenerOptions): Promise<Listener> {
   if (address.secure && (!options.tls?.key || !options.tls.cert))
     throw msrpError('msrp-listen-failed', 'TLS without a certificate');
   const server = address.transport === 'ws' ? wsServer(address, options) : tcpServer(address, options);
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) => reject(msrpError('msrp-listen-failed', error.message, { cause: error })));
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const code = error.code === 'EADDRINUSE' ? 'msrp-port-taken' : 'msrp-listen-failed';
+      reject(msrpError(code, error.message, { cause: error }));
+    });
     server.listen(address.port, address.host, resolve);
   });
   const bound = server.address() as AddressInfo;

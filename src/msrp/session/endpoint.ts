@@ -116,7 +116,7 @@ export class MsrpEndpoint {
     return this.#pool;
   }
 
-  /** @throws ParleyError `msrp-listen-failed`. */
+  /** @throws ParleyError `msrp-port-taken` or `msrp-listen-failed`. */
   async listen(address: ListenAddress): Promise<Listener> {
     const { log, tls } = this.#options;
     const listener = await listen(address, {
