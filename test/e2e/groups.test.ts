@@ -6,6 +6,7 @@ import {
   cpmDevice,
   createGroup,
   descriptionIn,
+  leaveGroup,
   MsrpClient,
 } from '../tools/group-party.js';
 import { startParley, type RunningParley } from '../tools/parley.js';
@@ -88,6 +89,40 @@ describe('a group', () => {
       fromPath: 'msrp://127.0.0.1:9/mallory;tcp',
     });
     await aliceMsrp.until(/MSRP say00004 481/);
+  });
+
+  it('leaves an event of each step in the trail, with the clause that it rests on', async () => {
+    const alice = await device('alice', 'aaaaaaaa-0000-4000-8000-000000000001');
+    const bob = await device('bob', 'bbbbbbbb-0000-4000-8000-000000000001');
+    createGroup(alice, BOB, 'g-trail');
+    acceptInvitation(bob, await bob.peer.request('INVITE'));
+    const created = await alice.peer.response(200);
+    acknowledge(alice, created);
+    const focus = created.contacts[0]!.uriText;
+    alice.send('SUBSCRIBE', focus, { Event: 'conference', Expires: '3600' });
+    alice.peer.answer(await alice.peer.request('NOTIFY'), 200);
+    const out = { 'Refer-To': '<sip:bob@ims.test;method=BYE>', 'Refer-Sub': 'false' };
+    expect((await alice.ask('REFER', focus, out)).status).toBe(202);
+    bob.peer.answer(await bob.peer.request('BYE'), 200);
+    await leaveGroup(alice, created);
+    const told = (): string[] =>
+      parley.app.trail
+        .recent({ trace: 'g-trail' })
+        .filter(({ code }) => code.startsWith('group.'))
+        .map(({ code, outcome, clause, detail }) => [code, outcome, clause, detail].join(' | '))
+        .sort();
+    await expect
+      .poll(told)
+      .toEqual([
+        'group.invitation-accepted | noted | RFC 4353 §5.2 | sip:bob@ims.test',
+        'group.joined | accepted | RFC 4353 §5.2 | sip:alice@ims.test',
+        'group.left | noted | RFC 4353 §5.3 | sip:alice@ims.test for good',
+        'group.referred | accepted | RFC 3515 §2.4.2 | sip:alice@ims.test: BYE sip:bob@ims.test',
+        'group.removed | noted | RFC 4353 §5.3 | sip:bob@ims.test by sip:alice@ims.test',
+        'group.session-ended | noted | RFC 4353 §5.4 | minimum',
+        'group.started | accepted | RFC 5366 §5 | sip:alice@ims.test',
+        'group.watched | accepted | RFC 4575 §3.5 | sip:alice@ims.test',
+      ]);
   });
 
   it('that nobody accepted leaves nothing behind', async () => {

@@ -74,6 +74,15 @@ describe('groups that the operator keeps', () => {
     expect((await api('DELETE', '/groups/gs-sales')).status).toBe(404);
   });
 
+  it.each(['mailto:dora@mail.test', 'wv:erik@imps.test'])('may have %s for a member', async (identity) => {
+    await api('POST', '/groups', { ...SALES, members: [identity] });
+    const path = '/groups/gs-sales/members';
+    expect((await api('DELETE', `${path}/${encodeURIComponent(identity)}`)).status).toBe(204);
+    expect((await api('POST', path, { identity })).body).toMatchObject({
+      members: [{}, { identity, state: 'away' }],
+    });
+  });
+
   it('that are pre-defined are invited as a whole by the first member that comes', async () => {
     await api('POST', '/groups', SALES);
     const [alice, bob] = [await device('alice', 1), await device('bob', 2)];
@@ -187,6 +196,13 @@ describe('groups that the operator keeps', () => {
         'POST',
         '/groups',
         { ...SALES, name: 'x', members: ['nobody'] },
+        400,
+      ],
+      [
+        'with a line break in its subject',
+        'POST',
+        '/groups',
+        { ...SALES, name: 'x', subject: 'a\r\nb: c' },
         400,
       ],
       ['with more members than it may have', 'POST', '/groups', { ...FULL, name: 'x', maximum: 2 }, 409],

@@ -9,14 +9,14 @@ import type { ServerRequest, ServerResponse } from '../../sip/stack.js';
 import { warningOf } from '../policy/warnings.js';
 import { CONFERENCE_INFO_TYPE } from './conference-info.js';
 import { groupError } from './errors.js';
-import { Focus, type FocusOptions } from './focus.js';
+import type { Focus, FocusOptions } from './focus.js';
+import { Focuses } from './focuses.js';
 import type { GroupAddresses } from './group-addresses.js';
 import { addMember, invitable, inviteAll, memberOf, settled, type Group, type Participant } from './group.js';
-import type { Claim } from './groups.js';
 import { newAlias, newId } from './identifiers.js';
 import { ALLOW, ALLOW_EVENTS, focusContact, readParts } from './invitation.js';
 import { asKnown, invitee, invitees } from './invitees.js';
-import { holdsMembership, mayJoin, type Member } from './member.js';
+import { holdsMembership, mayJoin } from './member.js';
 import type { ExpiredMessage } from './message-log.js';
 import type { Invitee } from './recipient.js';
 import { parseRecipientList } from './recipient-list.js';
@@ -36,7 +36,7 @@ export interface ControllingOptions extends FocusOptions {
   forward(holder: string, request: ServerRequest, response: ServerResponse): Promise<boolean>;
 }
 
-/** What a refusal must say besides (RFC 3261 §21.4.6, RFC 6665 §4.2.1.4). */
+/** What a refusal must say besides (RFC 3261 §21.4.6, RFC 6665 §4.4.4). */
 const wanting: Readonly<Record<string, HeaderMap>> = {
   'group-method-unknown': ALLOW,
   'group-event-unknown': ALLOW_EVENTS,
@@ -46,15 +46,15 @@ const wanting: Readonly<Record<string, HeaderMap>> = {
 export class ControllingFunction implements Service {
   readonly name = 'controlling';
   readonly #options: ControllingOptions;
-  /** Focuses that have sessions, by group. */
-  readonly #focuses = new Map<string, Focus>();
-  /** What runs for a Contribution-ID or group; what comes later waits. */
-  readonly #turns = new Map<string, Promise<unknown>>();
-  /** Claims of groups that are under way, by group. */
-  readonly #claims = new Map<string, Promise<Claim | undefined>>();
+  readonly #focuses: Focuses;
 
   constructor(options: ControllingOptions) {
     this.#options = options;
+    this.#focuses = new Focuses(
+      options,
+      (of) => (identity, request, response, dialog) =>
+        refer(of, identity, request, response, dialog, options),
+    );
   }
 
   serves({ requestUri }: ServerRequest): boolean {
@@ -101,7 +101,7 @@ export class ControllingFunction implements Service {
 
   /** The groups that have sessions at this node. */
   get running(): Iterable<Focus> {
-    return this.#focuses.values();
+    return this.#focuses.running;
   }
 
   /** The focus of a group, when it has sessions at this node. */
@@ -127,7 +127,7 @@ export class ControllingFunction implements Service {
 
   /** Ends the sessions of all groups: what their members have got is stored, and they may go on at any node, who watches included. */
   async stop(): Promise<void> {
-    await Promise.all([...this.#focuses.values()].map((focus) => focus.close('stopped')));
+    await Promise.all([...this.#focuses.running].map((focus) => focus.close('stopped')));
   }
 
   async #toFactory(request: ServerRequest, response: ServerResponse, sender: Participant): Promise<void> {
@@ -138,7 +138,9 @@ export class ControllingFunction implements Service {
     if (request.method !== 'INVITE') throw groupError('group-method-unknown', request.method);
     if (this.#options.stack.rejectInvite(request, response)) return;
     const contributionId = request.get('Contribution-ID') ?? newId('c');
-    const found = await this.#inTurn(contributionId, () => this.#groupFor(request, sender, contributionId));
+    const found = await this.#focuses.inTurn(contributionId, () =>
+      this.#groupFor(request, sender, contributionId),
+    );
     if (typeof found === 'string') await this.#forward(found, request, response);
     else if (found.start === 'join') await this.#rejoin(found.focus, request, response, sender);
     else {
@@ -211,15 +213,15 @@ export class ControllingFunction implements Service {
       );
       const group = settled(all);
       id = await groups.add(group);
-      if (id === group.id) return { focus: this.#focus(group), start: 'create' };
+      if (id === group.id) return { focus: this.#focuses.begin(group), start: 'create' };
       known = await groups.get(id);
     }
     mayJoin(known && memberOf(known, sender));
-    const claim = this.#focuses.get(id!) ?? (await this.#claim(id!));
-    if (!claim) throw groupError('group-unknown', id);
-    if ('holder' in claim) return claim.holder;
-    const start = this.#focuses.has(id!) ? 'join' : 'restart';
-    return { focus: this.#focus(claim.group, 'rang' in claim ? claim.rang : []), start };
+    const running = this.#focuses.get(id!);
+    if (running) return { focus: running, start: 'join' };
+    const taken = await this.#focuses.take(id!);
+    if ('holder' in taken) return taken.holder;
+    return { focus: taken.focus, start: taken.begins ? 'restart' : 'join' };
   }
 
   #newGroup(request: ServerRequest, creator: Participant, contributionId: string): Group {
@@ -326,30 +328,11 @@ export class ControllingFunction implements Service {
     return { focus: focus!, identity: member.identity };
   }
 
-  /**
-   * The focus of a group, started when this node may; `begins` is true for one of those who come at once.
-   * @throws ParleyError `group-unknown`, `group-moved`
-   */
+  /** The focus of a group at this node. @throws ParleyError `group-unknown`, `group-moved` */
   async #take(id: string): Promise<{ focus: Focus; begins: boolean }> {
-    const running = this.#focuses.get(id);
-    if (running) return { focus: running, begins: false };
-    const claim = await this.#claim(id);
-    if (!claim) throw groupError('group-unknown', id);
-    if ('holder' in claim) throw groupError('group-moved', id);
-    const begins = !this.#focuses.has(id);
-    return { focus: this.#focus(claim.group, claim.rang), begins };
-  }
-
-  /** One for all who come at once: a second one would be another term of the group, in which the focus of the first has no say. */
-  #claim(id: string): Promise<Claim | undefined> {
-    const running = this.#claims.get(id);
-    if (running) return running;
-    const claim = this.#options.groups.claim(id);
-    this.#claims.set(id, claim);
-    // the first to wait, so that the focus is there before anybody can claim again
-    const done = (): boolean => this.#claims.delete(id);
-    claim.then(done, done);
-    return claim;
+    const taken = await this.#focuses.take(id);
+    if ('holder' in taken) throw groupError('group-moved', id);
+    return taken;
   }
 
   /** Whom the network vouches for (RFC 3325 §9.1). @throws ParleyError `group-not-a-member` */
@@ -367,30 +350,5 @@ export class ControllingFunction implements Service {
 
   async #forward(holder: string, request: ServerRequest, response: ServerResponse): Promise<void> {
     if (!(await this.#options.forward(holder, request, response))) throw groupError('group-moved');
-  }
-
-  /** @param rang who is still to be invited since the node that had the group went. */
-  #focus(group: Group, rang: readonly Member[] = []): Focus {
-    const running = this.#focuses.get(group.id);
-    if (running) return running;
-    const focus = new Focus(group, this.#options, {
-      onEnd: ({ group: { id } }) => this.#focuses.delete(id),
-      onRefer: (of) => (identity, request, response, dialog) =>
-        refer(of, identity, request, response, dialog, this.#options),
-    });
-    focus.owe(rang);
-    this.#focuses.set(group.id, focus);
-    return focus;
-  }
-
-  async #inTurn<T>(key: string, work: () => Promise<T>): Promise<T> {
-    const before = this.#turns.get(key) ?? Promise.resolve();
-    const mine = before.then(work, work);
-    this.#turns.set(key, mine);
-    try {
-      return await mine;
-    } finally {
-      if (this.#turns.get(key) === mine) this.#turns.delete(key);
-    }
   }
 }

@@ -14,7 +14,7 @@ import type { GroupAddresses } from './group-addresses.js';
 import type { Groups } from './groups.js';
 import { newAlias, newId } from './identifiers.js';
 import { asKnown, invitee } from './invitees.js';
-import type { Invitee } from './recipient.js';
+import { parseRecipient, type Invitee } from './recipient.js';
 
 /** A group that the operator makes. */
 export interface GroupOrder {
@@ -62,7 +62,7 @@ export class Directory {
     this.#options = options;
   }
 
-  /** @throws ParleyError `group-exists`, `group-full`, `group-list-malformed`, `aor-*` */
+  /** @throws ParleyError `group-exists`, `group-full`, `group-list-malformed`, `aor-*` for the chairman */
   async make(order: GroupOrder): Promise<Group> {
     const { groups, now, addresses, maximum, minimum } = this.#options;
     const id = order.name === undefined ? newId('gs') : `gs-${order.name}`;
@@ -95,7 +95,7 @@ export class Directory {
     return this.#options.focuses.close(id);
   }
 
-  /** @throws ParleyError `group-unknown`, `group-moved`, `group-full`, `group-list-malformed`, `aor-*` */
+  /** @throws ParleyError `group-unknown`, `group-moved`, `group-full`, `group-list-malformed` */
   async add(id: string, whom: string): Promise<Group> {
     const user = await this.#newcomer(whom);
     const focus = this.#options.focuses.running(id);
@@ -110,9 +110,9 @@ export class Directory {
     });
   }
 
-  /** @throws ParleyError `group-unknown`, `group-moved`, `group-member-unknown` */
+  /** @throws ParleyError `group-unknown`, `group-moved`, `group-member-unknown`, `group-list-malformed` */
   async remove(id: string, whom: string): Promise<void> {
-    const user = await this.#user(whom);
+    const user = await this.#member(whom);
     const known = (group: Group): string => {
       const member = memberOf(group, user);
       if (!member) throw groupError('group-member-unknown', user.identity);
@@ -128,12 +128,18 @@ export class Directory {
     );
   }
 
-  /** @throws ParleyError `group-list-malformed` for a group in a group, which would invite itself */
+  /** @throws ParleyError `group-list-malformed`, also for a group in a group, which would invite itself */
   async #newcomer(address: string): Promise<Participant> {
-    const user = await this.#user(address);
+    const user = await this.#member(address);
     if (this.#options.addresses.isTaken(user.identity))
       throw groupError('group-list-malformed', `${user.identity} is a group`);
     return user;
+  }
+
+  /** A member as lists name it: also one outside SIP, which interworking reaches. @throws ParleyError `group-list-malformed` */
+  async #member(address: string): Promise<Participant> {
+    const { identity } = parseRecipient(address, { copyControl: 'to', anonymize: false }, ['INVITE']);
+    return { identity, owner: await this.#options.ownerOf(identity) };
   }
 
   async #user(address: string): Promise<Participant> {

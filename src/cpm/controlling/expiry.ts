@@ -18,7 +18,7 @@ export interface ExpiryParts {
 
 /**
  * Removes messages that waited too long, at most `limit`; those of a group that another node runs are that node's to remove. Who sent
- * one hears so if it asked (RFC 5438 §7.2.1.2), when it comes again where it is not there.
+ * one hears so if it asked (RFC 5438 §8.2), when it comes again where it is not there.
  */
 export async function expireMessages(parts: ExpiryParts, limit: number): Promise<void> {
   const { groups, store, clock } = parts;

@@ -1,5 +1,4 @@
 import { ParleyError } from '../../base/errors.js';
-import type { SipRequest } from '../../sip/message/message.js';
 import type { ServerRequest, ServerResponse } from '../../sip/stack.js';
 import { groupError } from './errors.js';
 import {
@@ -9,7 +8,6 @@ import {
   inviteAll,
   isBelowMinimum,
   memberOf,
-  nicknamed,
   reachesMinimum,
   type Group,
   type Participant,
@@ -20,11 +18,13 @@ import { groupHeaders, readParts } from './invitation.js';
 import { Inactivity } from './inactivity.js';
 import { asKnown, invitedAgain } from './invitees.js';
 import { bestRefusal, firstAccepted, type InvitationsOptions } from './invitations.js';
-import { endOf, GONE, leftForGood, serve, type Leg, type ReferHandler } from './leg.js';
+import { GONE, type Leg, type ReferHandler } from './leg.js';
+import { Legs } from './legs.js';
 import { LiveGroup, type EndOfSession } from './live-group.js';
 import type { MediaSession } from './media.js';
-import type { DisconnectionMethod, Endpoint, Member } from './member.js';
+import type { Endpoint, Member } from './member.js';
 import type { ExpiredMessage } from './message-log.js';
+import type { Note } from './notes.js';
 import { tellProgress } from './progress.js';
 import type { Invitee } from './recipient.js';
 import { checkReplacements, type OneToOneSessions } from './replacements.js';
@@ -39,16 +39,15 @@ export interface FocusOptions extends InvitationsOptions, SwitchOptions, Subscri
   readonly sessions: OneToOneSessions;
 }
 
-/** The focus of one group while it has sessions (RFC 4353 §3): a dialog with each device of each member. */
+/** The focus of one group while it has sessions (RFC 4353 §4.1): a dialog with each device of each member. */
 export class Focus {
   readonly #options: FocusOptions;
   readonly #live: LiveGroup;
-  readonly #legs = new Set<Leg>();
+  readonly #legs: Legs;
   readonly #ringing: Ringing;
   readonly #subscriptions: Subscriptions;
   readonly #switch: Switch;
   readonly #onEnd: (focus: Focus) => void;
-  readonly #onRefer: ReferHandler;
   readonly #inactivity: Inactivity;
   /** Members whose own INVITE is being answered: they need no invitation. */
   readonly #coming = new Set<string>();
@@ -61,6 +60,11 @@ export class Focus {
   /** Whether there have been as many as the minimum: until then who comes back first waits for the others. */
   #wasEnough = false;
 
+  readonly #note: Note = (code, clause, detail, outcome = 'noted') => {
+    const { uri, contributionId } = this.group;
+    this.#options.trail.record({ code, outcome, clause, subject: uri, trace: contributionId, detail });
+  };
+
   /** @param onEnd called once, when the focus has ended. @param onRefer what a REFER of a member inside its dialog does. */
   constructor(
     group: Group,
@@ -69,26 +73,39 @@ export class Focus {
   ) {
     this.#options = options;
     this.#onEnd = (focus) => hooks.onEnd(focus);
-    this.#onRefer = hooks.onRefer(this);
     this.#live = new LiveGroup(group, options, (changed) => {
       this.#wasEnough ||= reachesMinimum(this.group);
       this.#subscriptions.changed(changed);
     });
     this.#subscriptions = new Subscriptions(options, () => this.group);
     this.#switch = new Switch(() => this.group, options);
-    this.#ringing = new Ringing(options, {
+    const shared = {
       live: this.#live,
-      note: (code, clause, detail) => this.#note(code, clause, detail),
-      background: (work) => this.#background(work),
+      note: this.#note,
+      background: (work: Promise<unknown>) => this.#background(work),
+      farewell: () => this.#farewell,
+    };
+    this.#legs = new Legs({
+      ...shared,
+      switch: this.#switch,
+      refer: hooks.onRefer(this),
+      heard: () => this.#inactivity.heard(),
+      failed: (error) => {
+        if (isMoved(error)) void this.close('moved');
+      },
+      left: (identity) => this.#subscriptions.endOf(identity),
+      ended: () => this.#endIfTooFew(),
+    });
+    this.#ringing = new Ringing(options, {
+      ...shared,
       accepted: (leg, unwanted) => {
-        this.#adopt(leg);
-        if (unwanted !== undefined && this.#legs.has(leg)) this.#hangUp(leg, { Reason: unwanted });
+        this.#legs.adopt(leg);
+        if (unwanted !== undefined && this.#legs.has(leg)) this.#legs.hangUp(leg, { Reason: unwanted });
       },
       refused: async (identity) => {
         this.#switch.drop(identity);
         await this.#endIfTooFew();
       },
-      farewell: () => this.#farewell,
     });
     this.#background(this.#subscriptions.resume());
     this.#inactivity = new Inactivity(options.clock, options.inactivity, () =>
@@ -170,8 +187,9 @@ export class Focus {
     if (accepted === true && !cancelled) {
       try {
         await this.#answer(request, response, user, media);
+        this.#note('group.started', 'RFC 5366 §5', creator, 'accepted');
       } catch (error) {
-        if ([...this.#legs].every(({ endpoint }) => endpoint.joining === 'dialed-out')) {
+        if (this.#legs.of().every(isInvited)) {
           this.#ringing.cancelAll(hungUp);
           this.#hangUpInvited();
         }
@@ -186,8 +204,8 @@ export class Focus {
 
   /** Those who accepted are left without the one who wanted the group; who came by itself wanted it too. */
   #hangUpInvited(): void {
-    for (const leg of [...this.#legs].filter(({ endpoint }) => endpoint.joining === 'dialed-out'))
-      this.#hangUp(leg, { Reason: 'SIP;cause=487;text="Cancelled"' });
+    for (const leg of this.#legs.of().filter(isInvited))
+      this.#legs.hangUp(leg, { Reason: 'SIP;cause=487;text="Cancelled"' });
   }
 
   /** A member that comes by itself, for the first time or again; under {@link hold}. */
@@ -232,16 +250,24 @@ export class Focus {
     const [event, method] =
       by === identity ? (['leave', 'departed'] as const) : (['remove', 'booted'] as const);
     await this.#live.change({ identity, event, disconnection: { method, reason: GONE.Reason } });
+    this.#note('group.removed', 'RFC 4353 §5.3', `${identity} by ${by ?? 'the operator'}`);
     this.#ringing.cancel(identity, GONE.Reason);
     this.#subscriptions.endOf(identity);
-    for (const leg of [...this.#legs]) if (leg.identity === identity) this.#hangUp(leg, GONE);
+    for (const leg of this.#legs.of(identity)) this.#legs.hangUp(leg, GONE);
     this.#switch.drop(identity);
     await this.#endIfTooFew();
   }
 
   /** Answers a SUBSCRIBE of a participant. @throws ParleyError `store-unavailable` */
-  subscribe(request: ServerRequest, response: ServerResponse, identity: string): Promise<void> {
-    return this.#subscriptions.accept(request, response, identity);
+  async subscribe(request: ServerRequest, response: ServerResponse, identity: string): Promise<void> {
+    await this.#subscriptions.accept(request, response, identity);
+    this.#note('group.watched', 'RFC 4575 §3.5', identity, 'accepted');
+  }
+
+  /** A REFER of a member is followed. @param whom members, with what is to become of them. */
+  referred(by: string, whom: readonly { readonly identity: string; readonly method: string }[]): void {
+    const what = whom.map(({ identity, method }) => `${method} ${identity}`).join(', ');
+    this.#note('group.referred', 'RFC 3515 §2.4.2', `${by}: ${what}`, 'accepted');
   }
 
   /** A message waited too long for some members. */
@@ -252,7 +278,7 @@ export class Focus {
   /** Ends all sessions of the group. */
   async close(why: EndOfSession): Promise<void> {
     if (this.#live.over) return;
-    this.#note('group.session-ended', 'RFC 4353 §5.2', why);
+    this.#note('group.session-ended', 'RFC 4353 §5.4', why);
     // at once, so that who comes now finds the group as it is stored then, and not this focus
     const stored = this.#live.end(why);
     this.#inactivity.stop();
@@ -261,7 +287,7 @@ export class Focus {
     if (why === 'moved' || why === 'stopped') this.#subscriptions.leave();
     else this.#subscriptions.end();
     if (why !== 'closed') this.#farewell = { Reason: `SIP;cause=200;text="${why}"` };
-    for (const leg of [...this.#legs]) this.#hangUp(leg, this.#farewell);
+    for (const leg of this.#legs.of()) this.#legs.hangUp(leg, this.#farewell);
     this.#switch.close();
     await stored;
   }
@@ -300,7 +326,8 @@ export class Focus {
         body: media.description,
         sessionExpires: this.#options.sessionExpires,
       });
-      this.#adopt({ identity: identity!, endpoint, dialog, media });
+      this.#legs.adopt({ identity: identity!, endpoint, dialog, media });
+      this.#note('group.joined', 'RFC 4353 §5.2', identity!, 'accepted');
       this.#inviteOwed();
       this.#ringing.cancel(identity!, 'SIP;cause=200;text="Call completed elsewhere"');
     } catch (error) {
@@ -319,114 +346,8 @@ export class Focus {
       this.#background(this.invite([invitedAgain(member)], member.invitation?.inviter ?? this.group.creator));
   }
 
-  #adopt(leg: Leg): void {
-    const { identity, endpoint, dialog, media } = leg;
-    const isIn = findMember(this.group, identity)?.endpoints.some(({ id }) => id === endpoint.id) ?? false;
-    if (this.#live.over || !isIn) {
-      // the group ended, or the member was put out or left, while the session was made
-      media.close();
-      this.#background(dialog.destroy(this.#live.over ? this.#farewell : GONE));
-      return;
-    }
-    this.#legs.add(leg);
-    this.#background(this.#connect(leg));
-    media.listen({
-      message: (message) => {
-        this.#inactivity.heard();
-        const answered = this.#switch.deliver(identity, endpoint.id, message);
-        // a store that fails is the sender's to hear of; a group that another process has taken is ours as well
-        answered.catch((error: unknown) => isMoved(error) && void this.close('moved'));
-        return answered;
-      },
-      nickname: (name) => this.#nickname(identity, name),
-      lost: () => {
-        this.#note('group.media-lost', 'RFC 4975 §5.4', identity);
-        this.#hangUp(leg, { Reason: 'SIP;cause=480;text="No MSRP connection"' }, 'failed');
-      },
-    });
-    serve(leg, {
-      group: () => this.group,
-      refer: this.#onRefer,
-      hangUp: (reason) => this.#hangUp(leg, { Reason: reason }, 'failed'),
-    });
-    dialog.onEnd((cause) => this.#ended(leg, cause));
-  }
-
-  /** Messages reach the session; one that they cannot reach ends, so that its member comes again. */
-  async #connect(leg: Leg): Promise<void> {
-    const { identity, endpoint, media } = leg;
-    try {
-      await this.#switch.add(identity, endpoint.id, media);
-    } catch (error) {
-      this.#hangUp(leg, { Reason: 'SIP;cause=503;text="Messages cannot be read"' }, 'failed');
-      throw error;
-    }
-    if (!this.#legs.has(leg)) this.#switch.remove(endpoint.id);
-  }
-
-  #ended(leg: Leg, cause: SipRequest | string): void {
-    if (!this.#legs.delete(leg)) return;
-    this.#switch.remove(leg.endpoint.id);
-    leg.media.close();
-    const { identity, endpoint } = leg;
-    const forGood = leftForGood(cause);
-    this.#note('group.left', 'RFC 4353 §5.4', `${identity} ${forGood ? 'for good' : 'may rejoin'}`);
-    this.#background(
-      this.#live
-        .happened({
-          identity,
-          event: forGood ? 'leave' : 'drop',
-          endpoint,
-          disconnection: endOf(cause),
-        })
-        .then(() => this.#endIfTooFew()),
-    );
-    if (!forGood) return;
-    this.#subscriptions.endOf(identity);
-    for (const other of [...this.#legs]) if (other.identity === identity) this.#hangUp(other, GONE);
-    this.#switch.drop(identity);
-  }
-
-  /** RFC 7701 §7: one name, one participant. */
-  async #nickname(identity: string, name: string): Promise<number> {
-    let taken = false;
-    await this.#live.apply((group) => {
-      const renamed = nicknamed(group, identity, name);
-      taken = renamed === undefined;
-      return renamed ?? group;
-    });
-    if (taken) return 425;
-    return 200;
-  }
-
-  #hangUp(leg: Leg, headers: { Reason: string }, method: DisconnectionMethod = 'departed'): void {
-    this.#legs.delete(leg);
-    this.#switch.remove(leg.endpoint.id);
-    leg.media.close();
-    this.#background(leg.dialog.destroy(headers));
-    const { identity, endpoint } = leg;
-    const disconnection = { method, reason: headers.Reason };
-    this.#background(
-      this.#live
-        .happened({ identity, event: 'drop', endpoint, disconnection })
-        .then(() => this.#endIfTooFew()),
-    );
-  }
-
   async #endIfTooFew(): Promise<void> {
     if (this.#held === 0 && this.#wasEnough && isBelowMinimum(this.group)) await this.close('minimum');
-  }
-
-  #note(code: string, clause: string, detail: string): void {
-    const { uri, contributionId } = this.group;
-    this.#options.trail.record({
-      code,
-      outcome: 'noted',
-      clause,
-      subject: uri,
-      trace: contributionId,
-      detail,
-    });
   }
 
   #background(work: Promise<unknown>): void {
@@ -436,5 +357,8 @@ export class Focus {
     });
   }
 }
+
+/** Who came because the focus invited it. */
+const isInvited = ({ endpoint }: Leg): boolean => endpoint.joining === 'dialed-out';
 
 const isMoved = (error: unknown): boolean => error instanceof ParleyError && error.code === 'group-moved';

@@ -152,7 +152,7 @@ class GroupSession implements MediaSession {
 /** Octets of a nickname at most. */
 const MAX_NICKNAME = 1023;
 
-/** The quoted text of Use-Nickname (RFC 7701 §9); empty to give the nickname back; undefined for one that is none. */
+/** The quoted text of Use-Nickname (RFC 7701 §7.1); empty to give the nickname back; undefined for one that is none. */
 function nicknameOf(value: string | undefined): string | undefined {
   const quoted = /^"((?:[^"\\]|\\.)*)"$/.exec(value ?? '')?.[1];
   if (quoted === undefined || quoted.length > MAX_NICKNAME) return undefined;

@@ -49,7 +49,7 @@ export class Housekeeping {
       trail.record({
         code: 'group.expired',
         outcome: 'noted',
-        clause: 'RFC 4353 §5.2',
+        clause: 'RFC 4353 §5.4',
         subject: uri,
         trace: contributionId,
       });

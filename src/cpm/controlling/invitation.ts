@@ -43,7 +43,7 @@ export function readParts(request: SipRequest): Parts {
   }
 }
 
-/** Contact of the focus in everything it sends (RFC 4579 §4.1, RFC 3840 §9: `isfocus`). */
+/** Contact of the focus in everything it sends (RFC 4579 §4.1, RFC 3840 §10.18: `isfocus`). */
 export function focusContact(group: Group): string {
   return `<${group.uri};gr>;isfocus;${ICSI}`;
 }

@@ -73,7 +73,7 @@ export function serve(leg: Leg, { group, refer, hangUp }: LegHost): void {
 function renegotiate(leg: Leg, group: Group, request: ServerRequest, response: ServerResponse): boolean {
   const { description, list } = readParts(request);
   if (list) {
-    // RFC 5366 §4.2: a list is for the factory only
+    // RFC 5366 §5.1: a list is for the factory only
     response.send(420, { headers: { Unsupported: 'recipient-list-invite' } });
     return false;
   }

@@ -2,7 +2,7 @@ import { failedNotification } from '../messages/notification.js';
 import type { StoredMessage } from './message-log.js';
 
 /**
- * What tells the sender of a message that a member did not get it (RFC 5438 §7.2.1.2).
+ * What tells the sender of a message that a member did not get it (RFC 5438 §8.2).
  * @param shown the member, as others know it.
  * @returns undefined when the sender did not ask for it.
  */

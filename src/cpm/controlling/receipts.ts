@@ -69,7 +69,7 @@ export class Receipts {
     return batch.done;
   }
 
-  /** A message with those notifications, under the name by which others know who reports (RFC 7701 §7). */
+  /** A message with those notifications, under the name by which others know who reports (RFC 7701 §6.1). */
   rewritten(head: CpimHead, reported: readonly Imdn[], shown: string): Buffer {
     const imdns = reported.map((imdn) => ({ ...imdn, recipientUri: shown, originalRecipientUri: shown }));
     const boundary = isImdn(head)

@@ -19,7 +19,7 @@ import {
 export const RESOURCE_LISTS_TYPE = 'application/resource-lists+xml';
 const NAMESPACE = 'urn:ietf:params:xml:ns:resource-lists';
 const COPY_CONTROL_NAMESPACE = 'urn:ietf:params:xml:ns:copycontrol';
-/** Whom `anonymize` hides (RFC 5364 §5.3). */
+/** Whom `anonymize` hides (RFC 5364 §4). */
 const ANONYMOUS = 'sip:anonymous@anonymous.invalid';
 /** Lists inside lists that are read as one flat list. */
 const MAX_DEPTH = 4;
@@ -27,7 +27,7 @@ const MAX_DEPTH = 4;
 const ENTRY_OCTETS = 1_024;
 
 /**
- * Reads a list of recipients (RFC 4826 §3.2, RFC 5364, RFC 5366 §5). Lists inside it count as one flat list; references and
+ * Reads a list of recipients (RFC 4826 §3.2, RFC 5364, RFC 5366 §4). Lists inside it count as one flat list; references and
  * external lists are never followed. One recipient is invited once, as openly as any of its entries says; `self` is left out.
  * Without `copyControl` a recipient is `bcc`.
  * @param options.limit recipients at most. @param options.methods what entries may ask for; `INVITE` alone unless given.
@@ -97,7 +97,7 @@ function attribute(element: XmlValue, name: string): string | undefined {
 }
 
 /**
- * Two entries of one user: `to` before `cc` before `bcc` (RFC 5364 §4.2), unnamed when one says so; what either says of the device and of
+ * Two entries of one user: `to` before `cc` before `bcc` (RFC 5364 §4), unnamed when one says so; what either says of the device and of
  * the session to replace stays, the first before the second.
  */
 export function merge(first: Recipient, second: Recipient): Recipient {
@@ -113,7 +113,7 @@ export function merge(first: Recipient, second: Recipient): Recipient {
 }
 
 /**
- * The list that invited users see (RFC 5366 §4.4, RFC 5364 §5): without `bcc`, without what was said about devices, and
+ * The list that invited users see (RFC 5366 §5, RFC 5364 §7): without `bcc`, without what was said about devices, and
  * with one anonymous entry that counts those who are to stay unnamed.
  */
 export function formatRecipientHistory(

@@ -26,7 +26,7 @@ export interface ReferOptions extends InviteesOptions {
 
 /**
  * A REFER to the focus: adds or removes members (RFC 4579 §5.5, §5.11; several by RFC 5368). It is answered when its rights
- * are checked; how the invitation ends is told by NOTIFY, unless `Refer-Sub: false` forgoes it (RFC 4488), as a list does (RFC 5368 §8).
+ * are checked; how the invitation ends is told by NOTIFY, unless `Refer-Sub: false` forgoes it (RFC 4488), as a list does (RFC 5368 §5).
  * @param by who asks, by the identity that the group knows it by.
  * @param dialog in which it came; without one it makes a dialog of its own.
  * @throws ParleyError `group-*`.
@@ -57,6 +57,7 @@ export async function refer(
   let told = dialog;
   if (dialog || quiet) response.send(202, { headers });
   else told = await options.stack.createUAS(request, response, { headers, expires });
+  focus.referred(by, recipients);
   const removed = recipients
     .filter(({ method }) => method === 'BYE')
     .map(async ({ identity }) => {

@@ -4,11 +4,12 @@ import { Invitations, type Accepted, type InvitationsOptions } from './invitatio
 import type { Leg } from './leg.js';
 import type { LiveGroup } from './live-group.js';
 import { refusalOf, shownAs, type Endpoint } from './member.js';
+import type { Note } from './notes.js';
 import type { Invitee } from './recipient.js';
 
 export interface RingingParts {
   readonly live: LiveGroup;
-  readonly note: (code: string, clause: string, detail: string) => void;
+  readonly note: Note;
   /** Goes on without being waited for; its failure is logged. */
   readonly background: (work: Promise<unknown>) => void;
   /** A member has accepted, and is in. @param unwanted what it is told when its ringing had been taken back. */
@@ -86,7 +87,7 @@ export class Ringing {
     if (result.kind === 'accepted') return this.#accepted(identity, result, ring);
     const { status, reason } = result;
     if (!this.#isCurrent(identity, ring)) return status;
-    note('group.invitation-refused', 'RFC 4353 §5.3', `${identity} ${status}`);
+    note('group.invitation-refused', 'RFC 4353 §5.2', `${identity} ${status}`);
     if (await live.happened({ identity, event: 'refuse', disconnection: refusalOf(status, reason) })) {
       await refused(identity);
       return status;
@@ -114,7 +115,7 @@ export class Ringing {
       await dialog.destroy(farewell());
       return 487;
     }
-    note('group.invitation-accepted', 'RFC 4353 §5.3', identity);
+    note('group.invitation-accepted', 'RFC 4353 §5.2', identity);
     accepted({ identity, endpoint, dialog, media }, ring.takenBack);
     return ring.takenBack === undefined ? 200 : 487;
   }

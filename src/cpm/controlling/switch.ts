@@ -37,7 +37,7 @@ interface Audience {
 }
 
 /**
- * The MSRP switch of one group (RFC 7701 §5, §6): a message goes to everybody else, or to the one member that its To names. It is
+ * The MSRP switch of one group (RFC 7701 §6): a message goes to everybody else, or to the one member that its To names. It is
  * acknowledged when it is stored, and stays so until all its recipients have it. Each session has a queue of its own.
  */
 export class Switch {
@@ -120,7 +120,7 @@ export class Switch {
     this.#log.flush();
   }
 
-  /** @returns the status of the answer (RFC 7701 §5.2, RFC 4975 §10), once the message is stored. */
+  /** @returns the status of the answer (RFC 7701 §6, RFC 4975 §10), once the message is stored. */
   async deliver(from: string, endpoint: string, message: GroupMessage): Promise<number> {
     this.#outboxes.get(endpoint)?.resume();
     if (!/^message\/cpim\b/i.test(message.contentType)) return 415;
@@ -297,7 +297,7 @@ export class Switch {
     for (const identity of waiting) this.lost(message, identity, 'expired');
   }
 
-  /** A message will not reach a member: who sent it hears so, if it asked (RFC 5438 §7.2.1.2). */
+  /** A message will not reach a member: who sent it hears so, if it asked (RFC 5438 §8.2). */
   lost(message: Pick<StoredMessage, 'from' | 'octets' | 'receivedAt'>, identity: string, why: string): void {
     const { trail, clock, log } = this.#options;
     const group = this.#group();
@@ -320,7 +320,7 @@ export class Switch {
 
 /**
  * The message under the name that others know its sender by; clients write `anonymous`, or what they are called elsewhere. What an
- * anonymous sender is called elsewhere is not shown either (RFC 7701 §5.2).
+ * anonymous sender is called elsewhere is not shown either (RFC 7701 §6.1).
  */
 function signed(head: CpimHead, content: Buffer, sender: Member): Buffer {
   const name = (sender.alias === undefined ? head.from?.name : sender.nickname) ?? '';

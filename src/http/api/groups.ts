@@ -93,7 +93,7 @@ export function groupRoutes(api: FastifyInstance, { controlling }: HttpContext):
             name: { type: 'string', pattern: '^[a-z0-9][a-z0-9-]{0,47}$' },
             kind: { type: 'string', enum: ['long-lived', 'pre-defined'], default: 'pre-defined' },
             access: { type: 'string', enum: ['open', 'closed'], default: 'closed' },
-            subject: { type: 'string', maxLength: 255 },
+            subject: { type: 'string', maxLength: 255, pattern: '^[^\\x00-\\x1f\\x7f]*$' },
             chairman: { type: 'string' },
             members: { type: 'array', items: { type: 'string' }, maxItems: 10_000, default: [] },
             maximum: { type: 'integer', minimum: 2, maximum: 10_000 },
