@@ -241,7 +241,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     if (core && knowsNodes) {
       const self = {
         listeners: stack.listeners,
-        registrar: core.registrar,
+        connections: core.registrar.connections,
         closeFlow: (flow: string) => stack.closeFlow(flow),
       };
       await nodes.start(self, {

@@ -51,6 +51,8 @@ export async function startCore(
     disposers,
   );
   const gruus = await Gruus.open(store, config.registrar.gruuNameSpace);
+  // behind drachtio-server it is not known which of several nodes live
+  const areNodesKnown = !shared || config.sip.stack === 'embedded';
   const registrar = new Registrar({
     store,
     clock,
@@ -70,6 +72,7 @@ export async function startCore(
     serviceRoute,
     maxMessageBytes: narrow(stack),
     maxFieldBytes: stack.abilities.maxFieldBytes,
+    node: shared && areNodesKnown ? nodes.instance : undefined,
   });
   disposers.push(() => registrar.close());
   const feed = shared
@@ -93,8 +96,6 @@ export async function startCore(
     serverPatience: config.isc.patience,
     timerC: config.sip.timerC * 1000,
   });
-  // behind drachtio-server it is not known which of several nodes live
-  const areNodesKnown = !shared || config.sip.stack === 'embedded';
   const isAlive = (node: string): boolean => !areNodesKnown || nodes.endOf(node) !== undefined;
   const owed = new OwedRegisters({ store, clock, log: logOf('core'), node: nodes.instance, isAlive });
   const registrationTriggers = new RegistrationTriggers({

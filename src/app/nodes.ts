@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock, Timer } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
-import type { Registrar } from '../registrar/registrar.js';
+import type { ConnectionFlows } from '../registrar/connection-flows.js';
 import type { LocalEnd } from '../sip/embedded/wire.js';
 import type { Listener } from '../sip/stack.js';
 import { table, type Store } from '../store/store.js';
@@ -44,7 +44,8 @@ interface Parts {
 /** What a node needs of itself. */
 export interface NodeSelf {
   readonly listeners: readonly Listener[];
-  readonly registrar: Pick<Registrar, 'list' | 'deregister' | 'lostFlows'>;
+  /** What is bound to its connections. */
+  readonly connections: Pick<ConnectionFlows, 'nodeGone' | 'lost'>;
   /** Ends a connection. */
   closeFlow(flow: string): void;
 }
@@ -194,7 +195,7 @@ export class Nodes {
     const { log } = this.#parts;
     const close = async (): Promise<void> => {
       let connections = 0;
-      for await (const flow of this.#self!.registrar.lostFlows()) {
+      for await (const flow of this.#self!.connections.lost()) {
         this.#self!.closeFlow(flow);
         connections++;
       }
@@ -253,18 +254,11 @@ export class Nodes {
    * @param key of its record: one that is there again ends the burial.
    */
   async #bury(instance: string, key?: string): Promise<void> {
-    const { registrar } = this.#self!;
-    for await (const { set, registration } of registrar.list()) {
-      if (!registration.bindings.some((binding) => livedOn(binding.flow, instance))) continue;
-      if (key !== undefined && (await this.#parts.store.get(nodes, key))?.instance === instance) return;
-      await registrar.deregister(
-        set,
-        'expired',
-        (binding) => binding.flowOnly && livedOn(binding.flow, instance),
-      );
-    }
+    await this.#self!.connections.nodeGone(
+      instance,
+      async () => key !== undefined && (await this.#parts.store.get(nodes, key))?.instance === instance,
+    );
   }
 }
 
-const livedOn = (flow: string | undefined, instance: string): boolean => flow?.split('|', 2)[1] === instance;
 const bracketed = (address: string): string => (address.includes(':') ? `[${address}]` : address);

@@ -29,16 +29,20 @@ export class Announcements {
   /**
    * Tells of a change, at once unless something has to be done before, or another change of the set waits for that.
    * @param answer called before the listeners are told.
+   * @param stored waited for as well; when it fails there is no answer, and what is returned rejects.
    */
-  tell(event: RegistrationEvent, answer?: () => void): Promise<void> | undefined {
+  tell(event: RegistrationEvent, answer?: () => void, stored?: Promise<void>): Promise<void> | undefined {
     const { set } = event;
     const before = this.#held.get(set);
     const prepared = this.#prepare(event);
-    if (!before && !prepared) {
+    if (!before && !prepared && !stored) {
       this.#tell(event, answer);
       return undefined;
     }
-    const told = Promise.all([before, prepared]).then(() => this.#tell(event, answer));
+    const told = Promise.allSettled([stored, before, prepared]).then(([outcome]) => {
+      this.#tell(event, outcome.status === 'fulfilled' ? answer : undefined);
+      if (outcome.status === 'rejected') throw outcome.reason;
+    });
     const held = told
       .catch(() => undefined) // who asked for it gets the error
       .then(() => {

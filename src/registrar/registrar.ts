@@ -20,6 +20,7 @@ import {
 } from './apply.js';
 import type { Authenticator } from './authenticator.js';
 import { answeredChargingVector } from './charging.js';
+import { ConnectionFlows } from './connection-flows.js';
 import './errors.js';
 import { FlowOwners } from './flow-owners.js';
 import type { Gruus } from './gruus.js';
@@ -35,6 +36,7 @@ import {
   registrations,
   type AnsweredRegister,
   type Binding,
+  type BindingChange,
   type ContactEvent,
   type Registration,
   type RegistrationEvent,
@@ -67,6 +69,8 @@ export interface RegistrarOptions {
   readonly maxMessageBytes?: number | undefined;
   /** The same of one header field with all its values. */
   readonly maxFieldBytes?: number | undefined;
+  /** This node in the names of its flows, where others use the same store. */
+  readonly node?: string | undefined;
   /** Service-Route values for the 200, by the listener the request came in on (RFC 3608). */
   serviceRoute(request: ServerRequest): readonly string[];
 }
@@ -103,14 +107,19 @@ const SWEEP_BATCH = 500;
 export class Registrar {
   readonly #options: RegistrarOptions;
   readonly #announcements: Announcements;
-  /** Sets with a binding over a connection of this node, by flow: they die with it (RFC 5626 §7). */
-  readonly #connectionFlows = new Map<string, Set<string>>();
+  /** What is bound to connections, and goes with them. */
+  readonly connections: ConnectionFlows;
   readonly #flowOwners = new FlowOwners();
   #sweep: Timer | undefined;
   #closed = false;
 
   constructor(options: RegistrarOptions) {
     this.#options = options;
+    this.connections = new ConnectionFlows({
+      store: options.store,
+      node: options.node,
+      removeLost: (set, chosen) => this.deregister(set, 'expired', chosen),
+    });
     this.#announcements = new Announcements(options.log);
     this.#scheduleSweep();
   }
@@ -291,23 +300,10 @@ export class Registrar {
     return applied.changes.map((change) => change.binding);
   }
 
-  /** A connection has gone: bindings that only it could reach go with it. */
-  async flowClosed(flow: string): Promise<void> {
+  /** A connection of this node has gone. */
+  flowClosed(flow: string): Promise<void> {
     this.#flowOwners.delete(flow);
-    const sets = this.#connectionFlows.get(flow);
-    if (!sets) return;
-    this.#connectionFlows.delete(flow);
-    for (const set of sets)
-      await this.deregister(set, 'expired', (binding) => binding.flow === flow && binding.flowOnly);
-  }
-
-  /** Flows of connections of this node that a binding was made over, which is not there any more. */
-  async *lostFlows(): AsyncGenerator<string> {
-    for (const [flow, sets] of [...this.#connectionFlows]) {
-      const found = await Promise.all([...sets].map((set) => this.#options.store.get(registrations, set)));
-      if (!found.some((registration) => registration?.bindings.some((binding) => binding.flow === flow)))
-        yield flow;
-    }
+    return this.connections.closed(flow);
   }
 
   /** Calls `listener` after every committed change, in the order of commits for each set. */
@@ -400,8 +396,8 @@ export class Registrar {
       return undefined;
     }
     for (const { index } of gone) this.#release(index);
-    for (const { binding } of changes) this.#watchFlow(set, binding);
-    return this.#announcements.tell({ set, changes, registration, register }, answer);
+    const watched = register && this.#watchFlows(set, changes);
+    return this.#announcements.tell({ set, changes, registration, register }, answer, watched);
   }
 
   /** A row that stays because the store failed leads to nothing and only takes room. */
@@ -412,12 +408,17 @@ export class Registrar {
       .catch((error: unknown) => log.warn({ err: error }, 'the index of a gone instance stays in the store'));
   }
 
-  #watchFlow(set: string, binding: Binding): void {
-    if (binding.flow === undefined) return;
-    this.#flowOwners.add(binding.flow, set);
-    if (!binding.flowOnly || binding.flow.startsWith('udp')) return;
-    const sets = this.#connectionFlows.get(binding.flow) ?? new Set();
-    this.#connectionFlows.set(binding.flow, sets.add(set));
+  /** @returns what must be waited for before the REGISTER that made these changes is answered. */
+  #watchFlows(set: string, changes: readonly BindingChange[]): Promise<void> | undefined {
+    let stored: Promise<void> | undefined;
+    for (const { event, binding } of changes) {
+      const { flow, flowOnly } = binding;
+      if (flow === undefined || (event !== 'registered' && event !== 'refreshed')) continue;
+      this.#flowOwners.add(flow, set);
+      // the bindings of one REGISTER share its flow
+      if (flowOnly && !flow.startsWith('udp')) stored = this.connections.add(flow, set);
+    }
+    return stored;
   }
 
   #scheduleSweep(): void {

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Nodes } from '../../src/app/nodes.js';
 import { VirtualClock } from '../../src/base/clock.js';
 import { silentLogger } from '../../src/base/log.js';
-import type { Binding, Registration } from '../../src/registrar/registration.js';
+import type { Binding } from '../../src/registrar/registration.js';
 import { table } from '../../src/store/store.js';
 import { MemoryStore } from '../tools/memory-store.js';
 
@@ -40,27 +40,23 @@ async function node(startAt = 0): Promise<Node> {
   const closed: string[] = [];
   const own = new Map<string, string>();
   let deaths = 0;
-  const registrar = {
-    async *list() {
-      for (const [set, bindings] of registrations)
-        yield { set, registration: { bindings, instances: [] } satisfies Registration };
+  const connections = {
+    nodeGone: async (gone: string, isBack: () => Promise<boolean>) => {
+      if (await isBack()) return;
+      for (const [set, all] of registrations)
+        registrations.set(
+          set,
+          all.filter(({ flow }) => flow?.split('|')[1] !== gone),
+        );
     },
-    deregister: async (set: string, _: string, chosen: (binding: Binding) => boolean = () => true) => {
-      const all = registrations.get(set) ?? [];
-      registrations.set(
-        set,
-        all.filter((binding) => !chosen(binding)),
-      );
-      return all.filter(chosen);
-    },
-    async *lostFlows() {
+    async *lost() {
       for (const [flow, set] of own)
         if (!registrations.get(set)?.some((binding) => binding.flow === flow)) yield flow;
     },
   };
   const listener = { protocol: 'tcp', address: '127.0.0.1', port: port++ } as const;
   await nodes.start(
-    { listeners: [listener], registrar, closeFlow: (flow) => closed.push(flow) },
+    { listeners: [listener], connections, closeFlow: (flow) => closed.push(flow) },
     { onDeath: () => deaths++, onGone: () => undefined },
   );
   const made: Node = {

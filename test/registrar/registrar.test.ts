@@ -330,6 +330,13 @@ describe('RFC 5626 at the registrar', () => {
     expect(bindings).toHaveLength(1);
     expect(bindings?.[0]?.contact).toBe('sip:alice@127.0.0.1:5070');
   });
+
+  it('forgets a connection that has closed', async () => {
+    const source = { ...udpSource, protocol: 'tcp' as const, flow: 'tcp|7' };
+    await register({ Contact: flow(1, 5070), Supported: 'outbound' }, source);
+    await registrar.flowClosed('tcp|7');
+    for await (const lost of registrar.connections.lost()) expect.unreachable(lost);
+  });
 });
 
 it('what has to be done before a change is told holds up the 200, and every later change of the set', async () => {
