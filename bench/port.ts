@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { inPackage } from '../src/base/package.js';
 import { VirtualClock } from '../src/base/clock.js';
 import { silentLogger } from '../src/base/log.js';
 import { MemoryTrail } from '../src/base/trail.js';
@@ -14,7 +14,6 @@ import type { ServerTransaction } from '../src/sip/transaction/layer.js';
 import { FakeWire } from '../test/tools/fake-transactions.js';
 import { alternate, markdown, type Work } from './load-runs.js';
 import { median } from './measure.js';
-import { packageFolder } from './servers/server.js';
 import { startParley } from './servers/parley.js';
 
 const PER_ROUND = 50_000;
@@ -76,7 +75,7 @@ async function ways(): Promise<Record<'direct' | 'through', (times: number) => n
     domain: 'ims.test',
   });
   await stack.start();
-  const octets = readFileSync(join(packageFolder(), 'bench/micro/register.sip'));
+  const octets = readFileSync(inPackage('bench/micro/register.sip'));
   stack.on('REGISTER', (request, response) => {
     response.send(200, { headers: answer(request) });
   });

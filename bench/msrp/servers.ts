@@ -2,8 +2,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { inPackage } from '../../src/base/package.js';
 import { childrenOf } from '../servers/kamailio.js';
-import { freePort, packageFolder, spawnServer, type RunningServer } from '../servers/server.js';
+import { freePort, spawnServer, type RunningServer } from '../servers/server.js';
 
 /** A relay on loopback without TLS; `port` is its MSRP port. */
 export type RunningRelay = RunningServer & {
@@ -27,7 +28,7 @@ export async function startParleyRelay(): Promise<RunningRelay> {
   );
   const parley = spawnServer(
     process.execPath,
-    ['--max-semi-space-size=32', join(packageFolder(), 'dist/src/main.js'), 'serve', '--config', config],
+    ['--max-semi-space-size=32', inPackage('dist/src/main.js'), 'serve', '--config', config],
     {
       cwd: folder,
       env: {
@@ -56,7 +57,7 @@ export async function startParleyRelay(): Promise<RunningRelay> {
 
 export async function startKamailioRelay(): Promise<RunningRelay> {
   const port = await freePort();
-  const config = join(packageFolder(), 'bench/kamailio/msrp.cfg');
+  const config = inPackage('bench/kamailio/msrp.cfg');
   const kamailio = spawnServer('kamailio', [
     ...['-f', config, '-DD', '-E', '-l', `tcp:127.0.0.1:${port}`, '-m', '256', '-M', '64'],
   ]);

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { answered, freePort, packageFolder, spawnServer, type RunningServer } from './server.js';
+import { inPackage } from '../../src/base/package.js';
+import { answered, freePort, spawnServer, type RunningServer } from './server.js';
 
 /** Bytes, as Parley asks for: Kamailio's own limit of 256 kB overflows when the machine pauses it. */
 const SOCKET_BUFFER = 4 << 20;
@@ -14,7 +14,7 @@ export interface KamailioOptions {
 /** Starts Debian's Kamailio with `bench/kamailio/kamailio.cfg` on a free port; settles when it answers. */
 export async function startKamailio(options: KamailioOptions = {}): Promise<RunningServer> {
   const port = await freePort();
-  const config = join(packageFolder(), 'bench/kamailio/kamailio.cfg');
+  const config = inPackage('bench/kamailio/kamailio.cfg');
   const kamailio = spawnServer('kamailio', [
     ...['-f', config, '-DD', '-E', '-l', `udp:127.0.0.1:${port}`],
     ...['-m', String(options.sharedMemory ?? 256), '-M', '64', '-b', String(SOCKET_BUFFER)],

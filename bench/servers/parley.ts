@@ -1,7 +1,8 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { packageFolder, spawnServer, type RunningServer } from './server.js';
+import { inPackage } from '../../src/base/package.js';
+import { spawnServer, type RunningServer } from './server.js';
 
 export interface ParleyOptions {
   readonly digest?: boolean;
@@ -51,8 +52,8 @@ export async function startParley(options: ParleyOptions = {}): Promise<RunningP
   const config = join(folder, 'parley.yaml');
   await writeFile(config, configuration(options.digest ? (options.subscribers ?? 0) : 0, options.settings));
   const startedAt = performance.now();
-  const main = join(packageFolder(), 'dist/src/main.js');
-  const collect = join(packageFolder(), 'dist/bench/servers/collect.js');
+  const main = inPackage('dist/src/main.js');
+  const collect = inPackage('dist/bench/servers/collect.js');
   // the heap that `npm start` and the command ask for
   const parley = spawnServer(
     process.execPath,

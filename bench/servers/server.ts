@@ -1,8 +1,6 @@
 import { spawn, type SpawnOptions } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { EventEmitter, once } from 'node:events';
-import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 
 /** A server that runs as processes of its own, on loopback. */
 export interface RunningServer {
@@ -59,13 +57,6 @@ export interface Spawned {
   until<T>(ready: Promise<T>): Promise<T>;
   /** Settles when it has ended on SIGTERM. */
   stop(): Promise<void>;
-}
-
-/** The folder of package.json: files that are not compiled are found from there. */
-export function packageFolder(from: string = import.meta.dirname): string {
-  if (existsSync(join(from, 'package.json'))) return from;
-  if (dirname(from) === from) throw new Error('no package.json above');
-  return packageFolder(dirname(from));
 }
 
 /** Sends OPTIONS until something comes back. */

@@ -3,7 +3,8 @@ import { mkdtemp, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePort, packageFolder, spawnServer, type RunningServer, type Spawned } from './server.js';
+import { inPackage } from '../../src/base/package.js';
+import { freePort, spawnServer, type RunningServer, type Spawned } from './server.js';
 import { startParley } from './parley.js';
 
 /** Parley on a Redis of its own that writes nothing to disk. */
@@ -44,7 +45,7 @@ export async function startParleyOnDrachtio(): Promise<RunningServer> {
 /** drachtio-srf's createB2BUA on a drachtio-server of its own, nothing else. */
 export async function startDrachtioB2bua(): Promise<RunningServer> {
   const { server, admin, sip } = await startDrachtio();
-  const main = join(packageFolder(), 'dist/bench/servers/drachtio-b2bua-app.js');
+  const main = inPackage('dist/bench/servers/drachtio-b2bua-app.js');
   await server.until(listens(admin));
   const app = spawnServer(process.execPath, [main, String(admin), 'bench']);
   await app.until(app.says(/connected/));

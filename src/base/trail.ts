@@ -30,6 +30,19 @@ export interface Trail {
   record(event: TrailEvent): void;
 }
 
+/** Which events {@link MemoryTrail.recent} gives; what is left out does not matter. */
+export interface TrailFilter {
+  /** One of these. */
+  readonly subjects?: readonly string[] | undefined;
+  readonly trace?: string | undefined;
+  readonly code?: string | undefined;
+  readonly outcome?: Outcome | undefined;
+  /** Only events with a higher number. */
+  readonly after?: number | undefined;
+  /** 100 unless given. */
+  readonly limit?: number | undefined;
+}
+
 interface Listener {
   readonly hear: (event: RecordedEvent) => void;
   readonly wants: (event: TrailEvent) => boolean;
@@ -63,17 +76,19 @@ export class MemoryTrail implements Trail {
     return this.#counts;
   }
 
+  /** Number of the newest event, -1 before the first one. */
+  get newest(): number {
+    return this.#sequence - 1;
+  }
+
   /** The newest events that match, newest first. */
-  recent(filter: { subject?: string; trace?: string; code?: string; limit?: number } = {}): RecordedEvent[] {
-    const limit = filter.limit ?? 100;
+  recent(filter: TrailFilter = {}): RecordedEvent[] {
+    const { after = -1, limit = 100 } = filter;
     const found: RecordedEvent[] = [];
-    const oldest = Math.max(0, this.#sequence - this.#ring.capacity);
-    for (let sequence = this.#sequence - 1; sequence >= oldest && found.length < limit; sequence--) {
+    const oldest = Math.max(after + 1, this.#sequence - this.#ring.capacity);
+    for (let sequence = this.newest; sequence >= oldest && found.length < limit; sequence--) {
       const event = this.#ring.get(sequence);
-      if (filter.subject !== undefined && event.subject !== filter.subject) continue;
-      if (filter.trace !== undefined && event.trace !== filter.trace) continue;
-      if (filter.code !== undefined && event.code !== filter.code) continue;
-      found.push(event);
+      if (matches(event, filter)) found.push(event);
     }
     return found;
   }
@@ -90,4 +105,13 @@ export class MemoryTrail implements Trail {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
+}
+
+function matches(event: RecordedEvent, { subjects, trace, code, outcome }: TrailFilter): boolean {
+  return (
+    (subjects === undefined || (event.subject !== undefined && subjects.includes(event.subject))) &&
+    (trace === undefined || event.trace === trace) &&
+    (code === undefined || event.code === code) &&
+    (outcome === undefined || event.outcome === outcome)
+  );
 }

@@ -1,6 +1,6 @@
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { existsSync, readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { inPackage } from '../base/package.js';
 import { loadConfig, readConfigFile, type ConfigSource } from '../config/load.js';
 import { ApiClient } from './api-client.js';
 import { gatewayCommand } from './gateway.js';
@@ -33,7 +33,17 @@ export interface CommandContext {
 export function configSource(given: string | undefined): ConfigSource {
   const path =
     given ?? process.env['PARLEY_CONFIG'] ?? (existsSync('parley.yaml') ? 'parley.yaml' : undefined);
-  return readConfigFile(path ?? fileURLToPath(new URL('../../../parley.demo.yaml', import.meta.url)));
+  return readConfigFile(path ?? inPackage('parley.demo.yaml'));
+}
+
+function version(): string {
+  return (JSON.parse(readFileSync(inPackage('package.json'), 'utf8')) as { version: string }).version;
+}
+
+/** Commands that are made apart do not take this over by themselves. */
+function sayHowToGetHelp(command: Command): void {
+  command.showHelpAfterError('(--help says what there is)');
+  command.commands.forEach(sayHowToGetHelp);
 }
 
 /** The `parley` command. @param serve runs the server; it is given, since everything meets elsewhere. */
@@ -52,13 +62,14 @@ Examples:
   $ parley serve --config parley.yaml
   $ parley check-config parley.yaml
   $ parley subscriber add erin@ims.test sip:erin@ims.test
-  $ parley registrations sip:alice@ims.test
-  $ parley trail --subject sip:alice@ims.test
+  $ parley registrations alice
+  $ parley trail --subject alice
+  $ parley trail --outcome refused --follow
   $ parley load register-digest --calls 100
 
 Exit codes: 0 done, 1 failed, 2 bad configuration, 3 an address is taken.`,
     )
-    .showHelpAfterError();
+    .version(version());
   const context: CommandContext = {
     api: () => new ApiClient(program.opts<{ api: string }>().api, process.env['PARLEY_API_TOKEN']),
     print: (text) => console.log(text),
@@ -93,5 +104,6 @@ Exit codes: 0 done, 1 failed, 2 bad configuration, 3 an address is taken.`,
   program.addCommand(gatewayCommand(context));
   program.addCommand(trailCommand(context));
   program.addCommand(loadCommand());
+  sayHowToGetHelp(program);
   return program;
 }

@@ -1,7 +1,6 @@
 import fastifyStatic from '@fastify/static';
 import type { FastifyInstance } from 'fastify';
-import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { inPackage } from '../base/package.js';
 
 /** Nothing but the page's own files: no inline script, nothing from elsewhere, no frame around it. */
 const POLICY = [
@@ -18,7 +17,7 @@ const POLICY = [
 /** The console at `/`: a page that shows registrations, decisions and health as the API tells them. */
 export async function consoleRoutes(server: FastifyInstance): Promise<void> {
   await server.register(fastifyStatic, {
-    root: consoleFolder(),
+    root: inPackage('console'),
     wildcard: false,
     schemaHide: true,
     setHeaders: (response) => {
@@ -27,13 +26,4 @@ export async function consoleRoutes(server: FastifyInstance): Promise<void> {
       response.setHeader('referrer-policy', 'no-referrer');
     },
   });
-}
-
-/** The folder `console` of this package, wherever it is built or installed. */
-function consoleFolder(from: string = import.meta.dirname): string {
-  for (let folder = from; folder !== dirname(folder); folder = dirname(folder)) {
-    const found = join(folder, 'console');
-    if (existsSync(join(found, 'index.html'))) return found;
-  }
-  throw new Error(`no folder console above ${from}`);
 }

@@ -70,8 +70,8 @@ export async function startHttp(context: HttpContext): Promise<HttpServer> {
     async (api: FastifyInstance) => {
       api.addHook('onRequest', async (request) => guard(request));
       const { core, watched, clock } = context;
-      if (core) registrationRoutes(api, { ...core, clock });
-      else if (watched) watchedRegistrationRoutes(api, { watched, clock });
+      if (core) registrationRoutes(api, { ...core, clock, config: context.config });
+      else if (watched) watchedRegistrationRoutes(api, { watched, clock, config: context.config });
       subscriberRoutes(api, context);
       profileRoutes(api, context);
       messageRoutes(api, context);

@@ -32,14 +32,17 @@ describe('the decision trail', () => {
     );
   });
 
-  it('finds events by subject, trace and code, and no more than were asked for', () => {
+  it('finds events by subject, trace, code, outcome and number, and no more than were asked for', () => {
     const trail = new MemoryTrail(() => 0);
     trail.record({ ...stored, subject: 'sip:alice@ims.test', trace: 'call-1' });
     trail.record({ ...stored, subject: 'sip:bob@ims.test', trace: 'call-2' });
     trail.record({ code: 'register.expired', outcome: 'noted', clause: 'x', subject: 'sip:bob@ims.test' });
     const traces = (filter: Parameters<MemoryTrail['recent']>[0]): (string | undefined)[] =>
       trail.recent(filter).map(({ trace }) => trace);
-    expect(traces({ subject: 'sip:bob@ims.test' })).toEqual([undefined, 'call-2']);
+    expect(traces({ subjects: ['wv:bob@ims.test', 'sip:bob@ims.test'] })).toEqual([undefined, 'call-2']);
+    expect(traces({ outcome: 'noted' })).toEqual([undefined]);
+    expect(traces({ after: 0 })).toEqual([undefined, 'call-2']);
+    expect(traces({ after: trail.newest })).toEqual([]);
     expect(traces({ trace: 'call-1' })).toEqual(['call-1']);
     expect(traces({ code: 'register.stored' })).toEqual(['call-2', 'call-1']);
     expect(traces({ limit: 1 })).toEqual([undefined]);

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Devices, UUID, withInstance } from '../core/devices.js';
 import { ALICE, BOB, device, establish } from '../cpm/participating/session-world.js';
@@ -70,6 +71,67 @@ describe('the parley command', () => {
     expect((await bob.peer.response(200)).status).toBe(480);
     const { out } = await parleyCommand('trail', '--call', callId);
     expect(out).toMatch(/refused\s+core-not-registered\s+RFC 3261 §16\.5\s+sip:bob@ims\.test/);
+  });
+
+  it('takes the name of a user of the home domain alone, and the number of one', async () => {
+    await devices.register('alice', withInstance(UUID));
+    expect((await parleyCommand('registrations', 'alice')).out).toContain(`sip:alice@ims.test;gr=${UUID}`);
+    expect((await parleyCommand('registrations', '+15550100099')).err).toContain('registration-unknown');
+    expect((await parleyCommand('trail', '--subject', 'alice')).out).toMatch(
+      /accepted\s+register\.\w+\s+.*sip:alice@ims\.test/,
+    );
+  });
+
+  it('shows the newest decision last, and those of one outcome alone', async () => {
+    const bob = await devices.register('bob');
+    const callId = bob.send('MESSAGE', 'sip:nobody@ims.test');
+    await bob.peer.response(200);
+    const all = (await parleyCommand('trail', '--subject', 'bob')).out.trim().split('\n');
+    expect(all.at(-1)).toContain(callId);
+    const accepted = (await parleyCommand('trail', '--subject', 'bob', '--outcome', 'accepted')).out;
+    expect(accepted).toContain(' accepted ');
+    expect(accepted).not.toContain(' refused ');
+  });
+
+  it('follows the trail, and shows each decision once', async () => {
+    const program = new Program(['trail', '--follow', '--code', 'core-not-registered'], {
+      env: { PARLEY_API: parley.api },
+    });
+    const shown = (callId: string): number => program.stdout.split(callId).length - 1;
+    const bob = await devices.register('bob');
+    for (let call = 0; call < 2; call++) {
+      const callId = bob.send('MESSAGE', 'sip:nobody@ims.test');
+      await bob.peer.response(200);
+      await expect.poll(() => shown(callId), { timeout: 20_000 }).toBe(1);
+    }
+    await program.dispose();
+    expect(program.stdout.match(/^TIME/gm)).toHaveLength(1);
+  });
+
+  it('tells its version, and what help there is when it does not know a command', async () => {
+    expect((await parleyCommand('--version')).out).toMatch(/^\d+\.\d+\.\d+\n$/);
+    const unknown = await parleyCommand('registration');
+    expect(unknown).toMatchObject({ code: 1 });
+    expect(unknown.err).toBe(
+      "error: unknown command 'registration'\n(Did you mean registrations?)\n(--help says what there is)\n",
+    );
+    expect((await parleyCommand('policy')).err).toContain('--help');
+  });
+
+  it('finds in its package what it needs', () => {
+    const packed = execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    const [{ files }] = JSON.parse(packed) as [{ files: { path: string }[] }];
+    expect(files.map(({ path }) => path)).toEqual(
+      expect.arrayContaining([
+        'parley.demo.yaml',
+        'console/index.html',
+        'sipp-scenarios/register.xml',
+        'dist/src/main.js',
+      ]),
+    );
   });
 
   it('without a server says how to start one, and exits 1', async () => {

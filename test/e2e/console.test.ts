@@ -42,6 +42,8 @@ describe.skipIf(lacking)(`the console in a browser ${lacking ?? ''}`, () => {
     expect(text).toContain('mobility=mobile');
     expect(await page.locator('#registrations tbody tr').count()).toBe(3);
 
+    await page.locator('#filter [name=outcome]').selectOption('refused');
+    await page.locator('#trail .accepted').first().waitFor({ state: 'detached' });
     await page.locator('#filter [name=code]').fill('core-not-registered');
     const refusal = page.locator('#trail tbody tr', { hasText: 'core-not-registered' });
     await refusal.first().waitFor();

@@ -1,5 +1,4 @@
-import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { inPackage } from '../../base/package.js';
 
 /** Which lines a scenario needs: one a device, one a user with three devices, or callers and callees. */
 export type Injection = 'devices' | 'users' | 'calls';
@@ -38,11 +37,5 @@ export type ScenarioName = keyof typeof scenarios;
 
 export const isScenario = (name: string): name is ScenarioName => Object.hasOwn(scenarios, name);
 
-/** The folder `sipp-scenarios` of this package, wherever it is built or installed. */
-export function scenarioFolder(from: string = import.meta.dirname): string {
-  for (let folder = from; folder !== dirname(folder); folder = dirname(folder)) {
-    const found = join(folder, 'sipp-scenarios');
-    if (existsSync(join(found, 'register.xml'))) return found;
-  }
-  throw new Error(`no folder sipp-scenarios above ${from}`);
-}
+/** The folder of the scenarios. */
+export const scenarioFolder = (): string => inPackage('sipp-scenarios');

@@ -1,9 +1,9 @@
 import type { FastifyInstance } from 'fastify';
 import { ParleyError } from '../../base/errors.js';
-import { parseAor } from '../../identity/aor.js';
 import { cursorOf, type DeferredMessage } from '../../cpm/messages/deferred-store.js';
 import { octetsOf } from '../../cpm/messages/device-modes.js';
 import type { HttpContext } from '../context.js';
+import { aorOf } from './identity.js';
 
 const messageSchema = {
   type: 'object',
@@ -18,11 +18,14 @@ const messageSchema = {
 } as const;
 
 /** `/messages`: what waits for a device of its recipient. Contents are not shown. */
-export function messageRoutes(api: FastifyInstance, { participating, core, watched }: HttpContext): void {
+export function messageRoutes(
+  api: FastifyInstance,
+  { participating, core, watched, config }: HttpContext,
+): void {
   if (!participating) return;
   const { deferred, deferral } = participating;
   const setOf = async (aor: string): Promise<string> => {
-    const identity = parseAor(aor.includes(':') ? aor : `sip:${aor}`);
+    const identity = aorOf(aor, config.domain);
     const set = core ? await core.registrar.setOf(identity) : watched?.setOf(identity);
     if (set === undefined) throw new ParleyError('registration-unknown');
     return set;

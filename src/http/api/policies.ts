@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify';
 import { ParleyError } from '../../base/errors.js';
 import { entitlements } from '../../cpm/policy/user-policy.js';
-import { parseAor } from '../../identity/aor.js';
 import type { HttpContext } from '../context.js';
+import { aorOf } from './identity.js';
 
 const strings = { type: 'array', items: { type: 'string' } } as const;
 const integer = { type: 'integer' } as const;
@@ -31,11 +31,11 @@ const one = {
 } as const;
 
 /** `/policies`: preferences and policy of single users, over those of the configuration. */
-export function policyRoutes(api: FastifyInstance, { participating }: HttpContext): void {
+export function policyRoutes(api: FastifyInstance, { participating, config }: HttpContext): void {
   if (!participating) return;
   const { policies, deferral } = participating;
   const setOf = async (aor: string): Promise<string> => {
-    const set = await participating.setOf(parseAor(aor.includes(':') ? aor : `sip:${aor}`));
+    const set = await participating.setOf(aorOf(aor, config.domain));
     if (set === undefined) throw new ParleyError('policy-user-unknown');
     return set;
   };

@@ -1,15 +1,14 @@
 import type { FastifyInstance } from 'fastify';
-import type { Clock } from '../../base/clock.js';
 import { ParleyError } from '../../base/errors.js';
-import { parseAor } from '../../identity/aor.js';
 import { featureSet } from '../../identity/feature-tags.js';
 import { InstanceId } from '../../identity/instance-id.js';
 import type { Binding, Registration } from '../../registrar/registration.js';
 import { parseParams } from '../../sip/message/lexer.js';
-import type { CoreContext } from '../context.js';
+import type { CoreContext, HttpContext } from '../context.js';
+import { aorOf } from './identity.js';
 import { listSchema, oneSchema, type ListQuery } from './registration-schemas.js';
 
-type Shown = CoreContext & { readonly clock: Clock };
+type Shown = CoreContext & Pick<HttpContext, 'clock' | 'config'>;
 
 /** `/registrations`: who is registered, with which devices; and de-registration from the network side. */
 export function registrationRoutes(api: FastifyInstance, context: Shown): void {
@@ -101,8 +100,8 @@ export function registrationRoutes(api: FastifyInstance, context: Shown): void {
 const reasons = ['deactivated', 'probation', 'rejected'] as const;
 type Reason = (typeof reasons)[number];
 
-async function setOf(aor: string, { registrar }: CoreContext): Promise<string> {
-  const set = await registrar.setOf(parseAor(aor.includes(':') ? aor : `sip:${aor}`));
+async function setOf(aor: string, { registrar, config }: Shown): Promise<string> {
+  const set = await registrar.setOf(aorOf(aor, config.domain));
   if (set === undefined) throw new ParleyError('registration-unknown');
   return set;
 }

@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify';
 import { ParleyError } from '../../base/errors.js';
 import type { Passed, SessionRecord } from '../../cpm/participating/session-records.js';
-import { parseAor } from '../../identity/aor.js';
 import type { HttpContext } from '../context.js';
+import { aorOf } from './identity.js';
 
 const endSchema = {
   type: 'object',
@@ -30,11 +30,11 @@ const sessionSchema = {
 } as const;
 
 /** `/sessions`: the CPM sessions that passed the participating function and have not ended. */
-export function sessionRoutes(api: FastifyInstance, { participating, clock }: HttpContext): void {
+export function sessionRoutes(api: FastifyInstance, { participating, clock, config }: HttpContext): void {
   if (!participating) return;
   const { records } = participating;
   const setOf = async (aor: string): Promise<string> => {
-    const set = await participating.setOf(parseAor(aor.includes(':') ? aor : `sip:${aor}`));
+    const set = await participating.setOf(aorOf(aor, config.domain));
     if (set === undefined) throw new ParleyError('policy-user-unknown');
     return set;
   };

@@ -1,15 +1,20 @@
 import type { FastifyInstance } from 'fastify';
 import type { Clock } from '../../base/clock.js';
 import { ParleyError } from '../../base/errors.js';
-import { parseAor } from '../../identity/aor.js';
 import type { RegisteredDevice } from '../../reg-event/devices.js';
 import type { RegEventSubscriber } from '../../reg-event/subscriber.js';
+import type { HttpContext } from '../context.js';
+import { aorOf } from './identity.js';
 import { listSchema, oneSchema, type ListQuery } from './registration-schemas.js';
 
 /** `/registrations` without a registrar here: what another core tells by registration events. */
 export function watchedRegistrationRoutes(
   api: FastifyInstance,
-  { watched, clock }: { readonly watched: RegEventSubscriber; readonly clock: Clock },
+  {
+    watched,
+    clock,
+    config,
+  }: Pick<HttpContext, 'clock' | 'config'> & { readonly watched: RegEventSubscriber },
 ): void {
   api.get<{ Querystring: ListQuery }>('/registrations', { schema: listSchema }, async (request) => {
     const { after, limit } = request.query;
@@ -28,7 +33,7 @@ export function watchedRegistrationRoutes(
     { schema: { summary: 'The devices of one identity', ...oneSchema } },
     async (request) => {
       const { aor } = request.params;
-      const set = watched.setOf(parseAor(aor.includes(':') ? aor : `sip:${aor}`));
+      const set = watched.setOf(aorOf(aor, config.domain));
       const devices = await watched.of(set);
       if (devices.length === 0) throw new ParleyError('registration-unknown');
       return show(set, devices, clock);
