@@ -36,7 +36,8 @@ export async function startBehindCore(
     trail,
     trusted,
     core,
-    setOf: (aor) => devices.setOf(aor),
+    devices,
+    domains: [config.domain, ...config.domains],
     timerC: config.sip.timerC * 1000,
     originalDialogKey: await keys.get('original-dialogs'),
   });

@@ -86,6 +86,7 @@ export async function startCore(
     registrar,
     subscribers,
     gruus,
+    gruu: config.registrar.gruu,
     authenticator,
     trail,
     log: logOf('core'),

@@ -20,7 +20,6 @@ import { MinuteRate } from '../cpm/policy/rate.js';
 import type { Recordings } from '../cpm/recording/recordings.js';
 import type { MsrpEndpoint } from '../msrp/session/index.js';
 import type { Interworking } from './interworking.js';
-import { stateOf } from '../reg-event/reginfo.js';
 import type { Gruus } from '../registrar/gruus.js';
 import type { Registrar } from '../registrar/registrar.js';
 import type { ServiceParts, ServiceSide } from './parts.js';
@@ -145,10 +144,6 @@ export function makeParticipating(
     node,
     isAlive,
     largeMessageSent: (call) => notifications.invited(call),
-    gruuOf: ({ registration, binding }) => {
-      const state = stateOf(registration, binding);
-      return state?.aor.startsWith('sip:') === true ? gruus?.publicOf(state) : undefined;
-    },
   });
   const relay = new MsrpMediaRelay({
     ...others,

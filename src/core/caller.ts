@@ -4,8 +4,10 @@ import type { Gruus } from '../registrar/gruus.js';
 import type { Registrar } from '../registrar/registrar.js';
 import type { ServerRequest } from '../sip/stack.js';
 import type { Device } from './device-hiding.js';
+import { stateOf } from '../reg-event/reginfo.js';
 import './errors.js';
 import { assertedUser, type Sender, type SenderOptions, type User } from './sender.js';
+import type { SendingDevice } from './service.js';
 import { assertIdentity, distrust } from './trust-domain.js';
 
 export interface CallerOptions {
@@ -46,6 +48,39 @@ export function deviceOf(request: ServerRequest, user: User): Device | undefined
   const contact = request.contacts[0]?.uriText;
   const binding = user.binding ?? registration?.bindings.find((candidate) => candidate.contact === contact);
   return registration && binding ? { registration, binding } : undefined;
+}
+
+/** A device of the local registrar as services see it. */
+export class LocalSendingDevice implements SendingDevice {
+  readonly #device: Device;
+  /** Undefined when GRUUs are switched off. */
+  readonly #gruus: Gruus | undefined;
+
+  constructor(device: Device, gruus: Gruus | undefined) {
+    this.#device = device;
+    this.#gruus = gruus;
+  }
+
+  get instance(): string | undefined {
+    return this.#device.binding.instance;
+  }
+
+  get instanceKey(): string | undefined {
+    return this.#device.binding.instanceKey;
+  }
+
+  get publicGruu(): string | undefined {
+    const { registration, binding } = this.#device;
+    const state = stateOf(registration, binding);
+    return state?.aor.startsWith('sip:') === true ? this.#gruus?.publicOf(state) : undefined;
+  }
+
+  get grs(): readonly string[] {
+    const { registration, binding } = this.#device;
+    return registration.instances
+      .filter(({ instanceKey }) => instanceKey === binding.instanceKey)
+      .map(({ gr }) => gr);
+  }
 }
 
 /** The device that a request came from which asserts one of our users, and whose Contact a server has left as it was. */

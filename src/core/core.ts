@@ -4,7 +4,7 @@ import type { Logger } from '../base/log.js';
 import type { Trail } from '../base/trail.js';
 import type { Gruus } from '../registrar/gruus.js';
 import type { ProxyResult, ServerRequest, ServerResponse, SipStack } from '../sip/stack.js';
-import { assertedDevice, deviceOf, prepareCaller } from './caller.js';
+import { assertedDevice, deviceOf, LocalSendingDevice, prepareCaller } from './caller.js';
 import { ApplicationServers } from './application-servers.js';
 import { FROM_START, ServiceChain, serviceAt, serviceForStranger } from './chain.js';
 import { invitedService } from './cpm-invitation.js';
@@ -23,6 +23,8 @@ export interface CoreOptions extends SenderOptions {
   readonly stack: SipStack;
   readonly clock: Clock;
   readonly gruus: Gruus;
+  /** Whether devices are shown by their GRUUs. */
+  readonly gruu: boolean;
   readonly trail: Trail;
   readonly log: Logger;
   /** Home domains, lower-case. */
@@ -157,6 +159,7 @@ export class Core extends HostedServices {
 
   #originate(passage: Passage, user: User, after: number): Promise<ProxyResult> {
     const { request, response, caller } = passage;
+    const { gruus, gruu } = this.#options;
     const registered = (user.registration?.bindings.length ?? 0) > 0;
     return this.#chain.run(
       {
@@ -165,7 +168,7 @@ export class Core extends HostedServices {
         servedUser: user.aor,
         set: user.setKey,
         registered,
-        device: caller,
+        device: caller && new LocalSendingDevice(caller, gruu ? gruus : undefined),
       },
       response,
       after,

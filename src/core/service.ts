@@ -1,4 +1,3 @@
-import type { Binding, Registration } from '../registrar/registration.js';
 import type { LocalEnd } from '../sip/embedded/wire.js';
 import type { Headers } from '../sip/message/headers.js';
 import type { SipResponse } from '../sip/message/message.js';
@@ -6,6 +5,17 @@ import type { ProxyResult, ServerRequest, ServerResponse } from '../sip/stack.js
 
 /** Whose turn it is in the chain: the caller's services first, then the callee's (3GPP TS 24.229 §5.4.3.2, §5.4.3.3). */
 export type SessionCase = 'originating' | 'terminating-registered' | 'terminating-unregistered';
+
+/** The registered device that sent a request, as the local registrar or the documents of another core know it. */
+export interface SendingDevice {
+  /** Instance ID, a URN; undefined for a device of the local registrar that sent none. */
+  readonly instance: string | undefined;
+  readonly instanceKey: string | undefined;
+  /** For the identity that it registered; undefined where it has none. */
+  readonly publicGruu: string | undefined;
+  /** The `gr` values that stand for it, whichever identity they are for. */
+  readonly grs: readonly string[];
+}
 
 /** What decides whether a service gets a request. */
 export interface ServiceSubject {
@@ -18,7 +28,7 @@ export interface ServiceSubject {
   /** Whether the served user has a device registered. */
   readonly registered: boolean;
   /** The device of the served user that sent the request, when it is known (originating only). */
-  readonly device?: { readonly registration: Registration; readonly binding: Binding } | undefined;
+  readonly device?: SendingDevice | undefined;
 }
 
 /** A request on its way through the services of one user. */

@@ -1,6 +1,9 @@
 import { expect, it } from 'vitest';
 import { cpmServices } from '../../src/identity/cpm-services.js';
 import { referenceValue } from '../../src/identity/feature-tags.js';
+import { formatCpim } from '../../src/msrp/cpim/index.js';
+import { formatImdn, IMDN_TYPE } from '../../src/msrp/imdn.js';
+import { cpim, MessagingDevice } from '../cpm/messages/large-world.js';
 import { establish, sessionsOf } from '../cpm/participating/session-world.js';
 import { useCleanups } from '../tools/cleanups.js';
 import { startCoreAndServer, type CoreAndServer } from '../tools/core-and-server.js';
@@ -76,6 +79,47 @@ it('a message to a user without device waits behind the core, and is delivered o
   alice.send('MESSAGE', bob.aor, pager, 'now');
   expect(Buffer.from((await bob.answer('MESSAGE', 200)).body).toString()).toBe('now');
   expect((await alice.peer.response(200)).status).toBeLessThan(300);
+});
+
+it('a notification goes back to the device that sent the message behind the core, and to no other of its user', async () => {
+  const { core, server } = await start();
+  const [alice, tablet, bob] = await Promise.all(
+    [
+      ['alice', ALICE],
+      ['alice', CAROL],
+      ['bob', BOB],
+    ].map(([user, id]) =>
+      MessagingDevice.open(user!, core.port, {
+        instance: `urn:uuid:${id}`,
+        services: [cpmServices.message, cpmServices.largeMessage],
+      }),
+    ),
+  );
+  for (const one of [tablet!, alice!, bob!]) expect((await one.register()).status).toBe(200);
+  const known = async (aor: string): Promise<number> => (await server.app.devices.of(aor)).length;
+  await expect.poll(() => known(alice!.aor), { timeout: 60_000 }).toBe(2);
+  await expect.poll(() => known(bob!.aor), { timeout: 60_000 }).toBe(1);
+  // without Contact (RFC 3428 §4): the address in its Via tells the device
+  expect((await alice!.page(bob!.aor, cpim('hello', 'm-1'))).status).toBe(200);
+  const notification = formatCpim({
+    from: { name: '', uri: bob!.aor },
+    to: [{ name: '', uri: alice!.aor }],
+    mime: [
+      ['Content-Type', IMDN_TYPE],
+      ['Content-Disposition', 'notification'],
+    ],
+    content: Buffer.from(
+      formatImdn({
+        messageId: 'm-1',
+        dateTime: '2026-11-26T10:00:00Z',
+        kind: 'delivery',
+        status: 'delivered',
+      }),
+    ),
+  });
+  expect((await bob!.page(alice!.aor, notification)).status).toBe(200);
+  expect([alice!.got.length, tablet!.got.length]).toEqual([1, 0]);
+  expect(alice!.got[0]!.octets.equals(notification)).toBe(true);
 });
 
 it('a group is made behind another core, talks, and hears who leaves', async () => {

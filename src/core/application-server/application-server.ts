@@ -8,7 +8,8 @@ import '../errors.js';
 import { HostedServices } from '../hosted-services.js';
 import { editThrough, noLayers, showThrough, takingOver, type Layers } from '../layers.js';
 import { OriginalDialogs, type ChainPosition } from '../original-dialog.js';
-import type { Service, ServiceSubject, SessionCase } from '../service.js';
+import type { SendingDevice, Service, ServiceSubject, SessionCase } from '../service.js';
+import { callerDevice, type KnownDevices } from './caller-device.js';
 import { OwnRequests } from './own-requests.js';
 import { servedUser } from './served-user.js';
 
@@ -20,8 +21,10 @@ export interface ApplicationServerOptions {
   readonly trusted: ReadonlySet<string>;
   /** Where requests go that services start themselves; undefined when no core is known. */
   readonly core: string | undefined;
-  /** Key of the registration set that an identity belongs to. */
-  readonly setOf: (aor: string) => string;
+  /** What the core has told of its users. */
+  readonly devices: KnownDevices;
+  /** Home domains, lower-case. */
+  readonly domains: readonly string[];
   /** Milliseconds of Timer C. */
   readonly timerC: number;
   /** Signs the Routes by which requests of services come back here. */
@@ -60,9 +63,12 @@ export class ApplicationServer extends HostedServices {
     this.#own.close();
   }
 
-  /** @throws ParleyError `core-not-a-peer` for requests that do not come from the core or our own services. */
+  /**
+   * @throws ParleyError `core-not-a-peer` for requests that do not come from the core or our own services, `core-foreign-gruu` for a
+   * caller that claims to be a device of another user.
+   */
   async handle(request: ServerRequest, response: ServerResponse): Promise<void> {
-    const { stack, trusted } = this.#options;
+    const { stack, trusted, devices, domains } = this.#options;
     const inDialog = request.toTag !== undefined;
     const position = inDialog ? undefined : this.originalDialogs.read(request.ownRoute);
     if (!position && !request.recordRouted && !trusted.has(request.source.address))
@@ -92,7 +98,7 @@ export class ApplicationServer extends HostedServices {
       return;
     }
     const { aor, sessionCase } = served;
-    const set = this.#options.setOf(aor);
+    const set = devices.setOf(aor);
     const before = this.#own.positionOf(request.callId);
     const again = before?.set === set && sideOf(before.sessionCase) === sideOf(sessionCase);
     // nobody who waits behind the address of this server, and no way on: a loop would begin
@@ -102,11 +108,16 @@ export class ApplicationServer extends HostedServices {
       requestUri.user === undefined
     )
       throw new ParleyError('core-unknown-user');
+    const device =
+      sessionCase === 'originating' && !again
+        ? await callerDevice(request, aor, devices, domains)
+        : undefined;
     await this.#run(
       request,
       response,
       { servedUser: aor, sessionCase, set },
       again ? before.after : FROM_START,
+      device,
     );
   }
 
@@ -121,9 +132,10 @@ export class ApplicationServer extends HostedServices {
     response: ServerResponse,
     { servedUser: aor, sessionCase, set }: Omit<ChainPosition, 'after'>,
     after: number,
+    device?: SendingDevice,
   ): Promise<ProxyResult> {
     const registered = sessionCase !== 'terminating-unregistered';
-    const subject: ServiceSubject = { request, sessionCase, servedUser: aor, set, registered };
+    const subject: ServiceSubject = { request, sessionCase, servedUser: aor, set, registered, device };
     return this.#chain.run(subject, response, after, noLayers, {
       onward: (layers) => this.#giveBack(request, response, layers, subject),
       withhold: false,

@@ -48,8 +48,7 @@ export class NotificationRouting {
   }
 
   async #note({ device: caller, set, request }: ServiceCall, id: string): Promise<void> {
-    const binding = caller?.binding;
-    const device = hasInstance(binding) ? binding : await this.#byContact(set, request);
+    const device = hasInstance(caller) ? caller : await this.#byContact(set, request);
     if (device) await this.#options.origins.note(set, id, device);
   }
 

@@ -107,14 +107,13 @@ function isForged(request: SipRequest, device: ServiceCall['device']): boolean {
   const contact = request.contacts[0];
   const claimed = contact?.params.get('+sip.instance');
   if (!device || contact === undefined) return false;
-  const { binding, registration } = device;
-  const own = registration.instances.filter(({ instanceKey }) => instanceKey === binding.instanceKey);
+  const { instanceKey, grs } = device;
   const gruu = orNone(() => parseGruu(contact.uriText));
-  if (gruu?.kind === 'public' && own.length > 0 && !own.some(({ gr }) => sameGr(gr, gruu.gr))) return true;
+  if (gruu?.kind === 'public' && grs.length > 0 && !grs.some((gr) => sameGr(gr, gruu.gr))) return true;
   if (!claimed) return false;
   try {
     const instance = InstanceId.parse(unquote(claimed));
-    return instance.key !== binding.instanceKey && !own.some(({ gr: hidden }) => hidden === instance.urn);
+    return instance.key !== instanceKey && !grs.includes(instance.urn);
   } catch (error) {
     if (error instanceof ParleyError) return true;
     throw error;

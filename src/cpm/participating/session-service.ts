@@ -61,8 +61,6 @@ export interface SessionServiceOptions {
   setOf(aor: string): Promise<string | undefined>;
   /** A user sends a message in large message mode: its notifications go back to the device that sends it. */
   largeMessageSent(call: ServiceCall): Promise<void>;
-  /** The public GRUU of a device, when it has one. */
-  gruuOf(device: NonNullable<ServiceCall['device']>): string | undefined;
 }
 
 const SWEEP_MS = 1_000;
@@ -328,13 +326,12 @@ export class SessionService implements Service {
       onResponse: (answer) => {
         if (answer.status < 200 || answer.status >= 300) return;
         answerTimer(answer, asked, canTimer);
-        const { device } = call;
         const calleeTag = inPath ? response.tag : answer.toTag;
         const isOurs = inPath || this.#own.has(`${sessionId(request)}\t${calleeTag}`);
         const started = startedSession(call, answer, {
           inPath,
           calleeTag,
-          callerDevice: device && this.#options.gruuOf(device),
+          callerDevice: call.device?.publicGruu,
           holder: isOurs ? this.#options.node : undefined,
         });
         this.#background(this.#options.records.started(started));
