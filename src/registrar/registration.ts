@@ -1,6 +1,7 @@
 import type { SipRequest, SipResponse } from '../sip/message/message.js';
 import type { Source } from '../sip/stack.js';
 import { table } from '../store/store.js';
+import { registrationForm } from './registration-form.js';
 
 /**
  * One binding: a device, or one flow of a device, that can be reached (RFC 3261 §10, RFC 5626 §6).
@@ -68,7 +69,7 @@ export interface Registration {
   readonly away?: readonly string[];
 }
 
-export const registrations = table<Registration>('registrations');
+export const registrations = table<Registration>('registrations', registrationForm);
 
 /** From the index in a temporary GRUU to the device it stands for. */
 export interface GruuIndexRow {

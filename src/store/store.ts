@@ -12,13 +12,19 @@ import type { Soon } from '../base/soon.js';
  */
 export interface Table<T> {
   readonly name: string;
-  /** Only a mark for the compiler; never set. */
-  readonly record?: T;
+  readonly form: RecordForm<T> | undefined;
+}
+
+/** How records of a table are stored, where that is not as they are: plain data that takes less room and time. */
+export interface RecordForm<T> {
+  pack(record: T): unknown;
+  /** @param stored what {@link pack} gave, or a record as it was stored before its table had a form. */
+  unpack(stored: unknown): T;
 }
 
 /** Names a table. Names are `a-z` and `-`, at most 48. */
-export function table<T>(name: string): Table<T> {
-  return { name };
+export function table<T>(name: string, form?: RecordForm<T>): Table<T> {
+  return { name, form };
 }
 
 /**

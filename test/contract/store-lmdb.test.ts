@@ -28,6 +28,41 @@ async function lmdb(options: Partial<LmdbOptions>): Promise<StoreHarness> {
 
 const always = { memoryOctets: 1, decodedRecords: 2 };
 
+it.each([{}, always])(
+  'LMDB reads records of a form back from its files and its journal, %o',
+  async (options) => {
+    const folder = mkdtempSync(join(tmpdir(), 'parley-store-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const open = (): LmdbStore =>
+      new LmdbStore(folder, { clock: new VirtualClock(), log: silentLogger }, options);
+    const plain = table<{ readonly word: string }>('words');
+    const formed = table('words', {
+      pack: ({ word }: { readonly word: string }) => [word],
+      unpack: (stored) =>
+        Array.isArray(stored) ? { word: stored[0] as string } : (stored as { readonly word: string }),
+    });
+    const earlier = open();
+    await earlier.update(plain, 'a', () => ({ kind: 'put', value: { word: 'old' }, result: undefined }));
+    await earlier.close();
+    const first = open();
+    const keys = Array.from({ length: 8 }, (_, i) => `b${i}`);
+    for (const word of keys)
+      await first.update(formed, word, () => ({ kind: 'put', value: { word }, result: undefined }));
+    const expected = [{ word: 'old' }, ...keys.map((word) => ({ word }))];
+    const all = async (store: LmdbStore): Promise<unknown[]> => {
+      const found: unknown[] = [];
+      for await (const { value } of store.scan(formed)) found.push(value);
+      return found;
+    };
+    expect(await all(first)).toEqual(expected);
+    expect(first.read(formed, 'b0')).toEqual({ word: 'b0' });
+    await first.close();
+    const second = open();
+    expect(await all(second)).toEqual(expected);
+    await second.close();
+  },
+);
+
 it('LMDB reads at once, also what is not committed yet', async () => {
   const harness = await lmdb({});
   onTestFinished(() => harness.dispose());

@@ -62,6 +62,26 @@ export function storeContract(backend: string, setUp: () => Promise<StoreHarness
       await expect(unfit()).rejects.toMatchObject({ code: 'store-key-invalid' });
     });
 
+    it('keeps the records of a table in its form, and reads those from before it had one', async () => {
+      const { name } = fresh();
+      await store.update(table<Note>(name), 'a', () => put(note(1)));
+      const packed: unknown[] = [];
+      const formed = table<Note>(name, {
+        pack: ({ text, count }) => (packed.push(count), [text, count]),
+        unpack: (stored) =>
+          Array.isArray(stored)
+            ? { text: stored[0] as string, count: stored[1] as number }
+            : (stored as Note),
+      });
+      await store.update(formed, 'b', () => put(note(2)));
+      expect(packed).toEqual([2]);
+      expect(await store.get(formed, 'a')).toEqual(note(1));
+      expect(await store.get(formed, 'b')).toEqual(note(2));
+      const scanned: Note[] = [];
+      for await (const { value } of store.scan(formed)) scanned.push(value);
+      expect(scanned).toEqual([note(1), note(2)]);
+    });
+
     describe('an update', () => {
       it('creates a record that was not there, and gives its function undefined', async () => {
         const notes = fresh();

@@ -1,4 +1,5 @@
 import { Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } from 'msgpackr';
+import type { RecordForm } from '../store.js';
 
 /** Octets of an encoded value: `bytes[start]` to `bytes[end - 1]`, good until anything is encoded with msgpackr. */
 export interface Encoded {
@@ -21,6 +22,8 @@ export class Codec {
   #structures: readonly string[][] = [];
   /** Grows with every change of the structures. */
   generation = 0;
+  /** Must be there before a value of a table that has one is encoded or decoded. */
+  form: RecordForm<unknown> | undefined;
 
   /** @param structures what {@link structures} was when the table's records were encoded. */
   constructor(structures?: Buffer) {
@@ -49,11 +52,12 @@ export class Codec {
   }
 
   encode(value: unknown): Encoded {
-    const bytes: ReusedBuffer = this.#packr.pack(value, withoutSubarray);
+    const bytes: ReusedBuffer = this.#packr.pack(this.form ? this.form.pack(value) : value, withoutSubarray);
     return { bytes, start: bytes.start ?? 0, end: bytes.end ?? bytes.length };
   }
 
   decode(bytes: Uint8Array, start: number, end: number): unknown {
-    return this.#packr.unpack(bytes, { start, end }) as unknown;
+    const stored: unknown = this.#packr.unpack(bytes, { start, end });
+    return this.form ? this.form.unpack(stored) : stored;
   }
 }

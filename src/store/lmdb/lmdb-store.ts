@@ -4,7 +4,7 @@ import { Channels } from '../channels.js';
 import { storeError } from '../errors.js';
 import { asDeadline, checkRecordSize } from '../keys.js';
 import type { StoreContext } from '../open.js';
-import type { Change, ScanRange, Store, StoredRecord, Table } from '../store.js';
+import type { Change, RecordForm, ScanRange, Store, StoredRecord, Table } from '../store.js';
 import { BatchWriter, entryKind } from './batch.js';
 import { Checkpoint } from './checkpoint.js';
 import { LmdbFiles } from './files.js';
@@ -78,7 +78,7 @@ export class LmdbStore implements Store {
   }
 
   read<T>(table: Table<T>, key: string): T | undefined {
-    const from = this.#table(table.name);
+    const from = this.#table(table);
     const slot = from.find(key);
     if (!slot) return undefined;
     return (slot.staged ? slot.staged.value : from.valueOf(slot)) as T | undefined;
@@ -86,7 +86,7 @@ export class LmdbStore implements Store {
 
   update<T, R>(table: Table<T>, key: string, fn: (current: T | undefined) => Change<T, R>): Promise<R> {
     return new Promise<R>((resolve, reject) => {
-      const into = this.#table(table.name);
+      const into = this.#table(table);
       const slot = into.slot(key);
       const before = (slot.staged ? slot.staged.value : into.valueOf(slot)) as T | undefined;
       const change = fn(before);
@@ -107,11 +107,11 @@ export class LmdbStore implements Store {
   }
 
   scan<T>(table: Table<T>, range: ScanRange = {}): AsyncIterable<StoredRecord<T>> {
-    return scanTable(this.#table(table.name), range) as AsyncIterable<StoredRecord<T>>;
+    return scanTable(this.#table(table), range) as AsyncIterable<StoredRecord<T>>;
   }
 
   async due<T>(table: Table<T>, time: number, limit: number): Promise<string[]> {
-    return this.#table(table.name).dueIndex.due(time, limit);
+    return this.#table(table).dueIndex.due(time, limit);
   }
 
   async publish(channel: string, payload: string): Promise<void> {
@@ -151,9 +151,12 @@ export class LmdbStore implements Store {
     await this.#files.close();
   }
 
-  #table(name: string): LmdbTable {
+  #table<T>({ name, form }: Table<T>): LmdbTable {
     if (this.#closed) throw storeError('store-unavailable', 'it is closed');
-    return this.#tables.get(name) ?? this.#openTable(name, this.#tables.size);
+    const table = this.#tables.get(name) ?? this.#openTable(name, this.#tables.size);
+    // one that the journal has opened has none yet
+    table.codec.form ??= form as RecordForm<unknown> | undefined;
+    return table;
   }
 
   #openTable(name: string, id: number): LmdbTable {

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Packr } from 'msgpackr';
+import type { RecordForm } from '../store.js';
 
 /*
  * A record in Redis: version (u48), stamp (10 octets that no other put of any node has), the value as MessagePack.
@@ -31,8 +32,8 @@ export class Stamps {
   #next = 0;
 
   /** @returns a whole record and what is known of it. */
-  stamp(version: number, value: unknown): { octets: Buffer; known: Known } {
-    const packed = packr.pack(value);
+  stamp<T>(version: number, value: T, form?: RecordForm<T>): { octets: Buffer; known: Known } {
+    const packed = packr.pack(form ? form.pack(value) : value);
     const octets = Buffer.allocUnsafe(tokenOctets + packed.length);
     octets.writeUIntBE(version, 0, versionOctets);
     this.#node.copy(octets, versionOctets);
@@ -43,12 +44,13 @@ export class Stamps {
 }
 
 /** @param octets as Redis has them, null when it has none. */
-export function readRecord(octets: Buffer | null): Known {
+export function readRecord<T>(octets: Buffer | null, form?: RecordForm<T>): Known {
   if (octets === null) return noRecord;
+  const stored: unknown = packr.unpack(octets, { start: tokenOctets, end: octets.length });
   return {
     token: octets.subarray(0, tokenOctets),
     version: octets.readUIntBE(0, versionOctets),
-    value: packr.unpack(octets, { start: tokenOctets, end: octets.length }),
+    value: form ? form.unpack(stored) : stored,
   };
 }
 

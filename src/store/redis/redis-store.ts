@@ -3,7 +3,7 @@ import type { Logger } from '../../base/log.js';
 import { storeError } from '../errors.js';
 import { asDeadline, checkKey, checkRecordSize, checkTableName } from '../keys.js';
 import type { StoreContext } from '../open.js';
-import type { Change, ScanRange, Store, StoredRecord, Table } from '../store.js';
+import type { Change, RecordForm, ScanRange, Store, StoredRecord, Table } from '../store.js';
 import { ClusterLink } from './cluster-link.js';
 import { Events } from './events.js';
 import { Health } from './health.js';
@@ -42,6 +42,10 @@ function openLink(
   return place.length === 1
     ? SingleLink.open(place[0]!, listener, context.clock)
     : ClusterLink.open(place, listener, context.clock);
+}
+
+interface RecordPlace<T> extends Place {
+  readonly form: RecordForm<T> | undefined;
 }
 
 interface Told {
@@ -113,7 +117,7 @@ export class RedisStore implements Store {
   }
 
   async get<T>(table: Table<T>, key: string): Promise<T | undefined> {
-    return (await this.#read(this.#place(table.name, key))).value as T | undefined;
+    return (await this.#read(this.#place(table, key))).value as T | undefined;
   }
 
   read<T>(table: Table<T>, key: string): Promise<T | undefined> {
@@ -121,14 +125,14 @@ export class RedisStore implements Store {
   }
 
   async update<T, R>(table: Table<T>, key: string, fn: (current: T | undefined) => Change<T, R>): Promise<R> {
-    const place = this.#place(table.name, key);
+    const place = this.#place(table, key);
     return this.#turns.take(place.name, () => this.#update(place, fn));
   }
 
   scan<T>(table: Table<T>, range: ScanRange = {}): AsyncIterable<StoredRecord<T>> {
     this.#checkOpen();
     checkTableName(table.name);
-    return scanShards(this.#reads!, table.name, range) as AsyncIterable<StoredRecord<T>>;
+    return scanShards(this.#reads!, table, range);
   }
 
   async due<T>(table: Table<T>, time: number, limit: number): Promise<string[]> {
@@ -170,7 +174,7 @@ export class RedisStore implements Store {
     this.#link!.close();
   }
 
-  async #update<T, R>(place: Place, fn: (current: T | undefined) => Change<T, R>): Promise<R> {
+  async #update<T, R>(place: RecordPlace<T>, fn: (current: T | undefined) => Change<T, R>): Promise<R> {
     const remembered = this.#known.get(place.name);
     let known = remembered ?? (await this.#read(place));
     // what is remembered may be out of date: an answer that changes nothing cannot rest on it
@@ -202,13 +206,13 @@ export class RedisStore implements Store {
   }
 
   /** @returns undefined when the change is made, else the record as it is. */
-  async #write<T, R>(place: Place, before: Known, change: Change<T, R>): Promise<Known | undefined> {
-    const { key, name, shard } = place;
+  async #write<T, R>(place: RecordPlace<T>, before: Known, change: Change<T, R>): Promise<Known | undefined> {
+    const { key, name, shard, form } = place;
     let after = noRecord;
     let size = 0;
     let answer: Promise<Answer>;
     if (change.kind === 'put') {
-      const { octets, known } = this.#stamps.stamp(before.version + 1, change.value);
+      const { octets, known } = this.#stamps.stamp(before.version + 1, change.value, form);
       checkRecordSize(octets.length, key);
       after = known;
       size = octets.length;
@@ -220,7 +224,7 @@ export class RedisStore implements Store {
     this.#known.delete(name);
     const found = await answer;
     if (typeof found !== 'number') {
-      const now = readRecord(found);
+      const now = readRecord(found, form);
       this.#remember(name, now, found?.length ?? 0);
       return now;
     }
@@ -230,9 +234,9 @@ export class RedisStore implements Store {
     return undefined;
   }
 
-  async #read({ shard, name }: Place): Promise<Known> {
+  async #read<T>({ shard, name, form }: RecordPlace<T>): Promise<Known> {
     const octets = await this.#reads!.record(shard, name);
-    const known = readRecord(octets);
+    const known = readRecord(octets, form);
     this.#remember(name, known, octets?.length ?? 0);
     return known;
   }
@@ -252,12 +256,12 @@ export class RedisStore implements Store {
   readonly #send = (shard: number, name: string, command: readonly Argument[]): Promise<unknown> =>
     this.#health.answer(shard, () => this.#link!.send(name, command));
 
-  #place(table: string, key: string): Place {
+  #place<T>({ name: table, form }: Table<T>, key: string): RecordPlace<T> {
     this.#checkOpen();
     checkTableName(table);
     checkKey(key);
     const shard = shardOf(key);
-    return { shard, table, key, name: recordName(shard, table, key) };
+    return { shard, table, key, name: recordName(shard, table, key), form };
   }
 
   #checkOpen(): void {

@@ -1,15 +1,10 @@
 import { Heap } from '../heap.js';
 import { compareKeys } from '../keys.js';
-import type { ScanRange } from '../store.js';
+import type { ScanRange, StoredRecord, Table } from '../store.js';
 import { recordName } from './layout.js';
 import type { Argument } from './link.js';
 import type { Reads } from './reads.js';
 import { readRecord } from './record.js';
-
-interface Row {
-  readonly key: string;
-  readonly value: unknown;
-}
 
 const firstPage = 16;
 const largestPage = 512;
@@ -17,17 +12,21 @@ const largestPage = 512;
 const afterAll = Buffer.of(0xff);
 
 /** Records of a table in order of keys: the shards, each in order, merged. */
-export async function* scanShards(reads: Reads, table: string, range: ScanRange): AsyncGenerator<Row, void> {
+export async function* scanShards<T>(
+  reads: Reads,
+  table: Table<T>,
+  range: ScanRange,
+): AsyncGenerator<StoredRecord<T>, void> {
   const { prefix = '', after, limit = Infinity } = range;
   const end = prefix === '' ? '+' : Buffer.concat([Buffer.from(`(${prefix}`), afterAll]);
   const start =
     after !== undefined && compareKeys(after, prefix) >= 0 ? `(${after}` : prefix === '' ? '-' : `[${prefix}`;
   if (limit <= 0) return;
   const page = Math.min(firstPage, limit);
-  const heads = new Heap<{ row: Row; readonly rows: AsyncGenerator<Row, void> }>(
+  const heads = new Heap<{ row: StoredRecord<T>; readonly rows: AsyncGenerator<StoredRecord<T>, void> }>(
     (a, b) => compareKeys(a.row.key, b.row.key) < 0,
   );
-  const pages = await reads.keysOfAll(table, start, end, page);
+  const pages = await reads.keysOfAll(table.name, start, end, page);
   await Promise.all(
     pages.map(async (keys, shard) => {
       if (keys.length === 0) return;
@@ -48,22 +47,22 @@ export async function* scanShards(reads: Reads, table: string, range: ScanRange)
 }
 
 /** @param begun the first page of keys, how many it could have, and where the range ends. */
-async function* shardRows(
+async function* shardRows<T>(
   reads: Reads,
   shard: number,
-  table: string,
+  { name, form }: Table<T>,
   begun: { readonly keys: readonly string[]; readonly page: number; readonly end: Argument },
-): AsyncGenerator<Row, void> {
+): AsyncGenerator<StoredRecord<T>, void> {
   let { keys, page } = begun;
   for (;;) {
-    const records = await Promise.all(keys.map((key) => reads.record(shard, recordName(shard, table, key))));
+    const records = await Promise.all(keys.map((key) => reads.record(shard, recordName(shard, name, key))));
     for (const [i, key] of keys.entries()) {
-      const { value } = readRecord(records[i] ?? null);
-      if (value !== undefined) yield { key, value };
+      const { value } = readRecord(records[i] ?? null, form);
+      if (value !== undefined) yield { key, value: value as T };
     }
     if (keys.length < page) return;
     page = Math.min(2 * page, largestPage);
-    keys = await reads.keys(shard, table, `(${keys.at(-1)}`, begun.end, page);
+    keys = await reads.keys(shard, name, `(${keys.at(-1)}`, begun.end, page);
     if (keys.length === 0) return;
   }
 }
