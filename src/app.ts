@@ -277,7 +277,9 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     side.start();
     gateway
       ?.start()
-      .then((phones) => log.info({ phones }, 'phones that were logged in are devices again'))
+      .then((phones) => {
+        if (phones > 0) log.info({ phones }, 'phones that were logged in are devices again');
+      })
       .catch((error: unknown) =>
         log.error({ err: error }, 'phones wait for their next request to be devices'),
       );

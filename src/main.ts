@@ -13,11 +13,8 @@ const EXIT_BAD_CONFIG = 2;
 const EXIT_ADDRESS_TAKEN = 3;
 
 async function serve(options: ServeOptions): Promise<void> {
-  const config = loadConfig(
-    configSource(options.config),
-    process.env,
-    options.insecure ? { insecure: true } : {},
-  );
+  const source = configSource(options.config);
+  const config = loadConfig(source, process.env, options.insecure ? { insecure: true } : {});
   const log = makeLog(config);
   // commands do not wait for the server's modules
   const { startApp } = await import('./app.js');
@@ -25,7 +22,8 @@ async function serve(options: ServeOptions): Promise<void> {
   const { domain, roles, store, auth } = config;
   const sip = app.stack.listeners.map(({ protocol, address, port }) => `${protocol}:${address}:${port}`);
   const imps = app.imps && { csp: app.imps.csp, cir: app.imps.cir };
-  log.info({ domain, roles, sip, http: app.http.url, imps, store, auth }, 'ready');
+  const { addresses: msrp } = app.msrp;
+  log.info({ http: app.http.url, sip, msrp, imps, domain, auth, roles, store, config: source.name }, 'ready');
   let stopping = false;
   const stop = (signal: string): void => {
     if (stopping) return;
@@ -45,7 +43,9 @@ async function serve(options: ServeOptions): Promise<void> {
 
 function makeLog(config: Config): pino.Logger {
   const { level } = config.log;
-  return process.stdout.isTTY ? pino({ level, transport: { target: 'pino-pretty' } }) : pino({ level });
+  if (!process.stdout.isTTY) return pino({ level });
+  const options = { singleLine: true, ignore: 'pid,hostname' };
+  return pino({ level, transport: { target: 'pino-pretty', options } });
 }
 
 /** What a person is told about a failure, and the exit code that scripts see. */

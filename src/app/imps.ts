@@ -40,6 +40,7 @@ async function provision(
   domain: string,
   { clock, log }: Parts,
 ): Promise<void> {
+  let added = 0;
   for (const { imps, password, identities } of config.subscribers) {
     const user = parseUserId(imps, domain);
     if (user === undefined || password === undefined) continue;
@@ -51,6 +52,9 @@ async function provision(
       state: 'active',
       createdAt: clock.now(),
     });
-    if (created) log.info({ user }, 'IMPS user of the configuration was added');
+    if (!created) continue;
+    log.debug({ user }, 'IMPS user of the configuration was added');
+    added++;
   }
+  if (added > 0) log.info({ added }, 'IMPS users of the configuration were added');
 }

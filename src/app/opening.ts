@@ -29,6 +29,7 @@ export async function whenStoreWorks<T>(
 
 /** Adds the subscribers of the configuration that are not there yet; nodes of one store may start at once. */
 export async function provision(subscribers: Subscribers, config: Config, log: Logger): Promise<void> {
+  let added = 0;
   for (const wanted of config.subscribers) {
     const isThere = async (): Promise<boolean> => (await subscribers.get(wanted.privateId)) !== undefined;
     if (await isThere()) continue;
@@ -38,8 +39,10 @@ export async function provision(subscribers: Subscribers, config: Config, log: L
       if (isCode(error, 'subscriber-exists') && (await isThere())) continue;
       throw error;
     }
-    log.info({ subscriber: wanted.privateId }, 'subscriber of the configuration was added');
+    log.debug({ subscriber: wanted.privateId }, 'subscriber of the configuration was added');
+    added++;
   }
+  if (added > 0) log.info({ added }, 'subscribers of the configuration were added');
 }
 
 const isCode = (error: unknown, code: string): boolean => error instanceof ParleyError && error.code === code;

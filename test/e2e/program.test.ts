@@ -36,7 +36,21 @@ describe('the program', () => {
     expect(await (await fetch(`${api}/metrics`)).text()).toContain('parley_ready 1');
     program.child.kill('SIGTERM');
     expect(await program.exit()).toBe(0);
-    expect(program.log.filter(({ msg }) => msg === 'ready')).toHaveLength(1);
+    expect(program.log.filter(({ msg }) => msg === 'ready')).toMatchObject([
+      { config: 'parley.yaml', domain: 'ims.test', msrp: [expect.stringMatching(/^tcp:127\.0\.0\.1:\d+$/)] },
+    ]);
+  });
+
+  it('starts the demo with three lines: who was added, and that it is ready', async () => {
+    const program = run(['serve'], {
+      env: { PARLEY_CONFIG: join(import.meta.dirname, '../../parley.demo.yaml') },
+    });
+    await program.ready();
+    expect(program.log.map(({ msg }) => msg)).toEqual([
+      'subscribers of the configuration were added',
+      'IMPS users of the configuration were added',
+      'ready',
+    ]);
   });
 
   it.each([

@@ -116,6 +116,14 @@ export class MsrpEndpoint {
     return this.#pool;
   }
 
+  /** Where peers are sent: `tcp:127.0.0.1:2855`, with `tls`, `ws` and `wss` for the other kinds. */
+  get addresses(): string[] {
+    return this.#listeners.map(({ kind: { transport, secure }, host, port }) => {
+      const protocol = transport === 'ws' ? (secure ? 'wss' : 'ws') : secure ? 'tls' : 'tcp';
+      return `${protocol}:${host.includes(':') ? `[${host}]` : host}:${port}`;
+    });
+  }
+
   /** @throws ParleyError `msrp-port-taken` or `msrp-listen-failed`. */
   async listen(address: ListenAddress): Promise<Listener> {
     const { log, tls } = this.#options;
