@@ -187,9 +187,11 @@ export class InviteClient implements ClientTransaction {
   }
 
   readonly #sent: SendDone = (error) => {
-    this.#owner.sent(error);
     if (!error) return;
-    if (this.#outbound.fallBack()) {
+    const { hop } = this.#outbound;
+    const overUdp = this.#outbound.fallBack();
+    this.#owner.notSent(error, this.request, hop, overUdp);
+    if (overUdp) {
       this.#scheduleA(this.#owner.timers.t1);
       this.#outbound.send(this.#sent);
     } else this.#step('transport-error', undefined);

@@ -2,7 +2,7 @@ import type { Timer } from '../../base/clock.js';
 import type { SipRequest, SipResponse } from '../message/message.js';
 import type { Source } from '../stack.js';
 import type { SendDone } from '../transport/way.js';
-import { longTime, type TransactionEnvironment } from './environment.js';
+import { longTime, type ClientEnvironment } from './environment.js';
 import type { ClientFailure, ClientTransaction, ClientUser, NextHop } from './layer.js';
 import type { Machine } from './machine.js';
 import type { Outbound } from './outbound.js';
@@ -12,7 +12,7 @@ type Event = 'provisional' | 'final' | 'transport-error' | 'timer-e' | 'timer-f'
 type Received = { readonly response: SipResponse; readonly source: Source } | undefined;
 
 /** What a client transaction needs from its layer. */
-export interface ClientOwner extends TransactionEnvironment {
+export interface ClientOwner extends ClientEnvironment {
   clientEnded(key: string): void;
   /** A final response came, or none will. */
   settled(): void;
@@ -135,9 +135,11 @@ export class NonInviteClient implements ClientTransaction {
   }
 
   readonly #sent: SendDone = (error) => {
-    this.#owner.sent(error);
     if (!error) return;
-    if (this.#outbound.fallBack()) {
+    const { hop } = this.#outbound;
+    const overUdp = this.#outbound.fallBack();
+    this.#owner.notSent(error, this.request, hop, overUdp);
+    if (overUdp) {
       this.#scheduleE();
       this.#outbound.send(this.#sent);
     } else this.#step('transport-error', undefined);

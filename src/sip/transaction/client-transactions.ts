@@ -17,15 +17,15 @@ export class ClientTransactions implements InviteClientOwner {
   readonly clock: Environment['clock'];
   readonly timers: Environment['timers'];
   readonly transports: Environment['transports'];
-  readonly sent: Environment['sent'];
+  readonly notSent: Environment['notSent'];
   readonly #transactions = new TransientMap<InviteClient | NonInviteClient | CompletedClient>();
   #waiting = 0;
 
-  constructor({ clock, timers, transports, sent }: Environment) {
+  constructor({ clock, timers, transports, notSent }: Environment) {
     this.clock = clock;
     this.timers = timers;
     this.transports = transports;
-    this.sent = sent;
+    this.notSent = notSent;
   }
 
   /** Those that wait for a final response. */
@@ -38,7 +38,9 @@ export class ClientTransactions implements InviteClientOwner {
   }
 
   sendStateless(request: SipRequest, hop: NextHop): void {
-    Outbound.start(this.transports, request, hop, newBranch()).send(this.sent);
+    Outbound.start(this.transports, request, hop, newBranch()).send((error) => {
+      if (error) this.notSent(error, request, hop, false);
+    });
   }
 
   /** The CANCEL of an INVITE is a transaction of its own, over the same hop, with the same Via (RFC 3261 §9.1). */

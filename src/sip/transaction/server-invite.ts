@@ -4,7 +4,7 @@ import { serialize } from '../message/serialize.js';
 import type { Via } from '../message/via.js';
 import type { SendDone, Way } from '../transport/way.js';
 import { makeResponse } from './derived.js';
-import { longTime, type TransactionEnvironment } from './environment.js';
+import { longTime, type ServerEnvironment } from './environment.js';
 import type { ServerTransaction } from './layer.js';
 import type { Machine } from './machine.js';
 
@@ -25,7 +25,7 @@ type Argument = SipResponse | Way | undefined;
 /** RFC 3261 §17.2.1: a 100 goes out unless the user has answered within 200 ms. */
 const TRYING_AFTER_MS = 200;
 
-export interface InviteServerOwner extends TransactionEnvironment {
+export interface InviteServerOwner extends ServerEnvironment {
   inviteEnded(key: string): void;
 }
 

@@ -4,6 +4,7 @@ import type { Trail } from '../../base/trail.js';
 import type { SipMessage, SipRequest } from '../message/message.js';
 import type { Parsed } from '../message/parse.js';
 import type { Source } from '../stack.js';
+import { bracketed } from '../transport/listener-spec.js';
 import type { Way, Wire } from '../transport/way.js';
 import { ClientTransactions } from './client-transactions.js';
 import type { Environment } from './environment.js';
@@ -31,6 +32,9 @@ export interface TransactionLayerOptions {
   readonly overload?: Partial<OverloadLimits>;
 }
 
+const SEND_FAILED = { code: 'sip.send-failed', outcome: 'refused', clause: 'RFC 3261 §18.4' } as const;
+const SENT_OVER_UDP = { code: 'sip.sent-over-udp', outcome: 'noted', clause: 'RFC 3261 §18.1.1' } as const;
+
 /** Makes the layer and takes over what `transports` receive. */
 export function createTransactionLayer(options: TransactionLayerOptions): Transactions {
   return new Transactions(options);
@@ -57,6 +61,13 @@ export class Transactions implements TransactionLayer {
       timers: options.timers ?? defaultTimers,
       sent: (error) => {
         if (error) this.#note('sip.send-failed', 'RFC 3261 §18.4', undefined, error.message);
+      },
+      notSent: (error, request, hop, overUdp) => {
+        trail.record({
+          ...(overUdp ? SENT_OVER_UDP : SEND_FAILED),
+          trace: request.get('Call-ID'),
+          detail: `${request.method} to ${hop.protocol}:${bracketed(hop.address)}:${hop.port}: ${error.message}`,
+        });
       },
       note: (...event) => this.#note(...event),
     };

@@ -128,6 +128,14 @@ describe('a server that is not there', () => {
     const heard = send(hop);
     await until(() => heard.failures.length === 1);
     expect([heard.failures, server.clock.pending]).toEqual([['transport'], 0]);
+    expect(server.trail.recent()).toMatchObject([
+      {
+        code: 'sip.send-failed',
+        outcome: 'refused',
+        trace: 'out',
+        detail: expect.stringContaining(`:${hop.port}: `) as string,
+      },
+    ]);
   });
 
   it('leaves the requests to other servers alone', async () => {
@@ -174,7 +182,7 @@ describe('a request longer than 1300 octets (RFC 3261 §18.1.1)', () => {
     listener.close();
   });
 
-  it('goes over UDP after all when the peer takes no connection, with the timers of UDP', async () => {
+  it('goes over UDP after all when the peer takes no connection, with the timers of UDP, which the trail notes', async () => {
     server = await startServer('udp:127.0.0.1:0');
     const peer = await phone();
     const heard = send({ protocol: 'udp', address: '127.0.0.1', port: peer.address().port }, body);
@@ -183,6 +191,14 @@ describe('a request longer than 1300 octets (RFC 3261 §18.1.1)', () => {
     server.clock.advance(500);
     expect(await next(peer)).toBe(first);
     expect([heard.transaction.hop.protocol, heard.failures]).toEqual(['udp', []]);
+    expect(server.trail.recent()).toMatchObject([
+      {
+        code: 'sip.sent-over-udp',
+        outcome: 'noted',
+        trace: 'out',
+        detail: expect.stringMatching(`^MESSAGE to tcp:127.0.0.1:${peer.address().port}: `) as string,
+      },
+    ]);
   });
 
   it('goes over UDP at once for five minutes after the peer took no connection', async () => {
