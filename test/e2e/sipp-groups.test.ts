@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,8 +10,9 @@ import { useCleanups } from '../tools/cleanups.js';
 import { freePort } from '../tools/free-port.js';
 import { missing } from '../tools/install.js';
 import { startParley, type RunningParley } from '../tools/parley.js';
+import { Program } from '../tools/program.js';
 
-const lacking = missing('sipp');
+const lacking = missing('sipp') ?? missing('curl');
 const cleanups = useCleanups();
 
 describe.skipIf(lacking)(`the SIPp scenarios of groups ${lacking ?? ''}`, () => {
@@ -116,4 +118,68 @@ describe.skipIf(lacking)(`the SIPp scenarios of groups ${lacking ?? ''}`, () => 
     ]);
     await expect.poll(() => sessionsOf(parley)).toEqual([]);
   });
+
+  it.each(['replaced', 'carol-first', 'refuses', 'gone'])(
+    'group-extend.sh %s: everybody gets what Figure 9 says',
+    async (variant) => {
+      const script = await figure9(variant, `127.0.0.1:${parley.port}`, parley.api);
+      expect(await script.ended).toEqual([0, `${variant}: as in Figure 9\n`]);
+      await expect.poll(() => sessionsOf(parley)).toEqual([]);
+    },
+  );
+
+  it('group-extend.sh restart: the session ends, and the group goes on, at the next process', async () => {
+    const config = JSON.stringify({ sip: { overloadDelay: 60_000 } });
+    const first = new Program(['serve'], { config, env: { PARLEY_AUTH: 'none' } });
+    cleanups.push(() => first.dispose());
+    const { port, api } = await first.ready();
+    const script = await figure9('restart', `127.0.0.1:${port}`, api);
+    await script.asks;
+    first.child.kill('SIGKILL');
+    await first.exit();
+    const second = new Program(['serve'], {
+      config,
+      env: {
+        PARLEY_AUTH: 'none',
+        PARLEY_SIP_LISTEN: `udp:127.0.0.1:${port}`,
+        PARLEY_STORE: `lmdb:${first.folder}/data`,
+      },
+    });
+    cleanups.push(() => second.dispose());
+    const restarted = await second.ready();
+    expect(await script.ended).toEqual([
+      0,
+      expect.stringMatching(/^kill the server[^\n]*\nrestart: as in Figure 9\n$/),
+    ]);
+    const left = await sessionsOf({ api: restarted.api } as RunningParley);
+    expect(left.filter(({ contributionId }) => String(contributionId).endsWith('-one'))).toEqual([]);
+  });
 });
+
+/** The first of four ports in a row. */
+async function fourPorts(): Promise<number> {
+  for (;;) {
+    const ports = [await freePort(), await freePort(), await freePort(), await freePort()];
+    if (ports[3] === ports[0]! + 3) return ports[0]!;
+  }
+}
+
+/** Runs the script of Figure 9 in a variant. @returns when it asks for a restart, and how it ended: its status and what it printed. */
+async function figure9(variant: string, server: string, api: string) {
+  const child = spawn(join(scenarioFolder(), 'group-extend.sh'), [variant], {
+    env: { ...process.env, SERVER: server, API: api, PORT: String(await fourPorts()), WAIT: '4000' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  cleanups.push(() => child.kill());
+  let printed = '';
+  const asks = new Promise<void>((resolve) => {
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      printed += text;
+      if (printed.includes('kill the server')) resolve();
+    });
+  });
+  const ended = new Promise<[number | null, string]>((resolve) => {
+    child.once('close', (status) => resolve([status, printed]));
+  });
+  return { asks, ended };
+}

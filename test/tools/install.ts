@@ -10,6 +10,7 @@ const tools: Record<string, string> = {
   baresip: 'baresip-core',
   bearerbox: 'kannel',
   chromium: 'chromium',
+  curl: 'curl',
   kamailio: 'kamailio',
   'osmo-auc-gen': 'libosmocore-utils',
   prlimit: 'util-linux',
