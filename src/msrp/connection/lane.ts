@@ -1,8 +1,9 @@
 import type { ContinuationFlag } from '../message/index.js';
 import type { OutgoingSend } from './outgoing-send.js';
 
-/** What each piece costs beside its octets, so that many tiny pieces cannot fill memory unseen. */
+/** What each piece and each request costs beside its octets, so that many tiny or empty ones cannot fill memory unseen. */
 const PIECE_OVERHEAD = 64;
+const REQUEST_OVERHEAD = 256;
 
 /** Whatever can be asked to deliver nothing for a while. */
 export interface Source {
@@ -13,7 +14,7 @@ export interface Source {
 
 /** A connection, as a lane sees it. */
 export interface LaneCarrier {
-  /** The lane has something to send. */
+  /** The lane has something to send, or may send again. */
   wake(lane: Lane): void;
   remove(lane: Lane): void;
 }
@@ -28,6 +29,7 @@ export class Lane {
   readonly #sends: OutgoingSend[] = [];
   #carrier: LaneCarrier | undefined;
   #pending = 0;
+  #unanswered = 0;
   #closed = false;
 
   /** @param highWater pending octets from which the lane is full; it has room again below half of that. */
@@ -35,9 +37,14 @@ export class Lane {
     this.#highWater = highWater;
   }
 
-  /** Octets waiting, with an allowance for each piece. */
+  /** Octets waiting, with an allowance for each piece and each request. */
   get pending(): number {
     return this.#pending;
+  }
+
+  /** Chunks of it on the wire whose answer is awaited. */
+  get unanswered(): number {
+    return this.#unanswered;
   }
 
   get full(): boolean {
@@ -61,6 +68,7 @@ export class Lane {
       return;
     }
     this.#sends.push(send);
+    this.#pending += costOf(send);
   }
 
   write(send: OutgoingSend, piece: Buffer): void {
@@ -87,7 +95,7 @@ export class Lane {
     const { pending, pieces } = send;
     if (send.begun) send.finish('#');
     else this.#sends.splice(at, 1);
-    this.#sent(pending, pieces);
+    this.#sent(pending + (send.begun ? 0 : costOf(send)), pieces);
     if (send.begun) this.#carrier?.wake(this);
     return send.begun;
   }
@@ -116,10 +124,22 @@ export class Lane {
   /** For the connection: the request is done with. */
   done(send: OutgoingSend): void {
     const at = this.#sends.indexOf(send);
-    if (at >= 0) this.#sends.splice(at, 1);
-    if (this.#sends.length === 0) this.#pending = 0;
-    this.#releaseIfRoom();
+    if (at >= 0) {
+      this.#sends.splice(at, 1);
+      this.#sent(costOf(send), 0);
+    }
     send.events.sent();
+  }
+
+  /** For the connection: the answer of a chunk is awaited from now on. */
+  awaiting(): void {
+    this.#unanswered++;
+  }
+
+  /** For the connection: that answer came, or will not come. */
+  settled(): void {
+    this.#unanswered--;
+    if (!this.#closed && this.front()) this.#carrier?.wake(this);
   }
 
   /** Gives up everything: each request is lost, and who was held may go on. */
@@ -143,4 +163,9 @@ export class Lane {
     this.#held.clear();
     for (const source of sources) source.release();
   }
+}
+
+/** Octets that a request takes while it waits, beside its content. */
+function costOf(send: OutgoingSend): number {
+  return send.headOctets + REQUEST_OVERHEAD;
 }

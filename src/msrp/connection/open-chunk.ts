@@ -19,7 +19,10 @@ export class OpenChunk implements ClientTransaction<MessageHead> {
     this.start = send.position;
   }
 
-  answered(status: number): void {
+  /** With Failure-Report `partial` an error may be answered, but that nothing is says nothing (RFC 4975 §7.2). */
+  answered(status: number, response: MessageHead | undefined): void {
+    this.lane.settled();
+    if (!response && this.send.parts.failureReport === 'partial') return;
     this.send.events.answered(status, this.start, this.start + this.octets - 1);
   }
 }

@@ -73,6 +73,11 @@ export class OutgoingSend {
     return this.#pieces.length - this.#first;
   }
 
+  /** Octets of its header section, that of one chunk. */
+  get headOctets(): number {
+    return this.#beforeRange.length + this.#afterRange.length;
+  }
+
   /** Position of the next octet. */
   get position(): number {
     return this.#position;

@@ -12,7 +12,6 @@ export interface ClientTransaction<R> {
 interface Entry<R> {
   readonly transaction: ClientTransaction<R>;
   deadline: number;
-  quiet: boolean;
 }
 
 /**
@@ -35,18 +34,14 @@ export class TransactionTable<R> {
 
   /** A request has begun; an error may be answered before it ends. */
   begin(id: string, transaction: ClientTransaction<R>): void {
-    this.#waiting.set(id, { transaction, deadline: Infinity, quiet: false });
+    this.#waiting.set(id, { transaction, deadline: Infinity });
   }
 
-  /**
-   * Its last octet was handed to the socket: the time runs.
-   * @param quiet with Failure-Report `partial` an error may be answered, but its absence is no failure.
-   */
-  sent(id: string, quiet = false): void {
+  /** Its last octet was handed to the socket: the time runs. */
+  sent(id: string): void {
     const entry = this.#waiting.get(id);
     if (!entry) return;
     this.#waiting.delete(id);
-    entry.quiet = quiet;
     entry.deadline = this.#clock.now() + TRANSACTION_TIMEOUT_MS;
     this.#waiting.set(id, entry);
     this.#arm();
@@ -96,11 +91,11 @@ export class TransactionTable<R> {
   #expire(): void {
     this.#timer = undefined;
     const now = this.#clock.now();
-    for (const [id, { transaction, deadline, quiet }] of this.#waiting) {
+    for (const [id, { transaction, deadline }] of this.#waiting) {
       if (deadline === Infinity) continue;
       if (deadline > now) break;
       this.#waiting.delete(id);
-      if (!quiet) transaction.answered(408, undefined);
+      transaction.answered(408, undefined);
     }
     this.#arm();
   }

@@ -33,6 +33,8 @@ export class Writer implements LaneCarrier {
   readonly #owner: WriterOwner;
   /** Lanes with something to send, in the order of their turns. */
   readonly #ready = new Set<Lane>();
+  /** Those of them that wait for answers first. */
+  readonly #stalled = new Set<Lane>();
   /** Whole messages that may interrupt: responses, REPORTs and other requests without a long body. */
   #control: string[] = [];
   #controlOctets = 0;
@@ -74,12 +76,13 @@ export class Writer implements LaneCarrier {
   }
 
   wake(lane: Lane): void {
-    this.#ready.add(lane);
+    if (!this.#stalled.has(lane)) this.#ready.add(lane);
     this.schedule();
   }
 
   remove(lane: Lane): void {
     this.#ready.delete(lane);
+    this.#stalled.delete(lane);
     // the peer must learn that no more comes of what was being sent
     if (this.#open?.lane === lane) this.#endOpen('#');
     this.schedule();
@@ -105,6 +108,7 @@ export class Writer implements LaneCarrier {
   /** Hands the socket what it takes. */
   pump(): void {
     let collected = 0;
+    this.#resume();
     while (!this.#full && !this.#stopped) {
       if (this.#control.length > 0 && this.#mayInterrupt()) this.#writeControl();
       const lane = this.#windowIsFull() ? undefined : this.#nextLane();
@@ -127,6 +131,7 @@ export class Writer implements LaneCarrier {
   stop(): void {
     this.#stopped = true;
     this.#ready.clear();
+    this.#stalled.clear();
     this.#release();
   }
 
@@ -168,6 +173,12 @@ export class Writer implements LaneCarrier {
         this.#turnOctets = 0;
         continue;
       }
+      if (!this.#mayBegin(lane)) {
+        this.#ready.delete(lane);
+        this.#stalled.add(lane);
+        this.#turnOctets = 0;
+        continue;
+      }
       if (this.#turnOctets < this.#limits.quantumOctets) return lane;
       this.#turnOctets = 0;
       if (this.#ready.size === 1) return lane;
@@ -177,11 +188,28 @@ export class Writer implements LaneCarrier {
     return this.#ready.values().next().value;
   }
 
+  /**
+   * Whether a lane may have one more chunk unanswered: while it has fewer than there is room for. A session that answers nothing
+   * thus takes half of the window of a shared connection at most, two of them a third each, and the others go on.
+   */
+  #mayBegin(lane: Lane): boolean {
+    if (this.#open?.lane === lane || this.#owner.isHeld) return true;
+    return lane.unanswered < this.#limits.transactions - this.#transactions.size;
+  }
+
+  /** Lets those that waited for answers try again. */
+  #resume(): void {
+    for (const lane of this.#stalled) this.#ready.add(lane);
+    this.#stalled.clear();
+  }
+
   #begin(lane: Lane, send: OutgoingSend): void {
     const open = new OpenChunk(lane, send);
     this.#open = open;
     this.#wire.write(send.chunkHead(open.transactionId), false);
-    if (send.parts.failureReport !== 'no') this.#transactions.begin(open.transactionId, open);
+    if (send.parts.failureReport === 'no') return;
+    this.#transactions.begin(open.transactionId, open);
+    lane.awaiting();
   }
 
   /** Writes the next octets of the open chunk, and its end when that is due. @returns octets written. */
@@ -212,6 +240,6 @@ export class Writer implements LaneCarrier {
     this.#open = undefined;
     const endLine = formatEndLine(open.transactionId, flag);
     this.#wire.write(open.send.hasBody ? `\r\n${endLine}` : endLine, true);
-    this.#transactions.sent(open.transactionId, open.send.parts.failureReport === 'partial');
+    this.#transactions.sent(open.transactionId);
   }
 }

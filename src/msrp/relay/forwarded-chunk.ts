@@ -107,7 +107,10 @@ export class ForwardedChunk implements RequestSink, HopClient {
       this.#rest.end();
       return;
     }
-    this.#onward.hop.lane.end(this.#send, flag);
+    const { lane } = this.#onward.hop;
+    lane.end(this.#send, flag);
+    // one without content has not passed `body`
+    lane.holdWhileFull(this.#connection);
     if (this.#head.failureReport === 'yes') this.#connection.respond(this.#head, 200);
   }
 

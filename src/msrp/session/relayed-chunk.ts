@@ -91,7 +91,7 @@ export class RelayedChunk implements RequestSink {
       this.#rest.end();
       return;
     }
-    const { lane, head, message } = this.#parts;
+    const { lane, head, message, connection } = this.#parts;
     const { total } = message;
     if (flag === '$' && total !== undefined && this.#start + this.#octets - 1 !== total) {
       this.failed(400);
@@ -99,6 +99,8 @@ export class RelayedChunk implements RequestSink {
     }
     if (flag !== '+') this.#flow.complete(message);
     lane.end(this.#send!, flag);
+    // one without content has not passed `body`
+    lane.holdWhileFull(connection);
     if (head.failureReport === 'no') this.#over();
   }
 

@@ -133,6 +133,30 @@ describe('two sessions joined', () => {
     expect(most).toBeLessThan(262_144 + 131_072 + 8192);
   });
 
+  it('stop a sender of chunks without content as well, whose failures nobody reports', async () => {
+    const { left, right } = await byHand();
+    right.line.socket.pause();
+    const fields = ['Failure-Report: no', 'Content-Type: a/b'];
+    const say = (name: string): string =>
+      left.line.request(
+        'SEND',
+        left.session.uri.text,
+        [`Message-ID: ${name}`, ...fields],
+        '',
+        '$',
+        left.path,
+      );
+    for (let i = 0; i < 60_000; i++) say(`m${i}`);
+    const { lane } = right.session;
+    await eventually(() => lane.full);
+    expect(left.line.socket.writableLength).toBeGreaterThan(0);
+    // a lane, and the heads of one read of the socket
+    expect(lane.pending).toBeLessThan(262_144 + 262_144);
+    right.line.socket.resume();
+    await eventually(() => right.line.text.slice(-1000).includes('Message-ID: m59999\r'));
+    expect(lane.pending).toBe(0);
+  });
+
   it('answer a chunk as its receiver does', async () => {
     const { left, right, send, answer, joint } = await byHand();
     const first = send('1-3/6', 'abc', '+', ['X-Field: y']);
