@@ -18,6 +18,7 @@ export const gatewayErrors = defineErrors({
     clause: 'RFC 5079',
   },
   'gateway-session-limit': { sip: 486, http: 409, text: 'the phone has as many sessions as allowed' },
+  'gateway-in-group': { sip: 486, http: 409, text: 'the phone is in the group already' },
   'gateway-session-over': { sip: 481, http: 409, text: 'the session is over' },
   'gateway-row-invalid': { sip: 400, http: 400, text: 'a row of an import is not complete' },
   'gateway-core-refused': { sip: 403, http: 409, text: 'the core refuses to register the phone' },

@@ -14,6 +14,7 @@ import type { GatewayConfig } from './config.js';
 import type { Registrations } from './devices/registrations.js';
 import { Phones } from './devices/phones.js';
 import './errors.js';
+import { Entrance } from './groups/entrance.js';
 import { FocusInvitations } from './groups/focus-invitations.js';
 import { GroupInvitations } from './groups/group-invitations.js';
 import { GroupLinks } from './groups/group-links.js';
@@ -211,8 +212,14 @@ export class Gateway implements Service {
       total: config.presence.total,
     });
     const links = new GroupLinks(store);
+    const entrance = new Entrance({
+      ...common,
+      legs: () => this.#legs,
+      offersSessions: (set) => this.#admission.offersSessions(set),
+    });
     this.#groups = new Groups({
       ...common,
+      entrance,
       links,
       legs: () => this.#legs,
       toPhone: this.#toPhone,
@@ -237,7 +244,7 @@ export class Gateway implements Service {
       ...common,
       links,
       legs: () => this.#legs,
-      groups: () => this.#groups,
+      entrance,
       open: new OpenInvitations(store, clock),
       home: impsDomain,
       host: this.host,
@@ -247,7 +254,7 @@ export class Gateway implements Service {
       ...common,
       links,
       legs: () => this.#legs,
-      groups: () => this.#groups,
+      entrance,
       invitations: this.#invitations,
       home: impsDomain,
       replaced: (phone, contributionId, key) => this.#sessions.replaced(phone, contributionId, key),

@@ -2,8 +2,17 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { child, element, textOf, type Element } from '../../src/imps/codec/element.js';
 import { offer, SESSION } from '../cpm/participating/session-world.js';
 import { codeOf, detailsOf } from '../imps/tools/phone.js';
-import { everybody, joinGroup, next, privately, sname, toGroup } from './phone-in-group.js';
-import { chat, cpmDevice, SipChat } from './sip-chat.js';
+import {
+  createGroup,
+  everybody,
+  inviteTo,
+  joinGroup,
+  next,
+  privately,
+  sname,
+  toGroup,
+} from './phone-in-group.js';
+import { chat, numberedDevice as device, SipChat } from './sip-chat.js';
 import { GatewayWorld, until } from './world.js';
 
 let world: GatewayWorld;
@@ -13,7 +22,6 @@ const start = async (): Promise<void> => {
   // a busy machine must not have a request sent twice
   world = await GatewayWorld.start({ sip: { timers: { t1: 10_000, t2: 10_000 } } });
 };
-const device = (number: number): string => cpmDevice.replace('111111', String(number).repeat(6));
 const sip = async (user: string, number: number): Promise<SipChat> =>
   SipChat.of(await world.sip(user, device(number)));
 
@@ -224,36 +232,15 @@ describe('a phone that logs out while it is invited to a group', () => {
 });
 
 describe('a group of phones', () => {
-  const create = (group: string): Element =>
-    element(
-      'CreateGroup-Request',
-      element('GroupID', group),
-      element('GroupProperties', element('Property', element('Name', 'Name'), element('Value', 'Picnic'))),
-      element('JoinGroup', true),
-      element('ScreenName', element('SName', 'Alice'), element('GroupID', group)),
-      element('SubscribeNotification', true),
-    );
-  const invite = (group: string, id: string, ...users: readonly string[]): Element =>
-    element(
-      'Invite-Request',
-      element('InviteID', id),
-      element('InviteType', 'GR'),
-      element(
-        'Recipient',
-        users.map((user) => element('User', element('UserID', user))),
-      ),
-      element('GroupID', group),
-    );
-
   it('becomes a CPM group session with the first CPM user who is invited, and takes every phone along', async () => {
     await start();
     const bob = await sip('bob', 1);
     const alice = await world.loggedIn('alice');
     const carol = await world.loggedIn('carol');
     const id = 'wv:alice/picnic@ims.test';
-    expect(codeOf(await alice.request(create(id)))).toBe(200);
+    expect(codeOf(await alice.request(createGroup(id)))).toBe(200);
     expect((await carol.request(joinGroup(id, 'Carol'))).name).toBe('JoinGroup-Response');
-    const sent = alice.request(invite(id, 'i-1', 'wv:bob@ims.test'));
+    const sent = alice.request(inviteTo(id, 'i-1', 'wv:bob@ims.test'));
     const invitation = await bob.answer();
     expect(codeOf(await sent)).toBe(200);
     expect(invitation.get('Subject')).toBe('Picnic');
@@ -280,10 +267,10 @@ describe('a group of phones', () => {
     const alice = await world.loggedIn('alice');
     expect((await bob.invite('sip:alice@ims.test', { 'Contribution-ID': 'one to one' })).status).toBe(200);
     const id = 'wv:alice/picnic@ims.test';
-    expect(codeOf(await alice.request(create(id)))).toBe(200);
+    expect(codeOf(await alice.request(createGroup(id)))).toBe(200);
     // the device with the session is asked, and no other
     const group = await SipChat.of(bob.phone);
-    const sent = alice.request(invite(id, 'i-1', 'wv:bob@ims.test', 'wv:carol@ims.test'));
+    const sent = alice.request(inviteTo(id, 'i-1', 'wv:bob@ims.test', 'wv:carol@ims.test'));
     const [toBob, toCarol] = await Promise.all([group.answer(), carol.answer()]);
     expect(codeOf(await sent)).toBe(200);
     expect(toBob.get('Session-Replaces')).toBe('one to one');
@@ -302,9 +289,9 @@ describe('a group of phones', () => {
     const alice = await world.loggedIn('alice');
     const carol = await world.loggedIn('carol');
     const id = 'wv:alice/picnic@ims.test';
-    await alice.request(create(id));
+    await alice.request(createGroup(id));
     await carol.request(joinGroup(id, 'Carol'));
-    await Promise.all([bob.answer(), alice.request(invite(id, 'i-1', 'wv:bob@ims.test'))]);
+    await Promise.all([bob.answer(), alice.request(inviteTo(id, 'i-1', 'wv:bob@ims.test'))]);
     await next(alice, 'Invite-Response');
     bob.status = 403;
     expect(codeOf(await alice.request(toGroup('half', everybody(id))))).toBe(200);
@@ -330,11 +317,11 @@ describe('a group of phones', () => {
     const bob = await sip('bob', 1);
     const alice = await world.loggedIn('alice');
     const id = 'wv:alice/picnic@ims.test';
-    await alice.request(create(id));
-    expect(codeOf(await alice.request(invite(id, 'i-1', 'wv:bob@ims.test')))).toBe(200);
+    await alice.request(createGroup(id));
+    expect(codeOf(await alice.request(inviteTo(id, 'i-1', 'wv:bob@ims.test')))).toBe(200);
     await bob.phone.answer('INVITE', 603);
     expect(textOf(await next(alice, 'Invite-Response'), 'Acceptance')).toBe('F');
-    expect(codeOf(await alice.request(invite(id, 'i-2', 'wv:bob@ims.test')))).toBe(200);
+    expect(codeOf(await alice.request(inviteTo(id, 'i-2', 'wv:bob@ims.test')))).toBe(200);
     const ringing = await bob.phone.peer.request('INVITE');
     bob.phone.peer.answer(ringing, 180, { Contact: `<${bob.phone.contact}>` }, 'ring');
     const cancel = element(

@@ -10,6 +10,28 @@ export const next = (phone: Phone, name: string, text = ''): Promise<Element> =>
     ),
   );
 
+/** CreateGroup named Picnic, which its creator joins as Alice. */
+export const createGroup = (group: string): Element =>
+  element(
+    'CreateGroup-Request',
+    element('GroupID', group),
+    element('GroupProperties', element('Property', element('Name', 'Name'), element('Value', 'Picnic'))),
+    element('JoinGroup', true),
+    element('ScreenName', element('SName', 'Alice'), element('GroupID', group)),
+    element('SubscribeNotification', true),
+  );
+/** Invite of users to a group. */
+export const inviteTo = (group: string, id: string, ...users: readonly string[]): Element =>
+  element(
+    'Invite-Request',
+    element('InviteID', id),
+    element('InviteType', 'GR'),
+    element(
+      'Recipient',
+      users.map((user) => element('User', element('UserID', user))),
+    ),
+    element('GroupID', group),
+  );
 /** JoinGroup with a screen name. */
 export const joinGroup = (group: string, screenName: string): Element =>
   element(

@@ -13,6 +13,10 @@ import type { Phone } from '../tools/phone.js';
 /** Contact parameters of a SIP device that speaks CPM sessions and messages. */
 export const cpmDevice = device(ALICE, [cpmServices.message, cpmServices.session, cpmServices.largeMessage]);
 
+/** The same with an Instance ID of its own. @param number a digit */
+export const numberedDevice = (number: number): string =>
+  cpmDevice.replace('111111', String(number).repeat(6));
+
 /** A message as clients write it into a session. */
 export const chat = (
   id: string,

@@ -1,12 +1,12 @@
 import { ParleyError } from '../../base/errors.js';
 import type { Service, ServiceCall } from '../../core/service.js';
 import { wantsPrivacy } from '../../core/trust-domain.js';
-import { parseAor } from '../../identity/aor.js';
 import { acceptsType } from '../../sip/message/content.js';
 import type { HeaderMap } from '../../sip/message/headers.js';
 import { shortReason } from '../../sip/message/reason-phrases.js';
 import type { ServerRequest, ServerResponse } from '../../sip/stack.js';
 import { warningOf } from '../policy/warnings.js';
+import { canonicalUri } from './canonical-uri.js';
 import { CONFERENCE_INFO_TYPE } from './conference-info.js';
 import { groupError } from './errors.js';
 import type { Focus, FocusOptions } from './focus.js';
@@ -339,7 +339,8 @@ export class ControllingFunction implements Service {
   async #senderOf(request: ServerRequest): Promise<Participant> {
     const asserted = request.addresses('P-Asserted-Identity')[0];
     if (!asserted) throw groupError('group-not-a-member', 'no asserted identity');
-    const identity = parseAor(asserted.uriText);
+    // one whom interworking brings in has an address of another kind
+    const identity = canonicalUri(asserted.uriText);
     return {
       identity,
       owner: await this.#options.ownerOf(identity),

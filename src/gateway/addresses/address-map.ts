@@ -45,10 +45,12 @@ export class AddressMap {
 
   /**
    * How a SIP user is shown to IMPS phones, so that an answer to it comes back: every identity of a home user as its one
-   * `wv:` address. A user whose address no rule can turn gets one made, for ever.
+   * `wv:` address. A user whose address no rule can turn gets one made, for ever; a user of the IMPS side alone has that one.
    * @throws ParleyError `aor-*` when it is no address of record
    */
   async toWv(uri: string): Promise<UserId> {
+    const own = /^wv:/i.test(uri) ? parseUserId(uri, this.#options.home) : undefined;
+    if (own !== undefined) return own;
     const aor = parseAor(uri);
     const set = await this.#options.setOf(aor);
     const known =

@@ -17,10 +17,10 @@ import type { AddressMap } from '../addresses/address-map.js';
 import type { Phone } from '../devices/phones.js';
 import '../errors.js';
 import type { OpenSession } from '../sessions/open-session.js';
+import type { Entrance } from './entrance.js';
 import type { GroupLeg, Participation } from './group-leg.js';
 import { INVITES, type GroupInvitations } from './group-invitations.js';
 import { bareUri, focusOf, type GroupLink, type GroupLinks } from './group-links.js';
-import type { Groups } from './groups.js';
 import type { Legs } from './legs.js';
 
 export interface FocusInvitationsOptions {
@@ -28,7 +28,7 @@ export interface FocusInvitationsOptions {
   readonly addresses: AddressMap;
   readonly links: GroupLinks;
   readonly legs: () => Legs;
-  readonly groups: () => Groups;
+  readonly entrance: Entrance;
   readonly invitations: GroupInvitations;
   readonly imps: () => ImpsServer;
   /** Domain of the IMPS users. */
@@ -76,10 +76,10 @@ export class FocusInvitations {
 
   /**
    * The phone is asked, unless it is in the group already, or the group takes the place of its session with who invites.
-   * @throws ParleyError `gateway-session-refused` by a phone that did not agree on invitations, `gateway-invitation-declined`, `gateway-phone-away`, `gateway-session-limit`, `msrp-*`
+   * @throws ParleyError `gateway-session-refused` by a phone that did not agree on invitations, `gateway-invitation-declined`, `gateway-in-group`, `gateway-phone-away`, `gateway-session-limit`, `msrp-*`
    */
   async invited(request: ServerRequest, response: ServerResponse, { session }: Phone): Promise<void> {
-    const phone = await this.#options.groups().participation(session.user, session.id);
+    const phone = await this.#options.entrance.participation(session.user, session.id);
     if (!phone) throw new ParleyError('gateway-phone-away');
     const inviter = await this.#inviterOf(request);
     const { link, added } = await this.#linkFor(request, inviter, session.user);
@@ -107,9 +107,12 @@ export class FocusInvitations {
     const { legs, imps } = this.#options;
     const replaced = this.#options.replaced(session.id, request.get('Session-Replaces') ?? '', inviter.key);
     const joined = (await imps().groups.find(link.group))?.joined ?? [];
-    const isIn =
-      legs().isAwaited(link.group, session.id) ||
-      joined.some(({ user, sessions }) => user === session.user && sessions.includes(session.id));
+    const isAwaited = legs().isAwaited(link.group, session.id);
+    const hasJoined = joined.some(({ sessions }) => sessions.includes(session.id));
+    // of the phones that have joined one takes the invitation of their user, and the others come in by themselves
+    const isTaken = hasJoined && !isAwaited && legs().hasUser(link.group, session.user);
+    if (isTaken || legs().has(link.group, session.id)) throw new ParleyError('gateway-in-group');
+    const isIn = isAwaited || hasJoined;
     // it would ring for nobody
     if (!isIn && session.functions && !agreedRequest(session, 'InviteUser-Request'))
       throw new ParleyError('gateway-session-refused', 'no invitations agreed');

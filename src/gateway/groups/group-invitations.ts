@@ -20,7 +20,7 @@ import type { OpenSession } from '../sessions/open-session.js';
 import { cspStatus } from '../status-map.js';
 import type { Participation } from './group-leg.js';
 import { focusOf, type GroupLinks } from './group-links.js';
-import type { Groups } from './groups.js';
+import type { Entrance } from './entrance.js';
 import type { Legs } from './legs.js';
 import type { OpenInvitations } from './open-invitations.js';
 
@@ -31,7 +31,7 @@ export interface GroupInvitationsOptions {
   readonly links: GroupLinks;
   readonly open: OpenInvitations;
   readonly legs: () => Legs;
-  readonly groups: () => Groups;
+  readonly entrance: Entrance;
   readonly imps: () => ImpsServer;
   /** Domain of the IMPS users. */
   readonly home: string;
@@ -86,7 +86,7 @@ export class GroupInvitations {
     }
     const group = parseResourceId(invitations[0]?.group, this.#options.home);
     if (outside.size === 0 || group === undefined) return statuses;
-    const phone = await this.#options.groups().participation(inviter.user, inviter.id);
+    const phone = await this.#options.entrance.participation(inviter.user, inviter.id);
     const view = await this.#options.imps().groups.find(group);
     const failure = !view ? 800 : !phone ? 533 : undefined;
     if (failure !== undefined || !phone || !view) {
@@ -202,6 +202,7 @@ export class GroupInvitations {
     const conversationId = randomUUID();
     const list = recipients.map((identity) => ({ identity, copyControl: 'to' as const, anonymize: false }));
     const leg = await legs().invite(factory, phone, {
+      group,
       headers: {
         Require: 'recipient-list-invite',
         'Contribution-ID': contributionId,
@@ -274,8 +275,8 @@ export class GroupInvitations {
   async #identities(users: readonly UserId[], except: UserId): Promise<string[]> {
     const found: string[] = [];
     for (const user of users) {
-      const identity = user === except ? undefined : await this.#options.identityOf(user);
-      if (identity !== undefined) found.push(identity);
+      const other = user === except ? undefined : await this.#options.entrance.participation(user, '');
+      if (other) found.push(other.identity);
     }
     return found;
   }

@@ -1,6 +1,7 @@
 import type { UserId } from '../../imps/index.js';
 import type { Dialog } from '../../sip/stack.js';
 import type { PhoneMedia } from '../sessions/phone-media.js';
+import type { GroupMember } from '../sessions/session-records.js';
 import type { GroupLink } from './group-links.js';
 
 /** A phone of this server as a participant: its IMPS session, and who it is on the SIP side. */
@@ -8,7 +9,7 @@ export interface Participation {
   /** Session-ID of the IMPS session. */
   readonly session: string;
   readonly user: UserId;
-  /** Identity and key of its registration set. */
+  /** Identity and key of its registration set; of a user who has none, its `wv:` address (document 003 §5.1.1.2). */
   readonly identity: string;
   readonly set: string;
 }
@@ -42,6 +43,11 @@ export class GroupLeg {
     this.dialog = options.dialog;
     this.media = options.media;
     this.id = `${this.dialog.callId}\t${this.dialog.localTag}`;
+  }
+
+  /** As it is kept for whoever comes after this process. */
+  get member(): GroupMember {
+    return { group: this.link.group, session: this.phone.session };
   }
 
   /** The URI by which the focus knows somebody whom the phone sees. */

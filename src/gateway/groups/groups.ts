@@ -12,7 +12,6 @@ import {
 } from '../../imps/index.js';
 import { parseCpim } from '../../msrp/cpim/index.js';
 import type { WholeMessage } from '../../msrp/session/index.js';
-import { FinalResponseError } from '../../sip/final-response-error.js';
 import { SipRequest } from '../../sip/message/message.js';
 import { parseReasons } from '../../sip/message/reason.js';
 import type { AddressMap } from '../addresses/address-map.js';
@@ -22,9 +21,10 @@ import { contributionId } from '../messages/identifiers.js';
 import { readIncoming } from '../messages/incoming.js';
 import type { Reports } from '../messages/reports.js';
 import type { ToPhone } from '../messages/to-phone.js';
-import { cspStatus, msrpStatus, sipStatus } from '../status-map.js';
+import { msrpStatus, sipStatus } from '../status-map.js';
 import type { Traffic } from '../traffic.js';
-import type { GroupLeg, Participation, ShownMember } from './group-leg.js';
+import type { Entrance } from './entrance.js';
+import type { GroupLeg, ShownMember } from './group-leg.js';
 import type { GroupLink, GroupLinks } from './group-links.js';
 import type { Legs } from './legs.js';
 import { readRoster, type Participant } from './roster.js';
@@ -38,10 +38,10 @@ export interface GroupsOptions {
   readonly toPhone: ToPhone;
   readonly links: GroupLinks;
   readonly legs: () => Legs;
+  readonly entrance: Entrance;
   readonly imps: () => ImpsServer;
   /** The phone of an IMPS session. @throws ParleyError `gateway-phone-away` */
   phoneOf(user: UserId, session: string): Promise<Phone>;
-  setOf(aor: string): Promise<string | undefined>;
   identityOf(user: UserId): Promise<string | undefined>;
   /** A participant came in, or will not. */
   settled(group: ResourceId, wv: UserId, came: boolean): Promise<void>;
@@ -95,7 +95,8 @@ export class Groups {
     const link = await this.#options.links.of(group);
     if (!link) return 200;
     const before = this.#options.legs().find(group, session.id);
-    const leg = before ?? (await this.#enter(link, session.user, session.id));
+    const leg =
+      before ?? (await this.#options.entrance.enter(link, { user: session.user, session: session.id }));
     if (typeof leg === 'number') return leg;
     if (!(await this.#isConnected(leg))) {
       this.#end(leg);
@@ -108,9 +109,10 @@ export class Groups {
 
   async left(group: ResourceId, session: SessionRecord, why: 'left' | 'ended'): Promise<void> {
     const leg = this.#options.legs().find(group, session.id);
-    await leg?.end(
-      why === 'left' ? 'SIP;cause=200;text="Call completed"' : 'SIP;cause=480;text="The phone has gone"',
-    );
+    // a user who has left for good has left with all devices
+    const view = await this.#options.imps().groups.find(group);
+    const stays = why === 'ended' || view?.joined.some(({ user }) => user === session.user) === true;
+    await leg?.end(stays ? 'SIP;cause=480;text="The phone has gone"' : 'SIP;cause=200;text="Call completed"');
   }
 
   /** The group was deleted on the IMPS side: its focus closes it, as far as who deleted it may ask that. */
@@ -130,11 +132,15 @@ export class Groups {
     const view = link && (await this.#options.imps().groups.find(group));
     const member = view?.joined.find(({ sessions }) => sessions.includes(session));
     if (!link || !member || this.#options.legs().find(group, session)) return;
-    await this.#enter(link, member.user, session);
+    await this.#options.entrance.enter(link, { user: member.user, session });
   }
 
-  /** A phone is at the focus: it is called there as it is here, when it has joined. */
-  async opened({ link, phone, media }: GroupLeg): Promise<void> {
+  /** A phone is at the focus: it is called there as it is here, when it has joined; so are all who have. */
+  async opened(leg: GroupLeg): Promise<void> {
+    await Promise.all([this.#named(leg), this.#options.entrance.gather(leg.link)]);
+  }
+
+  async #named({ link, phone, media }: GroupLeg): Promise<void> {
     if (!(await media.connected)) return;
     const view = await this.#options.imps().groups.find(link.group);
     const own = view?.joined.find(({ sessions }) => sessions.includes(phone.session));
@@ -196,13 +202,6 @@ export class Groups {
     if (others.length === 0) await links.remove(link);
   }
 
-  /** Who a user of this server is on the SIP side. @returns undefined for one who is nobody there */
-  async participation(user: UserId, session: string): Promise<Participation | undefined> {
-    const identity = await this.#options.identityOf(user);
-    const set = identity === undefined ? undefined : await this.#options.setOf(identity);
-    return identity === undefined || set === undefined ? undefined : { session, user, identity, set };
-  }
-
   async #changed(leg: GroupLeg, { uri, name, state }: Participant): Promise<void> {
     const { group } = leg.link;
     const { groups } = this.#options.imps();
@@ -253,42 +252,13 @@ export class Groups {
   }
 
   async #uriOf(leg: GroupLeg, target: UserId): Promise<string | undefined> {
-    return leg.uriOf(target) ?? (await this.#options.identityOf(target));
+    return leg.uriOf(target) ?? (await this.#options.identityOf(target)) ?? target;
   }
 
   async #legFor(link: GroupLink, user: UserId, session: string | undefined): Promise<GroupLeg | StatusCode> {
     if (session === undefined) return 808;
-    return this.#options.legs().find(link.group, session) ?? this.#enter(link, user, session);
-  }
-
-  /** Comes in by itself as a member does, else has somebody who is in ask for the invitation. */
-  async #enter(link: GroupLink, user: UserId, session: string): Promise<GroupLeg | StatusCode> {
-    const phone = await this.participation(user, session);
-    if (!phone) return 533;
-    const { contributionId: contribution, conversationId, subject } = link;
-    const legs = this.#options.legs();
-    try {
-      return await legs.invite(link.focus, phone, {
-        headers: {
-          'Contribution-ID': contribution,
-          'Conversation-ID': conversationId,
-          Subject: subject,
-        },
-        parts: (body) => ({ contentType: 'application/sdp', body }),
-        link: () => link,
-      });
-    } catch (error) {
-      if (error instanceof ParleyError) return cspStatus(error.sip);
-      if (!(error instanceof FinalResponseError)) throw error;
-      const [other] = legs.ofGroup(link.group);
-      if (error.status !== 403 || !other) return error.status === 404 ? 800 : cspStatus(error.status);
-      const leg = await legs.awaitInvitation(
-        link.group,
-        session,
-        async () => (await legs.refer(link, other.phone, phone.identity)) < 300,
-      );
-      return leg ?? 809;
-    }
+    const { legs, entrance } = this.#options;
+    return legs().find(link.group, session) ?? entrance.enter(link, { user, session });
   }
 
   #said(group: ResourceId, message: MessageRecord, status: StatusCode, reason: string): StatusCode {

@@ -6,7 +6,7 @@ import { CONFERENCE_INFO_TYPE } from '../../cpm/controlling/conference-info.js';
 import { readParts } from '../../cpm/controlling/invitation.js';
 import { cpmServices } from '../../identity/cpm-services.js';
 import { ICSI_REF, referenceValue } from '../../identity/feature-tags.js';
-import type { ResourceId } from '../../imps/index.js';
+import type { ResourceId, UserId } from '../../imps/index.js';
 import type { MsrpEndpoint } from '../../msrp/session/index.js';
 import type { HeaderMap } from '../../sip/message/headers.js';
 import type { SipRequest, SipResponse } from '../../sip/message/message.js';
@@ -41,6 +41,17 @@ export interface LegEvents {
   ended(leg: GroupLeg, cause: SipRequest | string): Promise<void>;
 }
 
+/** How a focus, or the factory, is invited. */
+export interface LegInvitation {
+  readonly group: ResourceId;
+  readonly headers: HeaderMap;
+  /** Makes the body around our description. */
+  parts(description: string): { readonly contentType: string; readonly body: string | Uint8Array };
+  /** Of the answer, which names the focus. */
+  link(response: SipResponse): GroupLink;
+  onStarted?(cancel: (reason?: string) => void): void;
+}
+
 const ICSI = `${ICSI_REF}="${referenceValue([cpmServices.session])}"`;
 /** How long somebody who asked to be let in waits for the invitation. */
 const WAIT_MS = 20_000;
@@ -53,6 +64,8 @@ export class Legs {
   readonly #bySession = new Map<string, Set<GroupLeg>>();
   readonly #byGroup = new Map<ResourceId, Set<GroupLeg>>();
   readonly #awaited = new Map<string, (leg: GroupLeg) => void>();
+  /** Phones that are coming in, by themselves or as invited. */
+  readonly #coming = new Map<string, { readonly group: ResourceId; readonly user: UserId }>();
 
   constructor(options: LegsOptions, events: LegEvents) {
     this.#options = options;
@@ -71,18 +84,46 @@ export class Legs {
     return [...(this.#byGroup.get(group) ?? [])];
   }
 
+  /** Whether a phone is in a group by this process, or on its way. */
+  has(group: ResourceId, session: string): boolean {
+    return this.#coming.has(keyOf(group, session)) || this.find(group, session) !== undefined;
+  }
+
+  /** Whether some phone of a user is. */
+  hasUser(group: ResourceId, user: UserId): boolean {
+    return (
+      [...this.#coming.values()].some((one) => one.group === group && one.user === user) ||
+      this.ofGroup(group).some(({ phone }) => phone.user === user)
+    );
+  }
+
+  /** The phones that are in a group by any process that lives. @returns their Session-IDs */
+  async phonesIn(group: ResourceId): Promise<ReadonlySet<string>> {
+    return this.#options.records.phonesIn(group);
+  }
+
   /** Whether a phone waits to be invited into a group that it joins. */
   isAwaited(group: ResourceId, session: string): boolean {
     return this.#awaited.has(keyOf(group, session));
   }
 
   /** Accepts the invitation of a focus. @param onAck called when the focus knows. @throws ParleyError `msrp-*`, `gateway-session-limit` */
-  async accept(
+  accept(
     request: ServerRequest,
     response: ServerResponse,
     link: GroupLink,
     phone: Participation,
     onAck?: () => void,
+  ): Promise<GroupLeg> {
+    return this.#whileComing(link.group, phone, () => this.#accept(request, response, link, phone, onAck));
+  }
+
+  async #accept(
+    request: ServerRequest,
+    response: ServerResponse,
+    link: GroupLink,
+    phone: Participation,
+    onAck: (() => void) | undefined,
   ): Promise<GroupLeg> {
     const media = this.#media(phone);
     try {
@@ -107,19 +148,13 @@ export class Legs {
 
   /**
    * Invites a focus, or the factory, for a phone.
-   * @param parts makes the body around our description. @param link of the answer, which names the focus.
    * @throws FinalResponseError, ParleyError `msrp-*`, `gateway-session-limit`
    */
-  async invite(
-    to: string,
-    phone: Participation,
-    more: {
-      readonly headers: HeaderMap;
-      parts(description: string): { readonly contentType: string; readonly body: string | Uint8Array };
-      link(response: SipResponse): GroupLink;
-      onStarted?(cancel: (reason?: string) => void): void;
-    },
-  ): Promise<GroupLeg> {
+  invite(to: string, phone: Participation, more: LegInvitation): Promise<GroupLeg> {
+    return this.#whileComing(more.group, phone, () => this.#invite(to, phone, more));
+  }
+
+  async #invite(to: string, phone: Participation, more: LegInvitation): Promise<GroupLeg> {
     const media = this.#media(phone);
     let dialog: Dialog | undefined;
     try {
@@ -193,6 +228,20 @@ export class Legs {
     await farewell(this.#options.clock, ends);
   }
 
+  async #whileComing<T>(
+    group: ResourceId,
+    { session, user }: Participation,
+    work: () => Promise<T>,
+  ): Promise<T> {
+    const key = keyOf(group, session);
+    this.#coming.set(key, { group, user });
+    try {
+      return await work();
+    } finally {
+      this.#coming.delete(key);
+    }
+  }
+
   #media(phone: Participation): PhoneMedia {
     const { msrp, messageBytes, perPhone } = this.#options;
     if ((this.#bySession.get(phone.session)?.size ?? 0) >= perPhone)
@@ -234,8 +283,8 @@ export class Legs {
     dialog.onRequest((request, response) => answerInDialog(media, request, response));
     dialog.onEnd((cause) => this.#background(this.#ended(leg, cause)));
     this.#note('gateway.group-joined', leg, link.group);
-    await this.#options.records.started(dialog, { group: link.group, ...phone });
-    if (dialog.state === 'terminated') await this.#options.records.ended(dialog);
+    await this.#options.records.started(dialog, leg.member);
+    if (dialog.state === 'terminated') await this.#options.records.ended(dialog, leg.member);
     else this.#background(Promise.all([this.#subscribe(leg), this.#events.opened(leg)]));
     this.#awaited.get(keyOf(link.group, phone.session))?.(leg);
     return leg;
@@ -250,7 +299,7 @@ export class Legs {
     this.#note('gateway.group-left', leg, typeof cause === 'string' ? cause : cause.method);
     if (leg.subscription && leg.subscription.state !== 'terminated')
       this.#background(leg.subscription.destroy());
-    await this.#options.records.ended(dialog);
+    await this.#options.records.ended(dialog, leg.member);
     await this.#events.ended(leg, cause);
   }
 

@@ -25,6 +25,7 @@ export interface GroupMember {
   readonly session: string;
 }
 
+/** By Call-ID and own tag; those of groups by group and session before. */
 const dialogs = table<DialogRecord>('gateway-dialogs');
 
 /** Above every number that a dialog of ours reaches (RFC 3261 §12.2.1.1). */
@@ -60,11 +61,23 @@ export class SessionRecords {
       startedAt: this.#options.now(),
       member: member && { group: member.group, session: member.session },
     };
-    await store.update(dialogs, keyOf(dialog), () => ({ kind: 'put', value, result: undefined }));
+    await store.update(dialogs, keyOf(dialog, member), () => ({ kind: 'put', value, result: undefined }));
   }
 
-  ended(dialog: Dialog): Promise<void> {
-    return this.#options.store.update(dialogs, keyOf(dialog), () => ({ kind: 'remove', result: undefined }));
+  /** @param member as it was given when the session started */
+  ended(dialog: Dialog, member?: GroupMember): Promise<void> {
+    const key = keyOf(dialog, member);
+    return this.#options.store.update(dialogs, key, () => ({ kind: 'remove', result: undefined }));
+  }
+
+  /** The phones that are in a group by this process or another one that lives. @returns their Session-IDs */
+  async phonesIn(group: ResourceId): Promise<ReadonlySet<string>> {
+    const { store, holder } = this.#options;
+    const found = new Set<string>();
+    for await (const { value } of store.scan(dialogs, { prefix: `${group}\t` }))
+      if (value.member && (value.holder === holder || this.#options.isAlive(value.holder)))
+        found.add(value.member.session);
+    return found;
   }
 
   /**
@@ -113,4 +126,5 @@ export class SessionRecords {
   }
 }
 
-const keyOf = ({ callId, localTag }: Dialog): string => `${callId}\t${localTag}`;
+const keyOf = ({ callId, localTag }: Dialog, member?: GroupMember): string =>
+  `${member ? `${member.group}\t${member.session}\t` : ''}${callId}\t${localTag}`;
