@@ -34,12 +34,6 @@ export const coreErrors = defineErrors({
     text: 'not a registered user of this domain',
     clause: '3GPP TS 24.229 §5.4.3.2',
   },
-  'core-foreign-domain': {
-    sip: 403,
-    http: 403,
-    text: 'requests to other domains are not forwarded',
-    clause: 'RFC 3261 §16.3',
-  },
   'core-not-a-peer': {
     sip: 403,
     http: 403,

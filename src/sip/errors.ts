@@ -6,7 +6,5 @@ export const sipErrors = defineErrors({
   'sip-bad-message': { sip: 400, http: 400, text: 'bad message' },
   'sip-stack-closed': { sip: 503, http: 503, text: 'the SIP stack is closed' },
   'sip-unsupported': { sip: 501, http: 501, text: 'this SIP stack cannot do that' },
-  'sip-timeout': { sip: 408, http: 504, text: 'no final response came' },
-  'sip-transport': { sip: 503, http: 503, text: 'the request could not be sent' },
   'sip-flow-failed': { sip: 430, http: 503, text: 'flow failed' },
 });

@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect, it } from 'vitest';
@@ -30,9 +30,20 @@ function page(): string {
   ].join('\n');
 }
 
+const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' });
+const catalogues = sources.filter((name) => name.endsWith('errors.ts'));
+
+it('every code of the catalogue is that of some error', async () => {
+  for (const file of catalogues) await import(pathToFileURL(join(root, 'src', file)).href);
+  const code = sources
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => readFileSync(join(root, 'src', name), 'utf8'))
+    .join('\n');
+  // once in its catalogue, and where it is thrown
+  expect([...errorCatalogue().keys()].filter((name) => code.split(`'${name}'`).length < 3)).toEqual([]);
+});
+
 it('the page of errors has every code of the catalogue as it is', async () => {
-  const files = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' });
-  for (const file of files.filter((name) => name.endsWith('errors.ts')))
-    await import(pathToFileURL(join(root, 'src', file)).href);
+  for (const file of catalogues) await import(pathToFileURL(join(root, 'src', file)).href);
   await expect(page()).toMatchFileSnapshot(join(root, 'docs/errors.md'));
 });

@@ -21,12 +21,6 @@ export const groupErrors = defineErrors({
     text: 'an entry of the recipient list asks for another method',
     clause: 'RFC 5368 §10',
   },
-  'group-list-in-dialog': {
-    sip: 420,
-    http: 400,
-    text: 'a recipient list inside a dialog',
-    clause: 'RFC 5366 §5.1',
-  },
   'group-full': { sip: 486, http: 409, text: 'the group is full', clause: 'RFC 4575 §5.3.3' },
   'group-unknown': { sip: 404, http: 404, text: 'no such group', clause: 'RFC 3261 §21.4.5' },
   'group-exists': { sip: 403, http: 409, text: 'there is such a group', clause: 'RFC 4353 §5.1' },
