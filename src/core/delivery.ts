@@ -17,6 +17,8 @@ import { wantsPrivacy, withholdFromUntrusted } from './trust-domain.js';
 export interface DeliveryOptions {
   readonly stack: SipStack;
   readonly gruus: Gruus;
+  /** Whether devices are shown by their GRUUs. */
+  readonly gruu: boolean;
   readonly trail: Trail;
   /** IP addresses of trusted peers. */
   readonly trusted: ReadonlySet<string>;
@@ -83,7 +85,7 @@ export class Delivery {
             ? { registration: destination.registration, binding }
             : undefined;
         hideDevice(answer.headers, device, gruus, {
-          asGruu: service !== undefined,
+          asGruu: this.#options.gruu && service !== undefined,
           anonymous: wantsPrivacy(answer.headers),
         });
         withholdFromUntrusted(answer.headers);
@@ -139,7 +141,7 @@ export class Delivery {
   #editForCallee({ request, caller, service }: Passage, layers: Layers, headers: Headers): void {
     editThrough(layers, headers);
     hideDevice(headers, caller, this.#options.gruus, {
-      asGruu: service !== undefined,
+      asGruu: this.#options.gruu && service !== undefined,
       anonymous: wantsPrivacy(request.headers),
     });
   }

@@ -91,3 +91,26 @@ describe('the Contact of a plain call', () => {
     expect(invite.contacts[0]!.params.get('+sip.instance')).toBe(`"<${pub.split('gr=')[1]}>"`);
   });
 });
+
+it('without GRUUs a CPM session shows both contacts as they are, with a UUID in place of an IMEI', async () => {
+  const off = await startParley({ auth: 'none', registrar: { gruu: false } });
+  const theirs = new Devices(() => off);
+  try {
+    const alice = await theirs.register('alice', `${withInstance(UUID)}${SESSION}`);
+    const bob = await theirs.register('bob', `${withInstance(IMEI)}${SESSION}`);
+    bob.send('INVITE', 'sip:alice@ims.test', {
+      'P-Preferred-Service': SERVICE,
+      Contact: `<${bob.contact}>${withInstance(IMEI)}`,
+    });
+    const invite = await alice.answer('INVITE', 200, {
+      Contact: `<${alice.contact}>${withInstance(UUID)}`,
+    });
+    const [caller, callee] = [invite.contacts[0]!, (await bob.peer.response(200)).contacts[0]!];
+    expect([caller.uriText, callee.uriText]).toEqual([bob.contact, alice.contact]);
+    expect(caller.params.get('+sip.instance')).toMatch(/^"<urn:uuid:[^>]+>"$/);
+    expect(callee.params.get('+sip.instance')).toBe(`"<${UUID}>"`);
+  } finally {
+    await theirs.close();
+    await off.stop();
+  }
+});
