@@ -34,7 +34,7 @@ const hexes = <T extends Record<string, Buffer>>(values: T): Record<keyof T, str
   >;
 
 describe('Milenage', () => {
-  it.each(sets)('gives the values of test set $set of TS 35.208', (set) => {
+  it.each(sets)('gives the values of test set $set of TS 35.207 and TS 35.208', (set) => {
     const milenage = new Milenage(octets(set.k), octets(set.opc));
     const rand = octets(set.rand);
     expect(Milenage.opcOf(octets(set.k), octets(set.op)).toString('hex')).toBe(set.opc);
