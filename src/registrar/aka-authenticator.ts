@@ -46,7 +46,7 @@ export class AkaAuthenticator {
     const secret = usims.secretOf(subscriber);
     if (!secret) throw new ParleyError('auth-no-keys');
     if (credentials === undefined || answersNothing(credentials)) return this.#challenge(claim, secret);
-    const open = await usims.challengeOf(privateId);
+    const open = await usims.challengeOf(privateId, credentials.nonce);
     const verdict = server.judge({
       privateId,
       credentials,
@@ -66,7 +66,7 @@ export class AkaAuthenticator {
         return { kind: 'refused', error: new ParleyError('auth-locked') };
       case 'challenge':
         if (verdict.wrongResponse) this.#note('auth.wrong-credentials', 'RFC 3310 §3.3', claim);
-        return this.#challenge(claim, secret);
+        return this.#challenge(claim, secret, verdict.wrongResponse ? credentials.nonce : undefined);
       case 'resynchronise':
         if (await usims.settle(privateId, open!, undefined))
           await this.#resynchronise(claim, secret, verdict.rand, verdict.auts);
@@ -87,17 +87,24 @@ export class AkaAuthenticator {
     }
   }
 
-  /** The challenge is committed with its sequence number before it leaves: no number is ever used twice. */
-  async #challenge(claim: AkaClaim, secret: AkaSecret): Promise<Authentication> {
+  /**
+   * The challenge is committed with its sequence number before it leaves: no number is ever used twice.
+   * @param over nonce of a challenge that ends with it.
+   */
+  async #challenge(claim: AkaClaim, secret: AkaSecret, over?: string): Promise<Authentication> {
     const { server, usims } = this.#options;
     const { request, credentials, subscriber, withKeys } = claim;
     const options = { callId: request.callId, algorithm: this.#algorithm(credentials), withKeys };
     const rand = randomBytes(16);
     let vector: AkaVector | undefined;
-    await usims.challenge(subscriber.privateId, (sqn) => {
-      vector = akaVector(secret, sqn, rand);
-      return server.open(vector, options);
-    });
+    await usims.challenge(
+      subscriber.privateId,
+      (sqn) => {
+        vector = akaVector(secret, sqn, rand);
+        return server.open(vector, options);
+      },
+      over,
+    );
     const value = server.challenge(vector!, options);
     return { kind: 'challenge', status: 401, headers: { 'WWW-Authenticate': [value] } };
   }

@@ -32,8 +32,12 @@ export interface AkaKeySet {
 interface AkaState {
   /** Sequence number of its last vector. */
   readonly sqn: number;
-  readonly open: OpenChallenge | undefined;
+  /** Oldest first; absent in records of versions that kept one. */
+  readonly challenges?: readonly OpenChallenge[] | undefined;
 }
+
+/** Challenges open at a time for one private identity: as many of its devices may register at once. */
+const MAX_OPEN = 8;
 
 const states = table<AkaState>('aka-states');
 
@@ -73,34 +77,43 @@ export class AkaSubscriptions {
   }
 
   /**
-   * Opens a challenge with the next sequence number in place of the one that was open, committed: after a crash the number is not given
-   * out again, and any node knows the answer.
+   * Opens a challenge with the next sequence number in place of the one that its device had, which is known by its Call-ID: of each
+   * registration one is open (3GPP TS 24.229 §5.4.1.2.1), beyond {@link MAX_OPEN} the oldest is over. Committed: after a crash the number
+   * is not given out again, and any node knows the answer.
+   * @param over nonce of one that is over too.
    */
-  challenge(privateId: string, make: (sqn: number) => OpenChallenge): Promise<void> {
+  challenge(privateId: string, make: (sqn: number) => OpenChallenge, over?: string): Promise<void> {
     return this.#store.update(states, privateId, (current) => {
       const sqn = nextSqn(current?.sqn ?? 0);
-      return { kind: 'put', value: { sqn, open: make(sqn) }, result: undefined };
+      const opened = make(sqn);
+      const others = openOf(current).filter(
+        ({ callId, nonce }) => callId !== opened.callId && nonce !== over,
+      );
+      const challenges = [...others, opened].slice(-MAX_OPEN);
+      return { kind: 'put', value: { sqn, challenges }, result: undefined };
     });
   }
 
-  async challengeOf(privateId: string): Promise<OpenChallenge | undefined> {
-    return (await this.#store.get(states, privateId))?.open;
+  /** The open challenge with a nonce. */
+  async challengeOf(privateId: string, nonce: string): Promise<OpenChallenge | undefined> {
+    return openOf(await this.#store.get(states, privateId)).find((open) => open.nonce === nonce);
   }
 
   /** What remains of a challenge takes its place. @returns false when it is not open as it was: its answer has come already. */
   settle(privateId: string, was: OpenChallenge, remains: OpenChallenge | undefined): Promise<boolean> {
-    return this.#store.update(states, privateId, (current) =>
-      current?.open?.nonce === was.nonce && current.open.count === was.count
-        ? { kind: 'put', value: { ...current, open: remains }, result: true }
-        : { kind: 'keep', result: false },
-    );
+    return this.#store.update(states, privateId, (current) => {
+      const challenges = openOf(current);
+      const isOpen = challenges.some(({ nonce, count }) => nonce === was.nonce && count === was.count);
+      if (!current || !isOpen) return { kind: 'keep', result: false };
+      const left = challenges.flatMap((open) => (open.nonce === was.nonce ? (remains ?? []) : open));
+      return { kind: 'put', value: { ...current, challenges: left }, result: true };
+    });
   }
 
-  /** Takes over the number that a USIM reports (TS 33.102 §6.3.5). No challenge is open then. */
+  /** Takes over the number that a USIM reports (TS 33.102 §6.3.5). No challenge is open then: what its numbers are is no longer so. */
   async resynchronise(privateId: string, sqn: number): Promise<void> {
     sqnOctets(sqn);
-    const value = { sqn, open: undefined };
-    await this.#store.update(states, privateId, () => ({ kind: 'put', value, result: undefined }));
+    await this.#store.update(states, privateId, () => ({ kind: 'put', value: { sqn }, result: undefined }));
   }
 
   /** @param sqn in hex, of the last vector that another home subscriber server made. */
@@ -112,6 +125,8 @@ export class AkaSubscriptions {
     await this.#store.update(states, privateId, () => ({ kind: 'remove', result: undefined }));
   }
 }
+
+const openOf = (state: AkaState | undefined): readonly OpenChallenge[] => state?.challenges ?? [];
 
 function check(name: string, hex: string, length: number): void {
   if (hex.length !== 2 * length || !/^[0-9a-f]+$/i.test(hex))

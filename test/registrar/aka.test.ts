@@ -48,6 +48,16 @@ const edge = { sip: { trusted: ['127.0.0.1'] } };
 const challenges = (response: SipResponse): string[] => response.headers.lines('WWW-Authenticate');
 const codes = (parley: RunningParley): string[] => parley.app.trail.recent().map(({ code }) => code);
 
+/** An answer that one digit keeps from being right. */
+const wrong = (usim: Usim, challenge: SipResponse): HeaderMap => ({
+  Authorization: String(usim.answer(challenge)['Authorization']).replace(
+    /response="(.)/,
+    (_, first) => `response="${first === 'f' ? '0' : 'f'}`,
+  ),
+});
+const nonceOf = (challenge: SipResponse): string =>
+  /nonce="([^"]+)"/.exec(challenge.get('WWW-Authenticate')!)![1]!;
+
 describe('a subscriber with a USIM', () => {
   it.each([
     ['an empty answer', (usim: Usim) => usim.hello()],
@@ -94,8 +104,8 @@ describe('a subscriber with a USIM', () => {
     expect((await register(usim.answer(await register(usim.hello())))).status).toBe(200);
     const { highest } = usim.sequence;
     const challenge = await register(usim.hello());
-    const { nonce = '-' } = (await parley.app.subscribers.usims.challengeOf('alice@ims.test')) ?? {};
-    expect(challenge.get('WWW-Authenticate')).toContain(`nonce="${nonce}"`);
+    const { usims } = parley.app.subscribers;
+    expect(await usims.challengeOf('alice@ims.test', nonceOf(challenge))).toMatchObject({ count: 0 });
     expect((await register(usim.answer(challenge))).status).toBe(200);
     expect(usim.sequence.highest).toBeGreaterThan(highest);
   });
@@ -143,19 +153,13 @@ describe('a subscriber with a USIM', () => {
     const parley = await server({ digest: { maxFailures: 2 } });
     const register = await phone(parley);
     const thief = new Usim('alice@ims.test', 'ims.test');
-    const wrong = (challenge: SipResponse): HeaderMap => ({
-      Authorization: String(thief.answer(challenge)['Authorization']).replace(
-        /response="(.)/,
-        (_, first) => `response="${first === 'f' ? '0' : 'f'}`,
-      ),
-    });
     for (let tries = 0; tries < 2; tries++) {
       const challenge = await register(thief.hello());
-      const again = await register(wrong(challenge));
+      const again = await register(wrong(thief, challenge));
       expect(again.status).toBe(401);
       expect(again.get('WWW-Authenticate')).not.toBe(challenge.get('WWW-Authenticate'));
     }
-    expect((await register(wrong(await register(thief.hello())))).status).toBe(403);
+    expect((await register(wrong(thief, await register(thief.hello())))).status).toBe(403);
   });
 
   it('answers within the same Call-ID only', async () => {
@@ -163,6 +167,50 @@ describe('a subscriber with a USIM', () => {
     const usim = new Usim('alice@ims.test', 'ims.test');
     const challenge = await register(usim.hello());
     expect((await register({ ...usim.answer(challenge), 'Call-ID': 'another' })).status).toBe(401);
+  });
+
+  it('has two devices that start together: both get in, each with the answer to its own challenge', async () => {
+    const parley = await server();
+    const [tablet, handset] = [await phone(parley), await phone(parley)];
+    const [one, other] = [
+      new Usim('alice@ims.test', 'ims.test'),
+      new Usim('alice@ims.test', 'ims.test'),
+    ] as const;
+    const own = { 'Call-ID': 'register-tablet' };
+    const forTablet = await tablet({ ...own, ...one.hello() });
+    const forHandset = await handset(other.hello());
+    expect((await tablet({ ...own, ...one.answer(forTablet) })).status).toBe(200);
+    expect((await handset(other.answer(forHandset))).status).toBe(200);
+    expect((await tablet({ ...own, ...one.answer(forTablet) })).status).toBe(401);
+  });
+
+  it('with a wrong answer loses its own challenge and leaves that of another device', async () => {
+    const parley = await server();
+    const [tablet, handset] = [await phone(parley), await phone(parley)];
+    const usim = new Usim('alice@ims.test', 'ims.test');
+    const own = { 'Call-ID': 'register-tablet' };
+    const forTablet = await tablet({ ...own, ...usim.hello() });
+    const forHandset = await handset(usim.hello());
+    expect((await handset(wrong(usim, forHandset))).status).toBe(401);
+    const { usims } = parley.app.subscribers;
+    expect(await usims.challengeOf('alice@ims.test', nonceOf(forHandset))).toBeUndefined();
+    expect((await tablet({ ...own, ...usim.answer(forTablet) })).status).toBe(200);
+  });
+
+  it('has eight registrations under way at most: of nine the first is to begin anew', async () => {
+    const parley = await server();
+    const register = await phone(parley);
+    const usim = new Usim('alice@ims.test', 'ims.test');
+    const started: [string, SipResponse][] = [];
+    for (let index = 0; index < 9; index++) {
+      const callId = `register-${index}`;
+      started.push([callId, await register({ 'Call-ID': callId, ...usim.hello() })]);
+    }
+    const finish = async ([callId, challenge]: [string, SipResponse]): Promise<number> =>
+      (await register({ 'Call-ID': callId, ...usim.answer(challenge) })).status;
+    expect(await finish(started[8]!)).toBe(200);
+    expect(await finish(started[1]!)).toBe(200);
+    expect(await finish(started[0]!)).toBe(401);
   });
 
   it('may use its nonce again with a rising count where the configuration allows it', async () => {
@@ -175,6 +223,20 @@ describe('a subscriber with a USIM', () => {
       [2, 401],
     ] as const)
       expect((await register(usim.answer(challenge, nc))).status).toBe(status);
+  });
+
+  it('whose nonce somebody answers wrongly within another Call-ID cannot use it again', async () => {
+    const register = await phone(await server({ aka: { nonceReuse: 60 } }));
+    const usim = new Usim('alice@ims.test', 'ims.test');
+    const challenge = await register(usim.hello());
+    expect((await register(usim.answer(challenge))).status).toBe(200);
+
+    const guess = String(usim.answer(challenge, 2)['Authorization']).replace(
+      /response="[^"]+"/,
+      `response="${'0'.repeat(32)}"`,
+    );
+    expect((await register({ Authorization: guess, 'Call-ID': 'another' })).status).toBe(401);
+    expect((await register(usim.answer(challenge, 3))).status).toBe(401);
   });
 
   it('without a password cannot register with digest', async () => {

@@ -63,7 +63,7 @@ export interface AkaAnswer {
   readonly credentials: DigestCredentials;
   readonly callId: string;
   readonly request: DigestedMessage;
-  /** The challenge that is open for the subscriber. */
+  /** The challenge of the subscriber that has the nonce of the credentials. */
   readonly open: OpenChallenge | undefined;
   /** What the USIM makes of a RAND. */
   readonly keysOf: (rand: Uint8Array) => AkaKeys;
@@ -77,8 +77,8 @@ export const answersNothing = ({ response, auts }: DigestCredentials): boolean =
   response === '' && auts === undefined;
 
 /**
- * The server side of digest with AKA (RFC 3310, RFC 4169). It keeps nothing but the count of wrong answers: open challenges, of which a
- * subscriber has one at most, vectors and sequence numbers are kept outside.
+ * The server side of digest with AKA (RFC 3310, RFC 4169). It keeps nothing but the count of wrong answers: open challenges,
+ * vectors and sequence numbers are kept outside.
  */
 export class AkaServer {
   readonly #clock: Clock;
@@ -96,7 +96,7 @@ export class AkaServer {
     this.#reuseMs = options.reuseMs ?? 0;
   }
 
-  /** The challenge that a vector makes, to be kept as the subscriber's open one. */
+  /** The challenge that a vector makes, to be kept as open. */
   open({ nonce }: AkaVector, { callId, algorithm }: AkaChallengeOptions): OpenChallenge {
     return { nonce, callId, algorithm, expiresAt: this.#clock.now() + this.#answerMs, count: 0 };
   }
