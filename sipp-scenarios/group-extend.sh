@@ -36,7 +36,7 @@ failed() { echo "$variant: $1" >&2; cat "$work"/*.errors 2>/dev/null >&2; exit 1
 party() { # in a subshell, which it becomes: name, offset of its port, scenario, the rest
   name=$1 port=$((first + $2)) scenario=$3
   shift 3
-  exec sipp -sf "$scenario.xml" -i 127.0.0.1 -p $port -nostdin -watchdog_interval 0 -trace_err -error_file "$work/$name.errors" "$@" >/dev/null 2>&1
+  exec sipp -sf "$scenario.xml" -i 127.0.0.1 -p $port -nostdin -auth_uri ims.test -watchdog_interval 0 -trace_err -error_file "$work/$name.errors" "$@" >/dev/null 2>&1
 }
 registers() { # name, offset, user, Instance ID
   printf 'SEQUENTIAL\n%s;%s-secret;%s;%s\n' "$3" "$3" "$1" "$4" >"$work/$1.csv"

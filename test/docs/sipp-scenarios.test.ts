@@ -20,4 +20,9 @@ describe.each(scenarios)('the SIPp scenario %s', (name) => {
     for (const [, file] of head!.matchAll(/-(?:inf|sf) (\S+)/g))
       expect([file, existsSync(`${FOLDER}/${file}`) || written.includes(file)]).toEqual([file, true]);
   });
+
+  it('has commands that digest does not stop: its uri names the domain, not the address of the server', () => {
+    for (const [command] of read(name).matchAll(/sipp \d+\.\d+\.\d+\.\d+:\d+ .*/g))
+      expect(command).toContain('-auth_uri ims.test');
+  });
 });

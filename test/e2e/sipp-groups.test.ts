@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parse } from 'yaml';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { scenarioFolder } from '../../src/cli/load/scenarios.js';
 import { startSipp, type Sipp, type SippResult } from '../../src/cli/load/sipp.js';
@@ -120,11 +121,17 @@ describe.skipIf(lacking)(`the SIPp scenarios of groups ${lacking ?? ''}`, () => 
   });
 
   it.each(['replaced', 'carol-first', 'refuses', 'gone'])(
-    'group-extend.sh %s: everybody gets what Figure 9 says',
+    'group-extend.sh %s, at what `npm start` starts: everybody gets what Figure 9 says',
     async (variant) => {
-      const script = await figure9(variant, `127.0.0.1:${parley.port}`, parley.api);
+      const { digest, subscribers } = parse(readFileSync('parley.demo.yaml', 'utf8')) as Record<
+        string,
+        unknown
+      >;
+      const demo = await startParley({ auth: 'digest', digest, subscribers, sip: { overloadDelay: 60_000 } });
+      cleanups.push(() => demo.stop());
+      const script = await figure9(variant, `127.0.0.1:${demo.port}`, demo.api);
       expect(await script.ended).toEqual([0, `${variant}: as in Figure 9\n`]);
-      await expect.poll(() => sessionsOf(parley)).toEqual([]);
+      await expect.poll(() => sessionsOf(demo)).toEqual([]);
     },
   );
 
