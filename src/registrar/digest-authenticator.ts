@@ -47,16 +47,16 @@ export class DigestAuthenticator {
     return soon(judged, (verdict) => this.#answer(verdict, claim));
   }
 
-  #answer(verdict: Verdict, { request, role, credentials, subscriber }: DigestClaim): Authentication {
+  #answer(verdict: Verdict, claim: DigestClaim): Authentication {
+    const { role, subscriber } = claim;
     switch (verdict.kind) {
       case 'accepted':
         return { kind: 'authenticated', privateId: subscriber!.privateId };
       case 'locked':
-        this.#note('auth.locked', 'RFC 3261 §26.3.2', request, credentials);
+        this.#note('auth.locked', 'RFC 3261 §26.3.2', claim);
         return { kind: 'refused', error: new ParleyError('auth-locked') };
       case 'challenge': {
-        if (verdict.wrongPassword)
-          this.#note('auth.wrong-credentials', 'RFC 3261 §22.1', request, credentials);
+        if (verdict.wrongPassword) this.#note('auth.wrong-credentials', 'RFC 3261 §22.1', claim);
         const name = role === 'registrar' ? 'WWW-Authenticate' : 'Proxy-Authenticate';
         return {
           kind: 'challenge',
@@ -67,18 +67,15 @@ export class DigestAuthenticator {
     }
   }
 
-  #note(
-    code: string,
-    clause: string,
-    request: ServerRequest,
-    credentials: DigestCredentials | undefined,
-  ): void {
+  /** The trail alone says whether there is such a subscriber: whoever guesses must not learn it. */
+  #note(code: string, clause: string, { request, credentials, subscriber }: DigestClaim): void {
     this.#options.trail.record({
       code,
       outcome: 'refused',
       clause,
       subject: credentials?.username,
       trace: request.callId,
+      detail: subscriber ? undefined : 'no such subscriber',
     });
   }
 }

@@ -68,7 +68,7 @@ describe('a response time file of SIPp', () => {
 describe('an error file of SIPp', () => {
   it('shows its first entry without the date and the quoted message', () => {
     expect(firstError(captured('register-digest-refused.errors.txt'))).toMatch(
-      /^Aborting call on unexpected message for Call-Id '1-\d+@127\.0\.0\.1': while expecting '100' \(index 1\), received 'SIP\/2\.0 200 OK$/,
+      /^Aborting call on unexpected message for Call-Id '1-\d+@127\.0\.0\.1': while expecting '100' \(index 1\), received 'SIP\/2\.0 200 OK'$/,
     );
     expect(firstError('The following events occurred:\n')).toBeUndefined();
   });

@@ -22,7 +22,7 @@ it('a summary tells rate, failures with reasons, retransmissions and response-ti
     scenario: 'invite-aor',
     rate: 934,
     responseTimes: { 'INVITE to 200': { count: 2990, p50: 1, p90: 4, p99: 12, max: 20 } },
-    firstError: "while expecting '200', received 'SIP/2.0 480 Temporarily Unavailable",
+    firstError: "while expecting '200', received 'SIP/2.0 480 Temporarily Unavailable'",
   });
   expect(summary).toBe(
     [
@@ -31,8 +31,20 @@ it('a summary tells rate, failures with reasons, retransmissions and response-ti
       'failed            10 (9 UnexpectedMessage, 1 MaxUDPRetrans)',
       'retransmissions   7',
       'INVITE to 200     p50 1 ms, p90 4 ms, p99 12 ms, max 20 ms (2990 taken)',
-      "first error       while expecting '200', received 'SIP/2.0 480 Temporarily Unavailable",
+      "first error       while expecting '200', received 'SIP/2.0 480 Temporarily Unavailable'",
       '',
     ].join('\n'),
   );
+});
+
+it('a summary of calls that a server challenged says how they are not', () => {
+  const firstError = "while expecting '100', received 'SIP/2.0 401 Unauthorized'";
+  const summary = formatSummary({
+    ...counters,
+    scenario: 'register',
+    rate: 0,
+    responseTimes: {},
+    firstError,
+  });
+  expect(summary).toMatch(/PARLEY_AUTH=none\n$/);
 });

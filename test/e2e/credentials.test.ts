@@ -66,6 +66,17 @@ describe('a wrong or missing credential', () => {
     },
   );
 
+  it('is told apart in the trail alone: a wrong password, or no such subscriber', async () => {
+    for (const user of ['other', 'nobody']) await ask(await devices.open(user), 'REGISTER', 'wrong');
+    const told = parley.app.trail
+      .recent({ code: 'auth.wrong-credentials', limit: 2 })
+      .map(({ subject, detail }) => [subject, detail]);
+    expect(told).toEqual([
+      ['nobody@ims.test', 'no such subscriber'],
+      ['other@ims.test', undefined],
+    ]);
+  });
+
   it('locks both after as many wrong answers, with the same 403', async () => {
     const answers: string[][] = [];
     for (const user of ['known', 'ghost']) {

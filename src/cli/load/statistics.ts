@@ -84,5 +84,8 @@ export class ResponseTimeTable {
 /** The first entry of an error file, without its date and without the message that SIPp quotes, but for its first line. */
 export function firstError(text: string): string | undefined {
   const entry = text.split('\n').find((line) => /\t\d+\.\d+: /.test(line));
-  return entry?.replace(/^.*?\t\d+\.\d+: /, '').trim();
+  return entry
+    ?.replace(/^.*?\t\d+\.\d+: /, '')
+    .trim()
+    .replace(/received '[^']*$/, "$&'");
 }

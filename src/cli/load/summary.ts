@@ -26,6 +26,9 @@ export function formatProgress(counters: Counters, calls: number): string {
   ].join('   ');
 }
 
+const WANTS_DIGEST =
+  'the server asks who calls: use register-digest with its subscribers, or a server with PARLEY_AUTH=none';
+
 export function formatSummary(summary: LoadSummary): string {
   const reasons = Object.entries(summary.failures).map(([reason, count]) => `${count} ${reason}`);
   const lines = [
@@ -39,6 +42,9 @@ export function formatSummary(summary: LoadSummary): string {
       `${name.padEnd(17)} p50 ${times.p50} ms, p90 ${times.p90} ms, p99 ${times.p99} ms, max ${times.max} ms (${times.count} taken)`,
     );
   }
-  if (summary.firstError !== undefined) lines.push(`first error       ${summary.firstError}`);
+  if (summary.firstError !== undefined) {
+    lines.push(`first error       ${summary.firstError}`);
+    if (summary.firstError.includes('SIP/2.0 401 ')) lines.push(`                  ${WANTS_DIGEST}`);
+  }
   return `${lines.join('\n')}\n`;
 }
