@@ -1,7 +1,7 @@
 import { parseAor } from '../identity/aor.js';
 import type { Gruus } from '../registrar/gruus.js';
 import type { Registrar } from '../registrar/registrar.js';
-import type { Binding, ContactEvent, Registration } from '../registrar/registration.js';
+import type { Binding, BindingChange, ContactEvent, Registration } from '../registrar/registration.js';
 import { parseParams, unquote } from '../sip/message/lexer.js';
 import type { DeviceChange, RegisteredDevice, RegisteredDevices } from './devices.js';
 import { stateOf } from './reginfo.js';
@@ -20,7 +20,7 @@ export class LocalDevices implements RegisteredDevices {
   async of(aor: string): Promise<readonly RegisteredDevice[]> {
     const set = await this.#registrar.setOf(parseAor(aor));
     const registration = set === undefined ? undefined : await this.#registrar.lookup(set);
-    return registration?.bindings.map((binding) => this.#device(binding, registration)) ?? [];
+    return registration?.bindings.map((binding) => this.describe(binding, registration)) ?? [];
   }
 
   async at(gruu: string, owner?: string): Promise<RegisteredDevice | undefined> {
@@ -31,17 +31,17 @@ export class LocalDevices implements RegisteredDevices {
     const registration = await this.#registrar.lookup(target.set);
     const [newest] =
       registration?.bindings.filter(target.matches).sort((a, b) => b.refreshedAt - a.refreshedAt) ?? [];
-    return newest && this.#device(newest, registration!);
+    return newest && this.describe(newest, registration!);
   }
 
   onChange(listener: (change: DeviceChange) => void): () => void {
     return this.#registrar.onChange(({ set, changes, registration }) => {
-      for (const { event, binding } of changes)
-        listener(new LocalChange(set, event, () => this.#device(binding, registration)));
+      for (const change of changes) listener(new LocalChange(this, set, change, registration));
     });
   }
 
-  #device(binding: Binding, registration: Registration): RegisteredDevice {
+  /** @param registration that of the set, with the binding. */
+  describe(binding: Binding, registration: Registration): RegisteredDevice {
     const { id, aor, contact, instance, instanceKey, deviceName, q, expiresAt } = binding;
     const state = stateOf(registration, binding);
     const hasGruu = state?.aor.startsWith('sip:') === true && this.#gruus !== undefined;
@@ -66,16 +66,22 @@ export class LocalDevices implements RegisteredDevices {
 /** A change whose device is described when a listener asks for it: most look at the event alone. */
 class LocalChange implements DeviceChange {
   readonly set: string;
-  readonly event: ContactEvent;
-  readonly #describe: () => RegisteredDevice;
+  readonly #devices: LocalDevices;
+  readonly #change: BindingChange;
+  readonly #registration: Registration;
 
-  constructor(set: string, event: ContactEvent, describe: () => RegisteredDevice) {
+  constructor(devices: LocalDevices, set: string, change: BindingChange, registration: Registration) {
     this.set = set;
-    this.event = event;
-    this.#describe = describe;
+    this.#devices = devices;
+    this.#change = change;
+    this.#registration = registration;
+  }
+
+  get event(): ContactEvent {
+    return this.#change.event;
   }
 
   get device(): RegisteredDevice {
-    return this.#describe();
+    return this.#devices.describe(this.#change.binding, this.#registration);
   }
 }

@@ -17,8 +17,8 @@ export interface ApplyContext {
   readonly matching: 'instance' | 'contact';
   /** `gr` value of the instance with that URN. */
   gr(urn: string): string;
-  /** Index for the temporary GRUUs of an instance that was not there, allocated before; undefined when none was. */
-  freshIndex(instanceKey: string): number | undefined;
+  /** Indexes for the temporary GRUUs of instances that were not there, by instance key, as far as some were allocated before. */
+  readonly indexes: ReadonlyMap<string, number>;
 }
 
 export interface Applied {
@@ -82,8 +82,9 @@ export function applyRegister(
 
 /** Takes out what has expired; an instance without bindings loses its temporary GRUUs (RFC 5627 §5.4). */
 export function removeExpired(before: Registration, now: number): Applied {
+  if (!before.bindings.some((binding) => binding.expiresAt <= now))
+    return { registration: before, changes: [], gone: none };
   const expired = before.bindings.filter((binding) => binding.expiresAt <= now);
-  if (expired.length === 0) return { registration: before, changes: [], gone: [] };
   return removeBindings(before, expired, 'expired');
 }
 
@@ -228,7 +229,7 @@ function nextGeneration(
   const last = state?.callIds.find((flow) => flow.regId === regId)?.callId;
   if (state && last === command.callId) return instances;
   const sameGeneration = state !== undefined && last === undefined; // one more flow of a device that is there
-  const index = state?.index ?? context.freshIndex(key);
+  const index = state?.index ?? context.indexes.get(key);
   if (index === undefined) {
     indexesNeeded.push(key);
     return instances;

@@ -112,8 +112,6 @@ interface Terms {
   readonly outbound: boolean;
 }
 
-const EXPIRES_ONLY = /^;expires=(\d{1,10})$/;
-
 /**
  * The only Contact, when it is letter by letter the one of a binding, so that nothing in it has to be read but its expiry:
  * nearly every refresh is. Undefined when it is not.
@@ -130,15 +128,16 @@ function knownContact(
     if (binding.aor !== aor) continue;
     const { contact, params, instance, instanceKey, regId, q } = binding;
     const end = contact.length + 2;
-    if (!line.startsWith(contact, 1) || line.charCodeAt(end - 1) !== GREATER) continue;
-    if (!line.startsWith(params, end)) continue;
-    const rest = line.slice(end + params.length);
-    const expires = rest === '' ? undefined : EXPIRES_ONLY.exec(rest)?.[1];
-    if (rest !== '' && expires === undefined) continue;
+    const paramsEnd = end + params.length;
+    // V8 compares a slice as a whole, and takes eight times as long for startsWith
+    if (line.slice(1, end - 1) !== contact || line.charCodeAt(end - 1) !== GREATER) continue;
+    if (line.slice(end, paramsEnd) !== params) continue;
+    const expires = onlyExpires(line, paramsEnd, terms.standard);
+    if (expires === undefined) continue;
     // whether a reg-id counts depends on what else the request says
     if (regId === undefined ? terms.outbound && params.includes(';reg-id') : !terms.outbound) continue;
     const device = instance === undefined ? undefined : { urn: instance, key: instanceKey! };
-    const granted = grantedExpires(expires, terms.standard, terms.policy);
+    const granted = grantedExpires(expires, terms.policy);
     return [{ uri: contact, params, deviceName: undefined, instance: device, regId, q, expires: granted }];
   }
   return undefined;
@@ -146,6 +145,15 @@ function knownContact(
 
 const LESS = 60;
 const GREATER = 62;
+const EXPIRES = ';expires=';
+
+/** What the rest of a Contact asks for when it is nothing but an expiry, `standard` when nothing is left; else undefined. */
+function onlyExpires(line: string, at: number, standard: number): number | undefined {
+  if (at === line.length) return standard;
+  return line.startsWith(EXPIRES, at)
+    ? parseNumber(line.slice(at + EXPIRES.length), Number.MAX_SAFE_INTEGER)
+    : undefined;
+}
 
 /** A malformed Expires counts as the default (RFC 3261 §10.2.1.1 gives 3600 the same way). */
 function expiresHeader(request: ServerRequest): number | undefined {
@@ -171,7 +179,7 @@ function decodeContact(
     instance,
     regId: instance && outbound ? decodeRegId(params.get('reg-id')) : undefined,
     q: decodeQ(params.get('q')),
-    expires: grantedExpires(params.get('expires'), standard, policy),
+    expires: grantedExpires(askedExpires(params.get('expires'), standard), policy),
   };
 }
 
@@ -210,9 +218,12 @@ function decodeQ(text: string | null | undefined): number {
   return Number(text);
 }
 
+function askedExpires(text: string | null | undefined, standard: number): number {
+  return text ? (parseNumber(unquote(text), Number.MAX_SAFE_INTEGER) ?? NEVER_TOO_BRIEF) : standard;
+}
+
 /** RFC 3261 §10.3 step 7: what is asked, cut to the maximum, or 423 when it is too brief. */
-function grantedExpires(text: string | null | undefined, standard: number, policy: ExpiryPolicy): number {
-  const asked = text ? (parseNumber(unquote(text), Number.MAX_SAFE_INTEGER) ?? NEVER_TOO_BRIEF) : standard;
+function grantedExpires(asked: number, policy: ExpiryPolicy): number {
   const seconds = Math.min(asked, MAX_EXPIRES);
   if (seconds > 0 && seconds < NEVER_TOO_BRIEF && seconds < policy.minimum)
     throw new ParleyError('register-brief');

@@ -16,6 +16,7 @@ import {
   removeExpired,
   shortenBindings,
   type Applied,
+  type ApplyContext,
   type IndexesNeeded,
 } from './apply.js';
 import type { Authenticator } from './authenticator.js';
@@ -91,12 +92,30 @@ function following(command: RegisterCommand, { bindings }: Registration): Regist
   return last ? { ...command, cseq: last.cseq + 1 } : command;
 }
 
-type Decode = (before: Registration, last: RegisterCommand | undefined) => RegisterCommand;
+type Decode = (before: Registration) => RegisterCommand;
 
-interface Committed {
+interface Attempt<A = Applied | IndexesNeeded> {
   readonly command: RegisterCommand;
-  readonly applied: Applied;
+  readonly applied: A;
 }
+
+type Committed = Attempt<Applied>;
+
+function isCommitted(attempt: Attempt): attempt is Committed {
+  return !('indexesNeeded' in attempt.applied);
+}
+
+/** What the store is to do with a registration after that. */
+function changeTo<R>({ registration, changes }: Applied, result: R): Change<Registration, R> {
+  if (changes.length === 0) return { kind: 'keep', result };
+  const { bindings, away = [] } = registration;
+  if (bindings.length === 0 && away.length === 0) return { kind: 'remove', result };
+  let deadline = Infinity;
+  for (const { expiresAt } of bindings) deadline = Math.min(deadline, expiresAt);
+  return { kind: 'put', value: registration, deadline, result };
+}
+
+const noIndexes: ReadonlyMap<string, number> = new Map();
 
 const SWEEP_MS = 1_000;
 /** Octets of Service-Route, P-Associated-URI, charging and authentication in a 200. */
@@ -144,11 +163,10 @@ export class Registrar {
     const registrant = found instanceof Promise ? await found : found;
     let committed: Committed;
     try {
-      committed = await this.#commit(
-        registrant,
-        (before, last) =>
-          last ?? decodeRegister(request, this.#options.expiry, registrant.aor, before.bindings),
-      );
+      const decode: Decode = ({ bindings }) =>
+        decodeRegister(request, this.#options.expiry, registrant.aor, bindings);
+      const attempt = await this.#attempt(registrant, decode);
+      committed = isCommitted(attempt) ? attempt : await this.#commit(registrant, decode, attempt);
     } catch (error) {
       if (!(error instanceof ParleyError) || error.code !== 'register-brief') throw error;
       this.#refuseBrief(request, response);
@@ -173,7 +191,7 @@ export class Registrar {
       request,
       answer: () => buildResponse(request, 200, response.tag, { headers }),
     };
-    await this.#announce(registrant.set[0]!, applied, register, () => {
+    const told = this.#announce(registrant.set[0]!, applied, register, () => {
       response.send(200, { headers });
       trail.record({
         code:
@@ -188,6 +206,7 @@ export class Registrar {
         trace: request.callId,
       });
     });
+    if (told) await told;
   }
 
   /** The registration of an identity's set, without what has expired, or undefined when there is none. */
@@ -343,45 +362,55 @@ export class Registrar {
     });
   }
 
-  /** @param decode gives the command, beside the record: what the record has already need not be read again. */
-  async #commit(registrant: Registrant, decode: Decode): Promise<Committed> {
-    const { clock, gruus, maxContacts, matching } = this.#options;
-    const { aor, privateId } = registrant;
+  /** Goes on from an attempt, the first one when it is absent, until all indexes that are needed are there. */
+  async #commit(registrant: Registrant, decode: Decode, attempt?: Attempt): Promise<Committed> {
+    const { aor } = registrant;
     const set = registrant.set[0]!;
     const indexes = new Map<string, number>();
-    const context = {
+    let last = attempt ?? (await this.#attempt(registrant, decode));
+    while (!isCommitted(last)) {
+      for (const instanceKey of (last.applied as IndexesNeeded).indexesNeeded)
+        indexes.set(instanceKey, await this.#options.gruus.allocateIndex({ set, aor, instanceKey }));
+      last = await this.#attempt(registrant, decode, indexes);
+    }
+    return last;
+  }
+
+  /**
+   * Nearly always the only one.
+   * @param decode gives the command, beside the record: what the record has already need not be read again.
+   */
+  #attempt(
+    registrant: Registrant,
+    decode: Decode,
+    indexes: ReadonlyMap<string, number> = noIndexes,
+  ): Promise<Attempt> {
+    const { store, clock, maxContacts, matching } = this.#options;
+    const { aor, privateId, set } = registrant;
+    const context: ApplyContext = {
       aor,
       privateId,
       now: clock.now(),
       maxContacts,
       matching,
-      gr: (urn: string) => gruus.gr(InstanceId.fromUrn(urn)),
-      freshIndex: (instanceKey: string) => indexes.get(instanceKey),
+      gr: this.#gr,
+      indexes,
     };
-    let command: RegisterCommand | undefined;
-    for (;;) {
-      const applied = await this.#update(set, (before) => {
-        command = decode(before, command);
-        return applyRegister(before, command, context);
-      });
-      if (!('indexesNeeded' in applied)) return { command: command!, applied };
-      for (const instanceKey of applied.indexesNeeded) {
-        indexes.set(instanceKey, await gruus.allocateIndex({ set, aor, instanceKey }));
-      }
-    }
+    return store.update(registrations, set[0]!, (current): Change<Registration, Attempt> => {
+      const before = current ?? emptyRegistration;
+      const command = decode(before);
+      const applied = applyRegister(before, command, context);
+      const attempt = { command, applied };
+      return 'indexesNeeded' in applied ? { kind: 'keep', result: attempt } : changeTo(applied, attempt);
+    });
   }
 
-  #update<A extends Applied | IndexesNeeded>(set: string, change: (before: Registration) => A): Promise<A> {
-    return this.#options.store.update(registrations, set, (current): Change<Registration, A> => {
-      const result = change(current ?? emptyRegistration);
-      if ('indexesNeeded' in result || result.changes.length === 0) return { kind: 'keep', result };
-      const { registration } = result;
-      if (registration.bindings.length === 0 && (registration.away ?? []).length === 0)
-        return { kind: 'remove', result };
-      let deadline: number | undefined;
-      for (const { expiresAt } of registration.bindings)
-        deadline = Math.min(deadline ?? expiresAt, expiresAt);
-      return { kind: 'put', value: registration, deadline, result };
+  readonly #gr = (urn: string): string => this.#options.gruus.gr(InstanceId.fromUrn(urn));
+
+  #update(set: string, change: (before: Registration) => Applied): Promise<Applied> {
+    return this.#options.store.update(registrations, set, (current): Change<Registration, Applied> => {
+      const applied = change(current ?? emptyRegistration);
+      return changeTo(applied, applied);
     });
   }
 

@@ -1,6 +1,6 @@
 import { parseAddress, parseAddresses, type Address } from './address.js';
 import type { Headers } from './headers.js';
-import { bad, parseNumber, splitList } from './lexer.js';
+import { bad, parseNumber, skipSpace, skipToken, splitList } from './lexer.js';
 import { headerName } from './names.js';
 import { parseUri, type SipUri } from './uri.js';
 import { parseVia, type Via } from './via.js';
@@ -139,13 +139,14 @@ export abstract class SipMessage {
 }
 
 function parseCSeq(text: string): CSeq {
-  const match = CSEQ.exec(text);
-  const number = match ? Number(match[1]) : NaN;
-  if (!match || number > 0x7fff_ffff) throw bad('CSeq', 'not a number below 2**31 and a method');
-  return { number, method: match[2]! };
+  const digits = skipToken(text, 0);
+  const number = parseNumber(text.slice(0, digits), 0x7fff_ffff);
+  const method = skipSpace(text, digits);
+  const end = skipToken(text, method);
+  if (number === undefined || method === digits || end === method || end < text.length)
+    throw bad('CSeq', 'not a number below 2**31 and a method');
+  return { number, method: text.slice(method) };
 }
-
-const CSEQ = /^(\d{1,20})[ \t]+([A-Za-z0-9\-.!%*_+`'~]+)$/;
 
 /** A request (RFC 3261 §7.1). */
 export class SipRequest extends SipMessage {

@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import type { Clock, Timer } from '../../base/clock.js';
+import type { Writing } from '../message/serialize.js';
 import { AnsweredFilter } from './answered-filter.js';
 import { AnsweredTable } from './answered-table.js';
 
@@ -72,30 +73,36 @@ export class AnsweredRequests {
     return this.#bytes;
   }
 
-  add(key: string, response: Buffer): void {
+  /**
+   * Writes a response where it is kept: it is sent from there, since writing it twice would cost as much as sending it does.
+   * @returns its octets, good while it is remembered. One that is too large to be stands by itself.
+   */
+  add(key: string, response: Writing): Buffer {
     this.#look(key);
     const keyBytes = this.#text.length;
-    const total = keyBytes + response.length;
-    if (total > CHUNK_BYTES || total > this.#limits.bytes) return;
+    const most = keyBytes + response.most;
+    if (most > CHUNK_BYTES || most > this.#limits.bytes) return byItself(response);
     const now = this.#clock.now();
     this.#expire(now);
-    while (this.#size >= this.#limits.count || this.#bytes + total > this.#limits.bytes) this.#dropOldest();
-    const chunk = this.#chunkFor(total);
+    while (this.#size >= this.#limits.count || this.#bytes + most > this.#limits.bytes) this.#dropOldest();
+    const chunk = this.#chunkFor(most);
+    const start = chunk.used + keyBytes;
+    chunk.octets.write(this.#text, chunk.used, 'latin1');
+    const end = response.writeTo(chunk.octets, start);
     const table = this.#tableToFill();
     const slot = table.add(this.#hash);
     this.#filter.add(this.#hash, now);
     table.chunk[slot] = this.#firstChunk + this.#chunks.length - 1;
     table.offset[slot] = chunk.used;
     table.keyBytes[slot] = keyBytes;
-    table.responseBytes[slot] = response.length;
+    table.responseBytes[slot] = end - start;
     table.expires[slot] = now + this.#lifetime;
-    chunk.octets.write(this.#text, chunk.used, 'latin1');
-    chunk.octets.set(response, chunk.used + keyBytes);
-    chunk.used += total;
+    this.#bytes += end - chunk.used;
+    chunk.used = end;
     chunk.live++;
     this.#size++;
-    this.#bytes += total;
     if (!this.#sweep) this.#sweep = this.#clock.after(this.#lifetime, this.#onSweep);
+    return chunk.octets.subarray(start, end);
   }
 
   /** The response to send again, or undefined. Its octets are only good until the next {@link add}. */
@@ -190,4 +197,9 @@ export class AnsweredRequests {
     this.#key = key;
     this.#text = all < 256 ? key : Buffer.from(key, 'utf8').toString('latin1');
   }
+}
+
+function byItself(response: Writing): Buffer {
+  const octets = Buffer.allocUnsafe(response.most);
+  return octets.subarray(0, response.writeTo(octets, 0));
 }

@@ -6,8 +6,11 @@ import type { ServerTransaction } from './layer.js';
 
 /** What a non-INVITE server transaction tells its layer. */
 export interface NonInviteServerOwner {
-  /** The final response has been sent: over UDP it is kept for Timer J. */
-  answered(transaction: NonInviteServer, octets: Buffer): void;
+  /**
+   * There is a final response: over UDP it is kept for Timer J.
+   * @returns its octets. @throws ParleyError `sip-bad-message`
+   */
+  answered(transaction: NonInviteServer, response: SipResponse): Buffer;
   readonly sent: SendDone;
 }
 
@@ -51,11 +54,13 @@ export class NonInviteServer implements ServerTransaction {
 
   respond(response: SipResponse): boolean {
     if (this.#finalStatus !== undefined) return false;
-    const octets = serialize(response);
-    if (response.status < 200) this.#provisional = octets;
-    else this.#finalStatus = response.status;
+    let octets: Buffer;
+    if (response.status < 200) octets = this.#provisional = serialize(response);
+    else {
+      octets = this.#owner.answered(this, response);
+      this.#finalStatus = response.status;
+    }
     this.source.reply(octets, this.#via, this.onFailure ? (error) => this.#sent(error) : this.#owner.sent);
-    if (this.#finalStatus !== undefined) this.#owner.answered(this, octets);
     return true;
   }
 

@@ -1,6 +1,7 @@
 import { TransientMap } from '../../base/transient-map.js';
-import type { SipRequest } from '../message/message.js';
+import type { SipRequest, SipResponse } from '../message/message.js';
 import { reasonPhrase } from '../message/reason-phrases.js';
+import { MessageWriting, serialize } from '../message/serialize.js';
 import { MAGIC_COOKIE, type Via } from '../message/via.js';
 import type { Source } from '../stack.js';
 import { stampVia } from '../transport/stamp.js';
@@ -88,9 +89,11 @@ export class ServerTransactions implements InviteServerOwner, NonInviteServerOwn
     this.#invites.delete(key);
   }
 
-  answered(transaction: NonInviteServer, octets: Buffer): void {
-    this.#requests.delete(transaction.key);
-    if (transaction.source.protocol === 'udp') this.#answered.add(transaction.key, octets);
+  answered({ key, source }: NonInviteServer, response: SipResponse): Buffer {
+    const octets =
+      source.protocol === 'udp' ? this.#answered.add(key, new MessageWriting(response)) : serialize(response);
+    this.#requests.delete(key);
+    return octets;
   }
 
   #isRetransmission(method: string, key: string, via: Via, way: Way): boolean {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Headers } from '../../../src/sip/message/headers.js';
 import { SipRequest } from '../../../src/sip/message/message.js';
+import { parseVia } from '../../../src/sip/message/via.js';
 import type { Source } from '../../../src/sip/stack.js';
 import { stampVia } from '../../../src/sip/transport/stamp.js';
 
@@ -31,4 +32,15 @@ describe('the stamp on the topmost Via (RFC 3261 §18.2.1, RFC 3581 §4)', () =>
     expect(stamped([before, phone])).toEqual([after, phone]);
     expect(stamped([`${before}, ${phone}`])).toEqual([`${after}, ${phone}`]);
   });
+
+  it.each([`${proxy};rport`, `${proxy};rport;x=1`, `${proxy};received=9.9.9.9;rport`, proxy])(
+    'reads as it is written: %s',
+    (before) => {
+      const request = new SipRequest('INVITE', 'sip:a@b', Headers.from({ Via: before }));
+      stampVia(request, request.via, source);
+      const { params } = parseVia(request.get('Via')!);
+      expect(Object.fromEntries(request.via.params)).toEqual(Object.fromEntries(params));
+      expect(params.get('received')).toBe(source.address);
+    },
+  );
 });
