@@ -19,6 +19,9 @@ interface GroupView {
   }[];
 }
 
+/** States of members for whom messages are kept. */
+const hasPlace: ReadonlySet<string> = new Set(['connected', 'away', 'invited']);
+
 /** `parley groups [list|show|make|close|add|remove]`. */
 export function groupsCommand({ api, print }: CommandContext): Command {
   const command = new Command('groups').description('group sessions and the groups that are kept');
@@ -44,7 +47,7 @@ export function groupsCommand({ api, print }: CommandContext): Command {
             kind,
             access,
             String(members.filter(({ state }) => state === 'connected').length),
-            String(members.length),
+            String(members.filter(({ state }) => hasPlace.has(state)).length),
             subject ?? '',
           ]),
           'no groups',

@@ -161,6 +161,8 @@ describe('groups that the operator keeps', () => {
     expect(await run('list')).toMatch(/gs-sales +pre-defined +closed +0 +2/);
     expect(await run('add', 'gs-sales', 'sip:carol@ims.test')).toContain('added sip:carol@ims.test');
     expect(await run('remove', 'gs-sales', 'sip:bob@ims.test')).toContain('removed sip:bob@ims.test');
+    // who was put out is shown, and counts no more
+    expect(await run('list')).toMatch(/gs-sales +pre-defined +closed +0 +2/);
     const shown = await run('show', 'gs-sales');
     expect(shown).toContain('sip:gs-sales@ims.test');
     expect(shown).toMatch(/sip:alice@ims\.test +away +chairman +0/);

@@ -22,6 +22,12 @@ export const groupErrors = defineErrors({
     clause: 'RFC 5368 §10',
   },
   'group-full': { sip: 486, http: 409, text: 'the group is full', clause: 'RFC 4575 §5.3.3' },
+  'group-too-many': {
+    sip: 486,
+    http: 409,
+    text: 'the member has as many sessions or subscriptions as it may',
+    clause: 'RFC 4353 §4.6',
+  },
   'group-unknown': { sip: 404, http: 404, text: 'no such group', clause: 'RFC 3261 §21.4.5' },
   'group-exists': { sip: 403, http: 409, text: 'there is such a group', clause: 'RFC 4353 §5.1' },
   'group-moved': {

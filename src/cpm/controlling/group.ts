@@ -39,6 +39,11 @@ export interface Group {
   readonly term?: number | undefined;
 }
 
+/** Sessions of one member: more than anybody has devices. */
+const MOST_SESSIONS = 16;
+/** Members that a group remembers, those without a place too, for each one that it may have. */
+const REMEMBERED = 2;
+
 /** What happened to one member. */
 export interface MemberChange {
   readonly identity: string;
@@ -67,7 +72,10 @@ export function memberOf(group: Group, { identity, owner }: Participant): Member
   return findMember(group, identity) ?? group.members.find((member) => member.owner === owner);
 }
 
-/** The group after a change; the same object when nothing changes. One of several sessions that ends leaves its member connected. */
+/**
+ * The group after a change; the same object when nothing changes. One of several sessions that ends leaves its member connected.
+ * @throws ParleyError `group-too-many` for one session more than a member may have.
+ */
 export function changeMember(group: Group, change: MemberChange): Group {
   const index = group.members.findIndex((member) => member.identity === change.identity);
   const member = group.members[index];
@@ -81,6 +89,8 @@ function changedMember(member: Member, { event, endpoint, disconnection }: Membe
   const others = member.endpoints.filter((one) => one.id !== endpoint?.id);
   if (event === 'connect') {
     if (member.state !== 'connected' && nextState(member.state, event) === undefined) return undefined;
+    if (endpoint && others.length >= MOST_SESSIONS)
+      throw groupError('group-too-many', `${MOST_SESSIONS} sessions`);
     const endpoints = endpoint ? [...others, endpoint] : others;
     return { ...member, state: 'connected', endpoints, invitation: undefined, disconnection: undefined };
   }
@@ -119,7 +129,23 @@ export function inviteAll(
   }
   if (members.filter(holdsMembership).length > group.maximum)
     throw groupError('group-full', `${group.maximum}`);
-  return { group: { ...group, members }, invited };
+  return { group: remembering({ ...group, members }), invited };
+}
+
+/**
+ * The group without those of whom it remembers too many: first who refused, then who left, at last who was put out; the longest known
+ * first. They are strangers from then on. Without this whoever may add could let the record of the group grow without end.
+ */
+function remembering(group: Group): Group {
+  const { members, maximum } = group;
+  const surplus = members.length - REMEMBERED * maximum;
+  if (surplus <= 0) return group;
+  const order = ['refused', 'left', 'removed'];
+  const forgettable = members
+    .filter(({ state, role }) => order.includes(state) && role === 'participant')
+    .sort((a, b) => order.indexOf(a.state) - order.indexOf(b.state));
+  const forgotten = new Set(forgettable.slice(0, surplus));
+  return { ...group, members: members.filter((member) => !forgotten.has(member)) };
 }
 
 function newMember({ identity, owner, copyControl, anonymize }: Invitee, alias: () => string): Member {
@@ -156,7 +182,7 @@ export function addMember(group: Group, user: Participant, role: Role): Group {
     return { ...group, members: group.members.map((one) => (one === known ? changed : one)) };
   }
   const member: Member = { identity, owner, state: 'away', role, endpoints: [], copyControl: 'to', alias };
-  return { ...group, members: [...group.members, member] };
+  return remembering({ ...group, members: [...group.members, member] });
 }
 
 /**

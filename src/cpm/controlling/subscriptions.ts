@@ -11,12 +11,16 @@ import {
   showUsers,
   takeOut,
 } from './conference-info.js';
+import { groupError } from './errors.js';
 import { focusContact } from './invitation.js';
 import { findMember, type Group } from './group.js';
 import { holdsMembership, type Member } from './member.js';
 
 /** Seconds of a SUBSCRIBE that asks for none (RFC 4575 §3.3), and at most. */
 const EXPIRES = { standard: 3_600, maximum: 86_400 };
+
+/** Of one member: two for each device that anybody has, one of which it has forgotten. */
+const MOST_SUBSCRIPTIONS = 32;
 
 interface Subscription {
   readonly kept: KeptSubscription;
@@ -43,6 +47,8 @@ export class Subscriptions {
   readonly #options: SubscriptionsOptions;
   readonly #group: () => Group;
   readonly #all = new Set<Subscription>();
+  /** How many of each member are being stored. */
+  readonly #coming = new Map<string, number>();
   #over = false;
 
   constructor(options: SubscriptionsOptions, group: () => Group) {
@@ -50,9 +56,28 @@ export class Subscriptions {
     this.#group = group;
   }
 
-  /** Answers a SUBSCRIBE of a participant. @throws ParleyError `store-unavailable`, `sip-*` */
+  /** Answers a SUBSCRIBE of a participant. @throws ParleyError `group-too-many`, `store-unavailable`, `sip-*` */
   async accept(request: ServerRequest, response: ServerResponse, identity: string): Promise<void> {
     const group = this.#group();
+    const coming = this.#coming.get(identity) ?? 0;
+    if (this.#of(identity).length + coming >= MOST_SUBSCRIPTIONS)
+      throw groupError('group-too-many', `${MOST_SUBSCRIPTIONS} subscriptions`);
+    this.#coming.set(identity, coming + 1);
+    try {
+      await this.#accept(group, request, response, identity);
+    } finally {
+      const left = this.#coming.get(identity)! - 1;
+      if (left > 0) this.#coming.set(identity, left);
+      else this.#coming.delete(identity);
+    }
+  }
+
+  async #accept(
+    group: Group,
+    request: ServerRequest,
+    response: ServerResponse,
+    identity: string,
+  ): Promise<void> {
     const expires = granted(request);
     this.#add(
       await this.#options.keeper.accept({
@@ -101,8 +126,11 @@ export class Subscriptions {
 
   /** A user has lost the right to watch the group (`rejected`). */
   endOf(identity: string): void {
-    for (const { kept, identity: own } of [...this.#all])
-      if (identity === own) this.#terminate(kept, 'rejected');
+    for (const { kept } of this.#of(identity)) this.#terminate(kept, 'rejected');
+  }
+
+  #of(identity: string): Subscription[] {
+    return [...this.#all].filter((subscription) => subscription.identity === identity);
   }
 
   /** @param once whether the first NOTIFY is the last one too. */

@@ -478,6 +478,15 @@ describe('the conference documents of a group', () => {
     expect(carol.documents.at(-1)).toMatch(/anonymous\.invalid" state="full" yourown="true"/);
   });
 
+  it('go to no more subscriptions of one member than its devices may need', async () => {
+    const { room, alice, bob, uri } = await meeting();
+    for (let n = 0; n < 32; n++) await room.during(alice.subscribe(uri));
+    await expect(room.during(alice.subscribe(uri))).rejects.toMatchObject({ status: 486 });
+    await room.during(bob.subscribe(uri));
+    await room.during(alice.dialogs.at(-1)!.destroy());
+    await room.during(alice.subscribe(uri));
+  });
+
   it('are for participants only, end when one leaves for good, and when the sessions of the group end', async () => {
     const { room, alice, bob, carol, uri } = await meeting();
     const mallory = await room.user('mallory');

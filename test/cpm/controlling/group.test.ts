@@ -141,6 +141,31 @@ describe('a group', () => {
     expect(() => checkRight(connect(group, ALICE, 'a1'), ALICE, 'add', CAROL)).not.toThrow();
   });
 
+  it('remembers of those without a place no more than that the record stays small, the chairman and the present always', () => {
+    let group = created;
+    for (let n = 0; n < 20; n++) {
+      const identity = `sip:u${n}@ims.test`;
+      group = changeMember(group, { identity: CAROL, event: 'remove' });
+      group = inviteAll(group, [recipient(identity)], ALICE, () => 'sip:x@anonymous.invalid').group;
+      group = changeMember(group, { identity, event: n % 2 === 0 ? 'refuse' : 'leave' });
+    }
+    expect(group.members.map(({ identity, state }) => `${identity} ${state}`)).toEqual([
+      `${ALICE} connected`,
+      `${BOB} invited`,
+      `${CAROL} removed`,
+      'sip:u15@ims.test left',
+      'sip:u17@ims.test left',
+      'sip:u19@ims.test left',
+    ]);
+  });
+
+  it('gives one member no more sessions than anybody has devices', () => {
+    let group = created;
+    for (let n = 0; n < 16; n++) group = connect(group, BOB, `b${n}`);
+    expect(() => connect(group, BOB, 'b16')).toThrow('as many sessions');
+    expect(findMember(connect(group, BOB, 'b15'), BOB)!.endpoints).toHaveLength(16);
+  });
+
   it('finds its members away, and none lost, when its sessions have ended', () => {
     const after = settled(connect(created, BOB, 'b1'));
     expect(after.members.map(({ identity, state }) => [identity, state])).toEqual([
