@@ -14,6 +14,9 @@ const DISCARD_PORT = 9;
 /** Sends to one peer whose fate an ICMP error can still tell. */
 const REMEMBERED_SENDS = 256;
 
+/** Errors that say of the peer, not of what was sent, that it is not there. */
+const GONE: ReadonlySet<string> = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN']);
+
 /**
  * Sockets connected to the servers that requests are sent to. They share the listener's port, so peers see no
  * difference, but a connected socket is told when a peer's host answers "port unreachable": a dead server is known
@@ -156,7 +159,7 @@ class UdpPeer {
     if (this.#waiting) this.#waiting.push({ octets, done });
     else {
       if (this.#unheard.length < REMEMBERED_SENDS) this.#unheard.push(done);
-      this.#socket.send(octets, done);
+      this.#socket.send(octets, (error) => this.#sent(error, done));
     }
   }
 
@@ -178,6 +181,14 @@ class UdpPeer {
     this.#closed = true;
     this.#socket.close();
     this.#failed(new ParleyError('sip-connection-failed', 'closed'));
+  }
+
+  /** The kernel tells of an ICMP error once, to whatever is done next with the socket: to a send that came after those that it answers. */
+  #sent(error: Error | null, done: SendDone): void {
+    const remembered = this.#unheard.includes(done);
+    const gone = error && 'code' in error && GONE.has(String(error.code));
+    if (gone) this.#failed(error);
+    if (!gone || !remembered) done(error);
   }
 
   #connected(): void {

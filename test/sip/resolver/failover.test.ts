@@ -1,7 +1,7 @@
 import { createSocket } from 'node:dgram';
 import { Resolver as DnsResolver } from 'node:dns/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { SystemClock } from '../../../src/base/clock.js';
+import { SystemClock, VirtualClock } from '../../../src/base/clock.js';
 import { silentLogger } from '../../../src/base/log.js';
 import { MemoryTrail } from '../../../src/base/trail.js';
 import { createNetwork } from '../../../src/sip/embedded/network.js';
@@ -23,10 +23,15 @@ describe('a request to a domain with several servers (RFC 3263 §4.3)', () => {
   let first: SipPeer;
   let second: SipPeer;
   let dns: DnsServer;
-  let clock: SystemClock;
+  let clock: SystemClock | VirtualClock;
   let stack: SipStack;
 
-  async function start(firstPort: number): Promise<void> {
+  async function start(
+    firstPort: number,
+    ticking: SystemClock | VirtualClock = new SystemClock((error) => {
+      throw error;
+    }),
+  ): Promise<void> {
     dns = new DnsServer({
       '_sip._udp.ims.example': {
         srv: [`1 0 ${firstPort} server.example`, `2 0 ${second.port} server.example`],
@@ -35,9 +40,7 @@ describe('a request to a domain with several servers (RFC 3263 §4.3)', () => {
     });
     const resolver = new DnsResolver({ timeout: 2000, tries: 1 });
     resolver.setServers([await dns.start()]);
-    clock = new SystemClock((error) => {
-      throw error;
-    });
+    clock = ticking;
     const common = { clock, log: silentLogger, trail: new MemoryTrail(() => clock.now()) };
     const wire = createNetwork({ ...common, listen: ['udp:127.0.0.1:0'], dns: resolver });
     stack = createEmbeddedStack({ ...common, wire, domain: 'ims.test' });
@@ -52,7 +55,7 @@ describe('a request to a domain with several servers (RFC 3263 §4.3)', () => {
   afterEach(async () => {
     await stack.close();
     await dns.close();
-    clock.close();
+    if (clock instanceof SystemClock) clock.close();
     first.close();
     second.close();
   });
@@ -62,6 +65,16 @@ describe('a request to a domain with several servers (RFC 3263 §4.3)', () => {
     const answer = stack.request('sip:bob@ims.example', { method: 'OPTIONS' });
     second.answer(await second.request('OPTIONS'), 200);
     expect((await answer).status).toBe(200);
+  });
+
+  it('goes to the next without waiting when many are sent at once to the first, which is not there', async () => {
+    // on which no time passes: nothing is sent again
+    await start(await deadPort(), new VirtualClock());
+    const answers = Array.from({ length: 20 }, () =>
+      stack.request('sip:bob@ims.example', { method: 'OPTIONS' }),
+    );
+    for (let i = 0; i < answers.length; i++) second.answer(await second.request('OPTIONS'), 200);
+    expect((await Promise.all(answers)).every(({ status }) => status === 200)).toBe(true);
   });
 
   it('goes to the next with a fresh branch when the first answers 503', async () => {
