@@ -7,19 +7,19 @@ import { aimAtChosenDevice, namesDevice } from '../policy/chosen-device.js';
 import type { SessionEnd, SessionRecord, SessionRecords } from './session-records.js';
 
 /**
- * Whether an invitation is that of a focus (RFC 4579 §4.1): its Contact has `isfocus`, the network asserts the same identity, and no device
- * is registered under that. A user can write everything else that a focus sends.
- * @param isRegistered whether an identity is that of a user with a device here.
+ * Whether an invitation is that of a focus (RFC 4579 §4.1): its Contact has `isfocus`, the network asserts the same identity, and that is
+ * no user's. A user can write everything else that a focus sends.
+ * @param isUser whether an identity is that of a user here.
  */
 export async function isFromFocus(
   request: SipRequest,
-  isRegistered: (aor: string) => Promise<boolean>,
+  isUser: (aor: string) => Promise<boolean>,
 ): Promise<boolean> {
   const contact = request.contacts[0];
   const focus = contact?.params.has('isfocus') === true ? canonical(contact.uriText) : undefined;
   if (focus === undefined) return false;
   const asserted = request.addresses('P-Asserted-Identity').map(({ uriText }) => canonical(uriText));
-  return asserted.includes(focus) && !(await isRegistered(focus));
+  return asserted.includes(focus) && !(await isUser(focus));
 }
 
 /**

@@ -16,6 +16,7 @@ import {
   type ServerRequest,
   type SipStack,
 } from '../../sip/stack.js';
+import { GROUP_PREFIX } from '../controlling/group-addresses.js';
 import type { InterworkingFunction } from '../interworking/function.js';
 import type { InterworkingSelection } from '../interworking/selection.js';
 import { aimAtChosenDevice, aimedDevices } from '../policy/chosen-device.js';
@@ -158,11 +159,13 @@ export class SessionService implements Service {
     if (!request.has('Session-Replaces')) return undefined;
     const { records, devices, trail } = this.#options;
     const setOf = (aor: string): Promise<string | undefined> => this.#options.setOf(aor);
-    const isRegistered = async (aor: string): Promise<boolean> => {
+    const isUser = async (aor: string): Promise<boolean> => {
       const key = await setOf(aor);
-      return key !== undefined && (await devices.of(key)).length > 0;
+      // where anybody may register, the names of groups are no users' unless somebody has
+      const isGroup = aor.startsWith(`sip:${GROUP_PREFIX}`);
+      return key !== undefined && (!isGroup || (await devices.of(key)).length > 0);
     };
-    if (sessionCase !== 'originating' && (await isFromFocus(request, isRegistered)))
+    if (sessionCase !== 'originating' && (await isFromFocus(request, isUser)))
       return replacedSession(request, set, records, setOf);
     request.headers.remove('Session-Replaces');
     request.headers.remove('Referred-By');

@@ -458,6 +458,19 @@ describe('an invitation reaches', () => {
     expect(parley.app.trail.recent({ code: 'cpm.replacement-ignored' })).toHaveLength(2);
   });
 
+  it('as from anybody by a user without a device that says it is a focus', async () => {
+    const parley = await server();
+    const mallory = await phone('mallory', parley);
+    const bob = await phone('bob', parley, device(BOB));
+    mallory.send(
+      'INVITE',
+      'sip:bob@ims.test',
+      { ...SESSION, 'Session-Replaces': 'c11', Contact: `<${mallory.aor}>;isfocus` },
+      offer(),
+    );
+    expect((await bob.peer.request('INVITE')).has('Session-Replaces')).toBe(false);
+  });
+
   it('as large message only devices with large message mode, and is refused above the largest size', async () => {
     const parley = await server({ cpm: { policy: { maxBytes: 10_000 } } });
     const alice = await phone('alice', parley, device(ALICE));
