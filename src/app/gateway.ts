@@ -78,6 +78,7 @@ export async function makeGateway(
     ownCore: place.core !== undefined,
     onOtherNode: (set, listener) => place.core?.feed?.watch(set, listener) ?? (() => undefined),
   });
+  place.host.use(gateway.access);
   place.host.use(gateway);
   place.host.use(gateway.presence);
   interworking.registry.add(

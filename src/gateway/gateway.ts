@@ -23,6 +23,7 @@ import { Legs } from './groups/legs.js';
 import { OpenInvitations } from './groups/open-invitations.js';
 import { DeviceMap } from './identity/device-map.js';
 import type { ImpsClient } from './identity/instance-name.js';
+import { AccessLists } from './interworking/access-lists.js';
 import { LoopGuard } from './interworking/loop-guard.js';
 import { WvUsers } from './interworking/wv-users.js';
 import { Conversations } from './messages/conversations.js';
@@ -92,6 +93,8 @@ export class Gateway implements Service {
   readonly devices: DeviceMap;
   readonly phones: Phones;
   readonly migration: Migration;
+  /** Also a service of its own. */
+  readonly access: AccessLists;
   /** Answers for `wv:` addresses among the interworking functions. */
   readonly wvUsers: WvUsers;
   /** What went through, by direction and reason. */
@@ -156,6 +159,7 @@ export class Gateway implements Service {
       sessions: (set) => this.#admission.offersSessions(set),
       identityOf,
     });
+    this.access = new AccessLists({ ...options, imps, addresses: this.addresses });
     this.traffic = new Traffic(trail);
     this.#reports = new Reports(store, clock, imps);
     this.#conversations = new Conversations({ store, clock, addresses: this.addresses });
@@ -281,6 +285,7 @@ export class Gateway implements Service {
         knows: (user) => this.#toCpm.knows(user),
         mayKnow: (user) => this.#toCpm.mayKnow(user),
         claims: (user, msisdn) => this.#toCpm.claims(user, msisdn),
+        blocks: (user, sender) => this.presence.hides(user, sender),
       },
       presence: {
         hides: (owner, watcher) => this.presence.hides(owner, watcher),

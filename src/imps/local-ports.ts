@@ -11,6 +11,7 @@ export const localPorts = (store: Store): ImpsPorts => ({
     knows: async () => false,
     mayKnow: async () => false,
     claims: async () => false,
+    blocks: async () => false,
   },
   presence: {
     hides: async () => false,

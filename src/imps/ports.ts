@@ -47,6 +47,8 @@ export interface MessageRouter {
    * @param msisdn that the network asserts
    */
   claims(user: UserId, msisdn: string | undefined): Promise<boolean>;
+  /** Whether what a user here laid down elsewhere keeps that sender away, whatever its lists here say. */
+  blocks(user: UserId, sender: UserId): Promise<boolean>;
 }
 
 /** Presence of users outside the local directory, and what another system knows of those in it. */

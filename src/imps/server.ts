@@ -11,6 +11,7 @@ import { endSession } from './lifecycle.js';
 import type { Pager, UserDirectory } from './ports.js';
 import { PapPager } from './push/pap.js';
 import { Replies } from './replies.js';
+import { accessOf } from './services/access-lists.js';
 import { replaceOutside } from './services/presence-store.js';
 import { outsidePresence, type OutsidePresence } from './services/outside-presence.js';
 import { outsideGroups, type OutsideGroups } from './services/outside-groups.js';
@@ -85,6 +86,11 @@ export interface ImpsServer {
   ): Promise<{ readonly status: StatusCode; readonly messageId: string }>;
   /** Takes a message that a router had taken over for its own user after all. @returns 200 once it is committed, or why not */
   keep(user: UserId, message: MessageRecord): Promise<StatusCode>;
+  /**
+   * Block and grant lists of a user, for requests of another system. @returns whether the user takes them from somebody with these addresses;
+   * undefined when none of the lists is in use
+   */
+  accessOf(user: UserId): Promise<((senders: readonly UserId[]) => Promise<boolean>) | undefined>;
   /** Tells the clients of a user without session, over the bearer that they negotiated, that something waits elsewhere. */
   notifyOffline(user: UserId): Promise<void>;
   /** Tells the sender of a message that a router took over what became of it. */
@@ -198,6 +204,7 @@ export function createImpsServer(options: ImpsServerOptions): ImpsServer {
       return { status: await deliverTo(context, living, record), messageId: record.id };
     },
     keep: (user, message) => sendHere(context, user, message),
+    accessOf: (user) => accessOf(context, user),
     notifyOffline: (user) => notifyOffline(context, user),
     reportDelivery: (message, recipient, code) => report(context, recipient, message, code),
     async publishPresence(user, list) {

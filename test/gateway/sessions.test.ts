@@ -3,7 +3,7 @@ import { child, element, textOf } from '../../src/imps/codec/element.js';
 import { cpmServices } from '../../src/identity/cpm-services.js';
 import { referenceValue } from '../../src/identity/feature-tags.js';
 import { SESSION, setPolicy } from '../cpm/participating/session-world.js';
-import { codeOf, detailsOf, message } from '../imps/tools/phone.js';
+import { codeOf, detailsOf, message, type Phone as ImpsPhone } from '../imps/tools/phone.js';
 import { chat, cpmDevice, SipChat } from './sip-chat.js';
 import { GatewayWorld, subscribers, until } from './world.js';
 
@@ -156,6 +156,33 @@ describe('a large message', () => {
     expect(device.heard[0]).toContain(long);
     expect(await alice.messages()).toEqual([]);
   });
+
+  it.each(['device', 'phone'] as const)(
+    'of a phone to a user who is away comes once, to the %s that is there first',
+    async (first) => {
+      world = await GatewayWorld.start({ sip });
+      const alice = await world.loggedIn('alice');
+      expect(codeOf(await alice.request(message(long, ['wv:bob@ims.test'])))).toBe(200);
+      const device = async (): Promise<SipChat> => SipChat.of(await world.sip('bob', cpmDevice));
+      const got = async (phone: ImpsPhone): Promise<string> => until(async () => (await phone.messages())[0]);
+      if (first === 'device') {
+        const bob = await device();
+        await bob.answer();
+        expect(await until(() => bob.heard[0])).toContain(long);
+        await bob.phone.answer('BYE', 200);
+        const phone = await world.loggedIn('bob');
+        await bob.phone.ask('MESSAGE', 'sip:bob@ims.test', {}, 'after it');
+        expect(await got(phone)).toBe('after it');
+      } else {
+        const phone = await world.loggedIn('bob');
+        expect(await got(phone)).toBe(long);
+        const bob = await device();
+        await bob.phone.ask('MESSAGE', 'sip:bob@ims.test', {}, 'after it');
+        expect(await got(phone)).toBe('after it');
+        expect(bob.heard).toEqual([]);
+      }
+    },
+  );
 
   it('of a phone that nobody takes is refused, and the phone is told', async () => {
     const bob = await invitable();

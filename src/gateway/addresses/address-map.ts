@@ -49,18 +49,29 @@ export class AddressMap {
    * @throws ParleyError `aor-*` when it is no address of record
    */
   async toWv(uri: string): Promise<UserId> {
-    const own = /^wv:/i.test(uri) ? parseUserId(uri, this.#options.home) : undefined;
+    const known = await this.findWv(uri);
+    if (known !== undefined) return known;
+    const aor = parseAor(uri);
+    return this.#make(((await this.#options.setOf(aor)) ?? aor) as Aor);
+  }
+
+  /** The same, but makes none. @throws ParleyError `aor-*` when it is no address of record */
+  async findWv(uri: string): Promise<UserId | undefined> {
+    const { store, domains, home } = this.#options;
+    const own = /^wv:/i.test(uri) ? parseUserId(uri, home) : undefined;
     if (own !== undefined) return own;
     const aor = parseAor(uri);
-    const set = await this.#options.setOf(aor);
-    const known =
-      (await this.#options.store.get(reversePairs, aor)) ??
-      (set === undefined || set === aor ? undefined : await this.#options.store.get(reversePairs, set));
+    const identity = ((await this.#options.setOf(aor)) ?? aor) as Aor;
+    const ruled = wvByRule(identity, domains, home);
+    const [ofAor, ofIdentity, pair] = await Promise.all([
+      store.get(reversePairs, aor),
+      identity === aor ? undefined : store.get(reversePairs, identity),
+      ruled && store.get(addressPairs, ruled),
+    ]);
+    const known = ofAor ?? ofIdentity;
     if (known) return known.wv;
-    const identity = (set ?? aor) as Aor;
-    const ruled = wvByRule(identity, this.#options.domains, this.#options.home);
-    if (ruled !== undefined && (await this.toAor(ruled)) === identity) return ruled;
-    return this.#make(identity);
+    // one that is laid down for somebody else is not this one's by rule
+    return pair && pair.aor !== identity ? undefined : ruled;
   }
 
   /**

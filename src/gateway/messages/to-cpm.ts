@@ -2,7 +2,7 @@ import { ParleyError } from '../../base/errors.js';
 import type { Outcome } from '../../base/trail.js';
 import { aorDomain, isTelAor, type Aor } from '../../identity/aor.js';
 import { cpmServices } from '../../identity/cpm-services.js';
-import { hasIcsi, ICSI_REF, referenceValue } from '../../identity/feature-tags.js';
+import { ICSI_REF, referenceValue } from '../../identity/feature-tags.js';
 import {
   type Address,
   type ImpsServer,
@@ -175,11 +175,10 @@ export class ToCpm {
     return status;
   }
 
-  /** A user of this IMPS server gets it whole from there when no device of its own takes it. */
+  /** For a user who is away it waits in CPM, where whichever device comes first gets it; in the IMPS server where CPM keeps nothing. */
   async #large(letter: Letter): Promise<StatusCode | undefined> {
     const { recipient, message, from, aor, id, conversationId, body } = letter;
     const shared = (await this.#options.imps().users.find(recipient)) !== undefined;
-    if (shared && !(await this.#takesLarge(aor))) return undefined;
     const gruu =
       message.senderSession && (await this.#options.gruuOf(message.sender.user!, message.senderSession));
     const status = await this.#options.large.send({
@@ -189,16 +188,8 @@ export class ToCpm {
       conversationId,
       octets: body,
     });
-    // a refusal stands; one who is away gets it at the next login
+    // a refusal stands
     return shared && away.has(status) ? undefined : this.#done(letter, cspStatus(status), `large ${status}`);
-  }
-
-  async #takesLarge(aor: Aor): Promise<boolean> {
-    const registered = await this.#options.devices.of(aor);
-    return registered.some(
-      ({ contact, features }) =>
-        !contact.endsWith(`@${this.#options.host}`) && hasIcsi(features, cpmServices.largeMessage),
-    );
   }
 
   /** Sends it in the session that the phone has with the user. @returns false when there is none, or the peer does not answer for it */

@@ -4,7 +4,7 @@ import type { UserId } from '../address/wv-address.js';
 import { formatDateTime } from '../codec/date-time.js';
 import { element } from '../codec/element.js';
 import type { ImpsContext } from '../context.js';
-import { allows } from '../services/access-lists.js';
+import { accepts, allows } from '../services/access-lists.js';
 import {
   clients,
   keyOf,
@@ -59,7 +59,7 @@ export async function sendHere(
   // who has yet to confirm the registration is no user of the service (document 004 §6.2)
   if (!recipient || recipient.state === 'confirming') return 531;
   if (recipient.state === 'barred') return 534;
-  if (!(await allows(context, user, message.sender))) return 532;
+  if (!(await accepts(context, user, message.sender))) return 532;
   if (await context.mailbox.full(user)) return 507;
   const known = message.origin && (await changeTaken(context, user, message, (current) => current));
   if (known && known.clients.length > 0) return 200;

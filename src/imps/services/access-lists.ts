@@ -35,6 +35,32 @@ export async function allows(context: ImpsContext, user: UserId, sender: Party):
   return !lists.grantInUse || (await holds(context, user, lists.grant, sender));
 }
 
+/** The same of somebody who writes to the user alone, or invites it: what the user laid down elsewhere counts too. */
+export async function accepts(context: ImpsContext, user: UserId, sender: Party): Promise<boolean> {
+  if (!(await allows(context, user, sender))) return false;
+  return sender.user === undefined || !(await context.ports.router.blocks(user, sender.user));
+}
+
+/**
+ * For requests of another system. @returns whether the user takes them from somebody with these addresses; undefined when no list of
+ * the user is in use
+ */
+export async function accessOf(
+  context: ImpsContext,
+  user: UserId,
+): Promise<((senders: readonly UserId[]) => Promise<boolean>) | undefined> {
+  const lists = await context.store.get(accessLists, user);
+  if (!lists?.blockInUse && !lists?.grantInUse) return undefined;
+  return async (senders) => {
+    const isOn = async (list: readonly Entry[]): Promise<boolean> => {
+      const found = await Promise.all(senders.map((sender) => holds(context, user, list, { user: sender })));
+      return found.includes(true);
+    };
+    if (lists.blockInUse && (await isOn(lists.block))) return false;
+    return !lists.grantInUse || isOn(lists.grant);
+  };
+}
+
 async function holds(
   context: ImpsContext,
   owner: UserId,

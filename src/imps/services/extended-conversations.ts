@@ -2,7 +2,7 @@ import { parseResourceId, parseUserId, userPartOf, domainOf, type UserId } from 
 import { child, element, flagOf, textOf, textsOf, type Element } from '../codec/element.js';
 import type { Handler, ImpsContext } from '../context.js';
 import { CspRefusal, Failures, codeFor, result } from '../status.js';
-import { allows } from './access-lists.js';
+import { accepts } from './access-lists.js';
 import { notifyTypes } from './general-notifications.js';
 import { join, screenNameOf } from './group-join.js';
 import { defaultGroupProperties, readWelcome } from './group-properties.js';
@@ -32,7 +32,7 @@ async function wantedUsers(
     const state = user && (await context.ports.users.find(user))?.state;
     if (user === undefined || (state ?? 'confirming') === 'confirming')
       failures.add(531, element('UserID', text));
-    else if (!(await allows(context, user, { user: from }))) failures.add(532, element('UserID', text));
+    else if (!(await accepts(context, user, { user: from }))) failures.add(532, element('UserID', text));
     else wanted.add(user);
   }
   return [...wanted];

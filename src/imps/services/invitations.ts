@@ -6,7 +6,7 @@ import { toEachSession } from '../delivery/user-requests.js';
 import { keyOf } from '../state/records.js';
 import { CspRefusal, Failures, codeFor, status, type StatusCode } from '../status.js';
 import type { CspVersion } from '../vocabulary/versions.js';
-import { allows } from './access-lists.js';
+import { accepts } from './access-lists.js';
 import { isReachable } from './contact-lists.js';
 import { notifyTypes } from './general-notifications.js';
 import { acceptInvitation, mayInvite } from './group-invitations.js';
@@ -83,7 +83,7 @@ export const inviteRequest: Handler = async (context, { session, version, primit
   const wanted: InvitationRecord[] = [];
   for (const invitee of recipientsOf(context, primitive, failures)) {
     if (!(await isReachable(context, invitee))) failures.add(531, element('UserID', invitee));
-    else if (!(await allows(context, invitee, { user: session.user })))
+    else if (!(await accepts(context, invitee, { user: session.user })))
       failures.add(532, element('UserID', invitee));
     else wanted.push({ inviter: session.user, invitee, id, type, group });
   }

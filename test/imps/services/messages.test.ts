@@ -514,6 +514,7 @@ describe('a message from outside', () => {
           mayKnow: async () => false,
           knows: async (user) => user.startsWith('wv:out'),
           claims: async () => false,
+          blocks: async () => false,
           route: async (user, { content }) => {
             if (user === userId('outside')) {
               taken.push(content);

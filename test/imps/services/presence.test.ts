@@ -217,6 +217,7 @@ describe('presence', () => {
           mayKnow: async () => false,
           knows: async (user) => user === outside,
           claims: async () => false,
+          blocks: async () => false,
           route: async () => ({ kind: 'taken' }),
         },
         presence: {

@@ -18,6 +18,7 @@ beforeEach(async () => {
         mayKnow: async () => false,
         knows: async () => false,
         claims: async () => false,
+        blocks: async () => false,
       },
     },
   );
