@@ -74,7 +74,7 @@ export class Core extends HostedServices {
       servers: this.#servers,
       trail,
     });
-    this.#delivery = new Delivery(options);
+    this.#delivery = new Delivery(options, (request, contact) => this.bodyFor(request, contact));
   }
 
   protected placeAfter(index: number): number {

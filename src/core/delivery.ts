@@ -11,6 +11,7 @@ import type { Destination } from './destination.js';
 import { hideDevice, type Device } from './device-hiding.js';
 import './errors.js';
 import { editThrough, showThrough, takingOver, type Layers } from './layers.js';
+import type { DeviceBody, Service } from './service.js';
 import { bindingTarget, callerPreferences, chooseDevices, devices, type DeviceTarget } from './targets.js';
 import { wantsPrivacy, withholdFromUntrusted } from './trust-domain.js';
 
@@ -44,8 +45,12 @@ export interface Passage {
 export class Delivery {
   readonly #options: DeliveryOptions;
 
-  constructor(options: DeliveryOptions) {
+  readonly #bodyFor: NonNullable<Service['bodyFor']>;
+
+  /** @param bodyFor see {@link Service.bodyFor}. */
+  constructor(options: DeliveryOptions, bodyFor: NonNullable<Service['bodyFor']>) {
     this.#options = options;
+    this.#bodyFor = bodyFor;
   }
 
   /** To the devices that the caller chose. @throws ParleyError 480 */
@@ -65,12 +70,17 @@ export class Delivery {
       if (calledParty !== undefined) headers.set('P-Called-Party-ID', `<${calledParty}>`);
     };
     const bindings = new Map<ProxyTarget, Binding>();
+    const bodies = new Map<ProxyTarget, DeviceBody>();
+    const begins = request.method === 'INVITE' && request.toTag === undefined && request.body.length > 0;
     const target = (binding: Binding, others: readonly Binding[] = []): ProxyTarget => {
+      const own = begins ? this.#bodyFor(request, binding.contact) : undefined;
       const made: ProxyTarget = {
         ...bindingTarget(binding, edit, keepPath),
+        ...(own && { body: own.body }),
         alternatives: others.map((other) => target(other)),
       };
       bindings.set(made, binding);
+      if (own) bodies.set(made, own);
       return made;
     };
     const result = await stack.proxyRequest(request, response, {
@@ -80,6 +90,7 @@ export class Delivery {
       ...takingOver(layers),
       onResponse: (answer: SipResponse, from: ProxyTarget) => {
         const binding = bindings.get(from);
+        if (answer.toTag !== undefined) bodies.get(from)?.answered(answer.toTag);
         const device =
           destination.registration && binding
             ? { registration: destination.registration, binding }

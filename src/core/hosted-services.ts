@@ -2,7 +2,7 @@ import type { LocalEnd } from '../sip/embedded/wire.js';
 import type { ProxyResult, ServerRequest, SipStack } from '../sip/stack.js';
 import { FROM_START } from './chain.js';
 import type { OriginalDialogs } from './original-dialog.js';
-import type { Service, ServiceHost, SessionCase } from './service.js';
+import type { DeviceBody, Service, ServiceHost, SessionCase } from './service.js';
 
 /** The services of this process in their order, and the Routes that lead to their places in it. */
 export abstract class HostedServices implements ServiceHost {
@@ -53,6 +53,15 @@ export abstract class HostedServices implements ServiceHost {
       request.has('Route') &&
       request.addresses('Route').some(({ uri }) => this.#stack.isLocal(uri.host, uri.port))
     );
+  }
+
+  /** See {@link Service.bodyFor}. */
+  protected bodyFor(request: ServerRequest, contact: string): DeviceBody | undefined {
+    for (const service of this.services) {
+      const own = service.bodyFor?.(request, contact);
+      if (own) return own;
+    }
+    return undefined;
   }
 
   /** Tells the services what became of a request inside a dialog that went past them. */

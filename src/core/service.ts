@@ -58,6 +58,13 @@ export interface NextOptions {
 /** Hands the request to what comes after the service and gives what became of it. Called at most once. */
 export type Next = (options?: NextOptions) => Promise<ProxyResult>;
 
+/** A body of its own for one device. */
+export interface DeviceBody {
+  readonly body: Uint8Array;
+  /** That device sent a response which begins a dialog with this tag. */
+  answered(toTag: string): void;
+}
+
 /**
  * A service that the core puts into a request's way, as middleware is in a Node server. It ends the request with
  * `call.response`, or hands it on with `next`, or makes a second leg over `call.onward`. What it throws as ParleyError is
@@ -84,6 +91,12 @@ export interface Service {
   /** The same for a Request-URI that belongs to no user here: the service knows where such users are (interworking). */
   servesStranger?(request: ServerRequest): boolean | Promise<boolean>;
   handle(call: ServiceCall, next: Next): Promise<void>;
+  /**
+   * What one of the devices that an INVITE is forked to gets in place of its body, since it cannot use what suits the others: a
+   * session description names one transport. Undefined for the body as it is.
+   * @param contact of the device.
+   */
+  bodyFor?(request: ServerRequest, contact: string): DeviceBody | undefined;
   /** Learns of each request inside a dialog that went past the services, and what became of it. */
   dialogRequest?(request: ServerRequest, result: ProxyResult): void;
 }

@@ -99,6 +99,8 @@ export interface ProxyTarget {
   readonly flow?: string;
   /** Aborted, the target counts as one that did not answer (408) unless it has a final response; an INVITE is cancelled. */
   readonly givenUp?: AbortSignal;
+  /** The body of the copy for this target, in place of the request's. */
+  readonly body?: Uint8Array | undefined;
   /** Changes the copy for this target before it is sent. */
   edit?(headers: Headers): void;
   /** Tried in turn when this target answers 430 or 408 or cannot be reached: the other flows of one instance (RFC 5626 §7). */

@@ -40,8 +40,10 @@ export class WebSocketPeer {
     this.#socket.send(`${lines.filter((line) => line !== '').join('\r\n')}\r\n\r\n`);
   }
 
-  answer(request: SipRequest, status: number, headers: HeaderMap = {}, tag = 'ws'): void {
-    this.#socket.send(serialize(buildResponse(request, status, tag, { headers })));
+  answer(request: SipRequest, status: number, headers: HeaderMap = {}, tag = 'ws', body?: string): void {
+    this.#socket.send(
+      serialize(buildResponse(request, status, tag, { headers, ...(body !== undefined && { body }) })),
+    );
   }
 
   /** The next request of that method; other messages stay for later. */

@@ -17,6 +17,10 @@ import {
   type Splice,
   type SpliceOptions,
 } from '../../msrp/session/index.js';
+import { sameMsrpUri, type MsrpUri } from '../../msrp/uri.js';
+
+/** Early dialogs of one invitation that are told apart. */
+const MOST_DIALOGS = 64;
 
 /** The two ends of a session in whose middle we are: the caller's and the callee's. */
 export type End = 'uas' | 'uac';
@@ -46,7 +50,11 @@ interface Offer {
 export class MediaPath {
   readonly #sessions: Readonly<Record<End, MsrpSession>>;
   readonly #splice: Splice;
-  readonly #fingerprint: string | undefined;
+  readonly #endpoint: MsrpEndpoint;
+  /** Our URI towards the callee in its first description. */
+  readonly #calleeUri: MsrpUri;
+  /** Another one that a device of the callee got, by the tag of its dialog. */
+  readonly #calleeUris = new Map<string, MsrpUri>();
   #offer: Offer | undefined;
   /** The last answer, since a final response repeats that of a provisional one. */
   #answered: { readonly from: End; readonly text: string; readonly result: Uint8Array } | undefined;
@@ -57,7 +65,7 @@ export class MediaPath {
    */
   constructor(endpoint: MsrpEndpoint, options: MediaPathOptions) {
     const { subject, lost, offer } = options;
-    this.#fingerprint = endpoint.fingerprint;
+    this.#endpoint = endpoint;
     const uas = endpoint.createSession({ subject, events: { lost } }, placeFor(endpoint, offer));
     try {
       this.#sessions = { uas, uac: endpoint.createSession({ subject, events: { lost } }, options.callee) };
@@ -65,11 +73,17 @@ export class MediaPath {
       uas.close();
       throw error;
     }
+    this.#calleeUri = this.#sessions.uac.uri;
     const { observe, messageOctets } = options;
     this.#splice = splice(uas, this.#sessions.uac, {
       messageOctets,
       observe: observe && ((message) => observe(message, message.from === uas ? 'uas' : 'uac')),
     });
+  }
+
+  /** By it the callee's descriptions are known to be of this session, whichever listener they name. */
+  get calleeSessionId(): string {
+    return this.#calleeUri.sessionId!;
   }
 
   /** What passed, both directions together. */
@@ -86,8 +100,30 @@ export class MediaPath {
     return this.#rewrite(description, other(from), 'actpass');
   }
 
-  /** The answer to that offer as the offerer gets it; from then on the media flow. @throws ParleyError `msrp-sdp-*`. */
-  answer(description: Uint8Array, from: End): Uint8Array {
+  /**
+   * What a device of the callee is offered in place of the first description of ours, where its transport needs another listener:
+   * one description names one (RFC 4975 §8, RFC 7977 §4). All of them lead to the same session.
+   * @param description ours. @param contact of the device. @returns undefined when it can use the description as it is.
+   */
+  offerFor(
+    description: Uint8Array,
+    contact: string,
+  ): { body: Uint8Array; answered: (tag: string) => void } | undefined {
+    const uri = this.#endpoint.uriAt(this.#calleeUri.sessionId!, placeForContacts(this.#endpoint, [contact]));
+    if (sameMsrpUri(uri, this.#calleeUri)) return undefined;
+    return {
+      body: this.#describe(description, uri, 'actpass'),
+      answered: (tag) => {
+        if (this.#calleeUris.size < MOST_DIALOGS) this.#calleeUris.set(tag, uri);
+      },
+    };
+  }
+
+  /**
+   * The answer to that offer as the offerer gets it; from then on the media flow.
+   * @param tag of the answerer's dialog. @throws ParleyError `msrp-sdp-*`.
+   */
+  answer(description: Uint8Array, from: End, tag?: string): Uint8Array {
     const text = Buffer.from(description).toString('latin1');
     const before = this.#answered;
     if (before?.from === from && before.text === text) return before.result;
@@ -99,6 +135,7 @@ export class MediaPath {
     if (media.path.length === 0 || media.port === 0) return description;
     const setup = answerSetup(offer.media.setup ?? 'active', false);
     const result = this.#rewrite(description, offer.from, setup);
+    if (from === 'uac') this.#sessions.uac.knownAs(this.#calleeUris.get(tag ?? '') ?? this.#calleeUri);
     this.#sessions[from].connect(media, offererIsActive(media.setup));
     this.#sessions[offer.from].connect(offer.media, setup === 'active');
     this.#answered = { from, text, result };
@@ -116,8 +153,11 @@ export class MediaPath {
   }
 
   #rewrite(description: Uint8Array, toward: End, setup: Setup): Uint8Array {
-    const { uri } = this.#sessions[toward];
-    const fingerprint = uri.secure ? this.#fingerprint : undefined;
+    return this.#describe(description, this.#sessions[toward].uri, setup);
+  }
+
+  #describe(description: Uint8Array, uri: MsrpUri, setup: Setup): Uint8Array {
+    const fingerprint = uri.secure ? this.#endpoint.fingerprint : undefined;
     const own = { path: [uri], setup, cema: true, fingerprint };
     return Buffer.from(rewriteMsrpMedia(description, own));
   }
@@ -136,7 +176,7 @@ function placeFor({ listeners }: MsrpEndpoint, offer: MsrpMedia | undefined): Se
 
 /**
  * Where a callee is sent whose devices are all browsers: a WebSocket listener, over TLS if there is one, since a page that came over
- * TLS may open no other (RFC 7977 §4). One description names one transport: where a device of another kind is rung too it is TCP.
+ * TLS may open no other (RFC 7977 §4). Others are sent to TCP.
  * @param contacts of the devices that will be rung.
  */
 export function placeForContacts({ listeners }: MsrpEndpoint, contacts: readonly string[]): SessionPlace {

@@ -1,5 +1,5 @@
 import type { MsrpMedia } from '../../msrp/sdp/index.js';
-import type { NextOptions, ServiceCall } from '../../core/service.js';
+import type { NextOptions, Service, ServiceCall } from '../../core/service.js';
 import type { Passed } from './session-records.js';
 
 /** What stays in the media path of sessions, where policy wants that: a B2BUA with an MSRP relay. */
@@ -11,6 +11,8 @@ export interface MediaRelay {
    * @param observed sees the responses on their way to the caller.
    */
   join(call: ServiceCall, observed: NextOptions, session: RelayedSession): Promise<void>;
+  /** See {@link Service.bodyFor}: the offer of a session that is being set up here, as that device is to get it. */
+  bodyFor: NonNullable<Service['bodyFor']>;
   /** Sessions through which something passed since they were given here, in turn. @param limit sessions that are looked at. */
   unnoted(limit: number): (readonly [session: string, passed: Passed])[];
 }

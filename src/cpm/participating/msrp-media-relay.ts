@@ -1,7 +1,8 @@
+import { orNone } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
 import type { Trail } from '../../base/trail.js';
-import type { NextOptions, ServiceCall } from '../../core/service.js';
-import type { MsrpMedia } from '../../msrp/sdp/index.js';
+import type { DeviceBody, NextOptions, ServiceCall } from '../../core/service.js';
+import { parseMsrpMedia, type MsrpMedia } from '../../msrp/sdp/index.js';
 import type { MsrpEndpoint } from '../../msrp/session/index.js';
 import { FinalResponseError } from '../../sip/final-response-error.js';
 import { SipResponse, type SipRequest } from '../../sip/message/message.js';
@@ -37,6 +38,8 @@ export class MsrpMediaRelay implements MediaRelay {
   readonly #options: MsrpMediaRelayOptions;
   /** By their key in the session records. */
   readonly #running = new Map<string, Running>();
+  /** Those that are being set up, by the session-id towards the callee. */
+  readonly #settingUp = new Map<string, MediaPath>();
   /** Where {@link unnoted} goes on. */
   #round: Iterator<readonly [string, Running]> | undefined;
   /** What passed sessions that have ended. */
@@ -120,6 +123,8 @@ export class MsrpMediaRelay implements MediaRelay {
           .catch((failure: unknown) => log.info({ err: failure }, 'a lost session could not be ended'));
       },
     });
+    const key = path.calleeSessionId;
+    this.#settingUp.set(key, path);
     try {
       const { request, response } = call;
       const { uas, uac } = await stack.createB2BUA(request, response, {
@@ -143,7 +148,19 @@ export class MsrpMediaRelay implements MediaRelay {
       path.close();
       // the caller has got the callee's answer, or gets another one
       if (!(error instanceof FinalResponseError)) throw error;
+    } finally {
+      this.#settingUp.delete(key);
     }
+  }
+
+  bodyFor(request: SipRequest, contact: string): DeviceBody | undefined {
+    if (this.#settingUp.size === 0) return undefined;
+    return orNone(() => {
+      const description = descriptionIn(request);
+      const sessionId = description && parseMsrpMedia(description).path[0]?.sessionId;
+      const own = this.#settingUp.get(sessionId ?? '')?.offerFor(description!, contact);
+      return own && { ...own, body: withDescription(request.body, description!, own.body) };
+    });
   }
 
   #observer({ request, servedUser }: ServiceCall): MediaPathOptions['observe'] {
@@ -179,6 +196,6 @@ function crossed(path: MediaPath, message: SipRequest | SipResponse, from: End):
   if (!description) return body;
   const answers = message instanceof SipResponse || message.method === 'ACK' || message.method === 'PRACK';
   const isAnswer = answers && path.awaitsAnswerOf(from);
-  const ours = isAnswer ? path.answer(description, from) : path.offer(description, from);
+  const ours = isAnswer ? path.answer(description, from, message.toTag) : path.offer(description, from);
   return withDescription(body, description, ours);
 }

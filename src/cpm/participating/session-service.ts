@@ -3,7 +3,14 @@ import { orNone } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
 import type { Trail } from '../../base/trail.js';
 import { cpmServiceOf, invitedService } from '../../core/cpm-invitation.js';
-import type { Next, NextOptions, Service, ServiceCall, ServiceSubject } from '../../core/service.js';
+import type {
+  DeviceBody,
+  Next,
+  NextOptions,
+  Service,
+  ServiceCall,
+  ServiceSubject,
+} from '../../core/service.js';
 import { cpmServices } from '../../identity/cpm-services.js';
 import { hasIcsi } from '../../identity/feature-tags.js';
 import { parseAor } from '../../identity/aor.js';
@@ -268,6 +275,10 @@ export class SessionService implements Service {
       // the next process finds that nobody holds it
       if (cause !== STACK_CLOSED) this.#background(this.#end(id, 'BYE', callee));
     });
+  }
+
+  bodyFor(request: ServerRequest, contact: string): DeviceBody | undefined {
+    return this.#relay?.bodyFor(request, contact);
   }
 
   /** Requests inside dialogs that passed: a session ends, or lives on. */

@@ -156,8 +156,13 @@ export class MsrpEndpoint {
    * @throws ParleyError `msrp-listen-failed` without such a listener.
    */
   newUri(place: SessionPlace = {}, host?: string): MsrpUri {
+    return this.uriAt(newSessionId(), place, host);
+  }
+
+  /** A URI that leads to a session over another listener than its own does. @throws ParleyError as {@link newUri}. */
+  uriAt(sessionId: string, place: SessionPlace, host?: string): MsrpUri {
     const { kind, host: own, port } = this.#listenerFor(place);
-    return makeMsrpUri({ ...kind, host: host ?? own, port, sessionId: newSessionId() });
+    return makeMsrpUri({ ...kind, host: host ?? own, port, sessionId });
   }
 
   /** Lets a relay take what is for none of our sessions. */

@@ -71,8 +71,7 @@ export interface SessionTraffic {
 
 /** Our end of one MSRP session (RFC 4975): made for an SDP exchange, bound to a connection when the peer is there. */
 export class MsrpSession implements ConnectionUser {
-  /** What goes into our `a=path`. */
-  readonly uri: MsrpUri;
+  #uri: MsrpUri;
   readonly figures: SessionFigures = { messagesIn: 0, messagesOut: 0, octetsIn: 0, octetsOut: 0, refused: 0 };
   readonly #host: SessionHost;
   readonly #options: SessionOptions;
@@ -87,11 +86,16 @@ export class MsrpSession implements ConnectionUser {
 
   constructor(host: SessionHost, uri: MsrpUri, options: SessionOptions) {
     this.#host = host;
-    this.uri = uri;
+    this.#uri = uri;
     this.#options = options;
     this.#lane = new Lane(host.limits.laneOctets);
     this.#outbox = new Outbox(host.clock, host.limits);
     this.#traffic = this.#ownTraffic(options.receiver);
+  }
+
+  /** What goes into our `a=path`. */
+  get uri(): MsrpUri {
+    return this.#uri;
   }
 
   get isBound(): boolean {
@@ -120,6 +124,11 @@ export class MsrpSession implements ConnectionUser {
     return this.#lane;
   }
 
+  /** The peer that answers was told this URI of ours, at another listener, with the same session-id. Said before {@link connect}. */
+  knownAs(uri: MsrpUri): void {
+    this.#uri = uri;
+  }
+
   /**
    * Takes the peer's description: a first one, or that of a later SDP exchange. An unchanged path keeps the connection.
    * @param active whether we open the connection (RFC 6135 §4.2).
@@ -128,7 +137,7 @@ export class MsrpSession implements ConnectionUser {
     if (this.#closed) return;
     const path = peer.path.map(({ text }) => text).join(' ');
     const same = this.#peerPath !== undefined && this.#matches(path, this.#peerPath);
-    if (!same && this.#connection) this.#unbind(false);
+    if (!same && this.#peerPath !== undefined) this.#unbind(false);
     this.#peerPath = path;
     if (this.#connection) return;
     this.#await();

@@ -86,6 +86,7 @@ export class Branch implements OutgoingUser {
     request.uri = target.uri;
     request.headers.set('Max-Breadth', this.breadth);
     if (target.route && target.route.length > 0) request.headers.prepend('Route', target.route);
+    if (target.body) request.body = target.body;
     target.edit?.(request.headers);
     return request;
   }
