@@ -7,7 +7,7 @@ import { configSchema, type Config } from './schema.js';
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Environment variables, the setting each one overrides, and whether it is a comma-separated list. */
-const variables: Record<string, { path: readonly string[]; list?: boolean }> = {
+export const variables: Record<string, { path: readonly string[]; list?: boolean }> = {
   PARLEY_SIP_LISTEN: { path: ['sip', 'listen'], list: true },
   PARLEY_SIP_STACK: { path: ['sip', 'stack'] },
   PARLEY_SIP_TRUSTED: { path: ['sip', 'trusted'], list: true },
@@ -29,9 +29,6 @@ const variables: Record<string, { path: readonly string[]; list?: boolean }> = {
   PARLEY_LOG_LEVEL: { path: ['log', 'level'] },
   PARLEY_CONFERENCE_FACTORY: { path: ['conferenceFactory'] },
 };
-
-/** Names of all variables that a configuration is read from. */
-export const variableNames: readonly string[] = Object.keys(variables);
 
 export interface ConfigSource {
   /** Name shown in errors. */

@@ -25,6 +25,7 @@ const relaySettings = z
       .default(['MD5']),
     /** Hosts of relays whose clients need no password here, since the relay's certificate bears its name (RFC 4976 §6.3). */
     peers: z.array(z.string().regex(/^[A-Za-z0-9.-]+$/, 'must be a host name')).default([]),
+    /** URIs that clients may have at once, all together and each user. */
     uris: count(1_000_000, 100_000),
     urisPerUser: count(10_000, 100),
     /** Seconds a URI is valid when the client does not say, and the bounds of what it may say. */
@@ -40,6 +41,7 @@ const relaySettings = z
 /** The part `msrp` of the configuration. */
 export const msrpSettings = z
   .strictObject({
+    /** HOST:PORT, or with `tcp:`, `tls:`, `ws:` or `wss:` before it. */
     listen: address.default('127.0.0.1:2855'),
     /** More listeners: `tls:`, `ws:`, `wss:`. The certificate of the secure ones is that of `sip.tls`. */
     alsoListen: z.array(address).default([]),
@@ -53,8 +55,9 @@ export const msrpSettings = z
     messageBytes: count(4096 * MIB, 100 * MIB),
     /** Octets of messages that are being put together, in the whole process. */
     heldBytes: count(4096 * MIB, 512 * MIB),
-    /** Seconds. */
+    /** How long the peer of a session may take to come. */
     bind: count(3600, 30),
+    /** How long nothing may come of a message that has begun. */
     idleMessage: count(3600, 60),
     relay: relaySettings,
   })

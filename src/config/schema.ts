@@ -42,6 +42,7 @@ const akaKey = z.string().regex(/^(?:[0-9a-fA-F]{32}){1,2}$/, 'must be 16 or 32 
 const akaAlgorithms = ['AKAv1-MD5', 'AKAv2-MD5', 'AKAv2-SHA-256'] as const;
 
 const subscriber = z.strictObject({
+  /** The user name of digest (RFC 3261 §22), the private identity of IMS. */
   privateId: z.string().min(1),
   /** For digest and IMPS; may be absent when there are keys for AKA. */
   password: z.string().min(1).optional(),
@@ -60,8 +61,11 @@ const subscriber = z.strictObject({
       'a key of 32 octets needs TOP or TOPc of 32 octets',
     )
     .optional(),
+  /** Public identities, `sip:` or `tel:`; the first that is not barred is the default one. */
   identities: z.array(aor).min(1),
+  /** Those that register the others, and neither call nor are called. */
   barred: z.array(aor).optional(),
+  /** Identities that are registered together; all of them unless given (3GPP TS 24.229 §5.4.1). */
   implicitSets: z.array(z.array(aor).min(1)).optional(),
   /** Wildcarded identities (3GPP TS 23.003 §13.5) that register with the first identity: `sip:pbx!.*!@ims.test`. */
   wildcards: z.array(aor).optional(),
@@ -82,6 +86,7 @@ export const configSchema = z.strictObject({
   domain: domain.default('ims.test'),
   /** Further domains served as the home domain is. */
   domains: z.array(domain).default([]),
+  /** What this process is: registrar and S-CSCF, the two CPM functions, the IMPS server. */
   roles: z
     .array(z.enum(roles))
     .min(1)
@@ -101,6 +106,7 @@ export const configSchema = z.strictObject({
         .default(['auth']),
       /** Wrong answers of one user within the window, after which it is locked for a while. */
       maxFailures: z.int().min(1).max(1_000).default(10),
+      /** Within which they count. */
       failureWindow: seconds(300),
     })
     .prefault({}),
@@ -115,25 +121,31 @@ export const configSchema = z.strictObject({
       nonceReuse: z.number().min(0).max(86_400).default(0),
     })
     .prefault({}),
+  /** Allows `auth: none` on addresses that others reach, as `--insecure` does. */
   insecure: z.boolean().default(false),
+  /** See [store](store.md). */
   store: z
     .string()
     .regex(/^(?:lmdb:.+|rediss?(?:\+sentinel)?:\/\/.+)$/, 'must be lmdb:PATH or redis://HOST:PORT')
     .default('lmdb:./data'),
+  /** URI that groups are made with; `sip:conference-factory@` the home domain unless given. */
   conferenceFactory: z
     .string()
     .regex(/^sips?:/, 'must be a SIP URI')
     .optional(),
+  /** How long SIGTERM lets what is under way end. */
   drainSeconds: seconds(10),
   log: z
     .strictObject({ level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info') })
     .prefault({}),
   sip: z
     .strictObject({
+      /** `embedded`, or `drachtio://:secret@host:port`: see [drachtio](drachtio.md). */
       stack: z
         .string()
         .regex(/^(?:embedded|drachtio:\/\/.*)$/, 'must be embedded or drachtio://:secret@host:port')
         .default('embedded'),
+      /** `udp:`, `tcp:`, `tls:`, `ws:` or `wss:`, then HOST:PORT; IPv6 in brackets. */
       listen: z.array(listener).min(1).default(['udp:127.0.0.1:5060', 'tcp:127.0.0.1:5060']),
       /** Web pages that may connect by WebSocket, besides those of the same host: all, but none when `auth` is `none`. */
       origins: z
@@ -164,13 +176,16 @@ export const configSchema = z.strictObject({
     .prefault({}),
   registrar: z
     .strictObject({
+      /** Bounds of what a device may ask for (423 below), and what it gets when it asks for nothing. */
       expires: z
         .strictObject({ minimum: seconds(60), maximum: seconds(600_000), standard: seconds(3_600) })
         .refine((expires) => expires.minimum <= expires.maximum, 'minimum is above maximum')
         .prefault({}),
+      /** Of one registration set. */
       maxContacts: z.int().min(1).max(1_000).default(50),
       /** How a device that sends an Instance ID without reg-id is found again: by it alone (3GPP TS 24.229), or also by its contact (RFC 3261). */
       matching: z.enum(['instance', 'contact']).default('instance'),
+      /** False issues no GRUUs, for labs whose devices do not take them (RFC 5627). */
       gruu: z.boolean().default(true),
       /** Networks that users may roam in, as P-Visited-Network-ID of a trusted P-CSCF names them; all when absent. */
       visitedNetworks: z.array(z.string().min(1)).max(10_000).optional(),
@@ -271,6 +286,7 @@ export const configSchema = z.strictObject({
     .prefault({}),
   http: z
     .strictObject({
+      /** Console, admin API, metrics, and SIP over WebSocket at `/sip`. */
       listen: hostPort.default('127.0.0.1:8080'),
       /** Bearer token of the admin API; needed unless it listens on loopback. */
       token: z.string().min(16, 'must have at least 16 characters').optional(),

@@ -7,7 +7,7 @@ import { join, resolve } from 'node:path';
 import { XMLValidator } from 'fast-xml-parser';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { loadConfig, variableNames } from '../../src/config/load.js';
+import { loadConfig, variables } from '../../src/config/load.js';
 
 const root = resolve(import.meta.dirname, '../..');
 const folder = join(root, 'docker');
@@ -76,7 +76,7 @@ describe('the compose files', () => {
       expect([...examples.keys()], variable).toContain(variable);
     for (const { environment = {} } of Object.values(compose(name).services))
       for (const variable of Object.keys(environment))
-        expect([...variableNames, 'PARLEY_CONFIG'], variable).toContain(variable);
+        expect([...Object.keys(variables), 'PARLEY_CONFIG'], variable).toContain(variable);
   });
 
   it.each(composeFiles)('%s gives each Parley a configuration that it starts with', (name) => {
