@@ -5,16 +5,18 @@ import { MemoryTrail } from '../../src/base/trail.js';
 import { createDrachtioStack } from '../../src/sip/drachtio/stack.js';
 import { afterThisTest } from '../sip/embedded/nodes.js';
 import { Daemon, noDaemon } from '../tools/drachtio-daemon.js';
+import { freePort } from '../tools/free-port.js';
 import { sipStackContract, type Subject } from './sip-stack.js';
 
 /** The admin address of a running drachtio-server: `drachtio://:secret@127.0.0.1:9022`. Without it each test starts its own. */
 const running = process.env['DRACHTIO_URL'];
 
-async function open(): Promise<Subject> {
+/** @param options what follows the address of the server. */
+async function open(server: { readonly url: string }, options = ''): Promise<Subject> {
   const clock = new SystemClock((error) => {
     throw error;
   });
-  const url = running ?? (await Daemon.start({ webSocket: true })).url;
+  const url = `${server.url}${options}`;
   const trail = new MemoryTrail(() => clock.now());
   const stack = createDrachtioStack({ url, clock, log: silentLogger, trail, domain: 'ims.test' });
   await stack.start();
@@ -32,5 +34,18 @@ async function open(): Promise<Subject> {
 }
 
 describe.skipIf(running === undefined && noDaemon)('the drachtio stack on a real drachtio-server', () => {
-  sipStackContract(open);
+  sipStackContract(async () =>
+    open(running === undefined ? await Daemon.start({ webSocket: true }) : { url: running }),
+  );
 });
+
+describe.skipIf(noDaemon)(
+  'the drachtio stack to which a real drachtio-server connects with each request',
+  () => {
+    sipStackContract(async () => {
+      const port = await freePort();
+      const handlers = `<request-handlers><request-handler sip-method="*">tcp://127.0.0.1:${port}</request-handler></request-handlers>`;
+      return open(await Daemon.start({ webSocket: true, handlers }), `?listen=127.0.0.1:${port}`);
+    });
+  },
+);

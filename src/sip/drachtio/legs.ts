@@ -60,6 +60,10 @@ export class Legs {
     return this.#calls.size;
   }
 
+  has(callId: string): boolean {
+    return this.#calls.has(callId);
+  }
+
   /** Notes the dialog that requests with those tags (ours, theirs) belong to. */
   add(callId: string, localTag: string, remoteTag: string, leg: Leg): void {
     this.#call(callId).legs.set(`${localTag}\n${remoteTag}`, leg);

@@ -17,6 +17,7 @@ import type {
 } from '../transaction/layer.js';
 import type { AdminEvent, Reply } from './admin-event.js';
 import type { AdminLink } from './admin-link.js';
+import { CalledLinks } from './called-links.js';
 import { ContactHomes } from './contact-homes.js';
 import { DrachtioClientTransaction } from './client-transaction.js';
 import { hopUri, localEndOf, sourceOf } from './flows.js';
@@ -39,8 +40,6 @@ export interface DrachtioTransactionsOptions {
 }
 
 const ACK_PATIENCE_MS = 2_000;
-/** How long a server's own connection for one request is kept after its end: retransmissions and the other leg's BYE. */
-const SESSION_END_MS = 33_000;
 
 /** RFC 3261 §17 as drachtio-servers run it for us. */
 export class DrachtioTransactions implements TransactionLayer {
@@ -55,9 +54,14 @@ export class DrachtioTransactions implements TransactionLayer {
   readonly #legs = new Legs();
   readonly #relays: Relays;
   readonly #homes = new ContactHomes();
+  readonly #called: CalledLinks;
 
   constructor(options: DrachtioTransactionsOptions) {
     this.#options = options;
+    this.#called = new CalledLinks(options.clock, {
+      busy: () => new Set([...this.#clients.values(), ...this.#untaken].map(({ link }) => link)),
+      lives: (callId) => this.#open.has(callId) || this.#legs.has(callId),
+    });
     this.#relays = new Relays(this.#legs, {
       answered: (transaction) => this.#answered(transaction),
       refused: ({ request, source }, status, why) => {
@@ -174,8 +178,14 @@ export class DrachtioTransactions implements TransactionLayer {
     this.#receiveRequest(link, event, parsed.message);
   }
 
+  /** A server has connected to us with a new request. */
+  called(link: AdminLink): void {
+    this.#called.add(link);
+  }
+
   /** The connection to a server is gone, and with it all that it did for us. */
   lost(link: AdminLink): void {
+    this.#called.remove(link);
     for (const [id, transaction] of this.#servers) {
       if (transaction.link !== link) continue;
       this.#servers.delete(id);
@@ -195,6 +205,7 @@ export class DrachtioTransactions implements TransactionLayer {
       return;
     }
     const request = this.#relays.incoming(received);
+    this.#called.received(link, request.callId);
     if (received.method === 'ACK') {
       this.onAck(request, source);
       return;
@@ -271,8 +282,6 @@ export class DrachtioTransactions implements TransactionLayer {
 
   #answered(transaction: DrachtioServerTransaction): void {
     this.#homes.answered(transaction);
-    if (transaction.link.called && endsSession(transaction))
-      this.#options.clock.after(SESSION_END_MS, () => transaction.link.close());
     this.#forget(transaction);
     const { request } = transaction;
     if (request.method === 'BYE') this.#legs.end(request.callId);
@@ -300,14 +309,6 @@ export class DrachtioTransactions implements TransactionLayer {
       detail,
     });
   }
-}
-
-/** True when nothing can follow on a connection that the server made for this request. */
-function endsSession({ request, finalStatus = 0 }: DrachtioServerTransaction): boolean {
-  if (request.method === 'BYE') return true;
-  return (
-    request.toTag === undefined && (finalStatus >= 300 || !['INVITE', 'SUBSCRIBE'].includes(request.method))
-  );
 }
 
 /** The last NOTIFY of a subscription: the server forgets it with that (RFC 6665 §4.4.1). */

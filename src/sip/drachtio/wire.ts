@@ -99,6 +99,7 @@ export class DrachtioWire implements Wire {
   }
 
   #up(link: AdminLink): void {
+    if (link.called) this.transactions.called(link);
     const fresh = link.listeners.filter(
       (one) =>
         !this.#known.some(

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { connect, createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { SystemClock } from '../../../src/base/clock.js';
@@ -37,6 +37,36 @@ async function stackOn(url: string): Promise<SipStack> {
   await started;
   return stack;
 }
+
+/** What connects to `port` goes on to `onward`. @returns the connections that are open now. */
+async function passOn(port: number, onward: number): Promise<ReadonlySet<Socket>> {
+  const open = new Set<Socket>();
+  const server = createTcpServer((near) => {
+    const far = connect(onward, '127.0.0.1');
+    open.add(near);
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      from.on('data', (chunk: Buffer) => to.write(chunk));
+      from.on('error', () => {});
+      from.on('close', () => {
+        open.delete(near);
+        to.destroy();
+      });
+    }
+  }).listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  afterThisTest(() => {
+    server.close();
+    for (const socket of open) socket.destroy();
+  });
+  return open;
+}
+
+/** `<request-handlers>` by which the server connects to that port with each new request. */
+const outbound = (port: number, method = '*', scheme = 'tcp'): string =>
+  `<request-handlers><request-handler sip-method="${method}">${scheme}://127.0.0.1:${port}</request-handler></request-handlers>`;
 
 describe.skipIf(noDaemon)('a real drachtio-server', () => {
   it('that is killed in mid-call is missed, and calls go through it within 5 s of its return', async () => {
@@ -94,9 +124,7 @@ describe.skipIf(noDaemon)('a real drachtio-server', () => {
 
   it('that connects to us with each request has it answered', async () => {
     const port = await freePort();
-    const server = await Daemon.start({
-      handlers: `<request-handlers><request-handler sip-method="MESSAGE">tcp://127.0.0.1:${port}</request-handler></request-handlers>`,
-    });
+    const server = await Daemon.start({ handlers: outbound(port, 'MESSAGE') });
     const stack = await stackOn(`${server.url}?listen=127.0.0.1:${port}`);
     let seen = 0;
     stack.on('MESSAGE', (_request, response) => {
@@ -107,6 +135,41 @@ describe.skipIf(noDaemon)('a real drachtio-server', () => {
     const answer = await peer.stack.request(`sip:127.0.0.1:${server.sip}`, { method: 'MESSAGE' });
     expect([answer.status, seen]).toEqual([202, 1]);
   }, 20_000);
+
+  it('that connects to us has each connection closed when nothing more can come over it, whoever ends what came', async () => {
+    const [named, port] = [await freePort(), await freePort()];
+    const open = await passOn(named, port);
+    const server = await Daemon.start({ handlers: outbound(named) });
+    const stack = await stackOn(`${server.url}?listen=127.0.0.1:${port}`);
+    const dialogs: Dialog[] = [];
+    stack.on('INVITE', async (request, response) => {
+      if (request.requestUri.user === 'busy') response.send(486);
+      else dialogs.push(await stack.createUAS(request, response));
+    });
+    stack.on('SUBSCRIBE', async (request, response) => {
+      dialogs.push(await stack.createUAS(request, response, { headers: { Expires: '600' } }));
+    });
+    stack.on('MESSAGE', (_request, response) => void response.send(202));
+    const peer = await node();
+    const to = (user: string): string => `sip:${user}@127.0.0.1:${server.sip}`;
+
+    await peer.stack.request(to('x'), { method: 'MESSAGE' });
+    await expect(peer.stack.createUAC(to('busy'), { method: 'INVITE' })).rejects.toThrow();
+    const kept = await peer.stack.createUAC(to('x'), { method: 'INVITE' });
+    await peer.stack.createUAC(to('x'), { method: 'INVITE' });
+    await peer.stack.createUAC(to('x'), {
+      method: 'SUBSCRIBE',
+      headers: { Event: 'reg', Expires: '600' },
+    });
+    await until(() => dialogs.length === 3);
+    expect(open.size).toBe(5);
+    await dialogs[1]!.destroy();
+    await dialogs[2]!.destroy();
+    await until(() => open.size === 1);
+    expect((await kept.send({ method: 'INFO' })).status).toBe(200);
+    await kept.destroy();
+    await until(() => open.size === 0);
+  }, 30_000);
 
   it('with a request router chooses the application by its tag', async () => {
     const router = createServer((_request, response) => {
