@@ -19,6 +19,15 @@ interface GroupView {
   }[];
 }
 
+/** The first three as the API takes them. */
+interface MakeOptions {
+  readonly subject?: string;
+  readonly maximum?: number;
+  readonly minimum?: number;
+  readonly open?: boolean;
+  readonly longLived?: boolean;
+}
+
 /** States of members for whom messages are kept. */
 const hasPlace: ReadonlySet<string> = new Set(['connected', 'away', 'invited']);
 
@@ -76,6 +85,8 @@ export function groupsCommand({ api, print }: CommandContext): Command {
     .argument('<chairman>', 'SIP or tel URI')
     .argument('[members...]')
     .option('--subject <text>')
+    .option('--maximum <members>', 'members that it may have', Number)
+    .option('--minimum <members>', 'members below which its sessions end', Number)
     .option('--open', 'anybody of the domain may join')
     .option('--long-lived', 'its members join by themselves; else the first who comes has all invited')
     .action(
@@ -83,13 +94,13 @@ export function groupsCommand({ api, print }: CommandContext): Command {
         name: string,
         chairman: string,
         members: string[],
-        { subject, open, longLived }: { subject?: string; open?: boolean; longLived?: boolean },
+        { open, longLived, ...more }: MakeOptions,
       ) => {
         const { uri } = await api().call<GroupView>('POST', '/groups', {
           name,
           chairman,
           members,
-          ...(subject === undefined ? {} : { subject }),
+          ...more,
           access: open ? 'open' : 'closed',
           kind: longLived ? 'long-lived' : 'pre-defined',
         });

@@ -169,6 +169,14 @@ describe('groups that the operator keeps', () => {
     expect(shown).toMatch(/sip:bob@ims\.test +removed +participant +0/);
     expect(shown).toMatch(/sip:carol@ims\.test +away +participant +0/);
     expect(await run('close', 'gs-sales')).toContain('closed gs-sales');
+    await run('make', 'small', 'sip:alice@ims.test', '--subject', 'Few', '--maximum', '5', '--minimum', '2');
+    expect((await api('GET', '/groups/gs-small')).body).toMatchObject({
+      subject: 'Few',
+      maximum: 5,
+      minimum: 2,
+      access: 'closed',
+    });
+    await run('close', 'gs-small');
     expect(await run()).toContain('no groups');
   });
 

@@ -458,16 +458,16 @@ describe('an invitation reaches', () => {
     expect(parley.app.trail.recent({ code: 'cpm.replacement-ignored' })).toHaveLength(2);
   });
 
-  it('as from anybody by a user without a device that says it is a focus', async () => {
-    const parley = await server();
+  it('as from anybody by a user without a device that says it is a focus, whichever core has vouched for it', async () => {
+    const parley = await server({ sip: { trusted: ['127.0.0.1'] } });
     const mallory = await phone('mallory', parley);
     const bob = await phone('bob', parley, device(BOB));
-    mallory.send(
-      'INVITE',
-      'sip:bob@ims.test',
-      { ...SESSION, 'Session-Replaces': 'c11', Contact: `<${mallory.aor}>;isfocus` },
-      offer(),
-    );
+    const forged = {
+      'P-Asserted-Identity': `<${mallory.aor}>`,
+      'Session-Replaces': 'c11',
+      Contact: `<${mallory.aor}>;isfocus`,
+    };
+    mallory.send('INVITE', 'sip:bob@ims.test', { ...SESSION, ...forged }, offer());
     expect((await bob.peer.request('INVITE')).has('Session-Replaces')).toBe(false);
   });
 
