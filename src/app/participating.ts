@@ -79,7 +79,7 @@ export function makeParticipating(
   const { pagerBytes, largeBytes, deferral: waiting, policy, sessionExpires, lostDeviceSeconds } = config.cpm;
   const policies = new Policies(store, policy);
   const contents = new ContentStore(store, clock);
-  const origins = new MessageOrigins(store, clock, waiting.seconds);
+  const origins = new MessageOrigins(store, clock, waiting.seconds, shared ? { node, isAlive } : undefined);
   const perDevice = waiting.oncePer === 'device';
   const deferred = new DeferredStore({
     store,

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { cpmServices } from '../../src/identity/cpm-services.js';
-import { parseCpim } from '../../src/msrp/cpim/index.js';
+import { formatCpim, parseCpim } from '../../src/msrp/cpim/index.js';
+import { formatImdn, IMDN_TYPE, parseImdn } from '../../src/msrp/imdn.js';
 import type { HeaderMap } from '../../src/sip/message/headers.js';
 import { useCleanups } from '../tools/cleanups.js';
 import { missing } from '../tools/install.js';
@@ -56,6 +57,25 @@ const cpim = (text: string): string =>
     '',
     text,
   ].join('\r\n');
+
+/** The notification of a device that the message with that text is there. */
+const delivered = (text: string): Buffer =>
+  formatCpim({
+    from: { name: '', uri: 'sip:bob@ims.test' },
+    to: [{ name: '', uri: 'sip:alice@ims.test' }],
+    mime: [
+      ['Content-Type', IMDN_TYPE],
+      ['Content-Disposition', 'notification'],
+    ],
+    content: Buffer.from(
+      formatImdn({
+        messageId: text,
+        dateTime: '2026-11-26T10:00:00Z',
+        kind: 'delivery',
+        status: 'delivered',
+      }),
+    ),
+  });
 
 const requests = ({ peer }: Phone): number => peer.unread.filter((message) => 'method' in message).length;
 
@@ -135,6 +155,34 @@ describe.skipIf(missing('redis-server'))('of two nodes on one Redis', () => {
     const again = await handset.answer('MESSAGE', 200, { Contact: [] });
     expect(again.callId).toBe(first.callId);
     await expect.poll(() => waiting(b)).toBe(0);
+  });
+
+  it('one passes the notification on that devices of a recipient send to both at once', async () => {
+    const [a, b] = await twoNodes();
+    const [alice, tablet, handset] = [await phone('alice', a), await phone('bob', a), await phone('bob', b)];
+    const another = DEVICE.replace(UUID, 'urn:uuid:7a6f1c1e-3d53-4d59-9c2c-4a7f9f8f2b11');
+    await alice.register(DEVICE);
+    await tablet.register(DEVICE);
+    await handset.register(another);
+    const ids = Array.from({ length: 20 }, (_, index) => `m-${index}`);
+    const asking = (id: string): string => cpim(id).replace('negative-delivery', 'positive-delivery');
+    for (const id of ids) {
+      alice.send('MESSAGE', 'sip:bob@ims.test', PAGER, asking(id));
+      await Promise.all([tablet, handset].map((one) => one.answer('MESSAGE', 200, { Contact: [] })));
+      expect((await alice.peer.response(200)).status).toBe(200);
+    }
+    const heard: string[] = [];
+    for (const id of ids) {
+      for (const one of [tablet, handset])
+        one.send('MESSAGE', alice.aor, PAGER, delivered(id).toString('utf8'));
+      heard.push(
+        parseImdn(parseCpim((await alice.answer('MESSAGE', 200, { Contact: [] })).body).content).messageId,
+      );
+    }
+    for (const one of [tablet, handset])
+      for (const id of ids) expect([id, (await one.peer.response(200)).status]).toEqual([id, 200]);
+    expect(heard).toEqual(ids);
+    expect(requests(alice)).toBe(0);
   });
 
   it('one alone tells a sender that its message was not delivered in time', async () => {
