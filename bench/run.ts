@@ -10,9 +10,11 @@ import { alternate, table, type Contender, type Work } from './load-runs.js';
 import { describeMachine } from './machine.js';
 import { measureMsrp } from './msrp/run.js';
 import { measurePort } from './port.js';
+import { measureSrv } from './srv.js';
 import { startBareNode } from './servers/bare-node.js';
 import { startKamailio } from './servers/kamailio.js';
 import { startParley } from './servers/parley.js';
+import { startDispatched, startParleyOnCluster } from './servers/steps.js';
 import type { RunningServer } from './servers/server.js';
 import { measureSessions } from './sessions.js';
 import {
@@ -26,6 +28,8 @@ const USAGE = `npm run bench -- [part ...] [options]
 
 parts: register, digest, invite, bindings (all when none is named),
        gateway (IMPS phones and SIP devices), groups (group sessions), reg-event (NOTIFYs of registrations), setups (LMDB, Redis, drachtio-server side by side), nodes (one and two on one Redis),
+       steps (Redis, Redis Cluster, Kamailio in front of one and two),
+       srv (two under one name of DNS, one of which dies),
        port (what the SIP stack port costs),
        sessions (1-1 sessions as proxy and B2BUA, open ones, deferred messages),
        imps (logins, messages, codec beside libwbxml, CIR over TCP)
@@ -95,8 +99,16 @@ async function compare(
 /** The same Parley on its own sockets and LMDB, on Redis, and on drachtio-server. */
 const setups: Contender[] = [
   { name: 'Parley', start: () => startParley() },
-  { name: 'Parley on Redis', start: startParleyOnRedis },
+  { name: 'Parley on Redis', start: () => startParleyOnRedis() },
   ...(without.has('drachtio') ? [] : [{ name: 'Parley on drachtio-server', start: startParleyOnDrachtio }]),
+];
+
+/** From one process to many, with an edge in front and a cluster behind. */
+const steps: Contender[] = [
+  { name: 'Parley on Redis', start: () => startParleyOnRedis() },
+  { name: 'Parley on a Redis Cluster of three', start: () => startParleyOnCluster() },
+  { name: 'Kamailio, one Parley on Redis', start: () => startDispatched(1) },
+  { name: 'Kamailio, two Parleys on Redis', start: () => startDispatched(2) },
 ];
 
 const all = ['register', 'digest', 'invite', 'bindings'];
@@ -114,12 +126,34 @@ const parts: Record<string, () => Promise<void>> = {
     } as const;
     print(`### INVITE to BYE, at saturation\n\n${table(await alternate(setups, invites, rounds, told))}`);
   },
+  steps: async () => {
+    const registers = { scenario: 'register', users, calls: calls / 4, warmUp: calls / 20, rate: 0 } as const;
+    print(`### REGISTER, at saturation\n\n${table(await alternate(steps, registers, rounds, told))}`);
+    const invites = {
+      scenario: 'invite-public-gruu',
+      users: 100,
+      calls: calls / 20,
+      warmUp: calls / 100,
+      rate: 0,
+    } as const;
+    print(`### INVITE to BYE, at saturation\n\n${table(await alternate(steps, invites, rounds, told))}`);
+    const digest = { digest: true, subscribers: users };
+    const who = [
+      { name: 'Parley on Redis', start: () => startParleyOnRedis(digest) },
+      { name: 'Parley on a Redis Cluster of three', start: () => startParleyOnCluster(digest) },
+    ];
+    const challenged = { ...registers, scenario: 'register-digest' } as const;
+    print(`### REGISTER with digest\n\n${table(await alternate(who, challenged, rounds, told))}`);
+  },
+  srv: async () => {
+    print(`### DNS SRV\n\n${await measureSrv(calls / 10, told)}`);
+  },
   port: async () => {
     const register = { users, calls, warmUp: calls / 4 };
     print(`### The SIP stack port\n\n${await measurePort(rounds, register, told)}`);
   },
   nodes: async () => {
-    const one: Contender = { name: 'one Parley on Redis', start: startParleyOnRedis };
+    const one: Contender = { name: 'one Parley on Redis', start: () => startParleyOnRedis() };
     const two: Contender = { name: 'two Parleys on Redis', start: startTwoParleys };
     const work = { scenario: 'register', users, calls: calls / 4, warmUp: calls / 20, rate: 0 } as const;
     print(

@@ -74,9 +74,9 @@ export async function startParley(options: ParleyOptions = {}): Promise<RunningP
       },
     },
   );
-  const [, port, http] = await parley.until(
-    parley.says(/"sip":\["udp:127\.0\.0\.1:(\d+)"[^\]]*\],"http":"([^"]+)".*"msg":"ready"/),
-  );
+  const [line] = await parley.until(parley.says(/^\{.*"msg":"ready".*\}$/m));
+  const { http, sip } = JSON.parse(line) as { readonly http: string; readonly sip: readonly string[] };
+  const port = sip[0]!.slice(sip[0]!.lastIndexOf(':') + 1);
   await parley.until(ready(`${http}/readyz`));
   let collections = 0;
   let stoodStill = 0;

@@ -4,23 +4,26 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inPackage } from '../../src/base/package.js';
+import { startParley, type ParleyOptions } from './parley.js';
 import { freePort, spawnServer, type RunningServer, type Spawned } from './server.js';
-import { startParley } from './parley.js';
 
-/** Parley on a Redis of its own that writes nothing to disk. */
-export async function startParleyOnRedis(): Promise<RunningServer> {
+/** A Redis that writes nothing to disk. */
+export async function startRedis(): Promise<{ store: string; redis: Spawned }> {
   const port = await freePort();
   const redis = spawnServer('redis-server', ['--port', String(port), '--save', '', '--appendonly', 'no']);
   await redis.until(redis.says(/Ready to accept connections/));
-  return startParley({ name: 'Parley on Redis', store: `redis://127.0.0.1:${port}`, beside: [redis] });
+  return { store: `redis://127.0.0.1:${port}`, redis };
+}
+
+/** Parley on a Redis of its own. */
+export async function startParleyOnRedis(options: ParleyOptions = {}): Promise<RunningServer> {
+  const { store, redis } = await startRedis();
+  return startParley({ name: 'Parley on Redis', store, beside: [redis], ...options });
 }
 
 /** Two Parleys on one Redis, as one server. */
 export async function startTwoParleys(): Promise<RunningServer> {
-  const port = await freePort();
-  const redis = spawnServer('redis-server', ['--port', String(port), '--save', '', '--appendonly', 'no']);
-  await redis.until(redis.says(/Ready to accept connections/));
-  const store = `redis://127.0.0.1:${port}`;
+  const { store, redis } = await startRedis();
   const one = await startParley({ store, beside: [redis] });
   const two = await startParley({ store });
   return {

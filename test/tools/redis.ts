@@ -55,6 +55,11 @@ export class RedisServer {
     return `redis://127.0.0.1:${this.port}`;
   }
 
+  /** Of the process that runs. */
+  get pid(): number {
+    return this.#process!.pid!;
+  }
+
   /** Starts it, with what it has kept, and waits until it answers. */
   async start(): Promise<void> {
     this.#process = spawn('redis-server', this.#arguments, { cwd: this.folder, stdio: 'ignore' });
