@@ -41,6 +41,8 @@ export function readEvent({ fields, message }: Frame): AdminEvent | undefined {
 /** The answer to one of our commands. */
 export interface Reply {
   readonly ok: boolean;
+  /** False when the server never had the command, or its answer was lost. */
+  readonly heard: boolean;
   /** Why not. */
   readonly reason: string;
   /** The transaction that the command began. */
@@ -58,6 +60,7 @@ export function readReply({ fields, message }: Frame): { readonly to: string; re
     to: fields[2] ?? '',
     reply: {
       ok,
+      heard: true,
       reason: ok ? '' : (fields[4] ?? 'no reason given'),
       transaction: fields[10] ?? '',
       message,

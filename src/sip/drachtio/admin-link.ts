@@ -39,8 +39,12 @@ const HELLO_MS = 5_000;
 const LOOK_AGAIN_MS = 1_000;
 /** Requests that wait until the server has heard of all verbs; what comes beyond them is refused. */
 const MOST_EARLY = 100;
+/** Octets that may wait for a server that takes them too slowly: before a new request is refused, and before anything is. */
+const MOST_BEFORE_NEW = 4 << 20;
+const MOST_OCTETS = 8 << 20;
 const REFUSAL = Buffer.from('SIP/2.0 503 Service Unavailable\r\nRetry-After: 1\r\n\r\n');
-const LOST: Reply = { ok: false, reason: 'connection lost', transaction: '', message: undefined, fields: [] };
+const LOST = noReply('connection lost');
+const CROWDED = noReply('too much waits for drachtio-server');
 
 /**
  * One connection to a drachtio-server. It proves the secret, asks for requests, and carries commands and their replies.
@@ -86,6 +90,15 @@ export class AdminLink {
 
   get called(): boolean {
     return this.#options.called;
+  }
+
+  /** So much waits for the server that it should get no new requests; what is owed to those under way still goes. */
+  get crowded(): boolean {
+    return this.#backlog > MOST_BEFORE_NEW;
+  }
+
+  get #backlog(): number {
+    return this.#pacing.octets + this.#socket.writableLength;
   }
 
   /** Proves the secret. @returns undefined when the server takes it, else why not. */
@@ -143,15 +156,28 @@ export class AdminLink {
     this.command(`authenticate|${secret}|${tags.join(',')}`, undefined, onReply);
   }
 
-  /** Sends `<id>|<command>` with a SIP message behind it. `onReply` is called once, also when the connection goes. */
+  /**
+   * Sends `<id>|<command>` with a SIP message behind it. `onReply` is called once, also when the connection goes or too much waits
+   * for the server.
+   */
   command(command: string, message: Buffer | undefined, onReply: OnReply): void {
     if (this.#closed) {
       queueMicrotask(() => onReply(LOST));
       return;
     }
+    if (this.#backlog > MOST_OCTETS) {
+      queueMicrotask(() => onReply(CROWDED));
+      return;
+    }
+    const id = this.#awaited(onReply);
+    this.#pacing.send(id, writeFrame(`${id}|${command}`, message));
+  }
+
+  /** @returns the id of a command whose reply goes there. */
+  #awaited(onReply: OnReply): string {
     const id = `p${this.#sequence++}`;
     this.#replies.set(id, onReply);
-    this.#pacing.send(id, writeFrame(`${id}|${command}`, message));
+    return id;
   }
 
   close(): void {
@@ -212,7 +238,8 @@ export class AdminLink {
   #schedulePing(): void {
     this.#ping = this.#options.clock.after(PING_MS, () => {
       let answered = false;
-      this.command('ping', undefined, () => (answered = true));
+      const id = this.#awaited(() => (answered = true));
+      this.#pacing.sendFirst(id, writeFrame(`${id}|ping`));
       this.#ping = this.#options.clock.after(PING_MS, () => {
         if (answered) this.#schedulePing();
         else this.#close('no answer to a ping');
@@ -230,6 +257,10 @@ export class AdminLink {
     for (const onReply of waiting) this.#guarded(() => onReply(LOST));
     this.#owner.onClosed(this, why);
   }
+}
+
+function noReply(reason: string): Reply {
+  return { ok: false, heard: false, reason, transaction: '', message: undefined, fields: [] };
 }
 
 /** IPv4 as IPv4, on a socket for both. */

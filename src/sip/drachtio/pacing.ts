@@ -15,6 +15,7 @@ interface Waiting {
 export class Pacing {
   readonly #write: (frame: Buffer) => void;
   readonly #waiting: Waiting[] = [];
+  #octets = 0;
   /** The id of the long frame whose reply is waited for. */
   #alone: string | undefined;
 
@@ -22,14 +23,28 @@ export class Pacing {
     this.#write = write;
   }
 
-  /** Frames that wait. */
-  get length(): number {
-    return this.#waiting.length;
+  /** Of all frames that wait. */
+  get octets(): number {
+    return this.#octets;
   }
 
   send(id: string, frame: Buffer): void {
-    if (this.#alone === undefined) this.#pass(id, frame);
-    else this.#waiting.push({ id, frame });
+    if (this.#alone === undefined) {
+      this.#pass(id, frame);
+      return;
+    }
+    this.#waiting.push({ id, frame });
+    this.#octets += frame.length;
+  }
+
+  /** Sends it before all that waits. */
+  sendFirst(id: string, frame: Buffer): void {
+    if (this.#alone === undefined) {
+      this.#pass(id, frame);
+      return;
+    }
+    this.#waiting.unshift({ id, frame });
+    this.#octets += frame.length;
   }
 
   /** The reply to a frame has come. */
@@ -39,6 +54,7 @@ export class Pacing {
     while (this.#alone === undefined) {
       const next = this.#waiting.shift();
       if (!next) return;
+      this.#octets -= next.frame.length;
       this.#pass(next.id, next.frame);
     }
   }

@@ -39,7 +39,10 @@ export interface DrachtioTransactionsOptions {
   readonly flowFailed: (flow: string) => void;
 }
 
+type Refusal = readonly [status: number, reason: string];
+
 const ACK_PATIENCE_MS = 2_000;
+const TOO_SLOW: Refusal = [503, 'Too much waits for drachtio-server'];
 
 /** RFC 3261 §17 as drachtio-servers run it for us. */
 export class DrachtioTransactions implements TransactionLayer {
@@ -122,7 +125,7 @@ export class DrachtioTransactions implements TransactionLayer {
           end,
           relayed,
         );
-    const refusal = refusalOf(outgoing);
+    const refusal = refusalOf(outgoing) ?? (leg || !link.crowded ? undefined : TOO_SLOW);
     if (refusal) {
       this.#note('sip.drachtio-request-refused', request, refusal[1]);
       queueMicrotask(() => transaction.refuse(...refusal));
@@ -268,12 +271,7 @@ export class DrachtioTransactions implements TransactionLayer {
     if (!reply.ok || reply.transaction === '') {
       this.#note('sip.drachtio-request-refused', transaction.request, reply.reason);
       if (/^can not send request to myself/.test(reply.reason)) transaction.refuse(482, 'Loop Detected');
-      else
-        transaction.fail(
-          /^requested protocol/.test(reply.reason) || transaction.hop.flow === undefined
-            ? 'transport'
-            : 'flow-failed',
-        );
+      else transaction.fail(blamesFlow(transaction, reply) ? 'flow-failed' : 'transport');
       return;
     }
     this.#clients.set(reply.transaction, transaction);
@@ -316,6 +314,11 @@ function endsSubscription(request: SipRequest): boolean {
   return request.method === 'NOTIFY' && /^\s*terminated/i.test(request.get('Subscription-State') ?? '');
 }
 
+/** Whether a command was refused because the connection that its request was for is gone. */
+function blamesFlow({ hop }: DrachtioClientTransaction, { heard, reason }: Reply): boolean {
+  return heard && hop.flow !== undefined && !/^requested protocol/.test(reason);
+}
+
 function release(leg: Leg): void {
   const waiting = leg.beforeAck;
   leg.beforeAck = undefined;
@@ -323,7 +326,7 @@ function release(leg: Leg): void {
 }
 
 /** What the server cannot carry, with the status that says so. */
-function refusalOf(request: SipRequest): [status: number, reason: string] | undefined {
+function refusalOf(request: SipRequest): Refusal | undefined {
   if (!/^sips?:/i.test(request.uri)) return [416, 'Unsupported URI Scheme'];
   if (request.uri.length > MAX_URI) return [414, 'Request-URI too long for drachtio-server'];
   if (request.body.includes(0)) return [415, 'NUL in a body cannot pass drachtio-server'];

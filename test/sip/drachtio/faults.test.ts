@@ -22,7 +22,7 @@ async function fakeServer(port = 0): Promise<FakeDrachtio> {
   return fake;
 }
 
-function stackOn(url: string): { stack: SipStack; started: Promise<void> } {
+function stackOn(url: string): { stack: SipStack; trail: MemoryTrail; started: Promise<void> } {
   const clock = new SystemClock((error) => {
     throw error;
   });
@@ -34,7 +34,7 @@ function stackOn(url: string): { stack: SipStack; started: Promise<void> } {
     await stack.close();
     clock.close();
   });
-  return { stack, started };
+  return { stack, trail, started };
 }
 
 const options = `OPTIONS sip:ims.test SIP/2.0
@@ -141,6 +141,33 @@ describe('when the drachtio-server', () => {
     await started;
     await until(() => fake.sent.length === 102);
     expect(fake.sent.slice(2).every(({ text }) => text.startsWith('SIP/2.0 200'))).toBe(true);
+  });
+
+  it('is too slow for what is to go out, new requests are refused with 503 and it is still answered, up to a limit', async () => {
+    const fake = await fakeServer();
+    const { stack, trail, started } = stackOn(fake.url);
+    await started;
+    fake.answers = false;
+    const large = { headers: { 'Content-Type': 'text/plain' }, body: 'x'.repeat(10_000) };
+    const statuses: number[] = [];
+    const send = (): void =>
+      void stack
+        .request('sip:bob@127.0.0.1:5999', { method: 'MESSAGE', ...large })
+        .then(({ status }) => statuses.push(status));
+    for (let i = 0; i < 500; i++) send();
+    await until(() => statuses.length > 0);
+    const refused = statuses.length;
+    expect(new Set(statuses)).toEqual(new Set([503]));
+    expect(refused).toBeGreaterThan(50);
+    expect(refused).toBeLessThan(110);
+
+    stack.on('OPTIONS', (_request, response) => void response.send(200, large));
+    for (let i = 0; i < 500; i++)
+      fake.request(`t${i}`, options.replace('Call-ID: fake', `Call-ID: fake-${i}`));
+    const unsent = (): number => trail.counts().get('sip.drachtio-response-refused') ?? 0;
+    await until(() => unsent() > 50);
+    expect(unsent()).toBeLessThan(110);
+    expect(stack.trouble()).toBeUndefined();
   });
 
   it('is one of two with the same listeners, what came over it is answered over it', async () => {

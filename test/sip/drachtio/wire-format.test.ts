@@ -51,7 +51,19 @@ describe('pacing', () => {
     expect(written).toEqual([100, 4_001, 200, 4_002]);
     pacing.replied('d');
     expect(written.at(-1)).toBe(300);
-    expect(pacing.length).toBe(0);
+    expect(pacing.octets).toBe(0);
+  });
+
+  it('counts what waits, and sends a ping before it', () => {
+    const written: number[] = [];
+    const pacing = new Pacing((frame) => written.push(frame.length));
+    pacing.send('a', Buffer.alloc(FREE_OCTETS + 1));
+    pacing.send('b', Buffer.alloc(FREE_OCTETS + 2));
+    pacing.sendFirst('ping', Buffer.alloc(10));
+    expect(pacing.octets).toBe(4_012);
+    pacing.replied('a');
+    expect(written).toEqual([4_001, 10, 4_002]);
+    expect(pacing.octets).toBe(0);
   });
 });
 
