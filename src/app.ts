@@ -2,7 +2,7 @@ import { SystemClock } from './base/clock.js';
 import type { Logger } from './base/log.js';
 import { startBehindCore } from './app/behind-core.js';
 import { startControlling } from './app/controlling.js';
-import { startCore, type RunningCore } from './app/core.js';
+import { startCore } from './app/core.js';
 import { DomainKeys } from './app/domain-key.js';
 import { makeGateway } from './app/gateway.js';
 import { startImps, type RunningImps } from './app/imps.js';
@@ -94,7 +94,6 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     // the HTTP server ends when the WebSocket connections of the stack have
     let closeHttp = async (): Promise<void> => {};
     disposers.push(() => closeHttp());
-    const knowsNodes = shared && config.roles.includes('core') && config.sip.stack === 'embedded';
     const nodes = new Nodes({ store, clock, log: log.child({ part: 'nodes' }) });
     const { stack, attachTo } = makeSip(
       config,
@@ -116,8 +115,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
           disposers,
         )
       : undefined;
-    // where nodes do not know of each other, all count as alive
-    const isAlive = (node: string): boolean => (shared && !knowsNodes) || nodes.endOf(node) !== undefined;
+    const { isAlive } = nodes;
     const msrp = await startMsrp(config, parts('msrp'), disposers);
     const relay = await startMsrpRelay(config, { ...parts('msrp'), subscribers, endpoint: msrp }, disposers);
     const behind = core
@@ -181,10 +179,10 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
           log.error({ err: error }, 'devices ring on for groups of a node that is gone'),
         );
     };
-    const takeOver = (running: RunningCore): void => {
-      running
-        .resume()
-        .then(() => running.start())
+    const takeOver = (): void => {
+      core
+        ?.resume()
+        .then(() => core.start())
         .catch((error: unknown) =>
           log.error({ err: error }, 'subscriptions at a node that is gone stay there'),
         );
@@ -208,7 +206,6 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
             msrp,
             setOf: side.setOf,
             sessions: participating?.records,
-            isAlive,
           },
           disposers,
         )
@@ -237,28 +234,30 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     closeHttp = () => http.close();
     attachTo(http.server);
     if (core && !shared) await core.resume();
+    if (shared) await nodes.learn();
     await stack.start();
-    if (core && knowsNodes) {
+    if (shared) {
       const self = {
-        listeners: stack.listeners,
-        connections: core.registrar.connections,
+        // those of a drachtio-server are shared by all nodes
+        listeners: config.sip.stack === 'embedded' ? stack.listeners : [],
+        connections: core?.registrar.connections,
         closeFlow: (flow: string) => stack.closeFlow(flow),
       };
       await nodes.start(self, {
         onDeath() {
           resume();
-          takeOver(core);
+          takeOver();
           takeOverPhones();
         },
         // one that only starts again goes on with its own
         onGone: () =>
           clock.after(RESTART_MS, () => {
-            takeOver(core);
+            takeOver();
             takeOverPhones();
           }),
       });
       disposers.push(() => nodes.close());
-      await core.resume();
+      await core?.resume();
     }
     disposers.push(
       store.onEmptied(() => {

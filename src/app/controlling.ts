@@ -12,6 +12,7 @@ import { Receipts } from '../cpm/controlling/receipts.js';
 import type { OneToOneSessions, SessionParty } from '../cpm/controlling/replacements.js';
 import type { MsrpEndpoint } from '../msrp/session/index.js';
 import { aorDomain, type Aor } from '../identity/aor.js';
+import type { Headers } from '../sip/message/headers.js';
 import { SubscriptionKeeper } from '../subscriptions/subscription-keeper.js';
 import type { Nodes } from './nodes.js';
 import type { Disposers, ServiceParts, ServiceSide } from './parts.js';
@@ -51,8 +52,6 @@ export function startControlling(
     readonly msrp: MsrpEndpoint;
     readonly setOf: ServiceSide['setOf'];
     readonly sessions: SessionList | undefined;
-    /** Whether a process runs; true of all where that is not known. */
-    readonly isAlive: (node: string) => boolean;
   },
   disposers: Disposers,
 ): RunningGroups {
@@ -60,14 +59,14 @@ export function startControlling(
   const settings = config.cpm.groups;
   const groups = new Groups(store, clock, {
     holder: nodes.instance,
-    isAlive: (holder) => nodes.endOf(holder) !== undefined,
+    isAlive: nodes.isAlive,
     keepMs: settings.keep * 1000,
   });
   const keeper = new SubscriptionKeeper({
     ...{ stack, store, clock, log },
     event: 'conference',
     node: nodes.instance,
-    isAlive: (node) => nodes.endOf(node) !== undefined,
+    isAlive: nodes.isAlive,
   });
   disposers.push(() => keeper.close());
   const ownerOf = async (identity: string): Promise<string> => {
@@ -82,7 +81,7 @@ export function startControlling(
   const earlyDialogs = new EarlyDialogs({
     ...{ stack, store, log },
     holder: nodes.instance,
-    isAlive: parts.isAlive,
+    isAlive: nodes.isAlive,
   });
   const controlling: ControllingFunction = new ControllingFunction({
     clock,
@@ -120,11 +119,13 @@ export function startControlling(
     // of another user's set: the invited user's own chain begins at its start
     route: ({ uri }) => core.onward(controlling, 'terminating-registered', { servedUser: uri, set: uri }),
     async forward(holder, request, response) {
+      if (!nodes.isAlive(holder)) return false;
       const at = nodes.endOf(holder);
-      if (!at) return false;
       const { uri } = request;
       const route = core.onward(controlling, 'terminating-registered', { servedUser: uri, set: uri }, at);
-      await stack.proxyRequest(request, response, { groups: [[{ uri, route }]], recordRoute: true });
+      // without an address of the holder drachtio-server gives it to one of its applications in turn
+      const edit = at ? {} : { edit: limitTurns };
+      await stack.proxyRequest(request, response, { groups: [[{ uri, route }]], recordRoute: true, ...edit });
       return true;
     },
   });
@@ -149,6 +150,13 @@ export function startControlling(
     focuses: { close: (id) => controlling.close(id), running: (id) => controlling.focusOf(id) },
   });
   return { controlling, groups, directory, earlyDialogs };
+}
+
+/** How often a request is given to the next application of a drachtio-server, in search of the one that holds its group. */
+const TURNS = 8;
+
+function limitTurns(headers: Headers): void {
+  if (Number(headers.get('Max-Forwards') ?? TURNS + 1) > TURNS) headers.set('Max-Forwards', String(TURNS));
 }
 
 function oneToOneSessions(

@@ -37,7 +37,7 @@ export async function startCore(
     subscribers: Subscribers;
     profiles: Profiles;
     shared: boolean;
-    nodes: Pick<Nodes, 'instance' | 'endOf' | 'isNode'>;
+    nodes: Pick<Nodes, 'instance' | 'isAlive' | 'isNode'>;
   },
   logOf: (part: string) => Logger,
   disposers: Disposers,
@@ -51,8 +51,6 @@ export async function startCore(
     disposers,
   );
   const gruus = await Gruus.open(store, config.registrar.gruuNameSpace);
-  // behind drachtio-server it is not known which of several nodes live
-  const areNodesKnown = !shared || config.sip.stack === 'embedded';
   const registrar = new Registrar({
     store,
     clock,
@@ -72,7 +70,8 @@ export async function startCore(
     serviceRoute,
     maxMessageBytes: narrow(stack),
     maxFieldBytes: stack.abilities.maxFieldBytes,
-    node: shared && areNodesKnown ? nodes.instance : undefined,
+    // the connections of devices are those of a drachtio-server where there is one
+    node: shared && config.sip.stack === 'embedded' ? nodes.instance : undefined,
   });
   disposers.push(() => registrar.close());
   const feed = shared
@@ -97,7 +96,7 @@ export async function startCore(
     serverPatience: config.isc.patience,
     timerC: config.sip.timerC * 1000,
   });
-  const isAlive = (node: string): boolean => !areNodesKnown || nodes.endOf(node) !== undefined;
+  const { isAlive } = nodes;
   const owed = new OwedRegisters({ store, clock, log: logOf('core'), node: nodes.instance, isAlive });
   const registrationTriggers = new RegistrationTriggers({
     ...parts,

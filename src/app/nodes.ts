@@ -6,11 +6,12 @@ import type { LocalEnd } from '../sip/embedded/wire.js';
 import type { Listener } from '../sip/stack.js';
 import { table, type Store } from '../store/store.js';
 
-/** A running process of this server. The key of its record is the address of its first listener. */
+/** A running process of this server. The key of its record is the address of its first listener, or its instance where it has none. */
 interface NodeRow {
   /** Named by the flows of its connections; another one after each start. */
   readonly instance: string;
-  readonly end: LocalEnd;
+  /** Undefined where drachtio-server has the listeners: no one of the processes behind it can be chosen. */
+  readonly end?: LocalEnd | undefined;
   /** `host:port` of its UDP listeners, which its UDP flows name. */
   readonly udp: readonly string[];
   /** `host:port` of all its listeners. */
@@ -43,9 +44,10 @@ interface Parts {
 
 /** What a node needs of itself. */
 export interface NodeSelf {
+  /** Its own: where others reach it and no other node. */
   readonly listeners: readonly Listener[];
-  /** What is bound to its connections. */
-  readonly connections: Pick<ConnectionFlows, 'nodeGone' | 'lost'>;
+  /** What is bound to its connections; undefined where devices do not register. */
+  readonly connections: Pick<ConnectionFlows, 'nodeGone' | 'lost'> | undefined;
   /** Ends a connection. */
   closeFlow(flow: string): void;
 }
@@ -90,12 +92,20 @@ export class Nodes {
     return at === undefined || at === this.instance ? undefined : this.#ends.get(at);
   };
 
-  /** Where another node that lives is reached; undefined for this one. */
+  /** Where another node that lives is reached; undefined for this one, and where nodes are reached through drachtio-server. */
   readonly endOf = (instance: string): LocalEnd | undefined => this.#ends.get(instance);
+
+  /** Whether another node lives. */
+  readonly isAlive = (instance: string): boolean => this.#instances.has(instance);
 
   /** Whether another node listens there. */
   readonly isNode = ({ address, port }: { readonly address: string; readonly port: number }): boolean =>
     this.#addresses.has(`${bracketed(address)}:${port}`);
+
+  /** Learns of the others before the first request comes: a group of one that lives is not taken from it. */
+  async learn(): Promise<void> {
+    await this.#look();
+  }
 
   /**
    * Joins with the stack's listeners; the flows of this node's life before are removed.
@@ -104,14 +114,13 @@ export class Nodes {
   async start(self: NodeSelf, heard: NodeListeners): Promise<void> {
     const { listeners } = self;
     const [first] = listeners;
-    if (!first) return;
     this.#self = self;
     this.#listeners = heard;
-    const end = { protocol: first.protocol, host: bracketed(first.address), port: first.port };
+    const end = first && { protocol: first.protocol, host: bracketed(first.address), port: first.port };
     const placeOf = (one: Listener): string => `${bracketed(one.address)}:${one.port}`;
     const udp = listeners.filter((one) => one.protocol === 'udp').map(placeOf);
     const row = { instance: this.instance, end, udp, all: listeners.map(placeOf) };
-    this.#own = { key: `${end.host}:${end.port}`, row };
+    this.#own = { key: first ? placeOf(first) : this.instance, row };
     const earlier = await this.#beat();
     if (earlier !== undefined && earlier !== this.instance) await this.#bury(earlier);
     await this.#look();
@@ -195,7 +204,7 @@ export class Nodes {
     const { log } = this.#parts;
     const close = async (): Promise<void> => {
       let connections = 0;
-      for await (const flow of this.#self!.connections.lost()) {
+      for await (const flow of this.#self?.connections?.lost() ?? []) {
         this.#self!.closeFlow(flow);
         connections++;
       }
@@ -227,7 +236,7 @@ export class Nodes {
     const silent = new Map<string, Seen>();
     const found = new Set<string>();
     for await (const { key, value } of this.#parts.store.scan(nodes)) {
-      if (key === this.#own!.key) continue;
+      if (key === this.#own?.key) continue;
       found.add(key);
       const { instance, beats } = value;
       let seen = this.#seen.get(key);
@@ -237,9 +246,8 @@ export class Nodes {
         silent.set(key, seen);
         continue;
       }
-      ends.set(instance, value.end);
       instances.add(instance);
-      for (const listener of value.udp) ends.set(listener, value.end);
+      if (value.end) for (const name of [instance, ...value.udp]) ends.set(name, value.end);
       for (const listener of value.all) addresses.add(listener);
     }
     for (const key of this.#seen.keys()) if (!found.has(key)) this.#seen.delete(key);
@@ -254,7 +262,7 @@ export class Nodes {
    * @param key of its record: one that is there again ends the burial.
    */
   async #bury(instance: string, key?: string): Promise<void> {
-    await this.#self!.connections.nodeGone(
+    await this.#self?.connections?.nodeGone(
       instance,
       async () => key !== undefined && (await this.#parts.store.get(nodes, key))?.instance === instance,
     );

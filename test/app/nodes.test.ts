@@ -33,8 +33,8 @@ interface Node {
 
 let port = 5060;
 
-/** @param startAt its clock's milliseconds since the epoch. */
-async function node(startAt = 0): Promise<Node> {
+/** @param startAt its clock's milliseconds since the epoch. @param hasListeners not behind drachtio-server, which has them for all. */
+async function node(startAt = 0, hasListeners = true): Promise<Node> {
   const clock = new VirtualClock(startAt);
   const nodes = new Nodes({ store, clock, log: silentLogger });
   const closed: string[] = [];
@@ -56,7 +56,7 @@ async function node(startAt = 0): Promise<Node> {
   };
   const listener = { protocol: 'tcp', address: '127.0.0.1', port: port++ } as const;
   await nodes.start(
-    { listeners: [listener], connections, closeFlow: (flow) => closed.push(flow) },
+    { listeners: hasListeners ? [listener] : [], connections, closeFlow: (flow) => closed.push(flow) },
     { onDeath: () => deaths++, onGone: () => undefined },
   );
   const made: Node = {
@@ -99,6 +99,28 @@ describe('nodes on one store', () => {
     expect(b.deaths + c.deaths).toBe(1);
     expect(b.nodes.endOf(a.nodes.instance)).toBeUndefined();
     expect(b.nodes.endOf(c.nodes.instance)).toBeDefined();
+  });
+
+  it('know which of them live also where none has a listener of its own', async () => {
+    const [a, b, c] = [await node(0, false), await node(0, false), await node(0, false)];
+    const lives = (): boolean[] => [a, c].map(({ nodes }) => b.nodes.isAlive(nodes.instance));
+    await pass(4_000, a, b, c);
+    expect(lives()).toEqual([true, true]);
+    expect(b.nodes.endOf(a.nodes.instance)).toBeUndefined();
+    await pass(10_000, b, c);
+    expect(lives()).toEqual([false, true]);
+    expect(b.deaths + c.deaths).toBe(1);
+    await c.nodes.close();
+    await pass(2_000, b);
+    expect(lives()).toEqual([false, false]);
+    expect(b.deaths + c.deaths).toBe(1);
+  });
+
+  it('know the others before they join them themselves', async () => {
+    const a = await node();
+    const nodes = new Nodes({ store, clock: new VirtualClock(0), log: silentLogger });
+    await nodes.learn();
+    expect(nodes.isAlive(a.nodes.instance)).toBe(true);
   });
 
   it('bury nobody when the store was away for longer than a life', async () => {

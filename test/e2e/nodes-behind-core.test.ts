@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { SipRequest } from '../../src/sip/message/message.js';
 import { useCleanups } from '../tools/cleanups.js';
 import { ForeignCore, reginfoOf } from '../tools/foreign-core.js';
+import { sdp } from '../tools/group-party.js';
 import { missing } from '../tools/install.js';
 import { RedisServer } from '../tools/redis.js';
 
@@ -45,5 +46,40 @@ describe.skipIf(missing('redis-server'))('of two nodes behind another core', () 
     const [ended] = await subscribes(a, b.parley.port);
     expect(ended!.get('Expires')).toBe('0');
     expect([await a.contacts(), await b.contacts()]).toEqual([[], []]);
+  });
+
+  it('one that does not hold a group hands its requests to the one that does', async () => {
+    const redis = await RedisServer.start();
+    cleanups.push(() => redis.dispose());
+    const settings = { store: redis.url, sip: { overloadDelay: 60_000 } };
+    const a = await ForeignCore.start(settings);
+    cleanups.push(() => a.close());
+    const b = await a.another(settings);
+    cleanups.push(() => b.parley.stop());
+    const users = ['alice', 'bob'].map((name) => `sip:${name}@ims.test`);
+    const made = await fetch(`${a.parley.api}/api/v1/groups`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ name: 'sales', kind: 'long-lived', chairman: users[0], members: [users[1]] }),
+    });
+    expect(made.status).toBe(201);
+    const joined = async (user: string, at: ForeignCore): Promise<number> => {
+      const headers = {
+        'P-Asserted-Identity': `<${user}>`,
+        Route: at.server,
+        'Contribution-ID': 'g77',
+        'Content-Type': 'application/sdp',
+      };
+      const callId = at.send('INVITE', 'sip:gs-sales@ims.test', headers, sdp(user.slice(4, 7), 'actpass'));
+      for (;;) {
+        const response = await at.response();
+        if (response.callId === callId) return response.status;
+      }
+    };
+    expect(await joined(users[0]!, a)).toBe(200);
+    expect(await joined(users[1]!, b)).toBe(200);
+    const running = async ({ parley: { api } }: ForeignCore): Promise<string | undefined> =>
+      /^parley_groups_running (\d+)$/m.exec(await (await fetch(`${api}/metrics`)).text())?.[1];
+    expect([await running(a), await running(b)]).toEqual(['1', '0']);
   });
 });
