@@ -238,6 +238,7 @@ export class Core extends HostedServices {
       await this.#delivery.out(passage, noLayers);
       return;
     }
+    await this.judge(passage.request);
     try {
       const destination = await findDestination(passage.request, this.#options);
       this.tell(

@@ -64,6 +64,14 @@ export abstract class HostedServices implements ServiceHost {
     return undefined;
   }
 
+  /** Lets the services judge a request inside a dialog. @throws ParleyError which refuses it. */
+  protected async judge(request: ServerRequest): Promise<void> {
+    for (const service of this.services) {
+      const judged = service.judgeDialogRequest?.(request);
+      if (judged) await judged;
+    }
+  }
+
   /** Tells the services what became of a request inside a dialog that went past them. */
   protected tell(request: ServerRequest, result: ProxyResult): void {
     for (const service of this.services) service.dialogRequest?.(request, result);

@@ -97,6 +97,11 @@ export interface Service {
    * @param contact of the device.
    */
   bodyFor?(request: ServerRequest, contact: string): DeviceBody | undefined;
+  /**
+   * Judges a request inside a dialog before it goes past the services; undefined where there is nothing to judge. Rejects with a
+   * ParleyError, whose SIP status is the answer, to refuse it.
+   */
+  judgeDialogRequest?(request: ServerRequest): Promise<void> | undefined;
   /** Learns of each request inside a dialog that went past the services, and what became of it. */
   dialogRequest?(request: ServerRequest, result: ProxyResult): void;
 }

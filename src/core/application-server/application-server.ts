@@ -199,6 +199,7 @@ export class ApplicationServer extends HostedServices {
     const flow = request.has('Route') ? undefined : request.routeFlow;
     // a request that comes back is told when it leaves for good
     const returns = this.returns(request);
+    if (!returns) await this.judge(request);
     const result = await stack.proxyRequest(request, response, {
       groups: [[{ uri: request.uri, ...(flow === undefined ? {} : { flow }) }]],
       recordRoute: true,

@@ -76,13 +76,14 @@ export class InvitationJudge {
   }
 
   /**
-   * What is offered, at either function: the service that was named may not hide a file (RFC 5547 §6; in large message mode
-   * a selector only tells the size). @returns the code of a refusal.
+   * What is offered, at either function, with the invitation and later: the service that was named may not hide a file (RFC 5547 §6;
+   * in large message mode a selector only tells the size). @returns the code of a refusal.
    */
-  ofOffer(request: SipRequest, offer: MsrpMedia | undefined, policy: UserPolicy): string | undefined {
-    const isFile = offer?.file !== undefined && entitlementOf(request) !== 'large-messages';
+  ofOffer(wanted: Entitlement, offers: readonly MsrpMedia[], policy: UserPolicy): string | undefined {
+    const isFile = wanted !== 'large-messages' && offers.some(({ file }) => file !== undefined);
     if (isFile && !policy.services.includes('file-transfer')) return 'cpm-not-entitled';
-    return (announcedSize(offer) ?? 0) > this.largest(request, policy) ? 'cpm-size-exceeded' : undefined;
+    const largest = this.largest(wanted, policy);
+    return offers.some((offer) => (announcedSize(offer) ?? 0) > largest) ? 'cpm-size-exceeded' : undefined;
   }
 
   async #isFull(set: string, { maxSessions }: UserPolicy, ringing: number): Promise<boolean> {
@@ -91,15 +92,20 @@ export class InvitationJudge {
   }
 
   /** Octets of a message or file. */
-  largest(request: SipRequest, { maxBytes = Infinity }: UserPolicy): number {
-    return entitlementOf(request) === 'large-messages' ? Math.min(this.#largeBytes, maxBytes) : maxBytes;
+  largest(wanted: Entitlement, { maxBytes = Infinity }: UserPolicy): number {
+    return wanted === 'large-messages' ? Math.min(this.#largeBytes, maxBytes) : maxBytes;
   }
 }
 
 /** The right that an invitation needs. */
 export function entitlementOf(request: SipRequest): Entitlement {
   if (cpmServiceOf(request) === cpmServices.groupSession) return 'groups';
-  return entitlementFor.get(invitedService(request)!) ?? 'sessions';
+  return entitlementTo(invitedService(request));
+}
+
+/** The right that a service needs: that of sessions unless it is another. */
+export function entitlementTo(service: string | undefined): Entitlement {
+  return entitlementFor.get(service as CpmService) ?? 'sessions';
 }
 
 /** Whether Contact names another device than the one that sent the request (OMA CPM §5.1.1.3). */

@@ -1,5 +1,6 @@
 import type { MsrpMedia } from '../../msrp/sdp/index.js';
 import type { NextOptions, Service, ServiceCall } from '../../core/service.js';
+import type { SipRequest } from '../../sip/message/message.js';
 import type { Passed } from './session-records.js';
 
 /** What stays in the media path of sessions, where policy wants that: a B2BUA with an MSRP relay. */
@@ -29,6 +30,8 @@ export interface RelayedSession {
   readonly messageOctets?: number | undefined;
   /** Contacts of the callee's devices, where they are known here. */
   readonly calleeContacts: readonly string[];
+  /** Judges a request inside the session before it crosses; rejects with a ParleyError that refuses it. */
+  judge(request: SipRequest): Promise<void> | undefined;
   /** Whether somebody else answers in place of a refusal of the callee. */
   refused?(status: number): Promise<boolean>;
 }

@@ -132,8 +132,13 @@ export class MsrpMediaRelay implements MediaRelay {
         route: call.onward,
         editResponse: (answer) => observed.onResponse?.(answer),
         takesOver: async ({ status }) => (await session.refused?.(status)) === true,
-        // what it names is named as the other end knows it
-        beforeCrossing: (inside) => (dialogs.concerns(inside) ? dialogs.map(inside) : undefined),
+        beforeCrossing: (inside) => {
+          const judged = session.judge(inside);
+          // what it names is named as the other end knows it
+          const map = (): Promise<void> | undefined =>
+            dialogs.concerns(inside) ? dialogs.map(inside) : undefined;
+          return judged ? judged.then(map) : map();
+        },
         crossBody: (message, toward) => crossed(path, message, toward === 'uac' ? 'uas' : 'uac'),
       });
       legs.push(uas, uac);

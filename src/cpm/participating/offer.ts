@@ -1,5 +1,10 @@
 import { ParleyError } from '../../base/errors.js';
-import { parseFileSelector, parseMsrpMedia, type MsrpMedia } from '../../msrp/sdp/index.js';
+import {
+  parseFileSelector,
+  parseMsrpMedia,
+  parseMsrpSections,
+  type MsrpMedia,
+} from '../../msrp/sdp/index.js';
 import { parseMediaType } from '../../sip/message/content.js';
 import type { SipRequest, SipResponse } from '../../sip/message/message.js';
 import { leafParts, parseMultipart } from '../../sip/message/multipart.js';
@@ -11,10 +16,22 @@ import './errors.js';
  * @throws ParleyError `cpm-offer-unacceptable` when there is a section for MSRP that cannot be used, as one without `a=path`.
  */
 export function msrpOffer(request: SipRequest): MsrpMedia | undefined {
+  return reading(request, parseMsrpMedia);
+}
+
+/**
+ * All MSRP sections of an offer, that of a later request included; none for other media.
+ * @throws ParleyError as {@link msrpOffer}.
+ */
+export function msrpOffers(request: SipRequest): readonly MsrpMedia[] {
+  return reading(request, parseMsrpSections) ?? [];
+}
+
+function reading<T>(request: SipRequest, parse: (sdp: Uint8Array) => T): T | undefined {
   const sdp = descriptionIn(request);
   if (sdp === undefined || !/^m=message /m.test(Buffer.from(sdp).toString('latin1'))) return undefined;
   try {
-    return parseMsrpMedia(sdp);
+    return parse(sdp);
   } catch (error) {
     if (!(error instanceof ParleyError)) throw error;
     throw new ParleyError('cpm-offer-unacceptable', error.message);

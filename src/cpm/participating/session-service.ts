@@ -31,9 +31,10 @@ import type { Policies } from '../policy/policies.js';
 import type { MinuteRate } from '../policy/rate.js';
 import type { UserPolicy } from '../policy/user-policy.js';
 import { nameContribution } from './identifiers.js';
+import { LaterOffers } from './later-offers.js';
 import type { MediaRelay } from './media-relay.js';
 import { entitlementOf, InvitationJudge } from './invitation-judge.js';
-import { announcedSize, msrpOffer } from './offer.js';
+import { announcedSize, msrpOffer, msrpOffers } from './offer.js';
 import { refuse } from './refusal.js';
 import { aimAtDeviceOf, isFromFocus, replacedSession } from './replaced-session.js';
 import type { SessionRecord, SessionRecords } from './session-records.js';
@@ -84,6 +85,7 @@ export class SessionService implements Service {
   readonly name = 'cpm-sessions';
   readonly #options: SessionServiceOptions;
   readonly #judge: InvitationJudge;
+  readonly #laterOffers: LaterOffers;
   #relay: MediaRelay | undefined;
   /** Invitations without a final response, by the registration set of their user. */
   readonly #ringing = new Map<string, number>();
@@ -95,6 +97,7 @@ export class SessionService implements Service {
   constructor(options: SessionServiceOptions) {
     this.#options = options;
     this.#judge = new InvitationJudge(options.records, options.largeBytes, options.messageRate);
+    this.#laterOffers = new LaterOffers({ ...options, judge: this.#judge });
     options.stack.onDialog((dialog) => this.#ownDialog(dialog));
     this.#scheduleSweep();
   }
@@ -136,7 +139,8 @@ export class SessionService implements Service {
       ? this.#judge.ofCaller(call, policy, ringing)
       : this.#judge.ofCallee(call, policy, replaced ? undefined : ringing));
     const offer = judged === undefined ? msrpOffer(call.request) : undefined;
-    const refusal = judged ?? this.#judge.ofOffer(call.request, offer, policy);
+    const offers = offer ? msrpOffers(call.request) : [];
+    const refusal = judged ?? this.#judge.ofOffer(entitlementOf(call.request), offers, policy);
     if (refusal !== undefined) {
       refuse(call, refusal, { trail: this.#options.trail, agent: this.#options.domain });
       return;
@@ -211,7 +215,8 @@ export class SessionService implements Service {
         id: sessionId(call.request),
         offer: offer!,
         recorded: policy.record,
-        messageOctets: this.#judge.largest(call.request, policy),
+        messageOctets: this.#judge.largest(entitlementOf(call.request), policy),
+        judge: (inside) => this.#laterOffers.judge(inside),
         calleeContacts: await this.#calleeContacts(call),
         ...(mayInterwork && { refused }),
       });
@@ -275,6 +280,10 @@ export class SessionService implements Service {
       // the next process finds that nobody holds it
       if (cause !== STACK_CLOSED) this.#background(this.#end(id, 'BYE', callee));
     });
+  }
+
+  judgeDialogRequest(request: ServerRequest): Promise<void> | undefined {
+    return this.#laterOffers.judge(request);
   }
 
   bodyFor(request: ServerRequest, contact: string): DeviceBody | undefined {

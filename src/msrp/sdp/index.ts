@@ -9,5 +9,12 @@ export {
   type SdpOrigin,
 } from './local.js';
 export { accepts, bareType } from './media-types.js';
-export { parseMsrpMedia, type Direction, type FileDescription, type MsrpMedia, type Setup } from './media.js';
+export {
+  parseMsrpMedia,
+  parseMsrpSections,
+  type Direction,
+  type FileDescription,
+  type MsrpMedia,
+  type Setup,
+} from './media.js';
 export { rewriteMsrpMedia } from './rewrite.js';

@@ -54,10 +54,13 @@ export function parseSdp(sdp: string | Uint8Array): SessionDescription {
 }
 
 /** Position of the first section that is MSRP, -1 without one. */
-export function msrpIndex(description: SessionDescription): number {
-  return description.media.findIndex(
-    ({ type, protocol }) => type === 'message' && /^TCP\/(?:.*\/)?MSRP$/i.test(String(protocol)),
-  );
+export function msrpIndex({ media }: SessionDescription): number {
+  return media.findIndex(isMsrp);
+}
+
+/** Whether a section is MSRP. */
+export function isMsrp({ type, protocol }: SessionDescription['media'][number]): boolean {
+  return type === 'message' && /^TCP\/(?:.*\/)?MSRP$/i.test(String(protocol));
 }
 
 /**
@@ -69,6 +72,21 @@ export function parseMsrpMedia(sdp: string | Uint8Array): MsrpMedia {
   const description = parseSdp(sdp);
   const media = description.media[msrpIndex(description)];
   if (!media) throw msrpError('msrp-sdp-unacceptable', 'no m=message for MSRP');
+  return readSection(description, media);
+}
+
+/**
+ * Reads all MSRP sections that are not refused, as a file is offered beside a conversation (RFC 5547 §8).
+ * @throws ParleyError as {@link parseMsrpMedia}, but for a description without any.
+ */
+export function parseMsrpSections(sdp: string | Uint8Array): readonly MsrpMedia[] {
+  const description = parseSdp(sdp);
+  return description.media
+    .filter((media) => isMsrp(media) && media.port !== 0)
+    .map((media) => readSection(description, media));
+}
+
+function readSection(description: SessionDescription, media: SessionDescription['media'][number]): MsrpMedia {
   if (!Number.isInteger(media.port) || media.port < 0 || media.port > 65535)
     throw msrpError('msrp-sdp-malformed', 'port');
   const value = attributes(media);

@@ -1,24 +1,29 @@
 import { isIPv6 } from 'node:net';
 import { msrpError } from '../errors.js';
 import type { LocalMedia } from './local.js';
-import { msrpIndex, parseSdp } from './media.js';
+import { isMsrp, parseSdp } from './media.js';
 
 /** Attributes of the hop, which a B2BUA writes anew; all others are between the endpoints. */
 const ofTheHop = /^a=(?:path|setup|msrp-cema|fingerprint|connection)(?::|$)/;
 
 /**
- * A peer's session description as the other leg is to see it: our path, address and role in its first MSRP section,
- * everything else line by line as it was.
+ * A peer's session description as the other leg is to see it: our path, address and role in its first MSRP section, further ones
+ * refused since they would pass us by, everything else line by line as it was.
  * @throws ParleyError `msrp-sdp-malformed`, or `msrp-sdp-unacceptable` when there is no MSRP section.
  */
 export function rewriteMsrpMedia(
   sdp: string | Uint8Array,
   own: Pick<LocalMedia, 'path' | 'setup' | 'cema' | 'fingerprint'>,
 ): string {
-  const index = msrpIndex(parseSdp(sdp));
+  const { media } = parseSdp(sdp);
+  const index = media.findIndex(isMsrp);
   if (index < 0) throw msrpError('msrp-sdp-unacceptable', 'no m=message for MSRP');
   const lines = (typeof sdp === 'string' ? sdp : Buffer.from(sdp).toString('utf8')).split(/\r?\n/);
-  const start = lines.flatMap((line, i) => (line.startsWith('m=') ? [i] : []))[index]!;
+  const starts = lines.flatMap((line, i) => (line.startsWith('m=') ? [i] : []));
+  for (const [i, other] of media.entries())
+    if (i > index && isMsrp(other))
+      lines[starts[i]!] = lines[starts[i]!]!.replace(/^m=message \d+/, 'm=message 0');
+  const start = starts[index]!;
   const next = lines.findIndex((line, i) => i > start && line.startsWith('m='));
   const end = next < 0 ? lines.length : next;
   const first = own.path[0]!;
