@@ -21,6 +21,9 @@ const earlyDialogs = table<EarlyDialogRow>('group-early-dialogs');
 /** CSeq numbers for what the process that rings still sends there: each PRACK has one. */
 const SEQUENCES = 100;
 
+/** BYEs under way: each waits for an answer that may not come. */
+const AT_ONCE = 256;
+
 export interface EarlyDialogsOptions {
   readonly stack: Pick<SipStack, 'request'>;
   readonly store: Store;
@@ -62,13 +65,18 @@ export class EarlyDialogs {
   /** Ends those of processes that are gone. @throws ParleyError `store-unavailable` */
   async endOrphans(): Promise<void> {
     const { store, holder: own, isAlive } = this.#options;
+    const ending = new Set<Promise<void>>();
     for await (const { key, value } of store.scan(earlyDialogs)) {
       const { holder } = value;
       if (holder === own || isAlive(holder)) continue;
       const isOurs = await store.update<EarlyDialogRow, boolean>(earlyDialogs, key, (current) =>
         current?.holder === holder ? { kind: 'remove', result: true } : { kind: 'keep', result: false },
       );
-      if (isOurs) this.#background(this.#end(value));
+      if (!isOurs) continue;
+      const end = this.#end(value).finally(() => ending.delete(end));
+      this.#background(end);
+      ending.add(end);
+      if (ending.size >= AT_ONCE) await Promise.race(ending).catch(() => undefined);
     }
   }
 

@@ -4,17 +4,20 @@ import { EarlyDialogs } from '../../../src/cpm/controlling/early-dialogs.js';
 import type { Dialog, SipStack } from '../../../src/sip/stack.js';
 import { MemoryStore } from '../../tools/memory-store.js';
 
-/** A process with that store. @returns also what it has sent. */
+const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** A process with that store. @returns also what it has sent, and what gives up on each that is not answered. */
 function process(holder: string, store: MemoryStore, alive: readonly string[]) {
   const sent: string[] = [];
+  const waiting: (() => void)[] = [];
   const stack = {
     request: (uri: string, { method, headers, route }: Parameters<SipStack['request']>[1]) => {
       sent.push(`${method} ${uri} ${String(headers?.CSeq)} by ${String(route)}`);
-      return Promise.resolve({ status: 200 });
+      return new Promise((_, reject) => waiting.push(() => reject(new Error('408'))));
     },
   } as unknown as SipStack;
   const isAlive = (one: string): boolean => alive.includes(one);
-  return { early: new EarlyDialogs({ stack, store, log: silentLogger, holder, isAlive }), sent };
+  return { early: new EarlyDialogs({ stack, store, log: silentLogger, holder, isAlive }), sent, waiting };
 }
 
 const ringing = {
@@ -34,13 +37,27 @@ describe('a device that rings for a group', () => {
     ]);
   });
 
+  it('is one of few that are told at a time, and is told when another one does not answer', async () => {
+    const store = new MemoryStore();
+    const { early } = process('dead', store, []);
+    for (let n = 0; n < 300; n++) early.keep(ringing);
+    const survivor = process('survivor', store, []);
+    const over = survivor.early.endOrphans();
+    while (survivor.waiting.length < 256) await settle();
+    await settle();
+    expect(survivor.sent).toHaveLength(256);
+    for (const give of survivor.waiting.splice(0)) give();
+    await over;
+    expect(survivor.sent).toHaveLength(300);
+  });
+
   it('hears nothing while that process lives, and nothing once it has answered', async () => {
     const store = new MemoryStore();
     const answered = process('dead', store, []).early.keep(ringing);
     const living = process('living', store, ['dead']);
     await living.early.endOrphans();
     answered();
-    await new Promise<void>((resolve) => setImmediate(resolve));
+    await settle();
     const survivor = process('survivor', store, []);
     await survivor.early.endOrphans();
     expect([living.sent, survivor.sent]).toEqual([[], []]);
