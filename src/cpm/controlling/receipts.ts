@@ -1,8 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock, Timer } from '../../base/clock.js';
 import { formatCpim, IMDN_NAMESPACE, rewriteCpimHead, CpimHead } from '../../msrp/cpim/index.js';
-import { formatImdn, formatImdnAggregate, isImdn, type Imdn } from '../../msrp/imdn.js';
+import { formatImdn, formatImdnAggregate, isImdn, type Imdn, type ImdnStatus } from '../../msrp/imdn.js';
 import { mediaParam, parseMediaType } from '../../sip/message/content.js';
+
+/** What a message has come to where a device says so. */
+const reached: ReadonlySet<ImdnStatus> = new Set(['delivered', 'displayed']);
 
 /** Sends what was gathered to the sender of the messages; resolves when that is stored. */
 type Tell = (octets: Buffer) => Promise<void>;
@@ -10,9 +13,8 @@ type Tell = (octets: Buffer) => Promise<void>;
 interface Batch {
   readonly group: string;
   readonly to: string;
-  readonly imdns: Imdn[];
-  /** Who has reported: a user with several devices counts once. */
-  readonly users: Set<string>;
+  /** By who has reported: of a user with several devices the first one, unless another has it after all. */
+  readonly imdns: Map<string, Imdn>;
   readonly done: Promise<number>;
   readonly finish: () => void;
   readonly timer: Timer;
@@ -63,9 +65,8 @@ export class Receipts {
     const imdn = { ...reported, recipientUri: shown, originalRecipientUri: shown };
     const key = [group, to, imdn.messageId, imdn.kind].join('\n');
     const batch = this.#batches.get(key) ?? this.#begin(key, group, to, tell);
-    batch.imdns.push(imdn);
-    batch.users.add(shown);
-    if (batch.users.size >= expected) batch.finish();
+    if (!batch.imdns.has(shown) || reached.has(imdn.status)) batch.imdns.set(shown, imdn);
+    if (batch.imdns.size >= expected) batch.finish();
     return batch.done;
   }
 
@@ -84,16 +85,16 @@ export class Receipts {
   }
 
   #begin(key: string, group: string, to: string, tell: Tell): Batch {
-    const imdns: Imdn[] = [];
+    const imdns = new Map<string, Imdn>();
     let finish!: () => void;
     const done = new Promise<void>((resolve) => (finish = resolve)).then(async () => {
       this.#batches.delete(key);
       batch.timer.cancel();
-      await tell(aggregate(group, to, imdns, this.#options.clock.now()));
+      await tell(aggregate(group, to, [...imdns.values()], this.#options.clock.now()));
       return 200;
     });
     const timer = this.#options.clock.after(this.#options.gatherMs, finish);
-    const batch: Batch = { group, to, imdns, users: new Set(), done, finish, timer };
+    const batch: Batch = { group, to, imdns, done, finish, timer };
     this.#batches.set(key, batch);
     return batch;
   }

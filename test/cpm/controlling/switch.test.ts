@@ -723,5 +723,10 @@ describe('disposition notifications in a group', () => {
     expect(await alone).toEqual([200, 200]);
     await settle();
     expect(alice.got).toHaveLength(2);
+    expect(
+      parseCpim(alice.got[1]!.octets)
+        .content.toString()
+        .match(/<recipient-uri>[^<]*/g),
+    ).toHaveLength(1);
   });
 });
