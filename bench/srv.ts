@@ -53,7 +53,8 @@ export async function measureSrv(calls: number, told: (line: string) => void): P
   }
 }
 
-async function startClient(dns: Resolver): Promise<{ stack: SipStack; close(): Promise<void> }> {
+/** A stack on UDP of loopback that looks names up with `dns`. */
+export async function startClient(dns: Resolver): Promise<{ stack: SipStack; close(): Promise<void> }> {
   const clock = new SystemClock((error) => {
     throw error;
   });

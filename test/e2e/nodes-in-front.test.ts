@@ -1,11 +1,7 @@
 import { Resolver } from 'node:dns/promises';
 import { describe, expect, it } from 'vitest';
 import { startDispatcher } from '../../bench/servers/steps.js';
-import { SystemClock } from '../../src/base/clock.js';
-import { silentLogger } from '../../src/base/log.js';
-import { MemoryTrail } from '../../src/base/trail.js';
-import { createNetwork } from '../../src/sip/embedded/network.js';
-import { createEmbeddedStack } from '../../src/sip/embedded/stack.js';
+import { startClient } from '../../bench/srv.js';
 import type { SipStack } from '../../src/sip/stack.js';
 import { useCleanups } from '../tools/cleanups.js';
 import { DnsServer } from '../tools/dns-server.js';
@@ -95,9 +91,12 @@ describe.skipIf(missing('redis-server'))('two Parleys under one name of DNS (RFC
     const resolver = new Resolver();
     resolver.setServers([await dns.start()]);
     const registerAll = async (): Promise<number[]> => {
-      const client = await clientWith(resolver);
+      const client = await startClient(resolver);
+      cleanups.push(() => client.close());
       const before = nodes.registered();
-      await Promise.all(Array.from({ length: 40 }, (_, i) => register(client, `sip:user${i}@ims.test`)));
+      await Promise.all(
+        Array.from({ length: 40 }, (_, i) => register(client.stack, `sip:user${i}@ims.test`)),
+      );
       return nodes.registered().map((count, i) => count - before[i]!);
     };
     const shares = await registerAll();
@@ -108,21 +107,6 @@ describe.skipIf(missing('redis-server'))('two Parleys under one name of DNS (RFC
     expect(await registerAll()).toEqual([0, 40]);
   }, 60_000);
 });
-
-async function clientWith(dns: Resolver): Promise<SipStack> {
-  const clock = new SystemClock((error) => {
-    throw error;
-  });
-  const common = { clock, log: silentLogger, trail: new MemoryTrail(() => clock.now()) };
-  const wire = createNetwork({ ...common, listen: ['udp:127.0.0.1:0'], dns });
-  const stack = createEmbeddedStack({ ...common, wire, domain: 'client.test' });
-  await stack.start();
-  cleanups.push(async () => {
-    await stack.close();
-    clock.close();
-  });
-  return stack;
-}
 
 async function register(client: SipStack, user: string): Promise<void> {
   const answer = await client.request('sip:ims.test', {

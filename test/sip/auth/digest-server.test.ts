@@ -1,5 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { VirtualClock } from '../../../src/base/clock.js';
+import { silentLogger } from '../../../src/base/log.js';
+import { StoredNonceUses } from '../../../src/registrar/nonce-uses.js';
 import { digestHa1, type HashName } from '../../../src/sip/auth/algorithm.js';
 import { parseChallenge } from '../../../src/sip/auth/challenge.js';
 import { parseCredentials } from '../../../src/sip/auth/credentials.js';
@@ -7,6 +9,7 @@ import { DigestClient } from '../../../src/sip/auth/digest-client.js';
 import { DigestServer, type DigestServerOptions, type Verdict } from '../../../src/sip/auth/digest-server.js';
 import { GuessLock } from '../../../src/sip/auth/guess-lock.js';
 import { ServerNonces } from '../../../src/sip/auth/nonce.js';
+import { MemoryStore } from '../../tools/memory-store.js';
 
 const register = { method: 'REGISTER', uri: 'sip:ims.test', source: '192.0.2.1' };
 let clock: VirtualClock;
@@ -87,6 +90,26 @@ describe('a request is', () => {
       nonces: new ServerNonces({ clock, key: Buffer.alloc(16, 2), lifetimeMs: 300_000 }),
     });
     expect(judge(serverWith(), answer(before))).toMatchObject({ kind: 'challenge', stale: true });
+  });
+
+  it('accepted by each of several nodes in turn, with one challenge, when its nonce is counted by all', async () => {
+    const store = new MemoryStore();
+    const uses = new StoredNonceUses({ store, clock, log: silentLogger });
+    const node = (): DigestServer =>
+      serverWith({
+        nonces: new ServerNonces({ clock, key: Buffer.alloc(16, 1), lifetimeMs: 300_000, uses }),
+        anywhere: true,
+      });
+    const [a, b] = [node(), node()];
+    const client = alice();
+    const answers = [answer(a, client), client.sign(register)!, client.sign(register)!];
+    const judged = async (server: DigestServer, value: string): Promise<string> =>
+      (await server.judge(parseCredentials(value), secretOf, register)).kind;
+    expect(await judged(b, answers[0]!)).toBe('accepted');
+    expect(await judged(a, answers[1]!)).toBe('accepted');
+    expect(await judged(b, answers[2]!)).toBe('accepted');
+    expect(await judged(a, answers[2]!)).toBe('challenge');
+    uses.close();
   });
 
   it('judged alike for a wrong password and for a user that does not exist', () => {
