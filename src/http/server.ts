@@ -1,5 +1,5 @@
 import swagger from '@fastify/swagger';
-import Fastify, { type FastifyInstance, type FastifySchemaValidationError } from 'fastify';
+import Fastify, { type FastifyInstance, type FastifySchemaValidationError, type RouteOptions } from 'fastify';
 import type { Server } from 'node:http';
 import { ParleyError } from '../base/errors.js';
 import { gatewayRoutes } from './api/gateway.js';
@@ -68,6 +68,7 @@ export async function startHttp(context: HttpContext): Promise<HttpServer> {
   const guard = makeGuard(context.config.http.token);
   await server.register(
     async (api: FastifyInstance) => {
+      api.addHook('onRoute', closeQuery);
       api.addHook('onRequest', async (request) => guard(request));
       const { core, watched, clock } = context;
       if (core) registrationRoutes(api, { ...core, clock, config: context.config });
@@ -89,6 +90,15 @@ export async function startHttp(context: HttpContext): Promise<HttpServer> {
   );
   const url = await listen(server, context.config.http.listen);
   return { url, server: server.server, close: () => server.close() };
+}
+
+/** A query parameter that a route does not know is a mistake of the caller too, also where it knows none. */
+function closeQuery(route: RouteOptions): void {
+  const { querystring } = route.schema ?? {};
+  route.schema = {
+    ...route.schema,
+    querystring: { type: 'object', ...(querystring as object | undefined), additionalProperties: false },
+  };
 }
 
 async function listen(server: FastifyInstance, hostPort: string): Promise<string> {

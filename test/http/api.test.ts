@@ -105,6 +105,21 @@ describe('the admin API on loopback', () => {
     });
   });
 
+  it.each([
+    ['GET', '/api/v1/registrations?limits=5'],
+    ['DELETE', '/api/v1/registrations/sip:alice@ims.test?instanse=urn:uuid:x'],
+    ['GET', '/api/v1/sessions?usr=sip:alice@ims.test'],
+    ['GET', '/api/v1/trail?subjct=sip:alice@ims.test'],
+    // a route that has no parameters at all
+    ['GET', '/api/v1/subscribers/alice@ims.test?x=1'],
+  ])('refuses %s %s, naming the parameter that it does not know', async (method, path) => {
+    const [, name] = /\?(\w+)=/.exec(path)!;
+    expect(await call(method, path)).toMatchObject({
+      status: 400,
+      body: { error: 'http-bad-request', message: `querystring has an unknown property "${name}"` },
+    });
+  });
+
   it('refuses a profile that is given with what it does not know', async () => {
     const frank = { privateId: 'frank@ims.test', password: 'secret', identities: ['sip:frank@ims.test'] };
     expect((await call('POST', '/api/v1/subscribers', frank)).status).toBe(201);
