@@ -113,13 +113,15 @@ export class ServiceChain {
     layers: Layers,
     onward: Way['onward'],
   ): Promise<ProxyResult> {
+    const { request } = subject;
+    const { trail } = this.#options;
     let handedOn: Promise<ProxyResult> | undefined;
     const next: Next = (options) => {
       if (handedOn) throw new ParleyError('core-handed-on-twice');
       const all = options ? [...layers, options] : layers;
       // what a later service of this process answers passes those before it as a device's answer does
       if (options?.onResponse) response.onSend((answer) => options.onResponse!(answer));
-      handedOn = settle(response, all, onward(all));
+      handedOn = settle({ request, response, trail }, all, onward(all));
       return handedOn;
     };
     await service.handle(this.#call(subject, response, position, layers), next);

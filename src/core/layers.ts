@@ -1,8 +1,9 @@
 import { ParleyError } from '../base/errors.js';
+import type { Trail } from '../base/trail.js';
 import type { Headers } from '../sip/message/headers.js';
 import type { SipResponse } from '../sip/message/message.js';
-import { refusalOf } from '../sip/refusal.js';
-import type { ProxyResult, ServerResponse } from '../sip/stack.js';
+import { recordRefusal, refusalOf } from '../sip/refusal.js';
+import type { ProxyResult, ServerRequest, ServerResponse } from '../sip/stack.js';
 import type { NextOptions } from './service.js';
 
 /** What the services that handed a request on asked of its way, the first one first. */
@@ -37,11 +38,11 @@ export function takingOver(layers: Layers): { takesOver?: (result: ProxyResult) 
 
 /**
  * What the services see of a failure behind them is a result: one of them may answer itself, else the failure's status
- * goes to the caller.
+ * goes to the caller, and the trail says why.
  * @throws what is no ParleyError, and what comes after the request was answered.
  */
 export async function settle(
-  response: ServerResponse,
+  { request, response, trail }: { request: ServerRequest; response: ServerResponse; trail: Trail },
   layers: Layers,
   outcome: Promise<ProxyResult>,
 ): Promise<ProxyResult> {
@@ -50,7 +51,9 @@ export async function settle(
   } catch (error) {
     if (!(error instanceof ParleyError) || response.finalStatus !== undefined) throw error;
     const result: ProxyResult = { status: error.sip, target: undefined, response: undefined };
-    if (!(await takenOver(layers, result))) response.send(error.sip, refusalOf(error));
+    if (await takenOver(layers, result)) return result;
+    recordRefusal(trail, request, error);
+    response.send(error.sip, refusalOf(error));
     return result;
   }
 }

@@ -4,7 +4,7 @@ import type { Trail } from '../../base/trail.js';
 import { FinalResponseError } from '../final-response-error.js';
 import type { Handler } from '../stack.js';
 import type { InboundRequest, InboundResponse } from './inbound.js';
-import { refusalOf } from '../refusal.js';
+import { askerOf, recordRefusal, refusalOf } from '../refusal.js';
 
 /** Methods of the standards: 405 without handler, where an unknown method gets 501 (RFC 3261 §8.2.1, §21.5.2). */
 const standard: ReadonlySet<string> = new Set([
@@ -55,22 +55,23 @@ export class Dispatcher {
   fail(error: unknown, request: InboundRequest, response: InboundResponse): void {
     // the answer to a caller whose second leg failed has gone out with that failure
     if (error instanceof FinalResponseError && response.finalStatus !== undefined) return;
-    const known = error instanceof ParleyError;
-    if (!known)
+    if (error instanceof ParleyError) recordRefusal(this.#trail, request, error);
+    else {
       this.#log.error(
         { err: error, method: request.method, callId: request.callId },
         'request handler failed',
       );
-    this.#trail.record({
-      code: known ? error.code : 'sip.handler-failed',
-      outcome: 'refused',
-      clause: (known ? error.clause : undefined) ?? 'RFC 3261 §8.2',
-      subject: subjectOf(request),
-      trace: request.callId,
-      detail: known ? `${request.method}: ${error.message}` : request.method,
-    });
+      this.#trail.record({
+        code: 'sip.handler-failed',
+        outcome: 'refused',
+        clause: 'RFC 3261 §8.2',
+        subject: askerOf(request),
+        trace: request.callId,
+        detail: request.method,
+      });
+    }
     if (response.finalStatus !== undefined) return;
-    if (known) response.send(error.sip, refusalOf(error));
+    if (error instanceof ParleyError) response.send(error.sip, refusalOf(error));
     else response.send(500);
   }
 
@@ -84,15 +85,5 @@ export class Dispatcher {
       detail: request.method,
     });
     response.send(status, status === 481 ? undefined : { headers: { Allow: this.#allow } });
-  }
-}
-
-/** Whom a refusal is about: the identity to be registered, else who asks. */
-function subjectOf(request: InboundRequest): string | undefined {
-  try {
-    const { uri } = request.method === 'REGISTER' ? request.to : request.from;
-    return uri.isSip && uri.user !== undefined ? `sip:${uri.user}@${uri.host}` : undefined;
-  } catch {
-    return undefined; // a field that cannot be read may be why the request was refused
   }
 }
