@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { ParleyError } from '../../base/errors.js';
+import { readTls, type TlsOptions } from '../transport/tls-options.js';
 import './errors.js';
 
 /** One drachtio-server that we connect to. */
@@ -20,6 +21,8 @@ export interface DrachtioSettings {
   readonly tls: ConnectionOptions | undefined;
   /** Where servers connect to us with new requests (outbound connections). */
   readonly listen: ServerAddress | undefined;
+  /** Key and certificate for those connections; without them they are plain. */
+  readonly listenTls: TlsOptions | undefined;
   /** IP addresses from which they may do so, besides those of the servers. */
   readonly from: readonly string[];
 }
@@ -28,7 +31,7 @@ const ADMIN_PORT = 9_022;
 const TAG = /^[A-Za-z0-9\-_+@:]{1,32}$/;
 const MAX_TAGS = 20;
 const SHAPE = /^drachtio:\/\/(?::([^@/]*)@)?([^/?]+)\/?(?:\?(.*))?$/;
-const options = ['tags', 'tls', 'ca', 'servername', 'listen', 'from'];
+const options = ['tags', 'tls', 'ca', 'servername', 'listen', 'cert', 'key', 'from'];
 
 /**
  * Reads `drachtio://:secret@host:port,host:port?tags=a,b&tls=on&ca=/path/ca.pem&listen=0.0.0.0:9021`.
@@ -59,6 +62,7 @@ export function parseDrachtioSettings(text: string): DrachtioSettings {
     tags,
     tls: tlsOf(given),
     listen: listen === null ? undefined : address(listen),
+    listenTls: listenTlsOf(given),
   };
 }
 
@@ -75,11 +79,23 @@ function tlsOf(given: URLSearchParams): ConnectionOptions | undefined {
   if (tls === 'off') return undefined;
   const ca = given.get('ca');
   const servername = given.get('servername');
+  return {
+    ...(ca === null ? {} : { ca: reading(() => readFileSync(ca)) }),
+    ...(servername === null ? {} : { servername }),
+  };
+}
+
+function listenTlsOf(given: URLSearchParams): DrachtioSettings['listenTls'] {
+  const [cert, key] = [given.get('cert'), given.get('key')];
+  if (cert === null && key === null) return undefined;
+  if (cert === null || key === null) throw wrong('cert and key go together');
+  if (!given.has('listen')) throw wrong('cert and key are for connections that servers make: listen');
+  return reading(() => readTls({ cert, key }));
+}
+
+function reading<T>(read: () => T): T {
   try {
-    return {
-      ...(ca === null ? {} : { ca: readFileSync(ca) }),
-      ...(servername === null ? {} : { servername }),
-    };
+    return read();
   } catch (error) {
     throw wrong(error instanceof Error ? error.message : String(error));
   }

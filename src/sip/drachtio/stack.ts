@@ -36,10 +36,16 @@ const LIMITS = [
  */
 export function createDrachtioStack(options: DrachtioOptions): SipStack {
   const { url, clock, log, trail } = options;
-  const wire = new DrachtioWire({ settings: parseDrachtioSettings(url), clock, log, trail });
+  const settings = parseDrachtioSettings(url);
+  const wire = new DrachtioWire({ settings, clock, log, trail });
   log.warn(
     { limits: LIMITS },
     'this SIP stack goes through drachtio-server, which cannot do all that the embedded one can',
   );
+  if (settings.tls && settings.listen && !settings.listenTls)
+    log.warn(
+      { listen: settings.listen },
+      'tls=on is for our own connections; those that drachtio-servers make to us are plain without cert and key',
+    );
   return createEmbeddedStack({ ...options, wire, abilities });
 }

@@ -1,5 +1,5 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
 import type { Clock, Timer } from '../../base/clock.js';
 import { ParleyError } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
@@ -26,6 +26,9 @@ export interface SupervisorOptions {
 const BACK_OFF = { first: 100, factor: 1.7, most: 2_000 };
 /** A secret that was refused is not tried more often than this. */
 const REFUSED_MS = 2_000;
+
+/** A server that connects to us over TLS has agreed on its keys by then. */
+const HANDSHAKE_MS = 5_000;
 
 /** A server that does not say within this that it gives requests to others gets 503 for them. */
 const REFRAIN_MS = 1_000;
@@ -135,29 +138,23 @@ export class Supervisor {
 
   /** A server makes one connection for each new request that its router gives us; it lives as long as a dialog of it may. */
   async #listen({ host, port }: ServerAddress): Promise<void> {
-    const listener = createServer((socket) => {
+    const tls = this.#options.settings.listenTls;
+    const listener: Server = tls
+      ? createTlsServer({ ...tls, handshakeTimeout: HANDSHAKE_MS })
+      : createServer();
+    listener.on('tlsClientError', (error: Error, socket: Socket) => {
       const address = plainAddress(socket);
-      if (!this.#callers.takes(address)) {
-        // nobody else is told the secret, or believed
-        socket.destroy();
-        return;
-      }
-      const link = new AdminLink(socket, this.#linkOptions({ name: address, called: true }), {
-        onEvent: (from, event) => this.#user.onEvent(from, event),
-        onClosed: (from, why) => {
-          this.#called.delete(from);
-          this.#user.onDown(from, why);
-        },
-      });
-      this.#called.add(link);
-      void link.greet().then((why) => {
-        if (why !== undefined) {
-          link.close();
-          return;
-        }
-        link.name = this.#nameOf(link);
-        this.#user.onUp(link);
-      });
+      // a stranger's is closed already, and has no address any more
+      if (address !== '')
+        this.#options.log.warn({ err: error, address }, 'a drachtio-server did not agree on TLS with us');
+      socket.destroy(); // after its handshake timeout the library leaves it open
+    });
+    // nobody else is told the secret, or believed
+    listener.prependListener('connection', (socket: Socket) => {
+      if (!this.#callers.takes(plainAddress(socket))) socket.destroy();
+    });
+    listener.on(tls ? 'secureConnection' : 'connection', (socket: Socket) => {
+      if (!socket.destroyed) this.#take(socket);
     });
     this.#listener = listener;
     await this.#callers.learn();
@@ -168,6 +165,26 @@ export class Supervisor {
       listener.listen(port, host, resolve);
     });
     listener.on('error', (error) => this.#options.log.error({ err: error }, 'listener for drachtio-servers'));
+  }
+
+  #take(socket: Socket): void {
+    const name = plainAddress(socket);
+    const link = new AdminLink(socket, this.#linkOptions({ name, called: true }), {
+      onEvent: (from, event) => this.#user.onEvent(from, event),
+      onClosed: (from, why) => {
+        this.#called.delete(from);
+        this.#user.onDown(from, why);
+      },
+    });
+    this.#called.add(link);
+    void link.greet().then((why) => {
+      if (why !== undefined) {
+        link.close();
+        return;
+      }
+      link.name = this.#nameOf(link);
+      this.#user.onUp(link);
+    });
   }
 
   /** The port that servers connect to, where there is one. */

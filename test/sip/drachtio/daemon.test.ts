@@ -68,6 +68,8 @@ async function passOn(port: number, onward: number): Promise<ReadonlySet<Socket>
 const outbound = (port: number, method = '*', scheme = 'tcp'): string =>
   `<request-handlers><request-handler sip-method="${method}">${scheme}://127.0.0.1:${port}</request-handler></request-handlers>`;
 
+const file = (name: string): string => fileURLToPath(new URL(`../transport/certs/${name}`, import.meta.url));
+
 describe.skipIf(noDaemon)('a real drachtio-server', () => {
   it('that is killed in mid-call is missed, and calls go through it within 5 s of its return', async () => {
     const server = await Daemon.start();
@@ -136,6 +138,24 @@ describe.skipIf(noDaemon)('a real drachtio-server', () => {
     expect([answer.status, seen]).toEqual([202, 1]);
   }, 20_000);
 
+  it('that connects to us over TLS has each request answered, and is not heard without', async () => {
+    const port = await freePort();
+    const files = `cert=${file('server.pem')}&key=${file('server.key')}`;
+    const server = await Daemon.start({ handlers: outbound(port, 'MESSAGE', 'tls') });
+    const stack = await stackOn(`${server.url}?listen=127.0.0.1:${port}&${files}`);
+    stack.on('MESSAGE', (_request, response) => void response.send(202));
+    const peer = await node();
+    const answer = await peer.stack.request(`sip:127.0.0.1:${server.sip}`, { method: 'MESSAGE' });
+    expect(answer.status).toBe(202);
+
+    const plain = connect(port, '127.0.0.1');
+    let heard = '';
+    plain.on('data', (chunk: Buffer) => (heard += chunk.toString('latin1')));
+    plain.write('1#x');
+    await once(plain, 'close');
+    expect(heard).not.toContain('authenticate');
+  }, 20_000);
+
   it('that connects to us has each connection closed when nothing more can come over it, whoever ends what came', async () => {
     const [named, port] = [await freePort(), await freePort()];
     const open = await passOn(named, port);
@@ -199,8 +219,6 @@ describe.skipIf(noDaemon)('a real drachtio-server', () => {
   }, 20_000);
 
   it('is spoken to over TLS, whose certificate it must prove, also after it was killed', async () => {
-    const file = (name: string): string =>
-      fileURLToPath(new URL(`../transport/certs/${name}`, import.meta.url));
     const tls = { key: file('server.key'), cert: file('server.pem'), dh: file('dh.pem') };
     const server = await Daemon.start({ tls });
     const stack = await stackOn(`${server.url}?tls=on&ca=${file('ca.pem')}&servername=sip.ims.test`);

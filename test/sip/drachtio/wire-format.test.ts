@@ -81,6 +81,7 @@ describe('drachtio://', () => {
       tags: ['one', 'two'],
       tls: {},
       listen: { host: '0.0.0.0', port: 9_021 },
+      listenTls: undefined,
       from: ['192.0.2.1', '::1'],
     });
   });
@@ -95,6 +96,9 @@ describe('drachtio://', () => {
     'drachtio://:x@h?listen=:1&from=host.example',
     'drachtio://:x@h?from=192.0.2.1',
     'drachtio://:x@h?tls=maybe',
+    'drachtio://:x@h?listen=0.0.0.0:1&cert=/some.pem',
+    'drachtio://:x@h?cert=package.json&key=package.json',
+    'drachtio://:x@h?listen=0.0.0.0:1&cert=package.json&key=package.json',
     'drachtio://:x@h?tls=on&ca=/no/such',
   ])('refuses %s', (text) => expect(() => parseDrachtioSettings(text)).toThrow(/not a drachtio-server/));
 });
