@@ -64,6 +64,8 @@ export class AdminLink {
   #ping: Timer | undefined;
   #sequence = 0;
   #closed = false;
+  /** The server has taken the secret and heard of all verbs. */
+  #greeted = false;
   /** What came before the server had taken the secret; undefined since. */
   #early: AdminEvent[] | undefined = [];
 
@@ -80,7 +82,7 @@ export class AdminLink {
   }
 
   get open(): boolean {
-    return !this.#closed && this.listeners.length > 0;
+    return !this.#closed && this.#greeted && this.listeners.length > 0;
   }
 
   /** Of the other end; empty when it is not known yet or any more. */
@@ -120,6 +122,7 @@ export class AdminLink {
           (verb) => new Promise<void>((done) => this.command(`route|${verb}`, undefined, () => done())),
         );
         void Promise.all(heard).then(() => {
+          this.#greeted = true;
           if (this.#closed) resolve(LOST.reason);
           else resolve(this.listeners.length > 0 ? undefined : 'the server has no SIP listener');
           // its owner knows it by then

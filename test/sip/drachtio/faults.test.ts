@@ -137,6 +137,7 @@ describe('when the drachtio-server', () => {
     await until(() => fake.sent.length === 2);
     const refused = fake.sent.map(({ transaction, text }) => `${transaction} ${text.slice(0, 11)}`);
     expect(refused).toEqual(['t100 SIP/2.0 503', 't101 SIP/2.0 503']);
+    expect(stack.trouble()).toBeDefined();
     fake.release();
     await started;
     await until(() => fake.sent.length === 102);
