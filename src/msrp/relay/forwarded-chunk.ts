@@ -1,6 +1,7 @@
 import type { Connection, RequestSink } from '../connection/connection.js';
 import { OutgoingSend } from '../connection/outgoing-send.js';
 import type { ByteRange, ContinuationFlag, MessageHead } from '../message/index.js';
+import { passedOn } from '../session/passing.js';
 import { RefusingSink } from '../session/refusing.js';
 import { reportFields } from '../session/report.js';
 import type { Hop, HopClient } from './hop.js';
@@ -60,18 +61,12 @@ export class ForwardedChunk implements RequestSink, HopClient {
     this.#total = range?.total;
     this.#most = Math.min(range?.end ?? Infinity, range?.total ?? Infinity);
     this.#send = new OutgoingSend(
-      {
+      passedOn(head, range, {
         toPath: onward.toPath,
         fromPath: onward.fromPath,
-        messageId: head.messageId!,
         start: this.#start,
-        total: range?.total,
-        ranged: range !== undefined,
-        successReport: head.successReport,
-        failureReport: head.failureReport,
-        fields: head.others.length === 0 ? '' : head.others.map((line) => `${line}\r\n`).join(''),
         contentType: parts.hasBody ? (head.contentType ?? '') : undefined,
-      },
+      }),
       {
         answered: (status, start, end) => this.#answered(status, end - start + 1),
         // with another Failure-Report no answer is awaited, though one that refuses may still come

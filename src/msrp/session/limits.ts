@@ -22,6 +22,11 @@ export interface MsrpLimits {
   readonly reportMs: number;
   /** Of a relayed chunk: with no answer from beyond for so long we answer ourselves and report what follows. */
   readonly relayAnswerMs: number;
+  /**
+   * Octets of one relayed direction that the receiver has not answered for, kept so that they go out again when its connection is lost
+   * and made anew; what is beyond is not, and then the loss is a failure. They count in {@link heldOctets} too.
+   */
+  readonly resumeOctets: number;
   /** What waits in one session for its connection before the source is stopped. */
   readonly laneOctets: number;
   /** Of the chunks that we make, and of what may be unanswered of one message. */
@@ -46,6 +51,7 @@ export const defaultMsrpLimits: MsrpLimits = {
   reportMs: 120_000,
   // well below the 30 s after which the sender gives its transaction up (RFC 4975 §7.1.1)
   relayAnswerMs: 20_000,
+  resumeOctets: MIB,
   laneOctets: MIB / 4,
   chunkOctets: 65_536,
   windowOctets: MIB / 2,

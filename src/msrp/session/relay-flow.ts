@@ -39,6 +39,9 @@ export class RelayFlow {
   #arriving = 0;
   /** Chunks that the receiver has not answered, oldest first. */
   readonly #unanswered = new Set<RelayedChunk>();
+  /** Those of them that keep octets to send again, oldest first, and how many that is. */
+  readonly #keeping = new Set<RelayedChunk>();
+  #kept = 0;
   #timer: Timer | undefined;
 
   constructor(from: MsrpSession, to: MsrpSession, options: SpliceOptions) {
@@ -49,6 +52,11 @@ export class RelayFlow {
 
   get now(): number {
     return this.#from.clock.now();
+  }
+
+  /** Octets of a chunk that goes out. */
+  get chunkOctets(): number {
+    return this.#to.limits.chunkOctets;
   }
 
   get limit(): number {
@@ -69,9 +77,9 @@ export class RelayFlow {
     if (!message || (range?.total ?? 0) > this.limit) return this.#refuse(connection, head, 413);
     if (range?.total !== undefined && message.total !== undefined && range.total !== message.total)
       return this.#refuse(connection, head, 400);
-    const chunk = new RelayedChunk(this, { connection, head, range, message, lane: this.#to.lane });
+    const chunk = new RelayedChunk(this, { connection, head, range, message });
     if (head.failureReport !== 'no') this.#unanswered.add(chunk);
-    chunk.open(this.#to.peerPath, this.#to.uri.text);
+    chunk.open(this.#to);
     this.#watch();
     return chunk;
   }
@@ -89,6 +97,21 @@ export class RelayFlow {
   /** The receiver answered for all of a chunk, or refused it. */
   settled(chunk: RelayedChunk): void {
     this.#unanswered.delete(chunk);
+    this.#keeping.delete(chunk);
+  }
+
+  /** A chunk keeps more, or with a negative number fewer octets. Above the limits, half of what the endpoint may hold among them, the oldest are given up. */
+  keeps(chunk: RelayedChunk, octets: number): void {
+    const { held, limits } = this.#to;
+    this.#kept += octets;
+    held.octets += octets;
+    if (octets <= 0) return;
+    this.#keeping.add(chunk);
+    while (this.#kept > limits.resumeOctets || held.octets > limits.heldOctets / 2) {
+      const oldest = this.#keeping.values().next().value;
+      if (!oldest) return;
+      if (!oldest.shed()) this.#keeping.delete(oldest);
+    }
   }
 
   /**
@@ -122,7 +145,12 @@ export class RelayFlow {
     this.#from.report(reportFields(messageId, status, first, last, total));
   }
 
-  /** The receiver's connection ended: answers will not come. */
+  /** The receiver's connection ended, and it may come back: what it has not answered for waits for that. */
+  interrupted(): void {
+    for (const chunk of [...this.#unanswered]) chunk.interrupted(this.#to);
+  }
+
+  /** The receiver will not come back: answers will not come. */
   receiverLost(): void {
     for (const chunk of [...this.#unanswered]) chunk.failed(408);
   }

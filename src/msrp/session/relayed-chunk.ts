@@ -2,26 +2,48 @@ import type { Connection, RequestSink } from '../connection/connection.js';
 import type { Lane } from '../connection/lane.js';
 import { OutgoingSend } from '../connection/outgoing-send.js';
 import type { ByteRange, ContinuationFlag, MessageHead } from '../message/index.js';
+import { passedOn } from './passing.js';
+import { ReceivedRanges } from './ranges.js';
 import { isAnswered, RefusingSink } from './refusing.js';
 import type { PassingState, RelayFlow } from './relay-flow.js';
+
+/** What a kept piece costs beside its octets. */
+const PIECE_OVERHEAD = 64;
 
 export interface RelayedChunkParts {
   readonly connection: Connection;
   readonly head: MessageHead;
   readonly range: ByteRange | undefined;
   readonly message: PassingState;
-  readonly lane: Lane;
 }
 
-/** A chunk that comes in on one side while it goes out on the other. */
+/** Where a chunk leaves for: the receiver's session. */
+export interface Receiver {
+  readonly lane: Lane;
+  readonly peerPath: string | undefined;
+  readonly uri: { readonly text: string };
+}
+
+/**
+ * A chunk that comes in on one side while it goes out on the other, where it may be several. What was not answered for goes out
+ * again when the receiver's connection was lost, as far as it was kept.
+ */
 export class RelayedChunk implements RequestSink {
   readonly #flow: RelayFlow;
   readonly #parts: RelayedChunkParts;
   readonly #start: number;
   readonly #most: number;
-  #send: OutgoingSend | undefined;
+  /** Only with Failure-Report `yes` the receiver tells what it has (RFC 4975 §7.2). */
+  readonly #keeps: boolean;
+  #receiver!: Receiver;
+  #send!: OutgoingSend;
+  #sendOctets = 0;
   #octets = 0;
-  #answeredOctets = 0;
+  /** Relative to the chunk: its first octet is 1. */
+  #answered = new ReceivedRanges();
+  #kept: Buffer[] = [];
+  /** Of the chunk's octets, those before the kept ones. */
+  #unkept = 0;
   #flag: ContinuationFlag | undefined;
   #endedAt = Infinity;
   /** The sender has its answer. */
@@ -32,35 +54,33 @@ export class RelayedChunk implements RequestSink {
   constructor(flow: RelayFlow, parts: RelayedChunkParts) {
     this.#flow = flow;
     this.#parts = parts;
-    const { range, message } = parts;
+    const { range, message, head } = parts;
     this.#start = range?.start ?? 1;
     this.#most = Math.min(range?.end ?? Infinity, range?.total ?? Infinity, message.total ?? Infinity);
+    this.#keeps = head.failureReport === 'yes';
   }
 
-  open(toPath: string, fromPath: string): void {
-    const { head, range, lane } = this.#parts;
-    this.#send = new OutgoingSend(
-      {
-        toPath,
-        fromPath,
-        messageId: head.messageId!,
-        start: this.#start,
-        total: range?.total,
-        ranged: range !== undefined,
-        successReport: head.successReport,
-        failureReport: head.failureReport,
-        fields: head.others.length === 0 ? '' : head.others.map((line) => `${line}\r\n`).join(''),
+  open({ lane, peerPath, uri }: Receiver, before = 0): void {
+    this.#receiver = { lane, peerPath, uri };
+    const { head, range } = this.#parts;
+    const send = new OutgoingSend(
+      passedOn(head, range, {
+        toPath: peerPath!,
+        fromPath: uri.text,
+        start: this.#start + before,
         contentType: head.contentType ?? '',
-      },
+      }),
       {
-        answered: (status, start, end) => this.#answered(status, end - start + 1),
+        answered: (status, start, end) => this.#onAnswer(lane, status, start, end),
         // with Failure-Report "partial" the receiver says nothing when all is well (RFC 4975 §7.2)
         sent: () => head.failureReport === 'partial' && this.#over(),
         // the session tells it, and then the answers of what was sent are missing too
         lost: () => {},
       },
     );
-    lane.open(this.#send);
+    this.#send = send;
+    this.#sendOctets = 0;
+    lane.open(send);
   }
 
   body(piece: Buffer): void {
@@ -68,20 +88,25 @@ export class RelayedChunk implements RequestSink {
       this.#rest.body(piece);
       return;
     }
-    const { message, lane, connection } = this.#parts;
+    const { message, connection } = this.#parts;
     const position = this.#start + this.#octets;
     const last = position + piece.length - 1;
     if (last > this.#most || last > this.#flow.limit) {
       this.failed(last > this.#most ? 400 : 413);
       return;
     }
+    const before = this.#octets;
     this.#octets += piece.length;
     message.octets += piece.length;
     message.lastAt = this.#flow.now;
     this.#flow.figures.octets += piece.length;
     message.observer?.piece(piece, position);
-    lane.write(this.#send!, piece);
-    lane.holdWhileFull(connection);
+    this.#write(piece, before);
+    if (this.#keeps) {
+      this.#kept.push(piece);
+      this.#flow.keeps(this, piece.length + PIECE_OVERHEAD);
+    }
+    this.#receiver.lane.holdWhileFull(connection);
   }
 
   end(flag: ContinuationFlag): void {
@@ -91,14 +116,15 @@ export class RelayedChunk implements RequestSink {
       this.#rest.end();
       return;
     }
-    const { lane, head, message, connection } = this.#parts;
+    const { head, message, connection } = this.#parts;
+    const { lane } = this.#receiver;
     const { total } = message;
     if (flag === '$' && total !== undefined && this.#start + this.#octets - 1 !== total) {
       this.failed(400);
       return;
     }
     if (flag !== '+') this.#flow.complete(message);
-    lane.end(this.#send!, flag);
+    lane.end(this.#send, flag);
     // one without content has not passed `body`
     lane.holdWhileFull(connection);
     if (head.failureReport === 'no') this.#over();
@@ -107,15 +133,41 @@ export class RelayedChunk implements RequestSink {
   /** The sender's connection ended; it may go on with the message on another. */
   lost(): void {
     this.#responded = true;
-    if (!this.#rest) this.#parts.lane.end(this.#send!, '+');
+    if (!this.#rest) this.#receiver.lane.end(this.#send, '+');
     this.#settle();
+  }
+
+  /** The receiver's connection ended: what it has not answered for waits for its next one, or the chunk fails. */
+  interrupted(receiver: Receiver): void {
+    const answered = this.#answered.contiguous;
+    if (!this.#keeps || this.#unkept > answered) {
+      this.failed(408);
+      return;
+    }
+    this.open(receiver, answered);
+    let before = this.#unkept;
+    for (const piece of this.#kept) {
+      const again = before < answered ? piece.subarray(answered - before) : piece;
+      if (this.#flag !== '#') this.#write(again, Math.max(before, answered));
+      before += piece.length;
+    }
+    if (this.#flag !== undefined) this.#receiver.lane.end(this.#send, this.#flag);
+  }
+
+  /** Keeps its oldest piece no longer. @returns false when it keeps none. */
+  shed(): boolean {
+    const piece = this.#kept.shift();
+    if (!piece) return false;
+    this.#unkept += piece.length;
+    this.#flow.keeps(this, -piece.length - PIECE_OVERHEAD);
+    return true;
   }
 
   /** The receiver refused it, or cannot be reached. The rest of it is dropped. */
   failed(status: number): void {
     if (this.#settled) return;
-    const { connection, head, lane, message } = this.#parts;
-    lane.cancel(this.#send!);
+    const { connection, head, message } = this.#parts;
+    this.#receiver.lane.cancel(this.#send);
     if (!this.#responded) {
       this.#rest = new RefusingSink(connection, head, status);
       // a receiver that wants no more of a message should not be made to wait for the chunk's end
@@ -137,14 +189,28 @@ export class RelayedChunk implements RequestSink {
     return true;
   }
 
-  #answered(status: number, octets: number): void {
-    if (this.#settled) return;
+  /** Puts octets on the lane, as a chunk of its own where the last is long enough: so answers come on the way. */
+  #write(piece: Buffer, before: number): void {
+    const { lane } = this.#receiver;
+    if (this.#keeps && this.#sendOctets >= this.#flow.chunkOctets) {
+      lane.end(this.#send, '+');
+      this.open(this.#receiver, before);
+    }
+    lane.write(this.#send, piece);
+    this.#sendOctets += piece.length;
+  }
+
+  /** @param lane the one that it went out on: of an earlier one no answers count. @param start position of its first octet. */
+  #onAnswer(lane: Lane, status: number, start: number, end: number): void {
+    if (this.#settled || lane !== this.#receiver.lane) return;
     if (status !== 200) {
       this.failed(status);
       return;
     }
-    this.#answeredOctets += octets;
-    if (this.#flag === undefined || this.#answeredOctets < this.#octets) return;
+    this.#answered.add(start - this.#start + 1, end - this.#start + 1);
+    const answered = this.#answered.contiguous;
+    while (this.#kept.length > 0 && this.#unkept + this.#kept[0]!.length <= answered) this.shed();
+    if (this.#flag === undefined || answered < this.#octets) return;
     this.#respond(200);
     this.#settle();
     this.#over();
@@ -158,6 +224,7 @@ export class RelayedChunk implements RequestSink {
 
   #settle(): void {
     this.#settled = true;
+    while (this.shed());
     this.#flow.settled(this);
   }
 

@@ -115,6 +115,11 @@ export class MsrpSession implements ConnectionUser {
     return this.#host.limits;
   }
 
+  /** What the whole endpoint holds. */
+  get held(): HeldOctets {
+    return this.#host.held;
+  }
+
   get clock(): Clock {
     return this.#host.clock;
   }
@@ -137,8 +142,9 @@ export class MsrpSession implements ConnectionUser {
     if (this.#closed) return;
     const path = peer.path.map(({ text }) => text).join(' ');
     const same = this.#peerPath !== undefined && this.#matches(path, this.#peerPath);
-    if (!same && this.#peerPath !== undefined) this.#unbind(false);
+    const another = !same && this.#peerPath !== undefined;
     this.#peerPath = path;
+    if (another) this.#unbind(false);
     if (this.#connection) return;
     this.#await();
     if (active) this.#dial(peer);

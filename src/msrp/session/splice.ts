@@ -37,7 +37,7 @@ export interface Splice {
  * Joins two sessions: what arrives in one leaves by the other chunk by chunk, with the same Message-IDs, byte ranges,
  * content and report wishes, and never held whole. A slow receiver stops the sender. A chunk is answered with what the
  * receiver answered; when that takes too long, with 200, and then a failure comes as a REPORT (RFC 4976 §6.4.1). REPORTs
- * pass. When a session is lost or closed its owner closes the other.
+ * pass. What the receiver had not answered for when its connection was lost goes out again on its next one (RFC 4975 §5.4). When a session is lost or closed its owner closes the other.
  */
 export function splice(a: MsrpSession, b: MsrpSession, options: SpliceOptions = {}): Splice {
   const forth = new RelayFlow(a, b, options);
@@ -71,9 +71,9 @@ class SplicedTraffic implements SessionTraffic {
 
   bound(): void {}
 
-  /** What was sent here and not answered will not be. */
+  /** What was sent here and not answered for goes out again. */
   unbound(): void {
-    this.#sent.receiverLost();
+    this.#sent.interrupted();
   }
 
   close(): void {

@@ -14,9 +14,14 @@ import {
 } from '../../../src/msrp/session/index.js';
 import { anything, counting, eventually, meanwhile, octets, startEndpoint } from '../tools/endpoints.js';
 import { Line, lineOffer, linePath } from '../tools/line.js';
+import { TcpProxy } from '../../tools/tcp-proxy.js';
 
 /** A session of `client` with one of `ours`. */
-function leg(ours: MsrpEndpoint, client: MsrpEndpoint, options: SessionOptions): [MsrpSession, MsrpSession] {
+function leg(
+  ours: MsrpEndpoint,
+  client: MsrpEndpoint,
+  options: SessionOptions = {},
+): [MsrpSession, MsrpSession] {
   const offering = new MsrpNegotiation(client.createSession(options), anything);
   const answering = new MsrpNegotiation(ours.createSession(), anything);
   offering.accept(answering.answer(offering.offer()));
@@ -62,7 +67,7 @@ async function byHand(options: Partial<EndpointOptions> = {}) {
     right.line.socket.write(
       `MSRP ${id} ${status} X\r\nTo-Path: ${right.session.uri.text}\r\nFrom-Path: ${right.path}\r\n-------${id}$\r\n`,
     );
-  return { left, right, joint, send, answer };
+  return { left, right, joint, send, answer, port };
 }
 
 describe('two sessions joined', () => {
@@ -194,12 +199,98 @@ describe('two sessions joined', () => {
     );
   });
 
-  it('tell the sender when the receiver is lost with what was not answered', async () => {
-    const { left, right, send } = await byHand();
-    const id = send('1-3/3', 'abc');
-    await right.line.see(/Message-ID: m1/);
+  it('tell the sender when the receiver is lost with what was not answered, and stays away', async () => {
+    const clock = new VirtualClock();
+    const { left, right, send } = await byHand({ clock });
+    const [soon, late] = [send('1-3/3', 'abc', '$', ['Failure-Report: partial']), send('1-3/3', 'abc')];
+    await right.line.see(/Message-ID: m1[^]*Message-ID: m1/);
+    right.line.socket.destroy();
+    // of the first nobody would say what has arrived
+    expect(await left.line.answerOf(soon)).toBe(408);
+    await eventually(() => !right.session.isBound);
+    await clock.advanceAsync(29_000, 1000);
+    expect(await left.line.answerOf(late)).toBe(200);
+    await clock.advanceAsync(2_000, 1000);
+    await left.line.see(/MSRP \S+ REPORT\r\n(?:.+\r\n)*Byte-Range: 1-3\/3\r\nStatus: 000 408/);
+  });
+
+  it('go on with a receiver that was lost at the first octet that it had not answered for', async () => {
+    const { left, right, joint, send, port } = await byHand({ limits: { chunkOctets: 4 } });
+    // in pieces, so that each has its chunk on the other side
+    const id = 'line9999';
+    const head = `MSRP ${id} SEND\r\nTo-Path: ${left.session.uri.text}\r\nFrom-Path: ${left.path}\r\nMessage-ID: m1\r\n`;
+    left.line.socket.write(`${head}Byte-Range: 1-*/14\r\nContent-Type: text/plain\r\n\r\n`);
+    const seen = async (line: Line, from: number, body: string): Promise<string> => {
+      const chunk = `MSRP (\\S+) SEND\r\n(?:[^\r]+\r\n)*Byte-Range: ${from}-[0-9*]+/14\r\n(?:[^\r]+\r\n)*\r\n${body}`;
+      return (await line.see(new RegExp(chunk)))[1]!;
+    };
+    left.line.socket.write('abcd');
+    const first = await seen(right.line, 1, 'abcd');
+    left.line.socket.write('efgh');
+    await seen(right.line, 5, 'efgh');
+    right.line.answer(first, 200, right.session.uri.text, right.path);
+    await eventually(() => joint.forth.octets === 8);
+    await right.line.see(/efgh/);
+    right.line.socket.destroy();
+    await eventually(() => !right.session.isBound);
+    // what comes meanwhile waits behind it
+    left.line.socket.write('ijkl');
+    await eventually(() => joint.forth.octets === 12);
+    const again = new Line(port);
+    again.request('SEND', right.session.uri.text, ['Message-ID: bind'], undefined, '$', right.path);
+    const second = await seen(again, 5, 'efgh');
+    const third = await seen(again, 9, 'ijkl');
+    left.line.socket.write(`mn\r\n-------${id}$\r\n`);
+    const last = await seen(again, 13, 'mn');
+    for (const part of [second, third, last]) again.answer(part, 200, right.session.uri.text, right.path);
+    expect(await left.line.answerOf(id)).toBe(200);
+    expect(joint.forth).toEqual({ messages: 1, octets: 14, refused: 0 });
+    // and the next message as ever
+    const next = send('1-2/2', 'hi', '$');
+    const [, onward] = await again.see(/MSRP (\S+) SEND\r\n(?:.+\r\n)*\r\nhi\r\n/);
+    again.answer(onward!, 200, right.session.uri.text, right.path);
+    expect(await left.line.answerOf(next)).toBe(200);
+  });
+
+  it('keep no more for a lost receiver than the limit says: beyond it the sender hears of the loss', async () => {
+    const { left, right, send } = await byHand({ limits: { resumeOctets: 1000 } });
+    const id = send('1-2000/2000', 'x'.repeat(2000));
+    await right.line.see(/x{2000}/);
     right.line.socket.destroy();
     expect(await left.line.answerOf(id)).toBe(408);
+  });
+
+  it('bring a file of 20 MB through whole, though the way to its receiver breaks again and again', async () => {
+    const [ours, one, other] = [await startEndpoint(), await startEndpoint(), await startEndpoint()];
+    const way = await TcpProxy.start(other.port);
+    const file = octets(20_000_000);
+    let received = 0;
+    let wrong = 0;
+    const receiver = streamedMessages(30_000_000, async (_message, pieces) => {
+      for await (const piece of pieces) {
+        if (!piece.equals(file.subarray(received, received + piece.length))) wrong++;
+        received += piece.length;
+      }
+      return 200;
+    });
+    const [a, nearA] = leg(ours.endpoint, one.endpoint);
+    const offering = new MsrpNegotiation(other.endpoint.createSession({ receiver }), anything);
+    const answering = new MsrpNegotiation(ours.endpoint.createSession(), anything);
+    const exchange = (): unknown =>
+      offering.accept(answering.answer(offering.offer().replace(/^m=message \d+/m, `m=message ${way.port}`)));
+    exchange();
+    const joint = splice(nearA, answering.session);
+    const sending = a.send({ contentType: 'image/png', content: file, successReport: true });
+    for (let at = 4_000_000; at < 20_000_000; at += 5_000_000) {
+      await eventually(() => received > at);
+      way.retarget(other.port);
+      await eventually(() => !offering.session.isBound && !answering.session.isBound);
+      exchange();
+    }
+    expect(await sending.reported).toBe(200);
+    await way.close();
+    expect([received, wrong, way.connections]).toEqual([20_000_000, 0, 5]);
+    expect(joint.forth.messages).toBe(1);
   });
 
   it('pass on more messages than may be under way while none of them is answered', async () => {
