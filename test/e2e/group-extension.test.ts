@@ -387,14 +387,7 @@ describe('the extension of a 1-1 session to a group (Figure 9)', () => {
     first.child.kill('SIGKILL');
     await first.exit();
 
-    const second = new Program(['serve'], {
-      config,
-      env: {
-        PARLEY_AUTH: 'none',
-        PARLEY_SIP_LISTEN: `udp:127.0.0.1:${port}`,
-        PARLEY_STORE: `lmdb:${first.folder}/data`,
-      },
-    });
+    const second = await first.again();
     cleanups.push(() => second.dispose());
     const { api } = await second.ready();
     await endOneToOne(party, session);

@@ -72,12 +72,7 @@ describe('a group that is started again with its Contribution-ID', () => {
       if (signal === 'SIGTERM')
         for (const phone of [party.alice, party.bob, party.carol]) await phone.answer('BYE', 200);
       await first.exit();
-      const env = {
-        PARLEY_AUTH: 'none',
-        PARLEY_SIP_LISTEN: `udp:127.0.0.1:${port}`,
-        PARLEY_STORE: `lmdb:${first.folder}/data`,
-      };
-      const second = new Program(['serve'], { config, env });
+      const second = await first.again();
       cleanups.push(() => second.dispose());
       await second.ready();
       expect(await restart(party)).toBe(focus);

@@ -144,14 +144,7 @@ describe.skipIf(lacking)(`the SIPp scenarios of groups ${lacking ?? ''}`, () => 
     await script.asks;
     first.child.kill('SIGKILL');
     await first.exit();
-    const second = new Program(['serve'], {
-      config,
-      env: {
-        PARLEY_AUTH: 'none',
-        PARLEY_SIP_LISTEN: `udp:127.0.0.1:${port}`,
-        PARLEY_STORE: `lmdb:${first.folder}/data`,
-      },
-    });
+    const second = await first.again();
     cleanups.push(() => second.dispose());
     const restarted = await second.ready();
     expect(await script.ended).toEqual([
@@ -174,7 +167,7 @@ async function fourPorts(): Promise<number> {
 /** Runs the script of Figure 9 in a variant. @returns when it asks for a restart, and how it ended: its status and what it printed. */
 async function figure9(variant: string, server: string, api: string) {
   const child = spawn(join(scenarioFolder(), 'group-extend.sh'), [variant], {
-    env: { ...process.env, SERVER: server, API: api, PORT: String(await fourPorts()), WAIT: '4000' },
+    env: { ...process.env, SERVER: server, API: api, PORT: String(await fourPorts()), WAIT: '8000' },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   cleanups.push(() => child.kill());

@@ -33,7 +33,13 @@ export class Program {
   readonly #ended: Promise<[number | null, NodeJS.Signals | null]>;
   #wake: (() => void)[] = [];
 
-  constructor(args: readonly string[], { env = {}, wrapper = [], config = '{}' }: ProgramOptions = {}) {
+  readonly #args: readonly string[];
+  readonly #options: ProgramOptions;
+
+  constructor(args: readonly string[], options: ProgramOptions = {}) {
+    this.#args = args;
+    this.#options = options;
+    const { env = {}, wrapper = [], config = '{}' } = options;
     this.folder = mkdtempSync(join(tmpdir(), 'parley-program-'));
     writeFileSync(join(this.folder, 'parley.yaml'), config);
     const [command, ...rest] = [...wrapper, process.execPath, main, ...args];
@@ -80,6 +86,17 @@ export class Program {
     const { sip, http } = await this.logged(({ msg }) => msg === 'ready');
     const udp = (sip as string[]).find((listener) => listener.startsWith('udp:'));
     return { port: Number(udp?.split(':').at(-1) ?? 0), api: String(http) };
+  }
+
+  /** The same configuration and the same data, at the same UDP port, in another process: this one has ended. */
+  async again(): Promise<Program> {
+    const { port } = await this.ready();
+    const env = {
+      ...this.#options.env,
+      PARLEY_SIP_LISTEN: `udp:127.0.0.1:${port}`,
+      PARLEY_STORE: `lmdb:${join(this.folder, 'data')}`,
+    };
+    return new Program(this.#args, { ...this.#options, env });
   }
 
   /** @returns the exit code, once it has ended and all its output has come. */
