@@ -1,3 +1,4 @@
+import { endpoint } from '../base/endpoint.js';
 import type { Logger } from '../base/log.js';
 import type { Config } from '../config/schema.js';
 import { Core } from '../core/core.js';
@@ -155,7 +156,6 @@ function narrow({ abilities }: SipStack): number | undefined {
 
 /** The own listener that a REGISTER came in on, as originating S-CSCF (RFC 3608 §5; lower case, since clients fold it). */
 function serviceRoute({ source }: ServerRequest): readonly string[] {
-  const host = source.localAddress.includes(':') ? `[${source.localAddress}]` : source.localAddress;
   const transport = source.protocol === 'udp' ? '' : `;transport=${source.protocol}`;
-  return [`<sip:orig@${host}:${source.localPort}${transport};lr>`];
+  return [`<sip:orig@${endpoint(source.localAddress, source.localPort)}${transport};lr>`];
 }

@@ -1,3 +1,4 @@
+import { splitEndpoint } from '../base/endpoint.js';
 import type { Config } from '../config/schema.js';
 import type { ListenAddress } from '../msrp/connection/listener.js';
 import { MsrpEndpoint } from '../msrp/session/index.js';
@@ -42,13 +43,12 @@ export async function startMsrp(
 }
 
 function listenAddress(text: string, advertise: string | undefined): ListenAddress {
-  const colon = text.lastIndexOf(':');
-  const port = Number(text.slice(colon + 1));
-  const [, protocol = 'tcp', host = ''] = /^(?:(tcp|tls|ws|wss):)?(.*)$/.exec(text.slice(0, colon))!;
+  const [, protocol = 'tcp', address = ''] = /^(?:(tcp|tls|ws|wss):)?(.*)$/.exec(text)!;
+  const [host, port] = splitEndpoint(address);
   return {
     transport: protocol.startsWith('ws') ? 'ws' : 'tcp',
     secure: protocol === 'tls' || protocol === 'wss',
-    host: host.replace(/^\[|\]$/g, ''),
+    host,
     port,
     ...(advertise !== undefined && { advertise: { host: advertise, port } }),
   };

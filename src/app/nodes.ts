@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock, Timer } from '../base/clock.js';
+import { bracketed, endpoint } from '../base/endpoint.js';
 import type { Logger } from '../base/log.js';
 import type { ConnectionFlows } from '../registrar/connection-flows.js';
 import type { LocalEnd } from '../sip/embedded/wire.js';
@@ -100,7 +101,7 @@ export class Nodes {
 
   /** Whether another node listens there. */
   readonly isNode = ({ address, port }: { readonly address: string; readonly port: number }): boolean =>
-    this.#addresses.has(`${bracketed(address)}:${port}`);
+    this.#addresses.has(endpoint(address, port));
 
   /** Learns of the others before the first request comes: a group of one that lives is not taken from it. */
   async learn(): Promise<void> {
@@ -117,7 +118,7 @@ export class Nodes {
     this.#self = self;
     this.#listeners = heard;
     const end = first && { protocol: first.protocol, host: bracketed(first.address), port: first.port };
-    const placeOf = (one: Listener): string => `${bracketed(one.address)}:${one.port}`;
+    const placeOf = (one: Listener): string => endpoint(one.address, one.port);
     const udp = listeners.filter((one) => one.protocol === 'udp').map(placeOf);
     const row = { instance: this.instance, end, udp, all: listeners.map(placeOf) };
     this.#own = { key: first ? placeOf(first) : this.instance, row };
@@ -268,5 +269,3 @@ export class Nodes {
     );
   }
 }
-
-const bracketed = (address: string): string => (address.includes(':') ? `[${address}]` : address);

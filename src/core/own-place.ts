@@ -1,3 +1,4 @@
+import { bracketed } from '../base/endpoint.js';
 import type { LocalEnd } from '../sip/embedded/wire.js';
 import type { Listener, Source } from '../sip/stack.js';
 
@@ -13,7 +14,7 @@ export function ownPlace(listeners: readonly Listener[], near?: Source): string 
   if (!found) return 'localhost';
   const { protocol, port } = found;
   const address = concrete(found.address, near);
-  return placeOf({ protocol, port, host: address.includes(':') ? `[${address}]` : address });
+  return placeOf({ protocol, port, host: bracketed(address) });
 }
 
 export const placeOf = ({ protocol, host, port }: LocalEnd): string =>

@@ -1,6 +1,7 @@
 import swagger from '@fastify/swagger';
 import Fastify, { type FastifyInstance, type FastifySchemaValidationError, type RouteOptions } from 'fastify';
 import type { Server } from 'node:http';
+import { splitEndpoint } from '../base/endpoint.js';
 import { ParleyError } from '../base/errors.js';
 import { gatewayRoutes } from './api/gateway.js';
 import { groupRoutes } from './api/groups.js';
@@ -102,10 +103,9 @@ function closeQuery(route: RouteOptions): void {
 }
 
 async function listen(server: FastifyInstance, hostPort: string): Promise<string> {
-  const colon = hostPort.lastIndexOf(':');
-  const host = hostPort.slice(0, colon).replace(/^\[|\]$/g, '');
+  const [host, port] = splitEndpoint(hostPort);
   try {
-    return await server.listen({ host, port: Number(hostPort.slice(colon + 1)) });
+    return await server.listen({ host, port });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
     throw new ParleyError('http-port-taken', hostPort, { cause: error });

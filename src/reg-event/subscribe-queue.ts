@@ -1,3 +1,4 @@
+import { backOff } from '../base/back-off.js';
 import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import type { Trail } from '../base/trail.js';
@@ -34,10 +35,6 @@ export const MAX_WAIT_MS = 60_000;
 const MAX_ASKED_WAIT_MS = 3_600_000;
 /** Seconds that a core may want at least. */
 const MAX_EXPIRES = 604_800;
-
-/** Before the next try after so many that failed: 1, 2, 4 … 60 s. */
-export const backOff = (failures: number): number =>
-  Math.min(MAX_WAIT_MS, 1_000 * 2 ** Math.min(failures, 10));
 
 /** Final responses after which another SUBSCRIBE would be answered the same way; the next REGISTER tries again. */
 const refusals: ReadonlySet<number> = new Set([403, 404, 405, 406, 410, 416, 420, 423, 485, 489, 501, 604]);

@@ -1,3 +1,4 @@
+import { backOff } from '../base/back-off.js';
 import type { Clock, Timer } from '../base/clock.js';
 import { orNone, ParleyError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
@@ -11,7 +12,7 @@ import type { DeviceChange, RegisteredDevice, RegisteredDevices } from './device
 import './errors.js';
 import { parseReginfo } from './reginfo-reader.js';
 import { REGINFO_TYPE } from './reginfo.js';
-import { backOff, MAX_WAIT_MS, SubscribeQueue, type SubscribeQueueOptions } from './subscribe-queue.js';
+import { MAX_WAIT_MS, SubscribeQueue, type SubscribeQueueOptions } from './subscribe-queue.js';
 import { readTold, type ToldContacts } from './told-contacts.js';
 import type { Watch } from './watch.js';
 import { WatchList } from './watch-list.js';

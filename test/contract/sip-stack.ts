@@ -5,6 +5,7 @@ import type { Dialog, Protocol, SipStack } from '../../src/sip/stack.js';
 import { FinalResponseError } from '../../src/sip/final-response-error.js';
 import { afterThisTest, node, type Node } from '../sip/embedded/nodes.js';
 import { SipPeer } from '../tools/sip-peer.js';
+import { until } from '../tools/until.js';
 import { WebSocketPeer } from '../tools/websocket-peer.js';
 
 /** A stack under test with real listeners; peers talk to it over the network. */
@@ -23,11 +24,6 @@ const withSdp = { headers: { 'Content-Type': 'application/sdp' }, body: sdp };
 /** Octets 1 to 255, and with `nul` all of them. */
 const octets = (nul: boolean): Uint8Array =>
   Uint8Array.from({ length: nul ? 256 : 255 }, (_, i) => (nul ? i : i + 1));
-
-/** Waits for something that happens by itself; bounded by the test's own time. */
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10));
-}
 
 /** A node that answers INVITE and gives the dialogs it makes. */
 async function callee(headers: Record<string, string> = {}): Promise<{ peer: Node; dialogs: Dialog[] }> {

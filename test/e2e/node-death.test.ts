@@ -6,6 +6,7 @@ import { missing } from '../tools/install.js';
 import { Phone } from '../tools/phone.js';
 import { Program } from '../tools/program.js';
 import { RedisServer } from '../tools/redis.js';
+import { until } from '../tools/until.js';
 
 const cleanups = useCleanups();
 
@@ -40,10 +41,6 @@ async function contacts({ api }: Running): Promise<string[]> {
   const answer = await fetch(`${api}/api/v1/registrations/${encodeURIComponent('sip:alice@ims.test')}`);
   if (answer.status === 404) return [];
   return [...(await answer.text()).matchAll(/"contact":"([^"]+)"/g)].map(([, contact]) => contact!);
-}
-
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 50));
 }
 
 describe.skipIf(missing('redis-server'))('when one of two nodes is killed', () => {

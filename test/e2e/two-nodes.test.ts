@@ -8,11 +8,8 @@ import { RedisStore } from '../../src/store/redis/redis-store.js';
 import { afterThisTest, node, type Node } from '../sip/embedded/nodes.js';
 import { missing } from '../tools/install.js';
 import { RedisServer } from '../tools/redis.js';
+import { until } from '../tools/until.js';
 import { WebSocketPeer } from '../tools/websocket-peer.js';
-
-async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 20));
-}
 
 async function redis(): Promise<RedisServer> {
   const server = await RedisServer.start();

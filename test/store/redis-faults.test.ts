@@ -10,6 +10,7 @@ import { missing } from '../tools/install.js';
 import { addReplica, clusterWorks, RedisServer, startCluster } from '../tools/redis.js';
 import { runningTime } from '../tools/running-time.js';
 import { TcpProxy } from '../tools/tcp-proxy.js';
+import { until } from '../tools/until.js';
 
 interface Note {
   readonly count: number;
@@ -108,10 +109,6 @@ async function recovered(store: Store, key: string): Promise<number> {
 
 const remove = (store: Store, key: string): Promise<void> =>
   store.update(notes, key, () => ({ kind: 'remove', result: undefined }));
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await delay(20);
-}
 
 /** Waits until the store says by itself that it works. @returns milliseconds until then. */
 async function untroubled(store: Store): Promise<number> {

@@ -1,7 +1,7 @@
+import { splitEndpoint } from '../../base/endpoint.js';
 import { numberOfUser } from '../access/telephone.js';
 import type { ImpsContext } from '../context.js';
 import type { SessionRecord } from '../state/records.js';
-import { splitEndpoint } from '../transport/endpoint.js';
 import { TcpChannels } from './tcp.js';
 import { UdpChannels } from './udp.js';
 

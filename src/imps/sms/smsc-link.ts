@@ -1,4 +1,5 @@
 import smpp from 'smpp';
+import { backOff } from '../../base/back-off.js';
 import type { Clock, Timer } from '../../base/clock.js';
 import type { Logger } from '../../base/log.js';
 import type { Trail } from '../../base/trail.js';
@@ -14,8 +15,6 @@ export interface MobileOriginated {
   readonly data: UserData;
 }
 
-const FIRST_RETRY_MS = 1000;
-const LAST_RETRY_MS = 60_000;
 const ENQUIRE_MS = 30_000;
 /** How long an answer of the SMSC is waited for. */
 const ANSWER_MS = 15_000;
@@ -67,7 +66,7 @@ export class SmscLink {
   #bound = false;
   #since: number;
   #closed = false;
-  #retryMs = FIRST_RETRY_MS;
+  #failures = 0;
   #retry: Timer | undefined;
   #enquiry: Timer | undefined;
   #inFlight = new Set<(taken: boolean) => void>();
@@ -152,7 +151,7 @@ export class SmscLink {
       this.#note('imps.smsc-bound', 'accepted', systemId);
       this.#bound = true;
       this.#since = this.#clock.now();
-      this.#retryMs = FIRST_RETRY_MS;
+      this.#failures = 0;
       this.#enquire(session);
     });
   }
@@ -172,8 +171,7 @@ export class SmscLink {
     for (const done of [...this.#inFlight]) done(false);
     for (const { done } of this.#queue.splice(0)) done(false);
     if (this.#closed) return;
-    this.#retry = this.#clock.after(this.#retryMs, () => this.start());
-    this.#retryMs = Math.min(this.#retryMs * 2, LAST_RETRY_MS);
+    this.#retry = this.#clock.after(backOff(this.#failures++), () => this.start());
   }
 
   /** A link whose other end is gone does not say so: it is asked now and then. */

@@ -1,12 +1,6 @@
 import type { EventEmitter } from 'node:events';
 import { impsError } from '../errors.js';
 
-/** Host and port of `host:port` or `[v6]:port`. */
-export function splitEndpoint(text: string): [host: string, port: number] {
-  const colon = text.lastIndexOf(':');
-  return [text.slice(0, colon).replace(/^\[|\]$/g, ''), Number(text.slice(colon + 1))];
-}
-
 /**
  * Resolves when `begin` has made the server or socket listen.
  * @throws ParleyError `imps-port-taken`, naming the address

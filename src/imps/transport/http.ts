@@ -8,11 +8,12 @@ import {
 } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { endpoint, splitEndpoint } from '../../base/endpoint.js';
 import { ParleyError } from '../../base/errors.js';
 import type { ImpsContext, Origin } from '../context.js';
 import { impsError } from '../errors.js';
 import type { Conversation } from './conversation.js';
-import { listening, splitEndpoint } from './endpoint.js';
+import { listening } from './endpoint.js';
 
 /** Answers a CIR poll with its HTTP status. */
 export type PollHandler = (cookie: string) => Promise<200 | 204 | 404 | 429>;
@@ -164,7 +165,7 @@ export class HttpTransport {
 async function bind(server: Server, listen: string): Promise<string> {
   const [host, port] = splitEndpoint(listen);
   await listening(server, [host, port], (listens) => server.listen(port, host, listens));
-  return `${host.includes(':') ? `[${host}]` : host}:${(server.address() as AddressInfo).port}`;
+  return endpoint(host, (server.address() as AddressInfo).port);
 }
 
 function end(response: ServerResponse, code: number): void {

@@ -2,6 +2,7 @@ import { connect as connectTcp } from 'node:net';
 import { connect as connectTls, type ConnectionOptions } from 'node:tls';
 import { WebSocket } from 'ws';
 import type { Clock } from '../../base/clock.js';
+import { endpoint } from '../../base/endpoint.js';
 import type { ParleyError } from '../../base/errors.js';
 import { msrpError } from '../errors.js';
 import { KEEP_ALIVE_MS, TcpWire } from './tcp-wire.js';
@@ -94,8 +95,7 @@ function dialTcp(target: DialTarget, options: DialOptions): Promise<Wire> {
 }
 
 function dialWs(target: DialTarget, options: DialOptions): Promise<Wire> {
-  const host = target.host.includes(':') ? `[${target.host}]` : target.host;
-  const url = `${target.secure ? 'wss' : 'ws'}://${host}:${target.port}/`;
+  const url = `${target.secure ? 'wss' : 'ws'}://${endpoint(target.host, target.port)}/`;
   return new Promise((resolve, reject) => {
     const socket = new WebSocket(url, MSRP_SUBPROTOCOL, {
       ...(target.secure ? tlsOptions(target, options) : {}),

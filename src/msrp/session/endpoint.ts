@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import type { Clock } from '../../base/clock.js';
+import { endpoint } from '../../base/endpoint.js';
 import type { Logger } from '../../base/log.js';
 import type { Trail } from '../../base/trail.js';
 import type { Connection, RequestSink } from '../connection/connection.js';
@@ -120,7 +121,7 @@ export class MsrpEndpoint {
   get addresses(): string[] {
     return this.#listeners.map(({ kind: { transport, secure }, host, port }) => {
       const protocol = transport === 'ws' ? (secure ? 'wss' : 'ws') : secure ? 'tls' : 'tcp';
-      return `${protocol}:${host.includes(':') ? `[${host}]` : host}:${port}`;
+      return `${protocol}:${endpoint(host, port)}`;
     });
   }
 

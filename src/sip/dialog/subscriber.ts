@@ -1,3 +1,4 @@
+import { backOff } from '../../base/back-off.js';
 import type { Timer } from '../../base/clock.js';
 import { sendAuthenticated } from '../embedded/authenticated.js';
 import { buildRequest, nextAttempt } from '../embedded/client-request.js';
@@ -16,8 +17,6 @@ import { endsSubscription, subscriptionState } from './subscription-state.js';
 import type { Expectation } from './table.js';
 
 /** Between refreshes that a notifier refused without ending the subscription, at first and at most. */
-const RETRY_MS = 1_000;
-const MAX_RETRY_MS = 60_000;
 
 /** A dialog by SUBSCRIBE on the subscriber's side (RFC 6665 §4.1): refreshes itself until it is destroyed or ended. */
 export class SubscriberDialog extends BaseDialog {
@@ -118,9 +117,8 @@ export class SubscriberDialog extends BaseDialog {
     const longer = response.status === 423 ? deltaSeconds(response.get('Min-Expires') ?? '') : undefined;
     const isTooShort = longer !== undefined && longer > (this.#expires ?? 0);
     if (isTooShort) this.#expires = longer;
-    const backOff = Math.min(MAX_RETRY_MS, RETRY_MS * 2 ** Math.min(this.#refused, 10));
     const asked = (retryAfterSeconds(response.get('Retry-After') ?? '') ?? 0) * 1_000;
-    const wait = isTooShort && this.#refused === 0 ? 0 : Math.max(asked, backOff);
+    const wait = isTooShort && this.#refused === 0 ? 0 : Math.max(asked, backOff(this.#refused));
     this.#refused++;
     this.#refreshTimer = this.environment.clock.after(wait, () => this.background(this.#refresh()));
   }

@@ -1,10 +1,10 @@
 import type { Clock } from '../../base/clock.js';
+import { endpoint } from '../../base/endpoint.js';
 import type { Logger } from '../../base/log.js';
 import type { Trail } from '../../base/trail.js';
 import type { SipMessage, SipRequest } from '../message/message.js';
 import type { Parsed } from '../message/parse.js';
 import type { Source } from '../stack.js';
-import { bracketed } from '../transport/listener-spec.js';
 import type { Way, Wire } from '../transport/way.js';
 import { ClientTransactions } from './client-transactions.js';
 import type { Environment } from './environment.js';
@@ -66,7 +66,7 @@ export class Transactions implements TransactionLayer {
         trail.record({
           ...(overUdp ? SENT_OVER_UDP : SEND_FAILED),
           trace: request.get('Call-ID'),
-          detail: `${request.method} to ${hop.protocol}:${bracketed(hop.address)}:${hop.port}: ${error.message}`,
+          detail: `${request.method} to ${hop.protocol}:${endpoint(hop.address, hop.port)}: ${error.message}`,
         });
       },
       note: (...event) => this.#note(...event),

@@ -1,4 +1,5 @@
 import { isIPv6 } from 'node:net';
+import { endpoint } from '../../base/endpoint.js';
 import { ParleyError } from '../../base/errors.js';
 import type { Listener, Protocol } from '../stack.js';
 import './errors.js';
@@ -50,12 +51,7 @@ function parseListener(text: string): Listener {
 
 /** `127.0.0.1:5060` or `[::1]:5060`. */
 export function hostPort(address: string, port: number): string {
-  return `${bracketed(address)}:${port}`;
-}
-
-/** An IPv6 address as an IPv6 reference (RFC 3261 §25.1 `IPv6reference`), any other host as it is. */
-export function bracketed(address: string): string {
-  return address.includes(':') ? `[${address}]` : address;
+  return endpoint(address, port);
 }
 
 export function writeListener(listener: Listener): string {

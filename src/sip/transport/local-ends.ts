@@ -1,8 +1,8 @@
 import { isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import { bracketed } from '../../base/endpoint.js';
 import type { Listener } from '../stack.js';
 import type { NextHop } from '../transaction/layer.js';
-import { bracketed } from './listener-spec.js';
 
 /** Our side of a hop as peers are told of it. */
 export interface LocalEnd {

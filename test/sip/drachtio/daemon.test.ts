@@ -11,11 +11,8 @@ import type { Dialog, SipStack } from '../../../src/sip/stack.js';
 import { Daemon, noDaemon } from '../../tools/drachtio-daemon.js';
 import { freePort } from '../../tools/free-port.js';
 import { runningTime } from '../../tools/running-time.js';
+import { until } from '../../tools/until.js';
 import { afterThisTest, node } from '../embedded/nodes.js';
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 20));
-}
 
 function makeStack(url: string): { stack: SipStack; started: Promise<void> } {
   const clock = new SystemClock((error) => {

@@ -10,11 +10,8 @@ import type { SipStack } from '../../../src/sip/stack.js';
 import { FakeDrachtio } from '../../tools/fake-drachtio.js';
 import { freePort } from '../../tools/free-port.js';
 import { runningTime } from '../../tools/running-time.js';
+import { until } from '../../tools/until.js';
 import { afterThisTest } from '../embedded/nodes.js';
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10));
-}
 
 async function fakeServer(port = 0): Promise<FakeDrachtio> {
   const fake = await FakeDrachtio.start(port);

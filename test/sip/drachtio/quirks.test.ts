@@ -10,16 +10,13 @@ import type { SipRequest } from '../../../src/sip/message/message.js';
 import type { Dialog, SipStack } from '../../../src/sip/stack.js';
 import { Daemon, noDaemon } from '../../tools/drachtio-daemon.js';
 import { FakeDrachtio } from '../../tools/fake-drachtio.js';
+import { until } from '../../tools/until.js';
 import { afterThisTest, node } from '../embedded/nodes.js';
 
 /*
  * What drachtio-server does that a stack must survive, and how (docs/drachtio.md). What the contract of all stacks shows on a real server
  * is not repeated here.
  */
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10));
-}
 
 interface Running {
   readonly stack: SipStack;
