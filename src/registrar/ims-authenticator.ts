@@ -1,4 +1,5 @@
 import { ParleyError } from '../base/errors.js';
+import { soon, type Soon } from '../base/soon.js';
 import type { Trail } from '../base/trail.js';
 import { parseAor } from '../identity/aor.js';
 import { parseCredentials, type DigestCredentials } from '../sip/auth/credentials.js';
@@ -30,12 +31,21 @@ export class ImsAuthenticator implements Authenticator {
     this.#options = options;
   }
 
-  async authenticate(request: ServerRequest, role: 'registrar' | 'proxy'): Promise<Authentication> {
-    const { digest, subscribers } = this.#options;
+  authenticate(request: ServerRequest, role: 'registrar' | 'proxy'): Soon<Authentication> {
     const credentials = this.#credentials(request, role);
-    const subscriber = credentials
-      ? await subscribers.byUsername(credentials.username)
-      : await this.#named(request, role);
+    const found = credentials
+      ? this.#options.subscribers.byUsername(credentials.username)
+      : this.#named(request, role);
+    return soon(found, (subscriber) => this.#judge(request, role, credentials, subscriber));
+  }
+
+  #judge(
+    request: ServerRequest,
+    role: 'registrar' | 'proxy',
+    credentials: DigestCredentials | undefined,
+    subscriber: Subscriber | undefined,
+  ): Soon<Authentication> {
+    const { digest } = this.#options;
     if (role === 'proxy') return digest.authenticate({ request, role, credentials, subscriber });
     const fromEdge = this.#options.trusted.has(request.source.address);
     const scheme = registrationScheme(credentials, fromEdge, subscriber?.aka ? 'aka' : 'digest');
@@ -43,15 +53,24 @@ export class ImsAuthenticator implements Authenticator {
       case 'trusted':
         return this.#vouchedFor(request, subscriber);
       case 'protected':
-        // an integrity-protected refresh may pass without a challenge, a first registration may not
-        if (subscriber && (await this.#isRegistered(request, subscriber)))
-          return this.#vouchedFor(request, subscriber);
-        return this.#byKeys(request, credentials, subscriber, fromEdge);
+        return this.#protected(request, credentials, subscriber, fromEdge);
       case 'aka':
         return this.#byKeys(request, credentials, subscriber, fromEdge);
       case 'digest':
         return digest.authenticate({ request, role, credentials, subscriber });
     }
+  }
+
+  /** An integrity-protected refresh may pass without a challenge, a first registration may not. */
+  async #protected(
+    request: ServerRequest,
+    credentials: DigestCredentials | undefined,
+    subscriber: Subscriber | undefined,
+    fromEdge: boolean,
+  ): Promise<Authentication> {
+    if (subscriber && (await this.#isRegistered(request, subscriber)))
+      return this.#vouchedFor(request, subscriber);
+    return this.#byKeys(request, credentials, subscriber, fromEdge);
   }
 
   /**
@@ -99,13 +118,13 @@ export class ImsAuthenticator implements Authenticator {
   }
 
   /** Without Authorization it is the subscriber whose identity the To is (3GPP TS 23.003 §13.4). */
-  async #named(request: ServerRequest, role: 'registrar' | 'proxy'): Promise<Subscriber | undefined> {
+  #named(request: ServerRequest, role: 'registrar' | 'proxy'): Soon<Subscriber | undefined> {
     if (role === 'proxy') return undefined;
     const { subscribers } = this.#options;
     const { scheme } = request.to.uri;
     if (scheme !== 'sip' && scheme !== 'sips' && scheme !== 'tel') return undefined;
-    const row = await subscribers.identity(parseAor(request.to.uriText));
-    return row && subscribers.get(row.privateId);
+    const found = subscribers.identity(parseAor(request.to.uriText));
+    return soon(found, (row) => row && subscribers.read(row.privateId));
   }
 
   /** The credentials for this realm; a request may carry others for other proxies (RFC 3261 §22.3). */

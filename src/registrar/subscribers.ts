@@ -130,11 +130,16 @@ export class Subscribers {
     return this.#store.get(subscribers, privateId);
   }
 
+  /** As {@link get}, at once where the store need not wait for anything. */
+  read(privateId: string): Soon<Subscriber | undefined> {
+    return this.#store.read(subscribers, privateId);
+  }
+
   /** The subscriber that a digest user name stands for: its private identity, whole or without the home realm. */
-  async byUsername(username: string): Promise<Subscriber | undefined> {
-    return (
-      (await this.get(username)) ??
-      (username.includes('@') ? undefined : await this.get(`${username}@${this.#domain}`))
+  byUsername(username: string): Soon<Subscriber | undefined> {
+    return soon(
+      this.read(username),
+      (named) => named ?? (username.includes('@') ? undefined : this.read(`${username}@${this.#domain}`)),
     );
   }
 

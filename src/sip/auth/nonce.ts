@@ -66,6 +66,8 @@ class Generation {
 
 /** What a nonce of ours says of itself. */
 interface Origin {
+  /** The nonce by itself: what was received is a slice of its whole message, which it would keep in memory. */
+  readonly text: string;
   readonly issuedAt: number;
   /** {@link ALL_NODES}, or the number that a node has drawn for this life of its process. */
   readonly maker: number;
@@ -139,13 +141,13 @@ export class ServerNonces {
     }
     const origin = this.#originOf(nonce);
     if (!origin) return 'stale';
-    const { issuedAt, maker } = origin;
+    const { text, issuedAt, maker } = origin;
     const expiresAt = issuedAt + this.#lifetimeMs;
     const isGood = expiresAt > now && count > 0;
     if (maker === ALL_NODES) return isGood ? this.#spendAnywhere(nonce, count, expiresAt) : 'elsewhere';
     if (maker !== this.#maker) return isGood ? 'elsewhere' : 'stale';
     if (!isGood || issuedAt <= this.#forgottenUpTo) return 'stale';
-    this.#remember(nonce, { count, issuedAt, expiresAt }, now);
+    this.#remember(text, { count, issuedAt, expiresAt }, now);
     return 'spent';
   }
 
@@ -171,9 +173,10 @@ export class ServerNonces {
   #originOf(nonce: string): Origin | undefined {
     if (nonce.length !== TEXT_LENGTH) return undefined;
     const given = Buffer.from(nonce, 'base64url');
-    if (given.length !== TOKEN || given.toString('base64url') !== nonce) return undefined;
+    const text = given.toString('base64url');
+    if (given.length !== TOKEN || text !== nonce) return undefined;
     const mac = this.#mac.update(given.subarray(0, BLOCK)).subarray(0, MAC);
     if (!timingSafeEqual(mac, given.subarray(BLOCK))) return undefined;
-    return { issuedAt: given.readUIntBE(0, TIME), maker: given.readUInt32BE(TIME) };
+    return { text, issuedAt: given.readUIntBE(0, TIME), maker: given.readUInt32BE(TIME) };
   }
 }

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { VirtualClock } from '../../../src/base/clock.js';
 import { silentLogger } from '../../../src/base/log.js';
@@ -12,7 +14,24 @@ const setUp = (options: Partial<NonceOptions> = {}): { clock: VirtualClock; nonc
   return { clock, nonces: new ServerNonces({ clock, key, lifetimeMs: 300_000, ...options }) };
 };
 
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
+
 describe('a server nonce', () => {
+  it('is remembered without the message that it came in', () => {
+    const { nonces } = setUp();
+    const rest = 'x'.repeat(10_000);
+    collectGarbage();
+    const before = process.memoryUsage().heapUsed;
+    for (let i = 0; i < 4_000; i++) {
+      const message = Buffer.from(`${nonces.issue()} ${rest}`).toString('latin1');
+      expect(nonces.spend(message.slice(0, message.indexOf(' ')), '00000001')).toBe('spent');
+    }
+    collectGarbage();
+    expect(nonces.size).toBe(4_000);
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(10_000_000);
+  });
+
   it('is accepted with strictly rising counts and with gaps, never twice with one count (RFC 7616 §3.4)', () => {
     const { nonces } = setUp();
     const nonce = nonces.issue();
