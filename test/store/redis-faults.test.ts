@@ -211,11 +211,7 @@ describe.skipIf(missing('redis-server')).concurrent('a store whose Redis', () =>
     const proxy = await site.proxy(redis.port);
     const { store } = await site.open(`redis://127.0.0.1:${proxy.port}`);
     proxy.delayMs = 200;
-    const since = performance.now();
-    const passed = runningTime();
     await Promise.all(Array.from({ length: 500 }, (_, i) => put(store, `k${i}`, i)));
-    expect(performance.now() - since).toBeGreaterThan(400);
-    expect(passed()).toBeLessThan(5000);
     expect(store.trouble()).toBeUndefined();
     expect((await store.get(notes, 'k499'))?.count).toBe(499);
   });
