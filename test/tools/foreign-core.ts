@@ -70,13 +70,14 @@ export class ForeignCore {
 
   /** Third-party REGISTER. */
   async register(user: string, expires: number, headers: HeaderMap = {}, body = ''): Promise<number> {
-    this.#phone.send(
+    const callId = this.#phone.send(
       'REGISTER',
       `sip:127.0.0.1:${this.parley.port}`,
       { To: `<sip:${user}@ims.test>`, Expires: expires, ...headers },
       body,
     );
-    return (await this.#phone.peer.response(200)).status;
+    // the SUBSCRIBE that follows may overtake its 200
+    return (await this.#phone.peer.finalTo(callId)).status;
   }
 
   send(method: string, uri: string, headers: HeaderMap = {}, body = ''): string {
@@ -128,7 +129,7 @@ export class ForeignCore {
       },
       body,
     );
-    return (await this.#phone.peer.response(200)).status;
+    return (await this.#phone.peer.finalTo(subscribe.callId)).status;
   }
 
   /** Registers a user and takes the SUBSCRIBE that follows. */

@@ -99,6 +99,19 @@ export class SipPeer {
     }
   }
 
+  /** The final response to the request with a Call-ID. What else arrives before it stays for who asks for it. */
+  async finalTo(callId: string): Promise<SipResponse> {
+    const others: SipMessage[] = [];
+    for (;;) {
+      const message = await this.next();
+      if (message instanceof SipRequest || message.callId !== callId) others.push(message);
+      else if ((message as SipResponse).status >= 200) {
+        this.#arrived.unshift(...others);
+        return message as SipResponse;
+      }
+    }
+  }
+
   answer(request: SipRequest, status: number, headers: HeaderMap = {}, tag = 'peer', body?: string): void {
     this.send(
       buildResponse(request, status, tag, { headers, ...(body !== undefined && { body }) }),
