@@ -180,6 +180,8 @@ export const impsConfig = z.strictObject({
       attributeLists: z.number().int().positive().default(1000),
       searchHits: z.number().int().positive().default(1000),
       searchPage: z.number().int().positive().default(50),
+      /** Server requests that wait for a client, messages apart; the oldest give way to new ones. */
+      serverRequests: z.number().int().positive().default(1000),
     })
     .prefault({}),
 });

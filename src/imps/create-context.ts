@@ -45,7 +45,20 @@ export function createContext(
     ports: { ...localPorts(store), ...ports, pagers },
     sessions: new SessionKeeper(store, clock),
     guesses: new Guesses(store, clock, config.login),
-    outbox: new Outbox(store, clock, ids, { repeatAfter: repeatAfter * 1000, inFlight }),
+    outbox: new Outbox(
+      store,
+      clock,
+      ids,
+      { repeatAfter: repeatAfter * 1000, inFlight, waiting: config.limits.serverRequests },
+      (session) =>
+        trail.record({
+          code: 'imps.request-dropped',
+          outcome: 'refused',
+          clause: 'CSP transaction flow',
+          subject: session,
+          detail: 'too many wait for the client',
+        }),
+    ),
     mailbox: new Mailbox(store, clock, config.messages.waitingLimit),
     endpoints: {
       http: '',

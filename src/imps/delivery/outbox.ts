@@ -21,6 +21,8 @@ interface Sent {
 interface Known {
   readonly at: number;
   readonly ids: string[];
+  /** Those of them that are no messages, oldest first, with their topics. */
+  readonly requests: Map<string, string | undefined>;
   /** Resolves when the store was read. */
   readonly read: Promise<void>;
 }
@@ -30,10 +32,14 @@ export interface OutboxTimes {
   readonly repeatAfter: number;
   /** Requests of one session that may be without answer. */
   readonly inFlight: number;
+  /** Requests of one session that may wait, messages apart. */
+  readonly waiting: number;
 }
 
 /** Channel on which every node hears that something waits for a session. */
 const WAITING = 'imps-waiting';
+const MESSAGE = 'message';
+const REQUEST = 'request';
 /** A request that is no message and was not answered so often is dropped. */
 const TIMES = 4;
 /** After so long what waits for a session is read from the store again. */
@@ -50,28 +56,63 @@ export class Outbox {
   readonly #clock: Clock;
   readonly #ids: Sequence;
   readonly #times: OutboxTimes;
+  readonly #onDropped: (session: string) => void;
   readonly #node = unguessable();
   readonly #sent = new Map<string, Map<string, Sent>>();
   readonly #waiting = new Map<string, Known>();
 
-  constructor(store: Store, clock: Clock, ids: Sequence, times: OutboxTimes) {
+  /** @param onDropped called for each request that gave way to a newer one because too many wait */
+  constructor(
+    store: Store,
+    clock: Clock,
+    ids: Sequence,
+    times: OutboxTimes,
+    onDropped: (session: string) => void,
+  ) {
     this.#store = store;
     this.#clock = clock;
     this.#ids = ids;
     this.#times = times;
+    this.#onDropped = onDropped;
   }
 
   /**
    * @param ofUser for a request that another session of the user is to get when this one ends
-   * @returns the Transaction-ID once the request is committed
+   * @returns the Transaction-ID once the request is committed; the oldest ones give way to it where too many wait
    */
   async add(session: string, primitive: Element, ofUser?: OfUser): Promise<string> {
-    return this.#put(session, this.#ids.next(), { primitive, ofUser });
+    const id = await this.#put(session, this.#ids.next(), { primitive, ofUser });
+    await this.#trim(session);
+    return id;
+  }
+
+  /**
+   * Has a request wait that tells of something in place of the one that does already.
+   * @param merge what is told then: of what waits, and what is new
+   */
+  async addNews(
+    session: string,
+    topic: string,
+    primitive: Element,
+    merge: (before: Element, now: Element) => Element,
+  ): Promise<void> {
+    await this.#order(session, 0);
+    const { requests = [] } = this.#waiting.get(session) ?? {};
+    // what has been sent is the client's to answer
+    const older = [...requests].findLast(
+      ([id, of]) => of === topic && !this.#sent.get(session)?.has(id),
+    )?.[0];
+    const before = older === undefined ? undefined : await this.#store.get(outbox, keyOf(session, older));
+    const merged = before?.primitive ? merge(before.primitive, primitive) : primitive;
+    await this.#put(session, this.#ids.next(), { primitive: merged, topic });
+    if (older !== undefined) await this.remove(session, older);
+    else await this.#trim(session);
   }
 
   /** Has a request wait for a session under an ID that it has already; doing so again changes nothing. */
   async take(session: string, id: string, primitive: Element, ofUser?: OfUser): Promise<void> {
     await this.#put(session, id, { primitive, ofUser });
+    await this.#trim(session);
   }
 
   /** Everything that waits for a session, in order. */
@@ -87,9 +128,21 @@ export class Outbox {
 
   async #put(session: string, id: string, value: OutboxRecord): Promise<string> {
     await this.#store.update(outbox, keyOf(session, id), () => ({ kind: 'put', value, result: undefined }));
-    insert(this.#waiting.get(session)?.ids, id);
-    await this.#store.publish(WAITING, keyOf(session, this.#node, id));
+    note(this.#waiting.get(session), id, kindOf(value));
+    await this.#store.publish(WAITING, keyOf(session, this.#node, id, kindOf(value)));
     return id;
+  }
+
+  /** A client that answers nothing has no more wait for it than the limit. */
+  async #trim(session: string): Promise<void> {
+    await this.#order(session, 0);
+    const requests = this.#waiting.get(session)?.requests ?? new Map<string, string>();
+    const tooMany = requests.size - this.#times.waiting;
+    if (tooMany <= 0) return;
+    for (const id of [...requests.keys()].slice(0, tooMany)) {
+      await this.remove(session, id);
+      this.#onDropped(session);
+    }
   }
 
   /**
@@ -99,9 +152,9 @@ export class Outbox {
    */
   onWaiting(listener: (session: string, own: boolean) => void, missed: () => void): () => void {
     const heard = (payload: string): void => {
-      const [session = '', node, id = ''] = payload.split('\t');
+      const [session = '', node, id = '', ...kind] = payload.split('\t');
       const own = node === this.#node;
-      if (!own) insert(this.#waiting.get(session)?.ids, id);
+      if (!own) note(this.#waiting.get(session), id, kind.join('\t'));
       listener(session, own);
     };
     return this.#store.subscribe(WAITING, heard, () => {
@@ -177,8 +230,8 @@ export class Outbox {
     let known = this.#waiting.get(session);
     if (!known || now - known.at > READ_AGAIN_MS) {
       // what is put while the scan runs is inserted into this very list
-      const ids: string[] = [];
-      known = { at: now, ids, read: this.#read(session, ids) };
+      const fresh = { at: now, ids: [], requests: new Map<string, string | undefined>() };
+      known = { ...fresh, read: this.#read(session, fresh) };
       this.#waiting.set(session, known);
     }
     try {
@@ -190,14 +243,15 @@ export class Outbox {
     return known.ids.slice(0, limit);
   }
 
-  async #read(session: string, ids: string[]): Promise<void> {
-    for await (const { id } of this.all(session)) insert(ids, id);
+  async #read(session: string, into: Pick<Known, 'ids' | 'requests'>): Promise<void> {
+    for await (const waiting of this.all(session)) note(into, waiting.id, kindOf(waiting));
   }
 
   #forget(session: string, id: string): void {
-    const ids = this.#waiting.get(session)?.ids;
-    const at = ids === undefined ? -1 : ids.indexOf(id);
-    if (at >= 0) ids!.splice(at, 1);
+    const known = this.#waiting.get(session);
+    known?.requests.delete(id);
+    const at = known?.ids.indexOf(id) ?? -1;
+    if (at >= 0) known!.ids.splice(at, 1);
   }
 
   /** A message goes out as its announcement, or whole after all: whatever node its client answers has to know. */
@@ -252,9 +306,15 @@ export class Outbox {
   }
 }
 
+/** What nodes tell each other of what waits: `message`, else `request` and its topic. */
+const kindOf = ({ messageId, topic }: OutboxRecord): string =>
+  messageId !== undefined ? MESSAGE : topic === undefined ? REQUEST : `${REQUEST}\t${topic}`;
+
 /** Puts an ID in its place, unless it is there; most come at the end. */
-function insert(ids: string[] | undefined, id: string): void {
-  if (!ids || id === '') return;
+function note(known: Pick<Known, 'ids' | 'requests'> | undefined, id: string, kind: string): void {
+  if (!known || id === '') return;
+  const { ids, requests } = known;
+  if (kind.startsWith(REQUEST)) requests.set(id, kind.slice(REQUEST.length + 1) || undefined);
   let at = ids.length;
   while (at > 0 && ids[at - 1]! > id) at--;
   if (ids[at - 1] !== id) ids.splice(at, 0, id);

@@ -1,6 +1,6 @@
 import { table } from '../../store/store.js';
 import type { ResourceId, UserId } from '../address/wv-address.js';
-import { element, type Element } from '../codec/element.js';
+import { child, element, type Element } from '../codec/element.js';
 import { inVersion } from '../codec/in-version.js';
 import type { ImpsContext } from '../context.js';
 import { keyOf, type SessionRecord } from '../state/records.js';
@@ -234,9 +234,25 @@ export async function tellWatcher(
     const asked = list.children.filter(({ name }) => attributes.length === 0 || attributes.includes(name));
     if (asked.length === 0) continue;
     const shown = inVersion(element('PresenceSubList', asked), session.version);
-    await context.outbox.add(session.id, presenceNotification(watched, shown));
+    await tell(context, session.id, watched, shown);
   }
 }
+
+/** What waits unread of that user's presence is told together with what is new: of each attribute the newest. */
+const tell = (context: ImpsContext, session: string, watched: UserId, list: Element): Promise<void> =>
+  context.outbox.addNews(
+    session,
+    `presence ${watched}`,
+    presenceNotification(watched, list),
+    (before, now) => {
+      const [old, fresh] = [before, now].map(
+        (notification) => child(child(notification, 'Presence'), 'PresenceSubList')?.children ?? [],
+      );
+      const names = new Set(fresh!.map(({ name }) => name));
+      const kept = old!.filter(({ name }) => !names.has(name));
+      return presenceNotification(watched, element('PresenceSubList', kept, fresh));
+    },
+  );
 
 const presenceNotification = (watched: UserId, list: Element): Element =>
   element('PresenceNotification-Request', element('Presence', element('UserID', watched), list));
@@ -254,5 +270,5 @@ async function notifySession(
   if (names.size === 0) return;
   const list = await presenceOf(context, watched, names, session.version);
   if (list.children.length === 0) return;
-  await context.outbox.add(session.id, presenceNotification(watched, list));
+  await tell(context, session.id, watched, list);
 }

@@ -153,6 +153,8 @@ export interface OutboxRecord {
   readonly announced?: boolean | undefined;
   /** Set when the request is for the user: it has the shape of the newest version, and outlives the session. */
   readonly ofUser?: OfUser | undefined;
+  /** What the request tells of: a newer one of the same session takes its place. */
+  readonly topic?: string | undefined;
 }
 
 /** That a request is for a user: one session was to get it, or each that was there at that time. */

@@ -528,3 +528,21 @@ describe('general notifications', () => {
     expect(await second.drain()).toEqual([]);
   });
 });
+
+describe('news of a user that wait unread', () => {
+  it('are one notification, with the newest of each attribute', async () => {
+    await grantAll(alice, 'StatusText', 'StatusMood');
+    await bob.request(subscribe('alice', 'StatusText', 'StatusMood'));
+    await bob.drain();
+    await alice.request(update(value('StatusText', 'in'), value('StatusMood', 'HAPPY')));
+    await alice.request(update(value('StatusText', 'out')));
+    await alice.request(update(value('StatusText', 'back')));
+    const seen = (await bob.drain()).filter(({ name }) => name === 'PresenceNotification-Request');
+    expect(seen).toHaveLength(1);
+    const shown = child(child(seen[0], 'Presence'), 'PresenceSubList')!.children;
+    expect(shown.map((one) => [one.name, textOf(one, 'PresenceValue')])).toEqual([
+      ['StatusMood', 'HAPPY'],
+      ['StatusText', 'back'],
+    ]);
+  });
+});
