@@ -5,10 +5,13 @@ import type { ByteRange, MessageHead } from '../message/index.js';
 export function passedOn(
   head: MessageHead,
   range: ByteRange | undefined,
-  parts: Pick<SendParts, 'toPath' | 'fromPath' | 'start' | 'contentType'>,
+  { toPath, fromPath, start, contentType }: Pick<SendParts, 'toPath' | 'fromPath' | 'start' | 'contentType'>,
 ): SendParts {
   return {
-    ...parts,
+    toPath,
+    fromPath,
+    start,
+    contentType,
     messageId: head.messageId!,
     total: range?.total,
     ranged: range !== undefined,

@@ -39,8 +39,7 @@ export class RelayFlow {
   #arriving = 0;
   /** Chunks that the receiver has not answered, oldest first. */
   readonly #unanswered = new Set<RelayedChunk>();
-  /** Those of them that keep octets to send again, oldest first, and how many that is. */
-  readonly #keeping = new Set<RelayedChunk>();
+  /** What they keep to send again. */
   #kept = 0;
   #timer: Timer | undefined;
 
@@ -97,21 +96,18 @@ export class RelayFlow {
   /** The receiver answered for all of a chunk, or refused it. */
   settled(chunk: RelayedChunk): void {
     this.#unanswered.delete(chunk);
-    this.#keeping.delete(chunk);
   }
 
-  /** A chunk keeps more, or with a negative number fewer octets. Above the limits, half of what the endpoint may hold among them, the oldest are given up. */
-  keeps(chunk: RelayedChunk, octets: number): void {
+  /** Whether so many octets more may be kept: within the limit of a direction, and half of what the endpoint may hold. */
+  mayKeep(octets: number): boolean {
     const { held, limits } = this.#to;
+    return this.#kept + octets <= limits.resumeOctets && held.octets + octets <= limits.heldOctets / 2;
+  }
+
+  /** So many octets more are kept, or with a negative number fewer. */
+  keep(octets: number): void {
     this.#kept += octets;
-    held.octets += octets;
-    if (octets <= 0) return;
-    this.#keeping.add(chunk);
-    while (this.#kept > limits.resumeOctets || held.octets > limits.heldOctets / 2) {
-      const oldest = this.#keeping.values().next().value;
-      if (!oldest) return;
-      if (!oldest.shed()) this.#keeping.delete(oldest);
-    }
+    this.#to.held.octets += octets;
   }
 
   /**

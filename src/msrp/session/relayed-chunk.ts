@@ -36,13 +36,15 @@ export class RelayedChunk implements RequestSink {
   /** Only with Failure-Report `yes` the receiver tells what it has (RFC 4975 §7.2). */
   readonly #keeps: boolean;
   #receiver!: Receiver;
+  #lane!: Lane;
   #send!: OutgoingSend;
   #sendOctets = 0;
   #octets = 0;
-  /** Relative to the chunk: its first octet is 1. */
-  #answered = new ReceivedRanges();
-  #kept: Buffer[] = [];
-  /** Of the chunk's octets, those before the kept ones. */
+  /** Of the chunk's octets, those from its first without a gap; the others, as ranges of which the first octet is 1. */
+  #answered = 0;
+  #apart: ReceivedRanges | undefined;
+  /** Its last octets, and how many are before them. */
+  #kept: Buffer[] | undefined;
   #unkept = 0;
   #flag: ContinuationFlag | undefined;
   #endedAt = Infinity;
@@ -60,8 +62,11 @@ export class RelayedChunk implements RequestSink {
     this.#keeps = head.failureReport === 'yes';
   }
 
-  open({ lane, peerPath, uri }: Receiver, before = 0): void {
-    this.#receiver = { lane, peerPath, uri };
+  /** @param before octets of the chunk that have gone out already. */
+  open(receiver: Receiver, before = 0): void {
+    const { lane, peerPath, uri } = receiver;
+    this.#receiver = receiver;
+    this.#lane = lane;
     const { head, range } = this.#parts;
     const send = new OutgoingSend(
       passedOn(head, range, {
@@ -102,11 +107,8 @@ export class RelayedChunk implements RequestSink {
     this.#flow.figures.octets += piece.length;
     message.observer?.piece(piece, position);
     this.#write(piece, before);
-    if (this.#keeps) {
-      this.#kept.push(piece);
-      this.#flow.keeps(this, piece.length + PIECE_OVERHEAD);
-    }
-    this.#receiver.lane.holdWhileFull(connection);
+    if (this.#keeps) this.#keep(piece);
+    this.#lane.holdWhileFull(connection);
   }
 
   end(flag: ContinuationFlag): void {
@@ -117,7 +119,7 @@ export class RelayedChunk implements RequestSink {
       return;
     }
     const { head, message, connection } = this.#parts;
-    const { lane } = this.#receiver;
+    const lane = this.#lane;
     const { total } = message;
     if (flag === '$' && total !== undefined && this.#start + this.#octets - 1 !== total) {
       this.failed(400);
@@ -133,41 +135,32 @@ export class RelayedChunk implements RequestSink {
   /** The sender's connection ended; it may go on with the message on another. */
   lost(): void {
     this.#responded = true;
-    if (!this.#rest) this.#receiver.lane.end(this.#send, '+');
+    if (!this.#rest) this.#lane.end(this.#send, '+');
     this.#settle();
   }
 
   /** The receiver's connection ended: what it has not answered for waits for its next one, or the chunk fails. */
   interrupted(receiver: Receiver): void {
-    const answered = this.#answered.contiguous;
+    const answered = this.#answered;
     if (!this.#keeps || this.#unkept > answered) {
       this.failed(408);
       return;
     }
     this.open(receiver, answered);
     let before = this.#unkept;
-    for (const piece of this.#kept) {
+    for (const piece of this.#kept ?? []) {
       const again = before < answered ? piece.subarray(answered - before) : piece;
       if (this.#flag !== '#') this.#write(again, Math.max(before, answered));
       before += piece.length;
     }
-    if (this.#flag !== undefined) this.#receiver.lane.end(this.#send, this.#flag);
-  }
-
-  /** Keeps its oldest piece no longer. @returns false when it keeps none. */
-  shed(): boolean {
-    const piece = this.#kept.shift();
-    if (!piece) return false;
-    this.#unkept += piece.length;
-    this.#flow.keeps(this, -piece.length - PIECE_OVERHEAD);
-    return true;
+    if (this.#flag !== undefined) this.#lane.end(this.#send, this.#flag);
   }
 
   /** The receiver refused it, or cannot be reached. The rest of it is dropped. */
   failed(status: number): void {
     if (this.#settled) return;
     const { connection, head, message } = this.#parts;
-    this.#receiver.lane.cancel(this.#send);
+    this.#lane.cancel(this.#send);
     if (!this.#responded) {
       this.#rest = new RefusingSink(connection, head, status);
       // a receiver that wants no more of a message should not be made to wait for the chunk's end
@@ -191,7 +184,7 @@ export class RelayedChunk implements RequestSink {
 
   /** Puts octets on the lane, as a chunk of its own where the last is long enough: so answers come on the way. */
   #write(piece: Buffer, before: number): void {
-    const { lane } = this.#receiver;
+    const lane = this.#lane;
     if (this.#keeps && this.#sendOctets >= this.#flow.chunkOctets) {
       lane.end(this.#send, '+');
       this.open(this.#receiver, before);
@@ -200,17 +193,54 @@ export class RelayedChunk implements RequestSink {
     this.#sendOctets += piece.length;
   }
 
+  /** Above the limits all that is kept is given up: a gap could not be filled. */
+  #keep(piece: Buffer): void {
+    const cost = piece.length + PIECE_OVERHEAD;
+    if (!this.#flow.mayKeep(cost)) {
+      this.#forget();
+      return;
+    }
+    if (this.#kept) this.#kept.push(piece);
+    else this.#kept = [piece];
+    this.#flow.keep(cost);
+  }
+
+  #shed(): void {
+    const { length } = this.#kept!.shift()!;
+    this.#unkept += length;
+    this.#flow.keep(-length - PIECE_OVERHEAD);
+  }
+
+  #forget(): void {
+    if (this.#kept) for (const { length } of this.#kept) this.#flow.keep(-length - PIECE_OVERHEAD);
+    this.#kept = undefined;
+    this.#unkept = this.#octets;
+  }
+
+  /** Octets behind the first `before` up to `end` were answered for. */
+  #note(before: number, end: number): void {
+    if (before <= this.#answered && !this.#apart) {
+      this.#answered = Math.max(this.#answered, end);
+      return;
+    }
+    this.#apart ??= new ReceivedRanges();
+    this.#apart.add(1, this.#answered);
+    this.#apart.add(before + 1, end);
+    this.#answered = this.#apart.contiguous;
+  }
+
   /** @param lane the one that it went out on: of an earlier one no answers count. @param start position of its first octet. */
   #onAnswer(lane: Lane, status: number, start: number, end: number): void {
-    if (this.#settled || lane !== this.#receiver.lane) return;
+    if (this.#settled || lane !== this.#lane) return;
     if (status !== 200) {
       this.failed(status);
       return;
     }
-    this.#answered.add(start - this.#start + 1, end - this.#start + 1);
-    const answered = this.#answered.contiguous;
-    while (this.#kept.length > 0 && this.#unkept + this.#kept[0]!.length <= answered) this.shed();
-    if (this.#flag === undefined || answered < this.#octets) return;
+    this.#note(start - this.#start, end - this.#start + 1);
+    if (this.#flag === undefined || this.#answered < this.#octets) {
+      while (this.#kept && this.#unkept + (this.#kept[0]?.length ?? Infinity) <= this.#answered) this.#shed();
+      return;
+    }
     this.#respond(200);
     this.#settle();
     this.#over();
@@ -224,7 +254,7 @@ export class RelayedChunk implements RequestSink {
 
   #settle(): void {
     this.#settled = true;
-    while (this.shed());
+    this.#forget();
     this.#flow.settled(this);
   }
 
