@@ -174,7 +174,7 @@ export class ApplicationServer extends HostedServices {
     trail.record({
       code: 'core.given-back',
       outcome: result.status < 300 ? 'accepted' : 'refused',
-      clause: '3GPP TS 24.229 §5.7.5.1',
+      clause: '3GPP TS 24.229 §5.7.4',
       subject: subject?.servedUser,
       trace: request.callId,
       detail: `${request.method} ${result.status}`,

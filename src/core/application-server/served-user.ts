@@ -13,7 +13,7 @@ export interface ServedUser {
 
 /**
  * The served user of a request on ISC: P-Served-User with `sescase` and `regstate` (RFC 5502 §6); without it the caller where our
- * Route has `orig` (3GPP TS 24.229 §5.7.1.3), else the one called. Undefined when no address of record names one.
+ * Route has `orig` (3GPP TS 24.229 §5.7.1.3A), else the one called. Undefined when no address of record names one.
  */
 export function servedUser(request: ServerRequest): ServedUser | undefined {
   const served = request.addresses('P-Served-User')[0];

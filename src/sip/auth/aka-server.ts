@@ -71,7 +71,7 @@ export interface AkaAnswer {
 
 /**
  * Whether the credentials only say who asks. A device that asks for another sequence number may leave `response` empty: MAC-S inside
- * `auts` proves its key (3GPP TS 33.102 §6.3.3, TS 24.229 §5.1.1.5.3).
+ * `auts` proves its key (3GPP TS 33.102 §6.3.3, TS 24.229 §5.1.1.5).
  */
 export const answersNothing = ({ response, auts }: DigestCredentials): boolean =>
   response === '' && auts === undefined;
