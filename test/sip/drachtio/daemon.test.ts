@@ -3,37 +3,13 @@ import { createServer } from 'node:http';
 import { connect, createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { SystemClock } from '../../../src/base/clock.js';
-import { silentLogger } from '../../../src/base/log.js';
-import { MemoryTrail } from '../../../src/base/trail.js';
-import { createDrachtioStack } from '../../../src/sip/drachtio/stack.js';
-import type { Dialog, SipStack } from '../../../src/sip/stack.js';
+import type { Dialog } from '../../../src/sip/stack.js';
 import { Daemon, noDaemon } from '../../tools/drachtio-daemon.js';
+import { drachtioStack, startedDrachtioStack } from '../../tools/drachtio-stack.js';
 import { freePort } from '../../tools/free-port.js';
 import { runningTime } from '../../tools/running-time.js';
 import { until } from '../../tools/until.js';
 import { afterThisTest, node } from '../embedded/nodes.js';
-
-function makeStack(url: string): { stack: SipStack; started: Promise<void> } {
-  const clock = new SystemClock((error) => {
-    throw error;
-  });
-  const trail = new MemoryTrail(() => clock.now());
-  const stack = createDrachtioStack({ url, clock, log: silentLogger, trail, domain: 'ims.test' });
-  const started = stack.start();
-  started.catch(() => {});
-  afterThisTest(async () => {
-    await stack.close();
-    clock.close();
-  });
-  return { stack, started };
-}
-
-async function stackOn(url: string): Promise<SipStack> {
-  const { stack, started } = makeStack(url);
-  await started;
-  return stack;
-}
 
 /** What connects to `port` goes on to `onward`. @returns the connections that are open now. */
 async function passOn(port: number, onward: number): Promise<ReadonlySet<Socket>> {
@@ -70,7 +46,7 @@ const file = (name: string): string => fileURLToPath(new URL(`../transport/certs
 describe.skipIf(noDaemon)('a real drachtio-server', () => {
   it('that is killed in mid-call is missed, and calls go through it within 5 s of its return', async () => {
     const server = await Daemon.start();
-    const stack = await stackOn(server.url);
+    const stack = await startedDrachtioStack(server.url);
     const caller = await node();
     const dialogs: Dialog[] = [];
     stack.on(
@@ -93,15 +69,17 @@ describe.skipIf(noDaemon)('a real drachtio-server', () => {
 
   it('with another secret is no use, the stack says why, and who has the right one is served', async () => {
     const server = await Daemon.start();
-    const { stack } = makeStack(server.url.replace('cymru', 'wrong'));
+    const { stack } = drachtioStack(server.url.replace('cymru', 'wrong'));
     await until(() => stack.trouble()?.includes('incorrect secret') === true);
     expect((await stack.request('sip:127.0.0.1:9', { method: 'OPTIONS' })).status).toBe(503);
-    expect((await stackOn(server.url)).trouble()).toBeUndefined();
+    expect((await startedDrachtioStack(server.url)).trouble()).toBeUndefined();
   }, 20_000);
 
   it('one of several: requests come through both', async () => {
     const [one, two] = [await Daemon.start(), await Daemon.start()];
-    const stack = await stackOn(`drachtio://:cymru@127.0.0.1:${one.admin},127.0.0.1:${two.admin}`);
+    const stack = await startedDrachtioStack(
+      `drachtio://:cymru@127.0.0.1:${one.admin},127.0.0.1:${two.admin}`,
+    );
     await until(() => stack.listeners.length === 4);
     stack.on('OPTIONS', (_request, response) => void response.send(200));
     const peer = await node();
@@ -111,7 +89,7 @@ describe.skipIf(noDaemon)('a real drachtio-server', () => {
 
   it('gives new requests to the other application as soon as one drains', async () => {
     const server = await Daemon.start();
-    const [one, two] = [await stackOn(server.url), await stackOn(server.url)];
+    const [one, two] = [await startedDrachtioStack(server.url), await startedDrachtioStack(server.url)];
     for (const stack of [one, two]) stack.on('MESSAGE', (_request, response) => void response.send(202));
     await one.drain(1);
     const peer = await node();
@@ -124,7 +102,7 @@ describe.skipIf(noDaemon)('a real drachtio-server', () => {
   it('that connects to us with each request has it answered', async () => {
     const port = await freePort();
     const server = await Daemon.start({ handlers: outbound(port, 'MESSAGE') });
-    const stack = await stackOn(`${server.url}?listen=127.0.0.1:${port}`);
+    const stack = await startedDrachtioStack(`${server.url}?listen=127.0.0.1:${port}`);
     let seen = 0;
     stack.on('MESSAGE', (_request, response) => {
       seen++;
@@ -139,7 +117,7 @@ describe.skipIf(noDaemon)('a real drachtio-server', () => {
     const port = await freePort();
     const files = `cert=${file('server.pem')}&key=${file('server.key')}`;
     const server = await Daemon.start({ handlers: outbound(port, 'MESSAGE', 'tls') });
-    const stack = await stackOn(`${server.url}?listen=127.0.0.1:${port}&${files}`);
+    const stack = await startedDrachtioStack(`${server.url}?listen=127.0.0.1:${port}&${files}`);
     stack.on('MESSAGE', (_request, response) => void response.send(202));
     const peer = await node();
     const answer = await peer.stack.request(`sip:127.0.0.1:${server.sip}`, { method: 'MESSAGE' });
@@ -157,7 +135,7 @@ describe.skipIf(noDaemon)('a real drachtio-server', () => {
     const [named, port] = [await freePort(), await freePort()];
     const open = await passOn(named, port);
     const server = await Daemon.start({ handlers: outbound(named) });
-    const stack = await stackOn(`${server.url}?listen=127.0.0.1:${port}`);
+    const stack = await startedDrachtioStack(`${server.url}?listen=127.0.0.1:${port}`);
     const dialogs: Dialog[] = [];
     stack.on('INVITE', async (request, response) => {
       if (request.requestUri.user === 'busy') response.send(486);
@@ -201,7 +179,7 @@ describe.skipIf(noDaemon)('a real drachtio-server', () => {
     });
     const seen: string[] = [];
     for (const tag of ['blue', 'green']) {
-      const stack = await stackOn(`${server.url}?tags=${tag}`);
+      const stack = await startedDrachtioStack(`${server.url}?tags=${tag}`);
       stack.on('MESSAGE', (_request, response) => {
         seen.push(tag);
         response.send(202);
@@ -218,7 +196,9 @@ describe.skipIf(noDaemon)('a real drachtio-server', () => {
   it('is spoken to over TLS, whose certificate it must prove, also after it was killed', async () => {
     const tls = { key: file('server.key'), cert: file('server.pem'), dh: file('dh.pem') };
     const server = await Daemon.start({ tls });
-    const stack = await stackOn(`${server.url}?tls=on&ca=${file('ca.pem')}&servername=sip.ims.test`);
+    const stack = await startedDrachtioStack(
+      `${server.url}?tls=on&ca=${file('ca.pem')}&servername=sip.ims.test`,
+    );
     stack.on('OPTIONS', (_request, response) => void response.send(200));
     const peer = await node();
     const ask = (): Promise<{ status: number }> =>
@@ -230,7 +210,7 @@ describe.skipIf(noDaemon)('a real drachtio-server', () => {
     await until(() => stack.trouble() === undefined);
     expect((await ask()).status).toBe(200);
 
-    const { stack: distrusting } = makeStack(`${server.url}?tls=on&servername=sip.ims.test`);
+    const { stack: distrusting } = drachtioStack(`${server.url}?tls=on&servername=sip.ims.test`);
     await until(() => /certificate/.test(distrusting.trouble() ?? ''));
   }, 20_000);
 });

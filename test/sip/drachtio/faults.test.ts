@@ -1,12 +1,8 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { SystemClock } from '../../../src/base/clock.js';
-import { silentLogger } from '../../../src/base/log.js';
-import { MemoryTrail } from '../../../src/base/trail.js';
 import { FrameReader, writeFrame } from '../../../src/sip/drachtio/frames.js';
-import { createDrachtioStack } from '../../../src/sip/drachtio/stack.js';
-import type { SipStack } from '../../../src/sip/stack.js';
+import { drachtioStack } from '../../tools/drachtio-stack.js';
 import { FakeDrachtio } from '../../tools/fake-drachtio.js';
 import { freePort } from '../../tools/free-port.js';
 import { runningTime } from '../../tools/running-time.js';
@@ -17,21 +13,6 @@ async function fakeServer(port = 0): Promise<FakeDrachtio> {
   const fake = await FakeDrachtio.start(port);
   afterThisTest(() => fake.stop());
   return fake;
-}
-
-function stackOn(url: string): { stack: SipStack; trail: MemoryTrail; started: Promise<void> } {
-  const clock = new SystemClock((error) => {
-    throw error;
-  });
-  const trail = new MemoryTrail(() => clock.now());
-  const stack = createDrachtioStack({ url, clock, log: silentLogger, trail, domain: 'ims.test' });
-  const started = stack.start();
-  started.catch(() => {});
-  afterThisTest(async () => {
-    await stack.close();
-    clock.close();
-  });
-  return { stack, trail, started };
 }
 
 const options = `OPTIONS sip:ims.test SIP/2.0
@@ -47,7 +28,7 @@ describe('when the drachtio-server', () => {
   it('refuses the secret, the stack says so, lives, and starts when the secret is right', async () => {
     const fake = await fakeServer();
     fake.secret = 'other';
-    const { stack, started } = stackOn(fake.url);
+    const { stack, started } = drachtioStack(fake.url);
     await until(() => stack.trouble()?.includes('incorrect secret') === true);
     fake.secret = 'cymru';
     await started;
@@ -58,7 +39,7 @@ describe('when the drachtio-server', () => {
     const gone = await fakeServer();
     const { port, url } = gone;
     await gone.stop();
-    const { stack, started } = stackOn(url);
+    const { stack, started } = drachtioStack(url);
     await until(() => stack.trouble()?.includes('ECONNREFUSED') === true);
     const fake = await fakeServer(port);
     await started;
@@ -73,7 +54,7 @@ describe('when the drachtio-server', () => {
     const gone = await fakeServer();
     const { port, url } = gone;
     await gone.stop();
-    const { stack, started } = stackOn(url);
+    const { stack, started } = drachtioStack(url);
     await until(() => stack.trouble()?.includes('ECONNREFUSED') === true);
     await fakeServer(port);
     await started;
@@ -82,7 +63,7 @@ describe('when the drachtio-server', () => {
 
   it('dies with requests under way, they fail at once and the stack is back within 5 seconds of its return', async () => {
     const fake = await fakeServer();
-    const { stack, started } = stackOn(fake.url);
+    const { stack, started } = drachtioStack(fake.url);
     await started;
     const running = [1, 2].map(() => stack.request('sip:bob@127.0.0.1:5999', { method: 'OPTIONS' }));
     await until(() => fake.commands.filter(([, command]) => command === 'sip').length === 2);
@@ -99,7 +80,7 @@ describe('when the drachtio-server', () => {
 
   it('sends what is no frame, the connection is made anew and nothing crashes', async () => {
     const fake = await fakeServer();
-    const { stack, started } = stackOn(fake.url);
+    const { stack, started } = drachtioStack(fake.url);
     await started;
     fake.send(Buffer.from('not a frame#'));
     await until(() => stack.trouble() !== undefined);
@@ -109,7 +90,7 @@ describe('when the drachtio-server', () => {
 
   it('sends an event of a kind nobody knows, or a message that is none, the next request is answered', async () => {
     const fake = await fakeServer();
-    const { stack, started } = stackOn(fake.url);
+    const { stack, started } = drachtioStack(fake.url);
     await started;
     stack.on('OPTIONS', (_request, response) => void response.send(200));
     fake.send('x|brand-new|thing');
@@ -126,7 +107,7 @@ describe('when the drachtio-server', () => {
   it('sends requests before it has heard of all verbs, a hundred wait and the others are refused with 503', async () => {
     const fake = await fakeServer();
     fake.holdsRoutes = true;
-    const { stack, started } = stackOn(fake.url);
+    const { stack, started } = drachtioStack(fake.url);
     stack.on('OPTIONS', (_request, response) => void response.send(200));
     await until(() => fake.commands.some(([, command]) => command === 'route'));
     for (let i = 0; i < 102; i++)
@@ -143,7 +124,7 @@ describe('when the drachtio-server', () => {
 
   it('is too slow for what is to go out, new requests are refused with 503 and it is still answered, up to a limit', async () => {
     const fake = await fakeServer();
-    const { stack, trail, started } = stackOn(fake.url);
+    const { stack, trail, started } = drachtioStack(fake.url);
     await started;
     fake.answers = false;
     const large = { headers: { 'Content-Type': 'text/plain' }, body: 'x'.repeat(10_000) };
@@ -170,7 +151,7 @@ describe('when the drachtio-server', () => {
 
   it('is one of two with the same listeners, what came over it is answered over it', async () => {
     const [one, two] = [await fakeServer(), await fakeServer()];
-    const { stack, started } = stackOn(`${one.url},127.0.0.1:${two.port}`);
+    const { stack, started } = drachtioStack(`${one.url},127.0.0.1:${two.port}`);
     await started;
     const flows: string[] = [];
     stack.on('OPTIONS', (request, response) => {
@@ -188,7 +169,7 @@ describe('when the drachtio-server', () => {
   it('connects to us, it is believed when it comes from an address of the settings and has taken the secret', async () => {
     const fake = await fakeServer();
     const port = await freePort();
-    const { stack, started } = stackOn(`${fake.url}?listen=127.0.0.1:${port}`);
+    const { stack, started } = drachtioStack(`${fake.url}?listen=127.0.0.1:${port}`);
     await started;
     let seen = 0;
     stack.on('OPTIONS', (_request, response) => {
@@ -228,7 +209,7 @@ describe('when the drachtio-server', () => {
   });
 
   it('is closed by us while the stack still waits for it, the start ends with an error', async () => {
-    const { stack, started } = stackOn('drachtio://:x@127.0.0.1:1');
+    const { stack, started } = drachtioStack('drachtio://:x@127.0.0.1:1');
     await until(() => stack.trouble()?.includes('ECONNREFUSED') === true);
     await stack.close();
     await expect(started).rejects.toThrow(/closed/);
