@@ -16,7 +16,8 @@ export interface Source {
 export interface LaneCarrier {
   /** The lane has something to send, or may send again. */
   wake(lane: Lane): void;
-  remove(lane: Lane): void;
+  /** @param flag that a chunk of it gets which is on the wire. */
+  remove(lane: Lane, flag: ContinuationFlag): void;
 }
 
 /**
@@ -142,11 +143,14 @@ export class Lane {
     if (!this.#closed && this.front()) this.#carrier?.wake(this);
   }
 
-  /** Gives up everything: each request is lost, and who was held may go on. */
-  close(): void {
+  /**
+   * Gives up everything: each request is lost, and who was held may go on.
+   * @param flag `+` when the rest of a message that is on the wire comes on another way.
+   */
+  close(flag: ContinuationFlag = '#'): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#carrier?.remove(this);
+    this.#carrier?.remove(this, flag);
     this.#pending = 0;
     this.#releaseIfRoom();
     for (const send of this.#sends.splice(0)) send.events.lost();

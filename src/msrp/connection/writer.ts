@@ -80,11 +80,11 @@ export class Writer implements LaneCarrier {
     this.schedule();
   }
 
-  remove(lane: Lane): void {
+  remove(lane: Lane, flag: ContinuationFlag): void {
     this.#ready.delete(lane);
     this.#stalled.delete(lane);
-    // the peer must learn that no more comes of what was being sent
-    if (this.#open?.lane === lane) this.#endOpen('#');
+    // the peer must learn that no more comes here of what was being sent
+    if (this.#open?.lane === lane) this.#endOpen(this.#open.send.flag === '#' ? '#' : flag);
     this.schedule();
   }
 

@@ -299,7 +299,7 @@ export class MsrpSession implements ConnectionUser {
     const lane = this.#lane;
     this.#lane = new Lane(this.#host.limits.laneOctets);
     this.#traffic.unbound();
-    lane.close();
+    lane.close('+');
   }
 
   /** The peer has so long to connect. */
