@@ -50,6 +50,16 @@ describe('a media path between clients', () => {
     },
   );
 
+  it('has two sessions or none, where their number is limited', async () => {
+    const { endpoint } = await startEndpoint({ limits: { sessions: 3 } });
+    const begin = (): MediaPath => new MediaPath(endpoint, { subject: 'sip:alice@ims.test', lost: () => {} });
+    const first = begin();
+    expect(begin).toThrow(expect.objectContaining({ code: 'msrp-limit', sip: 503 }));
+    expect(endpoint.figures.sessions).toBe(2);
+    first.close();
+    begin();
+  });
+
   it('connects to the middlebox that c= and m= name, and says that it can (RFC 6714)', async () => {
     const { one, path, alice, client } = await between();
     const box = await TcpProxy.start(one.port);
