@@ -2,7 +2,7 @@ import { orNone } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
 import type { Trail } from '../../base/trail.js';
 import type { DeviceBody, NextOptions, ServiceCall } from '../../core/service.js';
-import { parseMsrpMedia, type MsrpMedia } from '../../msrp/sdp/index.js';
+import type { MsrpMedia } from '../../msrp/sdp/index.js';
 import type { MsrpEndpoint } from '../../msrp/session/index.js';
 import { FinalResponseError } from '../../sip/final-response-error.js';
 import { SipResponse, type SipRequest } from '../../sip/message/message.js';
@@ -162,9 +162,13 @@ export class MsrpMediaRelay implements MediaRelay {
     if (this.#settingUp.size === 0) return undefined;
     return orNone(() => {
       const description = descriptionIn(request);
-      const sessionId = description && parseMsrpMedia(description).path[0]?.sessionId;
-      const own = this.#settingUp.get(sessionId ?? '')?.offerFor(description!, contact);
-      return own && { ...own, body: withDescription(request.body, description!, own.body) };
+      if (!description) return undefined;
+      // most are not of ours and need not be read whole for that
+      const sessionId = /^a=path:msrps?:\/\/[^/\s]+\/([^;\s]+)/m.exec(
+        Buffer.from(description).toString('latin1'),
+      );
+      const own = this.#settingUp.get(sessionId?.[1] ?? '')?.offerFor(description, contact);
+      return own && { ...own, body: withDescription(request.body, description, own.body) };
     });
   }
 
