@@ -252,6 +252,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
         // one that only starts again goes on with its own
         onGone: () =>
           clock.after(RESTART_MS, () => {
+            resume();
             takeOver();
             takeOverPhones();
           }),

@@ -124,7 +124,7 @@ export function startControlling(
       const { uri } = request;
       const route = core.onward(controlling, 'terminating-registered', { servedUser: uri, set: uri }, at);
       // without an address of the holder drachtio-server gives it to one of its applications in turn
-      const edit = at ? {} : { edit: limitTurns };
+      const edit = at ? {} : { edit: limitTurns(nodes.count) };
       await stack.proxyRequest(request, response, { groups: [[{ uri, route }]], recordRoute: true, ...edit });
       return true;
     },
@@ -152,11 +152,17 @@ export function startControlling(
   return { controlling, groups, directory, earlyDialogs };
 }
 
-/** How often a request is given to the next application of a drachtio-server, in search of the one that holds its group. */
+/**
+ * How often, for each node, a request is given to the next application of a drachtio-server, in search of the one that holds its group.
+ * What else the server gives out meanwhile makes the turns random: one in 3,000 finds it not.
+ */
 const TURNS = 8;
 
-function limitTurns(headers: Headers): void {
-  if (Number(headers.get('Max-Forwards') ?? TURNS + 1) > TURNS) headers.set('Max-Forwards', String(TURNS));
+function limitTurns(nodes: number): (headers: Headers) => void {
+  return (headers) => {
+    const left = Number(headers.get('Max-Forwards') ?? Infinity);
+    headers.set('Max-Forwards', String(Math.min(left, TURNS * nodes)));
+  };
 }
 
 function oneToOneSessions(

@@ -80,6 +80,8 @@ export class Nodes {
   /** `host:port` of the listeners of the others. */
   #addresses = new Set<string>();
   #instances = new Set<string>();
+  /** Dead nodes that this one is to bury, with the keys of their records: again with each turn where the store failed. */
+  readonly #toBury = new Map<string, string>();
   #timer: Timer | undefined;
   #closed = false;
 
@@ -95,6 +97,11 @@ export class Nodes {
 
   /** Where another node that lives is reached; undefined for this one, and where nodes are reached through drachtio-server. */
   readonly endOf = (instance: string): LocalEnd | undefined => this.#ends.get(instance);
+
+  /** How many nodes live, this one included. */
+  get count(): number {
+    return this.#instances.size + 1;
+  }
 
   /** Whether another node lives. */
   readonly isAlive = (instance: string): boolean => this.#instances.has(instance);
@@ -183,9 +190,13 @@ export class Nodes {
     for (const [key, seen] of silent) died = (await this.#declareDead(key, seen)) || died;
     if (died) this.#listeners?.onDeath();
     if ([...gone].some((instance) => !this.#instances.has(instance))) this.#listeners?.onGone();
+    for (const [instance, at] of this.#toBury) {
+      await this.#bury(instance, at);
+      this.#toBury.delete(instance);
+    }
   }
 
-  /** @returns whether it was this node that found it out: only one of the survivors removes the record, and buries the node. */
+  /** @returns whether it was this node that found it out: only one of the survivors removes the record, and is to bury the node. */
   async #declareDead(key: string, { instance, beats }: Seen): Promise<boolean> {
     const { store, log } = this.#parts;
     this.#seen.delete(key);
@@ -196,7 +207,7 @@ export class Nodes {
     );
     if (!isMine) return false;
     log.warn({ node: key }, 'a node is gone; bindings over its connections are removed');
-    await this.#bury(instance, key);
+    this.#toBury.set(instance, key);
     return true;
   }
 

@@ -12,7 +12,10 @@ let store: MemoryStore;
 /** Bindings of all nodes, by set. */
 let registrations: Map<string, Binding[]>;
 let running: Node[];
+/** What the store says to burials. */
+let burial: Error | undefined;
 beforeEach(() => {
+  burial = undefined;
   store = new MemoryStore();
   registrations = new Map();
   running = [];
@@ -43,6 +46,7 @@ async function node(startAt = 0, hasListeners = true): Promise<Node> {
   const connections = {
     nodeGone: async (gone: string, isBack: () => Promise<boolean>) => {
       if (await isBack()) return;
+      if (burial) throw burial;
       for (const [set, all] of registrations)
         registrations.set(
           set,
@@ -134,6 +138,18 @@ describe('nodes on one store', () => {
     await pass(20_000, a, b);
     expect(bindings()).toBe(2);
     expect([...a.closed, ...b.closed, a.deaths, b.deaths]).toEqual([0, 0]);
+  });
+
+  it('bury one also where the store fails meanwhile, and others hear of its death at once', async () => {
+    const [a, b] = [await node(), await node()];
+    await pass(4_000, a, b);
+    a.connect('alice');
+    burial = new Error('away');
+    await pass(10_000, b);
+    expect([bindings(), b.deaths]).toEqual([1, 1]);
+    burial = undefined;
+    await pass(2_000, b);
+    expect([bindings(), b.deaths]).toEqual([0, 1]);
   });
 
   it('bury nobody when their clocks are far apart', async () => {
