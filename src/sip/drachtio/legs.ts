@@ -35,8 +35,6 @@ export interface Relay {
   /** The To tag that the caller knows: the first that went to it, whichever callee has answered in the end. */
   nearTag: string | undefined;
   readonly sides: FarSide[];
-  /** Times that it was forwarded. */
-  branches: number;
   /** The side whose response went to the caller last. */
   current: FarSide | undefined;
 }

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { randomToken } from '../embedded/tokens.js';
 import { Headers } from '../message/headers.js';
 import { SipRequest, SipResponse } from '../message/message.js';
@@ -12,6 +13,7 @@ import type { Answering, DrachtioServerTransaction } from './server-transaction.
 const makesDialog: ReadonlySet<string> = new Set(['INVITE', 'SUBSCRIBE']);
 /** RFC 3261 §8.1.1.5 */
 const MAX_CSEQ = 2 ** 31 - 1;
+const CSEQ_SPAN = 2 ** 24;
 const RACK = /^(\d+)[ \t]+\d+[ \t]+(\S+)$/;
 const OWN_MARK = /^<sips?:rr\./;
 
@@ -53,16 +55,14 @@ export class Relays implements Answering {
         callerContact: request.contacts[0]?.uriText,
         nearTag: undefined,
         sides: [],
-        branches: 0,
         current: undefined,
       };
       this.#legs.addRelay(relay);
     }
     const { cseq } = request;
-    const another = relay.branches++;
     const side: FarSide = {
       tag: `${randomToken()}`,
-      cseq: cseq.number + another <= MAX_CSEQ ? cseq.number + another : cseq.number - another,
+      cseq: differentFrom(cseq.number),
       toTag: undefined,
       contact: undefined,
       marks: request.headers.list('Record-Route').filter((value) => OWN_MARK.test(value)),
@@ -245,6 +245,12 @@ export class Relays implements Answering {
     this.#numbers.set(callId, { ours, theirs });
     if (this.#numbers.size > 10_000) this.#numbers.delete(this.#numbers.keys().next().value ?? '');
   }
+}
+
+/** Whoever else forwards the request, this process or another one behind the same server, draws another number. */
+function differentFrom(cseq: number): number {
+  const further = randomInt(1, CSEQ_SPAN);
+  return cseq + further <= MAX_CSEQ ? cseq + further : cseq - further;
 }
 
 const inDialog = (method: string): SipRequest => new SipRequest(method, 'sip:placeholder', new Headers());

@@ -214,6 +214,27 @@ describe.skipIf(noDaemon)('a real drachtio-server', () => {
     expect(answer.headers.lines('WWW-Authenticate')).toEqual(challenges);
   });
 
+  it('knows a 2xx by Call-ID and CSeq: a call that comes through the server again and again is answered', async () => {
+    const { stack, server } = await onDaemon();
+    let turns = 0;
+    stack.on('*', async (request, response) => {
+      if (request.method !== 'INVITE' || request.toTag !== undefined) {
+        await stack.proxyRequest(request, response, { groups: [[{ uri: request.uri }]] });
+      } else if (turns++ === 3) await stack.createUAS(request, response);
+      else {
+        const route = [`<sip:again@127.0.0.1:${server.sip};lr>`];
+        await stack.proxyRequest(request, response, {
+          groups: [[{ uri: request.uri, route }]],
+          recordRoute: true,
+        });
+      }
+    });
+    const peer = await node();
+    const dialog = await peer.stack.createUAC(`sip:group@127.0.0.1:${server.sip}`, { method: 'INVITE' });
+    expect(turns).toBe(4);
+    await dialog.destroy();
+  });
+
   it('replaces the host of identities at localhost, so that they are written in capitals', async () => {
     const { stack } = await onDaemon();
     const peer = await node();
