@@ -8,11 +8,13 @@ import { listening } from '../transport/endpoint.js';
 const HELLO_MS = 10_000;
 /** Longest line a client may send. */
 const LINE = 300;
-/** Connections that have not said HELO yet. */
+/** Connections that have not said HELO yet, and those of them from one address, behind which a whole network may be. */
 const STRANGERS = 1000;
+const STRANGERS_OF_ADDRESS = 100;
 
 interface Channel {
   readonly socket: Socket;
+  readonly address: string;
   /** The session once HELO was accepted; empty before. */
   session: string;
   rest: string;
@@ -30,6 +32,7 @@ export class TcpChannels {
   readonly #bySession = new Map<string, Channel>();
   readonly #lost = new Set<string>();
   #strangers = 0;
+  readonly #strangersOf = new Map<string, number>();
 
   constructor(context: ImpsContext, onHello: (session: SessionRecord) => void) {
     this.#context = context;
@@ -81,12 +84,16 @@ export class TcpChannels {
   }
 
   #open(socket: Socket): void {
-    if (this.#strangers >= STRANGERS) {
+    const address = socket.remoteAddress ?? '';
+    const ofAddress = this.#strangersOf.get(address) ?? 0;
+    if (this.#strangers >= STRANGERS || ofAddress >= STRANGERS_OF_ADDRESS) {
       this.#refuse(socket, 'too many connections without HELO');
       return;
     }
     this.#strangers++;
-    const channel: Channel = { socket, session: '', rest: '', timer: undefined, work: Promise.resolve() };
+    this.#strangersOf.set(address, ofAddress + 1);
+    const work = Promise.resolve();
+    const channel: Channel = { socket, address, session: '', rest: '', timer: undefined, work };
     this.#channels.add(channel);
     channel.timer = this.#context.clock.after(HELLO_MS, () => {
       channel.timer = undefined;
@@ -128,7 +135,7 @@ export class TcpChannels {
     if (channel.session !== '' && channel.session !== id)
       return this.#refuse(channel.socket, 'another session');
     if (channel.session === '') {
-      this.#strangers--;
+      this.#known(channel);
       channel.timer?.cancel();
       channel.timer = undefined;
     }
@@ -139,6 +146,14 @@ export class TcpChannels {
     if (older && older !== channel) older.socket.end();
     channel.socket.write('OK\r\n');
     this.#onHello(session);
+  }
+
+  /** It has said HELO, or is gone. */
+  #known({ address }: Channel): void {
+    this.#strangers--;
+    const left = this.#strangersOf.get(address)! - 1;
+    if (left > 0) this.#strangersOf.set(address, left);
+    else this.#strangersOf.delete(address);
   }
 
   #refuse(socket: Socket, why: string): void {
@@ -156,7 +171,7 @@ export class TcpChannels {
   #closed(channel: Channel): void {
     this.#channels.delete(channel);
     channel.timer?.cancel();
-    if (channel.session === '') this.#strangers--;
+    if (channel.session === '') this.#known(channel);
     else if (this.#bySession.get(channel.session) === channel) {
       this.#bySession.delete(channel.session);
       this.#lost.add(channel.session);

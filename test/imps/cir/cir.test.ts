@@ -21,8 +21,8 @@ afterEach(async () => {
   await here.close();
 });
 
-function connectTo(port: number): CirLine {
-  const opened = new CirLine(port);
+function connectTo(port: number, from?: string): CirLine {
+  const opened = new CirLine(port, from);
   open.push(opened.socket);
   return opened;
 }
@@ -79,10 +79,29 @@ describe('CIR over TCP', () => {
   });
 
   it('takes 1000 connections without HELO at most, and counts those that it refuses', async () => {
-    const lines = Array.from({ length: 1000 }, () => connectTo(here.cirPort));
+    const lines = Array.from({ length: 1000 }, (_, index) =>
+      connectTo(here.cirPort, `127.0.1.${1 + (index % 10)}`),
+    );
     await Promise.all(lines.map(({ socket }) => once(socket, 'connect')));
     expect(await connectTo(here.cirPort).end()).toEqual([]);
     expect(here.trail.counts().get('imps.cir-refused')).toBe(1);
+  });
+
+  it('takes 100 connections without HELO from one address, and others from elsewhere', async () => {
+    const lines = Array.from({ length: 100 }, () => connectTo(here.cirPort));
+    await Promise.all(lines.map(({ socket }) => once(socket, 'connect')));
+    expect(await connectTo(here.cirPort).end()).toEqual([]);
+    const bob = await withCir('bob', 'STCP');
+    const elsewhere = connectTo(here.cirPort, '127.0.1.1');
+    elsewhere.socket.write(`HELO ${bob.sessionId}\r\n`);
+    expect(await elsewhere.until(1)).toEqual(['OK']);
+    // one that has gone makes room
+    lines[0]!.socket.destroy();
+    for (let answer: readonly string[] = []; answer.length === 0;) {
+      const next = connectTo(here.cirPort);
+      next.socket.write(`HELO ${bob.sessionId}\r\n`);
+      answer = await next.until(1);
+    }
   });
 
   it('tells at once when something waits already', async () => {

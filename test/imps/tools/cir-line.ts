@@ -8,8 +8,9 @@ export class CirLine {
   closed = false;
   #rest = '';
 
-  constructor(port: number) {
-    this.socket = connect(port, '127.0.0.1');
+  /** @param from address that it comes from. */
+  constructor(port: number, from = '127.0.0.1') {
+    this.socket = connect({ port, host: '127.0.0.1', localAddress: from });
     this.socket.setEncoding('latin1');
     this.socket.on('data', (text: string) => {
       this.#rest += text;
