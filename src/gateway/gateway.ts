@@ -14,13 +14,7 @@ import type { GatewayConfig } from './config.js';
 import type { Registrations } from './devices/registrations.js';
 import { Phones } from './devices/phones.js';
 import './errors.js';
-import { Entrance } from './groups/entrance.js';
-import { FocusInvitations } from './groups/focus-invitations.js';
-import { GroupInvitations } from './groups/group-invitations.js';
-import { GroupLinks } from './groups/group-links.js';
-import { Groups } from './groups/groups.js';
-import { Legs } from './groups/legs.js';
-import { OpenInvitations } from './groups/open-invitations.js';
+import { GroupSide } from './groups/group-side.js';
 import { DeviceMap } from './identity/device-map.js';
 import type { ImpsClient } from './identity/instance-name.js';
 import { AccessLists } from './interworking/access-lists.js';
@@ -114,10 +108,7 @@ export class Gateway implements Service {
   /** Also a service of its own. */
   readonly presence: Presence;
   readonly #sessions: Sessions;
-  readonly #groups: Groups;
-  readonly #legs: Legs;
-  readonly #invitations: GroupInvitations;
-  readonly #focusInvitations: FocusInvitations;
+  readonly #groups: GroupSide;
   readonly #requests: PhoneRequests;
   readonly #upkeep: Upkeep;
   #imps: ImpsServer | undefined;
@@ -177,7 +168,8 @@ export class Gateway implements Service {
     this.#notifications = new Notifications({
       ...common,
       inSession: async (session, octets) =>
-        (await this.#legs.get(session)?.media.send(octets)) === 200 || this.#sessions.sendIn(session, octets),
+        (await this.#groups.legs.get(session)?.media.send(octets)) === 200 ||
+        this.#sessions.sendIn(session, octets),
     });
     this.#toCpm = new ToCpm({
       ...common,
@@ -215,52 +207,17 @@ export class Gateway implements Service {
       perUser: config.presence.perUser,
       total: config.presence.total,
     });
-    const links = new GroupLinks(store);
-    const entrance = new Entrance({
+    this.#groups = new GroupSide({
       ...common,
-      legs: () => this.#legs,
-      offersSessions: (set) => this.#admission.offersSessions(set),
-    });
-    this.#groups = new Groups({
-      ...common,
-      entrance,
-      links,
-      legs: () => this.#legs,
       toPhone: this.#toPhone,
-      phoneOf: (user, session) => this.phones.ofSession(user, session),
-      settled: (group, wv, came) => this.#invitations.settled(group, wv, came),
-    });
-    this.#legs = new Legs(
-      {
-        ...common,
-        records: this.#records,
-        messageBytes: config.messageBytes,
-        perPhone: config.sessions.perPhone,
-      },
-      {
-        opened: (leg) => this.#groups.opened(leg),
-        message: (leg, message) => this.#groups.said(leg, message),
-        roster: (leg, document) => this.#groups.roster(leg, document),
-        ended: (leg, cause) => this.#groups.ended(leg, cause),
-      },
-    );
-    this.#invitations = new GroupInvitations({
-      ...common,
-      links,
-      legs: () => this.#legs,
-      entrance,
-      open: new OpenInvitations(store, clock),
+      records: this.#records,
       home: impsDomain,
       host: this.host,
+      messageBytes: config.messageBytes,
+      perPhone: config.sessions.perPhone,
+      offersSessions: (set) => this.#admission.offersSessions(set),
+      phoneOf: (user, session) => this.phones.ofSession(user, session),
       sessionWith: (phone, key) => this.#sessions.find(phone, key),
-    });
-    this.#focusInvitations = new FocusInvitations({
-      ...common,
-      links,
-      legs: () => this.#legs,
-      entrance,
-      invitations: this.#invitations,
-      home: impsDomain,
       replaced: (phone, contributionId, key) => this.#sessions.replaced(phone, contributionId, key),
     });
     this.#requests = new PhoneRequests({
@@ -271,7 +228,7 @@ export class Gateway implements Service {
       identityOf,
       admission: this.#admission,
       sessions: this.#sessions,
-      invitations: this.#focusInvitations,
+      invitations: this.#groups.focusInvitations,
     });
     this.#upkeep = new Upkeep(clock, options.log, SWEEP_MS, (round) => this.#sweep(round));
     this.ports = this.#portsOfImps();
@@ -294,23 +251,13 @@ export class Gateway implements Service {
         unwatch: (user, watcher) => this.presence.unwatched(user, watcher),
         changed: (user) => this.presence.changed(user),
       },
-      groups: {
-        message: (group, message, target) => this.#groups.message(group, message, target),
-        joined: (group, session, screenName) => this.#groups.joined(group, session, screenName),
-        left: (group, session, why) => this.#groups.left(group, session, why),
-        dissolved: (group) => this.#groups.dissolved(group),
-        invite: (invitations, inviter) => this.#invitations.invite(invitations, inviter),
-        cancel: (invitation) => this.#invitations.cancel(invitation),
-        answered: async (invitation, session, accepted) =>
-          this.#focusInvitations.answered(invitation, session.id, accepted),
-      },
+      groups: this.#groups.bridge,
       observer: {
         sessionStarted: (session) => this.phones.sessionStarted(session),
         sessionChanged: (session) => this.phones.sessionChanged(session),
         sessionEnded: (session) => {
           this.#sessions.phoneEnded(session.id);
-          this.#legs.phoneEnded(session.id);
-          this.#focusInvitations.phoneEnded(session.id);
+          this.#groups.phoneEnded(session.id);
           this.phones.sessionEnded(session);
         },
         userRemoved: async (user) => {
@@ -349,7 +296,7 @@ export class Gateway implements Service {
     this.#toCpm.close();
     this.#options.registrations.close();
     this.presence.close();
-    await Promise.all([this.#sessions.close(), this.#legs.close()]);
+    await Promise.all([this.#sessions.close(), this.#groups.legs.close()]);
   }
 
   serves({ requestUri, ownRoute }: ServerRequest): boolean {
@@ -372,7 +319,7 @@ export class Gateway implements Service {
   /** Ends what processes that are gone have left; their phones come into their groups again. */
   async #endOrphans(age: number): Promise<void> {
     for (const { group, session } of await this.#records.endOrphans(age))
-      await this.#groups.comeBack(group, session);
+      await this.#groups.groups.comeBack(group, session);
   }
 
   /** What an identity proves itself with at another core: the password that its user's phones have here. */
@@ -401,7 +348,7 @@ export class Gateway implements Service {
     await this.#reports.expire(SWEEP_BATCH);
     await this.#conversations.expire(SWEEP_BATCH);
     await this.#toCpm.resume(SWEEP_BATCH);
-    await this.#invitations.expire(SWEEP_BATCH);
+    await this.#groups.invitations.expire(SWEEP_BATCH);
     this.#sessions.expire();
     await this.presence.expire(SWEEP_BATCH);
     if (round % ORPHANS_EVERY === ORPHANS_EVERY - 1) await this.#endOrphans(ORPHANS_EVERY * SWEEP_MS);
