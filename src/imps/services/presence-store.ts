@@ -162,7 +162,8 @@ export async function presenceOf(
   const shown: Element[] = [];
   for (const { name, perClient, byServer } of presenceAttributes) {
     if (!names.has(name) || !hasName(name, version)) continue;
-    const own = record.outside?.[name] ?? record.own[name];
+    // older versions kept what SIP said with what the user did; of these no user says anything
+    const own = record.outside?.[name] ?? (byServer ? undefined : record.own[name]);
     if (!perClient || own) {
       if (own) shown.push(inVersion(own, version));
       continue;

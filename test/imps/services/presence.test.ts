@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { child, childrenOf, element, textOf, type Element } from '../../../src/imps/codec/element.js';
+import { presence } from '../../../src/imps/services/presence-store.js';
 import { codeOf, detailsOf, type Phone } from '../tools/phone.js';
 import { userId, world, type World } from '../tools/world.js';
 
@@ -527,6 +528,18 @@ describe('general notifications', () => {
     await use(false);
     expect(await second.drain()).toEqual([]);
   });
+});
+
+it('presence that an older version kept of the SIP side for good does not make a user online who is not', async () => {
+  await grantAll(alice, 'OnlineStatus');
+  await alice.request(element('Logout-Request'));
+  await here.store.update(presence, userId('alice'), () => ({
+    kind: 'put',
+    value: { own: { OnlineStatus: value('OnlineStatus', 'T') }, clients: {} },
+    result: undefined,
+  }));
+  const shown = await presenceOf(bob, 'alice', 'OnlineStatus');
+  expect(textOf(child(shown, 'OnlineStatus'), 'PresenceValue')).toBe('F');
 });
 
 describe('news of a user that wait unread', () => {
