@@ -3,7 +3,7 @@ import { soon, type Soon } from '../base/soon.js';
 import { parseAor, type Aor } from '../identity/aor.js';
 import { parseWildcard } from '../identity/wildcard.js';
 import { digestHa1, type HashName } from '../sip/auth/algorithm.js';
-import { table, type Store } from '../store/store.js';
+import { readTable, type Store } from '../store/store.js';
 import { AkaSubscriptions, akaKeySet, type AkaKeySet, type NewAkaKeys } from './aka-subscriptions.js';
 import './errors.js';
 import { Wildcards } from './wildcards.js';
@@ -48,8 +48,8 @@ export interface IdentityRow {
   readonly profile?: string | undefined;
 }
 
-const subscribers = table<Subscriber>('subscribers');
-const identities = table<IdentityRow>('identities');
+const subscribers = readTable<Subscriber>('subscribers');
+const identities = readTable<IdentityRow>('identities');
 
 /** What an operator gives to make a subscriber. */
 export interface NewSubscriber {

@@ -13,6 +13,8 @@ import type { Soon } from '../base/soon.js';
 export interface Table<T> {
   readonly name: string;
   readonly form: RecordForm<T> | undefined;
+  /** Its records hardly ever change, and are read again and again: stores may keep more of them at hand. */
+  readonly isMostlyRead: boolean;
 }
 
 /** How records of a table are stored, where that is not as they are: plain data that takes less room and time. */
@@ -24,7 +26,12 @@ export interface RecordForm<T> {
 
 /** Names a table. Names are `a-z` and `-`, at most 48. */
 export function table<T>(name: string, form?: RecordForm<T>): Table<T> {
-  return { name, form };
+  return { name, form, isMostlyRead: false };
+}
+
+/** Names a table whose records change seldom, and are read with most requests. */
+export function readTable<T>(name: string): Table<T> {
+  return { name, form: undefined, isMostlyRead: true };
 }
 
 /**

@@ -151,11 +151,12 @@ export class LmdbStore implements Store {
     await this.#files.close();
   }
 
-  #table<T>({ name, form }: Table<T>): LmdbTable {
+  #table<T>({ name, form, isMostlyRead }: Table<T>): LmdbTable {
     if (this.#closed) throw storeError('store-unavailable', 'it is closed');
     const table = this.#tables.get(name) ?? this.#openTable(name, this.#tables.size);
     // one that the journal has opened has none yet
     table.codec.form ??= form as RecordForm<unknown> | undefined;
+    if (isMostlyRead) table.keepMoreDecoded(this.#options.decodedWhereRead);
     return table;
   }
 

@@ -38,6 +38,11 @@ export class LmdbTable {
     this.dueIndex = new DueIndex(this, files);
   }
 
+  /** @param records how many are kept decoded from now on. */
+  keepMoreDecoded(records: number): void {
+    this.#decoded.grow(records);
+  }
+
   get codec(): Codec {
     return this.files.codec;
   }

@@ -14,6 +14,8 @@ export interface LmdbOptions {
   readonly sync: SyncMode;
   /** Records of a table that are kept decoded: those in use now. Many more would be copied by each garbage collection. */
   readonly decodedRecords: number;
+  /** The same of a table that is mostly read: they grow old, and are copied no more. */
+  readonly decodedWhereRead: number;
   /** Octets of records in memory at which they are written to the files. */
   readonly memoryOctets: number;
   /** Octets of the journal at which the records in memory are written to the files. */
@@ -29,6 +31,7 @@ export interface LmdbOptions {
 export const lmdbDefaults: LmdbOptions = {
   sync: 'interval',
   decodedRecords: 64,
+  decodedWhereRead: 16_384,
   memoryOctets: 64 * 1024 * 1024,
   journalOctets: 256 * 1024 * 1024,
   checkpointMs: 60_000,
