@@ -9,6 +9,8 @@ import { KEEP_ALIVE_MS, TcpWire } from './tcp-wire.js';
 import type { Wire, WireKind } from './wire.js';
 import { WsWire } from './ws-wire.js';
 
+const HANDSHAKE_MS = 10_000;
+
 /** Where the node accepts connections. */
 export interface ListenAddress extends WireKind {
   readonly host: string;
@@ -21,6 +23,8 @@ export interface ListenAddress extends WireKind {
 export interface ListenerOptions {
   readonly tls?: { key?: string | Buffer; cert?: string | Buffer; ca?: string | Buffer } | undefined;
   readonly wsMessageOctets: number;
+  /** Milliseconds that a TLS handshake may take. */
+  readonly handshakeMs?: number;
   accept(wire: Wire): void;
   /** A connection attempt failed before it could carry MSRP. */
   failed(error: Error): void;
@@ -59,15 +63,22 @@ export async function listen(address: ListenAddress, options: ListenerOptions): 
 
 function tlsServerOptions(options: ListenerOptions): TlsOptions {
   // a client may show a certificate that only the fingerprint in its SDP vouches for (RFC 4975 §14.4)
-  return { ...options.tls, requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.2' };
+  return {
+    ...options.tls,
+    requestCert: true,
+    rejectUnauthorized: false,
+    minVersion: 'TLSv1.2',
+    handshakeTimeout: options.handshakeMs ?? HANDSHAKE_MS,
+  };
 }
 
 function tcpServer(address: ListenAddress, options: ListenerOptions): Server {
   const accept = (socket: Socket): void => options.accept(new TcpWire(socket));
   return address.secure
-    ? createTlsServer(tlsServerOptions(options), accept).on('tlsClientError', (error) =>
-        options.failed(error),
-      )
+    ? createTlsServer(tlsServerOptions(options), accept).on('tlsClientError', (error, socket) => {
+        socket.destroy(); // after its handshake timeout the library leaves it open
+        options.failed(error);
+      })
     : createTcpServer({ highWaterMark: 131_072 }, accept);
 }
 
@@ -93,6 +104,8 @@ function wsServer(address: ListenAddress, options: ListenerOptions): Server {
     request.socket.setKeepAlive(true, KEEP_ALIVE_MS);
     options.accept(new WsWire(socket, address.secure, `${remoteAddress}:${remotePort}`));
   });
+  // the library closes these itself
+  server.on('tlsClientError', (error: Error) => options.failed(error));
   sockets.on('wsClientError', (error) => options.failed(error));
   return server;
 }
