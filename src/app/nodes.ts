@@ -26,6 +26,8 @@ const nodes = table<NodeRow>('nodes');
 /** A node says every 2 seconds that it lives, and counts as dead when another has looked for 6 seconds without a sign. */
 const BEAT_MS = 2_000;
 const LIFE_MS = 6_000;
+/** Channel on which a node says that it has joined: until the others look, it would be dead for them. */
+const JOINED = 'nodes-joined';
 /** When a node that was taken for dead looks for the bindings that it has lost by it. */
 const LOOK_FOR_LOST_MS = [0, 10_000, 60_000];
 
@@ -80,9 +82,12 @@ export class Nodes {
   /** `host:port` of the listeners of the others. */
   #addresses = new Set<string>();
   #instances = new Set<string>();
+  /** Those that were known at some time since the last turn. */
+  readonly #wereThere = new Set<string>();
   /** Dead nodes that this one is to bury, with the keys of their records: again with each turn where the store failed. */
   readonly #toBury = new Map<string, string>();
   #timer: Timer | undefined;
+  #unsubscribe: (() => void) | undefined;
   #closed = false;
 
   constructor(parts: Parts) {
@@ -129,7 +134,9 @@ export class Nodes {
     const udp = listeners.filter((one) => one.protocol === 'udp').map(placeOf);
     const row = { instance: this.instance, end, udp, all: listeners.map(placeOf) };
     this.#own = { key: first ? placeOf(first) : this.instance, row };
+    this.#unsubscribe = this.#parts.store.subscribe(JOINED, this.#someJoined, this.#someJoined);
     const earlier = await this.#beat();
+    await this.#parts.store.publish(JOINED, this.instance);
     if (earlier !== undefined && earlier !== this.instance) await this.#bury(earlier);
     await this.#look();
     this.#turnedAt = this.#parts.clock.now();
@@ -140,6 +147,7 @@ export class Nodes {
   async close(): Promise<void> {
     this.#closed = true;
     this.#timer?.cancel();
+    this.#unsubscribe?.();
     const own = this.#own;
     if (!own) return;
     try {
@@ -161,6 +169,13 @@ export class Nodes {
     await this.#bury(this.instance);
   }
 
+  readonly #someJoined = (): void => {
+    if (!this.#closed)
+      this.#look().catch((error: unknown) =>
+        this.#parts.log.warn({ err: error }, 'a node that has joined is known a little later'),
+      );
+  };
+
   #schedule(): void {
     const { clock, log } = this.#parts;
     this.#timer = clock.after(BEAT_MS, () => {
@@ -178,7 +193,6 @@ export class Nodes {
     const before = await this.#beat();
     // who was away itself, or had no store, has missed the signs of life of the others
     if (begun - this.#turnedAt > LIFE_MS) this.#seen.clear();
-    const gone = this.#instances;
     const silent = await this.#look();
     this.#turnedAt = clock.now();
     if (before === undefined) {
@@ -189,7 +203,9 @@ export class Nodes {
     let died = false;
     for (const [key, seen] of silent) died = (await this.#declareDead(key, seen)) || died;
     if (died) this.#listeners?.onDeath();
-    if ([...gone].some((instance) => !this.#instances.has(instance))) this.#listeners?.onGone();
+    const isOneGone = [...this.#wereThere].some((instance) => !this.#instances.has(instance));
+    this.#wereThere.clear();
+    if (isOneGone) this.#listeners?.onGone();
     for (const [instance, at] of this.#toBury) {
       await this.#bury(instance, at);
       this.#toBury.delete(instance);
@@ -265,6 +281,7 @@ export class Nodes {
     for (const key of this.#seen.keys()) if (!found.has(key)) this.#seen.delete(key);
     this.#ends = ends;
     this.#addresses = addresses;
+    for (const instance of this.#instances) this.#wereThere.add(instance);
     this.#instances = instances;
     return silent;
   }

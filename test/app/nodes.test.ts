@@ -29,20 +29,24 @@ interface Node {
   readonly nodes: Nodes;
   readonly clock: VirtualClock;
   readonly closed: string[];
+  readonly port: number;
   readonly deaths: number;
+  /** How often it heard that a node is there no more. */
+  readonly gone: number;
   /** Registers a device over a connection of this node. @returns its flow. */
   connect(set: string): string;
 }
 
-let port = 5060;
+let nextPort = 5060;
 
 /** @param startAt its clock's milliseconds since the epoch. @param hasListeners not behind drachtio-server, which has them for all. */
-async function node(startAt = 0, hasListeners = true): Promise<Node> {
+async function node(startAt = 0, hasListeners = true, at = nextPort++): Promise<Node> {
   const clock = new VirtualClock(startAt);
   const nodes = new Nodes({ store, clock, log: silentLogger });
   const closed: string[] = [];
   const own = new Map<string, string>();
   let deaths = 0;
+  let gone = 0;
   const connections = {
     nodeGone: async (gone: string, isBack: () => Promise<boolean>) => {
       if (await isBack()) return;
@@ -58,17 +62,21 @@ async function node(startAt = 0, hasListeners = true): Promise<Node> {
         if (!registrations.get(set)?.some((binding) => binding.flow === flow)) yield flow;
     },
   };
-  const listener = { protocol: 'tcp', address: '127.0.0.1', port: port++ } as const;
+  const listener = { protocol: 'tcp', address: '127.0.0.1', port: at } as const;
   await nodes.start(
     { listeners: hasListeners ? [listener] : [], connections, closeFlow: (flow) => closed.push(flow) },
-    { onDeath: () => deaths++, onGone: () => undefined },
+    { onDeath: () => deaths++, onGone: () => gone++ },
   );
   const made: Node = {
     nodes,
     clock,
     closed,
+    port: at,
     get deaths() {
       return deaths;
+    },
+    get gone() {
+      return gone;
     },
     connect(set) {
       const flow = `tcp|${nodes.instance}|${set}`;
@@ -125,6 +133,22 @@ describe('nodes on one store', () => {
     const nodes = new Nodes({ store, clock: new VirtualClock(0), log: silentLogger });
     await nodes.learn();
     expect(nodes.isAlive(a.nodes.instance)).toBe(true);
+  });
+
+  it('hear that one is there no more which has begun a new life, once', async () => {
+    const [a, b] = [await node(), await node()];
+    await pass(4_000, a, b);
+    const { port: at } = b;
+    await node(0, true, at);
+    await expect.poll(() => a.nodes.isAlive(b.nodes.instance)).toBe(false);
+    await pass(4_000, a);
+    expect([a.gone, a.deaths]).toEqual([1, 0]);
+  });
+
+  it('know at once of one that joins', async () => {
+    const [a, b] = [await node(), await node()];
+    await expect.poll(() => a.nodes.isAlive(b.nodes.instance)).toBe(true);
+    expect(a.nodes.count).toBe(2);
   });
 
   it('bury nobody when the store was away for longer than a life', async () => {
