@@ -1,5 +1,5 @@
 import type { ServiceCall } from '../../core/service.js';
-import { isBlocked } from '../policy/policies.js';
+import { blockedCode, isBlocked } from '../policy/policies.js';
 import type { MinuteRate } from '../policy/rate.js';
 import type { UserPolicy } from '../policy/user-policy.js';
 import '../participating/errors.js';
@@ -30,10 +30,7 @@ export class MessagePolicy {
   ofRecipient({ request }: ServiceCall, policy: UserPolicy): string | undefined {
     if (!policy.services.includes('messages')) return 'cpm-not-entitled';
     const senders = [...request.addresses('P-Asserted-Identity'), request.from].map(({ uriText }) => uriText);
-    if (isBlocked(policy, senders))
-      return { silent: 'silent', forbid: 'cpm-blocked-forbidden', decline: 'cpm-blocked' }[
-        policy.blockedAnswer
-      ];
+    if (isBlocked(policy, senders)) return policy.blockedAnswer === 'silent' ? 'silent' : blockedCode(policy);
     return isTooLarge(request.body, policy) ? 'cpm-size-exceeded' : undefined;
   }
 }

@@ -13,7 +13,7 @@ import type { ProxyResult } from '../../sip/stack.js';
 import type { InterworkingFunction } from '../interworking/function.js';
 import type { InterworkingSelection } from '../interworking/selection.js';
 import { nameContribution } from '../participating/identifiers.js';
-import { refuse } from '../participating/refusal.js';
+import { refuse, swallow } from '../participating/refusal.js';
 import { aimAt, aimAtChosenDevice, deviceNamedBy, takeAimOff } from '../policy/chosen-device.js';
 import type { Policies } from '../policy/policies.js';
 import type { UserPolicy } from '../policy/user-policy.js';
@@ -88,7 +88,7 @@ export class MessageService implements Service {
     const policy = await policies.of(set);
     const refusal = this.#options.policy.ofRecipient(call, policy);
     if (refusal !== undefined) {
-      if (refusal === 'silent') this.#swallow(call, 'cpm.message-swallowed');
+      if (refusal === 'silent') swallow(call, 'cpm.message-swallowed', this.#options.trail);
       else refuse(call, refusal, this.#options);
       return;
     }
@@ -104,7 +104,7 @@ export class MessageService implements Service {
     }
     const notification = message && (await this.#options.notifications.route(call, message));
     if (notification === 'repeated') {
-      this.#swallow(call, 'cpm.notification-repeated');
+      swallow(call, 'cpm.notification-repeated', this.#options.trail);
       return;
     }
     aimAtChosenDevice(request, policy);
@@ -167,18 +167,6 @@ export class MessageService implements Service {
     // a device may have registered while the message was under way or being stored; behind others it is their next try
     if (waits || deferral.perDevice || converts || seen(await devices.of(set)) !== seen(here))
       deferral.start(set, 'more');
-  }
-
-  /** Ends a message that its recipient is not to get, of which its sender is not to know. */
-  #swallow({ request, response, servedUser }: ServiceCall, code: string): void {
-    this.#options.trail.record({
-      code,
-      outcome: 'refused',
-      clause: 'OMA CPM user preferences',
-      subject: servedUser,
-      trace: request.callId,
-    });
-    response.send(200);
   }
 
   /** The parsed body where it is a message/cpim. @throws ParleyError `cpm-message-malformed` */

@@ -8,7 +8,7 @@ import type { MsrpMedia } from '../../msrp/sdp/index.js';
 import { unquote } from '../../sip/message/lexer.js';
 import type { SipRequest } from '../../sip/message/message.js';
 import '../messages/errors.js';
-import { isBlocked } from '../policy/policies.js';
+import { blockedCode, isBlocked } from '../policy/policies.js';
 import type { MinuteRate } from '../policy/rate.js';
 import type { Entitlement, UserPolicy } from '../policy/user-policy.js';
 import { announcedSize } from './offer.js';
@@ -67,8 +67,7 @@ export class InvitationJudge {
     const wanted = entitlementOf(request);
     if (!policy.services.includes(wanted)) return 'cpm-not-entitled';
     const senders = [...request.addresses('P-Asserted-Identity'), request.from].map(({ uriText }) => uriText);
-    if (isBlocked(policy, senders))
-      return policy.blockedAnswer === 'forbid' ? 'cpm-blocked-forbidden' : 'cpm-blocked';
+    if (isBlocked(policy, senders)) return blockedCode(policy);
     // a message waits instead
     if (policy.doNotDisturb && wanted !== 'large-messages') return 'cpm-do-not-disturb';
     if (ringing !== undefined && (await this.#isFull(set, policy, ringing))) return 'cpm-too-many-sessions';

@@ -62,6 +62,11 @@ export function isBlocked({ blocked }: Pick<UserPolicy, 'blocked'>, identities: 
   return blocked.length > 0 && identities.some((identity) => blocked.includes(canonical(identity)));
 }
 
+/** The code of the refusal that who is blocked gets; `silent` is for messages, and for what cannot be swallowed a decline. */
+export function blockedCode({ blockedAnswer }: Pick<UserPolicy, 'blockedAnswer'>): string {
+  return blockedAnswer === 'forbid' ? 'cpm-blocked-forbidden' : 'cpm-blocked';
+}
+
 /** Addresses of users in canonical form, others in lower case. */
 function canonical(uri: string): string {
   if (!/^(?:sips?|tel):/i.test(uri)) return uri.toLowerCase();

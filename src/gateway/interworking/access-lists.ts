@@ -1,8 +1,8 @@
 import { ParleyError } from '../../base/errors.js';
 import type { Trail } from '../../base/trail.js';
 import type { Next, Service, ServiceCall, ServiceSubject } from '../../core/service.js';
-import { refuse } from '../../cpm/participating/refusal.js';
-import type { Policies } from '../../cpm/policy/policies.js';
+import { refuse, swallow } from '../../cpm/participating/refusal.js';
+import { blockedCode, type Policies } from '../../cpm/policy/policies.js';
 import type { ImpsServer, UserId } from '../../imps/index.js';
 import type { SipRequest } from '../../sip/message/message.js';
 import type { AddressMap } from '../addresses/address-map.js';
@@ -38,21 +38,10 @@ export class AccessLists implements Service {
       return;
     }
     const { trail, policies, domains } = this.#options;
-    const { request, response, servedUser, set } = call;
-    const { blockedAnswer } = await policies.of(set);
-    if (blockedAnswer === 'silent' && request.method === 'MESSAGE') {
-      trail.record({
-        code: 'cpm.message-swallowed',
-        outcome: 'refused',
-        clause: 'OMA CPM §5.2.3.1.1',
-        subject: servedUser,
-        trace: request.callId,
-      });
-      response.send(200);
-      return;
-    }
-    const code = blockedAnswer === 'forbid' ? 'cpm-blocked-forbidden' : 'cpm-blocked';
-    refuse(call, code, { trail, agent: domains[0]! });
+    const policy = await policies.of(call.set);
+    if (policy.blockedAnswer === 'silent' && call.request.method === 'MESSAGE')
+      swallow(call, 'cpm.message-swallowed', trail);
+    else refuse(call, blockedCode(policy), { trail, agent: domains[0]! });
   }
 
   async #takes({ request, set }: ServiceCall): Promise<boolean> {
