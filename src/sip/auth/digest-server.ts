@@ -107,9 +107,9 @@ export class DigestServer {
   }
 
   /**
-   * Judges the credentials of a request.
+   * Judges the credentials of a request. Waits for the store only when the nonce is one that all nodes count together, and throws
+   * what that throws.
    * @param ha1Of the stored secret of the user whom the credentials name, for a hash function; undefined when there is none.
-   * Waits for the store only when the nonce is one that all nodes count together, and throws what that throws.
    * @throws ParleyError `digest-malformed`, `digest-uri`.
    */
   judge(

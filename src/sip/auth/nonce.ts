@@ -126,9 +126,9 @@ export class ServerNonces {
   }
 
   /**
-   * Uses a nonce up to a count. To be asked only after the response was found right.
+   * Uses a nonce up to a count. To be asked only after the response was found right. Unless it is spent, the client is to be challenged
+   * with `stale=true`. Throws what the store of the common counts throws.
    * @param nc nonce count as received; undefined for a client without qop, whose nonce then serves once.
-   * Unless it is spent, the client is to be challenged with `stale=true`. Throws what the store of the common counts throws.
    */
   spend(nonce: string, nc: string | undefined): Soon<Spent> {
     const now = this.#clock.now();

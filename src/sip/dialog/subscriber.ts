@@ -16,8 +16,6 @@ import { DialogState } from './state.js';
 import { endsSubscription, subscriptionState } from './subscription-state.js';
 import type { Expectation } from './table.js';
 
-/** Between refreshes that a notifier refused without ending the subscription, at first and at most. */
-
 /** A dialog by SUBSCRIBE on the subscriber's side (RFC 6665 §4.1): refreshes itself until it is destroyed or ended. */
 export class SubscriberDialog extends BaseDialog {
   #refreshTimer: Timer | undefined;
@@ -118,6 +116,7 @@ export class SubscriberDialog extends BaseDialog {
     const isTooShort = longer !== undefined && longer > (this.#expires ?? 0);
     if (isTooShort) this.#expires = longer;
     const asked = (retryAfterSeconds(response.get('Retry-After') ?? '') ?? 0) * 1_000;
+    // between refreshes that a notifier refuses without ending the subscription
     const wait = isTooShort && this.#refused === 0 ? 0 : Math.max(asked, backOff(this.#refused));
     this.#refused++;
     this.#refreshTimer = this.environment.clock.after(wait, () => this.background(this.#refresh()));

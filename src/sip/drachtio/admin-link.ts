@@ -242,7 +242,7 @@ export class AdminLink {
     this.#ping = this.#options.clock.after(PING_MS, () => {
       let answered = false;
       const id = this.#awaited(() => (answered = true));
-      this.#pacing.sendFirst(id, writeFrame(`${id}|ping`));
+      this.#pacing.send(id, writeFrame(`${id}|ping`), true);
       this.#ping = this.#options.clock.after(PING_MS, () => {
         if (answered) this.#schedulePing();
         else this.#close('no answer to a ping');

@@ -1,9 +1,9 @@
 import { isIPv6 } from 'node:net';
+import { bracketed, endpoint } from '../../base/endpoint.js';
 import type { LocalEnd } from '../embedded/wire.js';
 import type { SipRequest } from '../message/message.js';
 import type { Protocol, Source } from '../stack.js';
 import type { NextHop } from '../transaction/layer.js';
-import { hostPort } from '../transport/listener-spec.js';
 import type { AdminEvent } from './admin-event.js';
 import type { AdminLink } from './admin-link.js';
 
@@ -24,7 +24,7 @@ export function sourceOf(link: AdminLink, event: AdminEvent, request: SipRequest
     port,
     localAddress: event.localAddress ?? end?.host.replace(/^\[|\]$/g, '') ?? '',
     localPort: event.localPort ?? end?.port ?? 0,
-    flow: `${protocol}|drachtio/${link.name}|${hostPort(address, port)}`,
+    flow: `${protocol}|drachtio/${link.name}|${endpoint(address, port)}`,
   };
 }
 
@@ -58,13 +58,12 @@ export function localEndOf(link: AdminLink, hop: NextHop): LocalEnd | undefined 
     (isNear(address) === near ? 1 : 0);
   let best = link.listeners[0];
   for (const listener of link.listeners) if (best && score(listener) > score(best)) best = listener;
-  return best && { protocol: best.protocol, host: hostOf(best.address), port: best.port };
+  return best && { protocol: best.protocol, host: bracketed(best.address), port: best.port };
 }
 
 /** The URI that makes the server send there: field 5 of a `sip` command. */
 export function hopUri({ protocol, address, port }: NextHop): string {
-  return `sip:${port === 0 ? hostOf(address) : hostPort(address, port)};transport=${protocol}`;
+  return `sip:${port === 0 ? bracketed(address) : endpoint(address, port)};transport=${protocol}`;
 }
 
 const isNear = (address: string): boolean => address.startsWith('127.') || address === '::1';
-const hostOf = (address: string): string => (address.includes(':') ? `[${address}]` : address);

@@ -28,22 +28,14 @@ export class Pacing {
     return this.#octets;
   }
 
-  send(id: string, frame: Buffer): void {
+  /** @param first before all that waits. */
+  send(id: string, frame: Buffer, first = false): void {
     if (this.#alone === undefined) {
       this.#pass(id, frame);
       return;
     }
-    this.#waiting.push({ id, frame });
-    this.#octets += frame.length;
-  }
-
-  /** Sends it before all that waits. */
-  sendFirst(id: string, frame: Buffer): void {
-    if (this.#alone === undefined) {
-      this.#pass(id, frame);
-      return;
-    }
-    this.#waiting.unshift({ id, frame });
+    if (first) this.#waiting.unshift({ id, frame });
+    else this.#waiting.push({ id, frame });
     this.#octets += frame.length;
   }
 

@@ -1,15 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock, Timer } from '../../base/clock.js';
+import { endpoint } from '../../base/endpoint.js';
 import { ParleyError } from '../../base/errors.js';
 import type { Connection } from './connection.js';
 import './errors.js';
 import type { TransportLimits } from './limits.js';
-import { hostPort } from './listener-spec.js';
 import type { Protocol } from '../stack.js';
 
 /** Names the far end of a connection for reuse (RFC 3261 §18, RFC 5923). */
 export function peerKey(protocol: Protocol, address: string, port: number, serverName = ''): string {
-  return `${protocol} ${hostPort(address, port)} ${serverName}`;
+  return `${protocol} ${endpoint(address, port)} ${serverName}`;
 }
 
 /** All connections: found by flow and by peer, counted, and closed when they idle or stall. */

@@ -49,13 +49,8 @@ function parseListener(text: string): Listener {
   return { protocol, address, port };
 }
 
-/** `127.0.0.1:5060` or `[::1]:5060`. */
-export function hostPort(address: string, port: number): string {
-  return endpoint(address, port);
-}
-
 export function writeListener(listener: Listener): string {
-  return `${listener.protocol}:${hostPort(listener.address, listener.port)}`;
+  return `${listener.protocol}:${endpoint(listener.address, listener.port)}`;
 }
 
 /** An address by which this machine reaches a listener: of one on all addresses, loopback. */

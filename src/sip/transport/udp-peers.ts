@@ -1,9 +1,10 @@
 import type { RemoteInfo, Socket } from 'node:dgram';
 import type { Clock } from '../../base/clock.js';
+import { endpoint } from '../../base/endpoint.js';
 import { ParleyError } from '../../base/errors.js';
 import type { Listener } from '../stack.js';
 import './errors.js';
-import { hostPort, reachable } from './listener-spec.js';
+import { reachable } from './listener-spec.js';
 import { createUdpSocket } from './udp-socket.js';
 import type { SendDone } from './way.js';
 
@@ -51,7 +52,7 @@ export class UdpPeers {
    * @returns false when there is no socket left for that peer; nothing is sent then.
    */
   send(octets: Buffer, address: string, port: number, done: SendDone): boolean {
-    const key = hostPort(address, port);
+    const key = endpoint(address, port);
     let peer = this.#peers.get(key);
     if (peer) this.#peers.delete(key);
     else if (this.#hasRoom()) peer = this.#open(key, address, port);

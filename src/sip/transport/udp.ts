@@ -1,12 +1,13 @@
 import type { RemoteInfo, Socket } from 'node:dgram';
 import { isIP } from 'node:net';
 import type { Clock } from '../../base/clock.js';
+import { endpoint } from '../../base/endpoint.js';
 import { parseDatagram } from '../message/parse.js';
 import type { Via } from '../message/via.js';
 import type { Listener, Protocol } from '../stack.js';
 import type { TransportLimits } from './limits.js';
 import { HeardPeers } from './heard-peers.js';
-import { defaultPort, hostPort, reachable } from './listener-spec.js';
+import { defaultPort, reachable } from './listener-spec.js';
 import { answerStun, isStun } from './stun.js';
 import { PROBE_BYTES, type QueueMeter } from './queue-meter.js';
 import { UdpPeers } from './udp-peers.js';
@@ -79,7 +80,7 @@ export class UdpTransport {
     this.listener = listener;
     this.#socket = socket;
     this.#options = options;
-    this.#flowPrefix = `udp|${hostPort(listener.address, listener.port)}|`;
+    this.#flowPrefix = `udp|${endpoint(listener.address, listener.port)}|`;
     const receive = (data: Buffer, remote: RemoteInfo): void => this.#onDatagram(data, remote);
     this.#peers = new UdpPeers(listener, options.limits.udpPeers, options.clock, receive);
     this.#probed = options.meter.watch({ sendToSelf: (octets) => this.#sendToSelf(octets) });
@@ -95,7 +96,7 @@ export class UdpTransport {
 
   /** The token of the flow to that peer. The same after a restart, as the pair of addresses is the flow (RFC 5626 §5.2). */
   flowTo(address: string, port: number): string {
-    return this.#flowPrefix + hostPort(address, port);
+    return this.#flowPrefix + endpoint(address, port);
   }
 
   /** The peer of a flow over this socket; undefined for any other flow. */

@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../../base/clock.js';
+import { bracketed } from '../../base/endpoint.js';
 import type { Logger } from '../../base/log.js';
 import { backOff, connectMs, type Argument, type LinkListener, type RedisLink } from './link.js';
 import { Sentinels, type Master } from './sentinels.js';
@@ -140,7 +141,7 @@ export class SentinelLink implements RedisLink {
   /** @throws Error when it is not there, or no master yet: sentinels name it before it knows. */
   async #goTo(master: Master): Promise<void> {
     const url = new URL(this.#place.like);
-    url.hostname = master.host.includes(':') ? `[${master.host}]` : master.host;
+    url.hostname = bracketed(master.host);
     url.port = String(master.port);
     const client = newClient(url.href, false);
     client.on('error', (error: Error) => this.#lost(client, error.message || error.name));

@@ -59,7 +59,7 @@ describe('pacing', () => {
     const pacing = new Pacing((frame) => written.push(frame.length));
     pacing.send('a', Buffer.alloc(FREE_OCTETS + 1));
     pacing.send('b', Buffer.alloc(FREE_OCTETS + 2));
-    pacing.sendFirst('ping', Buffer.alloc(10));
+    pacing.send('ping', Buffer.alloc(10), true);
     expect(pacing.octets).toBe(4_012);
     pacing.replied('a');
     expect(written).toEqual([4_001, 10, 4_002]);
