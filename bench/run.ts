@@ -111,32 +111,26 @@ const steps: Contender[] = [
   { name: 'Kamailio, two Parleys on Redis', start: () => startDispatched(2) },
 ];
 
+const registers = { scenario: 'register', users, calls: calls / 4, warmUp: calls / 20, rate: 0 } as const;
+
+async function registersAndInvites(who: readonly Contender[]): Promise<void> {
+  print(`### REGISTER, at saturation\n\n${table(await alternate(who, registers, rounds, told))}`);
+  const invites = {
+    scenario: 'invite-public-gruu',
+    users: 100,
+    calls: calls / 20,
+    warmUp: calls / 100,
+    rate: 0,
+  } as const;
+  print(`### INVITE to BYE, at saturation\n\n${table(await alternate(who, invites, rounds, told))}`);
+}
+
 const all = ['register', 'digest', 'invite', 'bindings'];
 
 const parts: Record<string, () => Promise<void>> = {
-  setups: async () => {
-    const registers = { scenario: 'register', users, calls: calls / 4, warmUp: calls / 20, rate: 0 } as const;
-    print(`### REGISTER, at saturation\n\n${table(await alternate(setups, registers, rounds, told))}`);
-    const invites = {
-      scenario: 'invite-public-gruu',
-      users: 100,
-      calls: calls / 20,
-      warmUp: calls / 100,
-      rate: 0,
-    } as const;
-    print(`### INVITE to BYE, at saturation\n\n${table(await alternate(setups, invites, rounds, told))}`);
-  },
+  setups: () => registersAndInvites(setups),
   steps: async () => {
-    const registers = { scenario: 'register', users, calls: calls / 4, warmUp: calls / 20, rate: 0 } as const;
-    print(`### REGISTER, at saturation\n\n${table(await alternate(steps, registers, rounds, told))}`);
-    const invites = {
-      scenario: 'invite-public-gruu',
-      users: 100,
-      calls: calls / 20,
-      warmUp: calls / 100,
-      rate: 0,
-    } as const;
-    print(`### INVITE to BYE, at saturation\n\n${table(await alternate(steps, invites, rounds, told))}`);
+    await registersAndInvites(steps);
     const digest = { digest: true, subscribers: users };
     const who = [
       { name: 'Parley on Redis', start: () => startParleyOnRedis(digest) },

@@ -23,15 +23,20 @@ async function subscribes(core: ForeignCore, ...nodes: number[]): Promise<(SipRe
   return nodes.map((port) => found.get(port));
 }
 
+async function twoNodes(): Promise<[ForeignCore, ForeignCore]> {
+  const redis = await RedisServer.start();
+  cleanups.push(() => redis.dispose());
+  const settings = { store: redis.url, sip: { overloadDelay: 60_000 } };
+  const a = await ForeignCore.start(settings);
+  cleanups.push(() => a.close());
+  const b = await a.another(settings);
+  cleanups.push(() => b.parley.stop());
+  return [a, b];
+}
+
 describe.skipIf(missing('redis-server'))('of two nodes behind another core', () => {
   it('both know what one is told, and the one that the core registers a user at is told', async () => {
-    const redis = await RedisServer.start();
-    cleanups.push(() => redis.dispose());
-    const settings = { store: redis.url, sip: { overloadDelay: 60_000 } };
-    const a = await ForeignCore.start(settings);
-    cleanups.push(() => a.close());
-    const b = await a.another(settings);
-    cleanups.push(() => b.parley.stop());
+    const [a, b] = await twoNodes();
 
     await a.notify(await a.subscribed(), reginfoOf(0, 'full', 1));
     await expect.poll(() => b.contacts(), patient).toEqual([one]);
@@ -49,13 +54,7 @@ describe.skipIf(missing('redis-server'))('of two nodes behind another core', () 
   });
 
   it('one that does not hold a group hands its requests to the one that does', async () => {
-    const redis = await RedisServer.start();
-    cleanups.push(() => redis.dispose());
-    const settings = { store: redis.url, sip: { overloadDelay: 60_000 } };
-    const a = await ForeignCore.start(settings);
-    cleanups.push(() => a.close());
-    const b = await a.another(settings);
-    cleanups.push(() => b.parley.stop());
+    const [a, b] = await twoNodes();
     const users = ['alice', 'bob'].map((name) => `sip:${name}@ims.test`);
     const made = await fetch(`${a.parley.api}/api/v1/groups`, {
       method: 'POST',
