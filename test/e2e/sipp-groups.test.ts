@@ -168,11 +168,11 @@ async function fourPorts(): Promise<number> {
   }
 }
 
-/** Runs the script of Figure 9 in a variant. @returns when it asks for a restart, and how it ended: its status and what it printed. */
+/** Runs the script of Figure 9 in a variant. @returns when it asks for a restart, and how it ended: its status and all that it printed. */
 async function figure9(variant: string, server: string, api: string) {
   const child = spawn(join(scenarioFolder(), 'group-extend.sh'), [variant], {
     env: { ...process.env, SERVER: server, API: api, PORT: String(await fourPorts()), WAIT: '8000' },
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'pipe'],
   });
   cleanups.push(() => child.kill());
   let printed = '';
@@ -182,6 +182,7 @@ async function figure9(variant: string, server: string, api: string) {
       if (printed.includes('kill the server')) resolve();
     });
   });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (printed += text));
   const ended = new Promise<[number | null, string]>((resolve) => {
     child.once('close', (status) => resolve([status, printed]));
   });
