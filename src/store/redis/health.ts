@@ -48,17 +48,22 @@ export class Health {
   async answer<T>(shard: number, send: () => Promise<T>): Promise<T> {
     if (this.#silent.has(shard)) throw storeError('store-unavailable', this.#failures.get(shard));
     let timer: Timer | undefined;
+    let settled = false;
     const late = new Promise<never>((_, reject) => {
-      timer = this.#clock.after(answerMs, () => {
+      const tooLate = (): void => {
+        if (settled) return;
         this.#silent.add(shard);
         reject(new Error(`no answer within ${answerMs} ms`));
-      });
+      };
+      // a process that stood still has answers that it has not read
+      timer = this.#clock.after(answerMs, () => setImmediate(tooLate));
     });
     try {
       return await Promise.race([this.#send(shard, send), late]);
     } catch (error) {
       throw this.failed(shard, error);
     } finally {
+      settled = true;
       timer?.cancel();
     }
   }
