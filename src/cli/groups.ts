@@ -2,9 +2,6 @@ import { Command } from 'commander';
 import type { CommandContext } from './program.js';
 import { formatTable } from './table.js';
 
-/** Groups that the API gives at a time, at most. */
-const PAGE = 1000;
-
 interface GroupView {
   readonly id: string;
   readonly uri: string;
@@ -39,15 +36,7 @@ export function groupsCommand({ api, print }: CommandContext): Command {
     .command('list', { isDefault: true })
     .description('all groups')
     .action(async () => {
-      const all: GroupView[] = [];
-      for (let page: readonly GroupView[] | undefined; !page || page.length === PAGE;) {
-        const after = all.length === 0 ? '' : `&after=${encodeURIComponent(all.at(-1)!.id)}`;
-        ({ groups: page } = await api().call<{ groups: GroupView[] }>(
-          'GET',
-          `/groups?limit=${PAGE}${after}`,
-        ));
-        all.push(...page);
-      }
+      const all = await api().pages<GroupView>('/groups', 'groups');
       print(
         formatTable(
           ['ID', 'KIND', 'ACCESS', 'THERE', 'MEMBERS', 'SUBJECT'],

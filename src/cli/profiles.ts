@@ -23,7 +23,7 @@ export function profileCommand({ api, print }: CommandContext): Command {
     .command('list')
     .description('list service profiles with their criteria')
     .action(async () => {
-      const { profiles } = await api().call<{ profiles: ProfileView[] }>('GET', '/profiles?limit=1000');
+      const profiles = await api().pages<ProfileView>('/profiles', 'profiles');
       const rows = profiles.flatMap(({ name, criteria }) =>
         criteria.map(({ priority, server, defaultHandling }) => [
           name,

@@ -67,23 +67,13 @@ export function subscriberCommand({ api, print, readSecret }: CommandContext): C
     .command('list')
     .description('list subscribers')
     .action(async () => {
-      const rows: string[][] = [];
-      let after: string | undefined;
-      do {
-        const page: { subscribers: SubscriberView[]; next?: string } = await api().call(
-          'GET',
-          `/subscribers?limit=1000${after === undefined ? '' : `&after=${encodeURIComponent(after)}`}`,
-        );
-        rows.push(
-          ...page.subscribers.map(({ privateId, identities, barred, schemes }) => [
-            privateId,
-            identities.join(' '),
-            barred.join(' '),
-            schemes.join(' '),
-          ]),
-        );
-        after = page.next;
-      } while (after !== undefined);
+      const subscribers = await api().pages<SubscriberView>('/subscribers', 'subscribers');
+      const rows = subscribers.map(({ privateId, identities, barred, schemes }) => [
+        privateId,
+        identities.join(' '),
+        barred.join(' '),
+        schemes.join(' '),
+      ]);
       print(
         formatTable(['PRIVATE IDENTITY', 'IDENTITIES', 'BARRED', 'PROVES ITSELF BY'], rows, 'no subscribers'),
       );

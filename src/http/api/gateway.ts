@@ -4,6 +4,7 @@ import { deviceRow } from '../../gateway/migration/migration.js';
 import { mapKinds, withdrawable, type MapKind, type WithdrawableKind } from '../../gateway/migration/rows.js';
 import { countOf, parseUserId, type UserId } from '../../imps/index.js';
 import type { HttpContext } from '../context.js';
+import { next, pageOf, pageQuery, type PageQuery } from './pages.js';
 
 const integer = { type: 'integer' } as const;
 const string = { type: 'string' } as const;
@@ -93,7 +94,7 @@ export function gatewayRoutes(api: FastifyInstance, { gateway, imps, config, tra
     },
   );
 
-  api.get<{ Params: { kind: MapKind }; Querystring: { user?: string; after?: string; limit: number } }>(
+  api.get<{ Params: { kind: MapKind }; Querystring: PageQuery & { user?: string } }>(
     '/gateway/map/:kind',
     {
       schema: {
@@ -104,22 +105,23 @@ export function gatewayRoutes(api: FastifyInstance, { gateway, imps, config, tra
           type: 'object',
           properties: {
             user: { type: 'string', description: 'devices of this User-ID alone' },
-            after: { type: 'string', description: '`next` of the page before' },
-            limit: { type: 'integer', minimum: 1, maximum: 1000, default: 100 },
+            ...pageQuery,
           },
         },
-        response: { 200: { type: 'object', properties: { rows: rowsSchema, next: string } } },
+        response: { 200: { type: 'object', properties: { rows: rowsSchema, next } } },
       },
     },
     async (request) => {
       const { user, after, limit } = request.query;
       const { kind } = request.params;
       if (user === undefined || kind !== 'devices') return gateway.migration.export(kind, limit, after);
-      const rows: object[] = [];
-      for await (const device of gateway.devices.list(userOf(user), after)) {
-        if (rows.push(deviceRow(device)) === limit) return { rows, next: `${device.user}\t${device.uuid}` };
-      }
-      return { rows };
+      const { items, next } = await pageOf(
+        gateway.devices.list(userOf(user), after),
+        limit,
+        ({ user: owner, uuid }) => `${owner}\t${uuid}`,
+        deviceRow,
+      );
+      return { rows: items, next };
     },
   );
 

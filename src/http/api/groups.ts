@@ -3,6 +3,7 @@ import type { GroupOrder } from '../../cpm/controlling/directory.js';
 import type { Group } from '../../cpm/controlling/group.js';
 import { groupError } from '../../cpm/controlling/errors.js';
 import type { HttpContext } from '../context.js';
+import { next, pageOf, pageQuery, type PageQuery } from './pages.js';
 
 const memberSchema = {
   type: 'object',
@@ -53,25 +54,20 @@ export function groupRoutes(api: FastifyInstance, { controlling }: HttpContext):
     return group;
   };
 
-  api.get<{ Querystring: { after?: string; limit: number } }>(
+  api.get<{ Querystring: PageQuery }>(
     '/groups',
     {
       schema: {
         summary: 'Groups in order of their ids, a page at a time',
-        querystring: {
-          type: 'object',
-          properties: {
-            after: { type: 'string' },
-            limit: { type: 'integer', minimum: 1, maximum: 1000, default: 100 },
-          },
+        querystring: { type: 'object', properties: pageQuery },
+        response: {
+          200: { type: 'object', properties: { groups: { type: 'array', items: groupSchema }, next } },
         },
-        response: { 200: { type: 'object', properties: { groups: { type: 'array', items: groupSchema } } } },
       },
     },
     async ({ query: { after, limit } }) => {
-      const page: object[] = [];
-      for await (const group of groups.all(after, limit)) page.push(show(group));
-      return { groups: page };
+      const { items, next } = await pageOf(groups.all(after, limit), limit, ({ id }) => id, show);
+      return { groups: items, next };
     },
   );
 

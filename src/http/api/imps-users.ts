@@ -2,7 +2,8 @@ import type { FastifyInstance } from 'fastify';
 import { ParleyError } from '../../base/errors.js';
 import type { ImpsServer, SentSystemMessage, SystemMessage, UserId, UserRecord } from '../../imps/index.js';
 import type { HttpContext } from '../context.js';
-import { first, iso, next, one, page, pages, userReader } from './imps.js';
+import { iso, one, userReader } from './imps.js';
+import { first, limit, next, pageOf, pageQuery, type PageQuery } from './pages.js';
 
 const userSchema = {
   type: 'object',
@@ -90,12 +91,12 @@ export function impsUserRoutes(api: FastifyInstance, { imps, config, clock }: Ht
     return record;
   };
 
-  api.get<{ Querystring: { after?: string; limit: number } }>(
+  api.get<{ Querystring: PageQuery }>(
     '/imps/users',
     {
       schema: {
         summary: 'IMPS users in order of their addresses',
-        querystring: pages,
+        querystring: { type: 'object', properties: pageQuery },
         response: {
           200: { type: 'object', properties: { users: { type: 'array', items: userSchema }, next } },
         },
@@ -103,8 +104,9 @@ export function impsUserRoutes(api: FastifyInstance, { imps, config, clock }: Ht
     },
     async (request) => {
       const { after, limit } = request.query;
-      const found = await first(imps.users.all(after === undefined ? undefined : userOf(after)), limit);
-      return { users: found.map(showUser), next: found.length === limit ? found.at(-1)?.user : undefined };
+      const all = imps.users.all(after === undefined ? undefined : userOf(after));
+      const { items, next } = await pageOf(all, limit, ({ user }) => user, showUser);
+      return { users: items, next };
     },
   );
 
@@ -174,7 +176,7 @@ export function impsUserRoutes(api: FastifyInstance, { imps, config, clock }: Ht
       schema: {
         summary: 'System messages of a user that wait for an answer or were answered in the last 30 days',
         params: one,
-        querystring: page,
+        querystring: { type: 'object', properties: { limit } },
         response: {
           200: {
             type: 'object',

@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { ParleyError } from '../../base/errors.js';
 import { parseUserId, type SessionRecord, type UserId } from '../../imps/index.js';
 import type { HttpContext } from '../context.js';
+import { first, next, pageQuery, type PageQuery } from './pages.js';
 
 const sessionSchema = {
   type: 'object',
@@ -39,22 +40,6 @@ const connectionsSchema = {
   },
 } as const;
 
-export const page = {
-  type: 'object',
-  properties: { limit: { type: 'integer', minimum: 1, maximum: 1000, default: 100 } },
-} as const;
-/** Query of a list that is given page by page, and what each page tells of the next. */
-export const pages = {
-  type: 'object',
-  properties: {
-    after: { type: 'string', description: '`next` of the page before' },
-    ...page.properties,
-  },
-} as const;
-export const next = {
-  type: 'string',
-  description: 'absent on the last page; what comes after it is asked for with `after`',
-} as const;
 export const one = {
   type: 'object',
   properties: { user: { type: 'string' } },
@@ -92,13 +77,13 @@ export function impsRoutes(api: FastifyInstance, { imps, config }: HttpContext):
     },
   );
 
-  api.get<{ Querystring: { user?: string; after?: string; limit: number } }>(
+  api.get<{ Querystring: PageQuery & { user?: string } }>(
     '/imps/sessions',
     {
       schema: {
         summary:
           'IMPS sessions, of one user or of all; a page has all of each of its users, so it may be over `limit`',
-        querystring: { type: 'object', properties: { user: { type: 'string' }, ...pages.properties } },
+        querystring: { type: 'object', properties: { user: { type: 'string' }, ...pageQuery } },
         response: {
           200: { type: 'object', properties: { sessions: { type: 'array', items: sessionSchema }, next } },
         },
@@ -142,15 +127,6 @@ export function impsRoutes(api: FastifyInstance, { imps, config }: HttpContext):
       return { sessions: ended.map(showSession) };
     },
   );
-}
-
-/** The first items, at most `limit`. */
-export async function first<T>(of: AsyncIterable<T>, limit: number): Promise<T[]> {
-  const found: T[] = [];
-  for await (const item of of) {
-    if (found.push(item) === limit) break;
-  }
-  return found;
 }
 
 const clientOf = ({ client }: SessionRecord): string => client.url ?? client.msisdn ?? '';

@@ -4,6 +4,7 @@ import { cursorOf, type DeferredMessage } from '../../cpm/messages/deferred-stor
 import { octetsOf } from '../../cpm/messages/device-modes.js';
 import type { HttpContext } from '../context.js';
 import { aorOf } from './identity.js';
+import { next, pageOf, pageQuery, type PageQuery } from './pages.js';
 
 const messageSchema = {
   type: 'object',
@@ -31,34 +32,25 @@ export function messageRoutes(
     return set;
   };
 
-  api.get<{ Querystring: { aor?: string; after?: string; limit: number } }>(
+  api.get<{ Querystring: PageQuery & { aor?: string } }>(
     '/messages',
     {
       schema: {
         summary: 'Deferred messages, of one recipient or of all, in the order in which they came',
         querystring: {
           type: 'object',
-          properties: {
-            aor: { type: 'string' },
-            after: { type: 'string', description: 'next of the page before' },
-            limit: { type: 'integer', minimum: 1, maximum: 1000, default: 100 },
-          },
+          properties: { aor: { type: 'string' }, ...pageQuery },
         },
         response: {
-          200: {
-            type: 'object',
-            properties: { messages: { type: 'array', items: messageSchema }, next: { type: 'string' } },
-          },
+          200: { type: 'object', properties: { messages: { type: 'array', items: messageSchema }, next } },
         },
       },
     },
     async (request) => {
       const { aor, after, limit } = request.query;
       const set = aor === undefined ? undefined : await setOf(aor);
-      const messages: object[] = [];
-      for await (const message of deferred.of(set, after))
-        if (messages.push(show(message)) === limit) return { messages, next: cursorOf(message) };
-      return { messages };
+      const { items, next } = await pageOf(deferred.of(set, after), limit, cursorOf, show);
+      return { messages: items, next };
     },
   );
 

@@ -6,6 +6,7 @@ import { importUserProfile } from '../../core/triggers/import-profile.js';
 import { parseUserProfile } from '../../core/triggers/user-profile.js';
 import type { Subscriber } from '../../registrar/subscribers.js';
 import type { HttpContext } from '../context.js';
+import { next, pageOf, pageQuery, type PageQuery } from './pages.js';
 
 const criteria = {
   type: 'array',
@@ -39,22 +40,27 @@ export function profileRoutes(api: FastifyInstance, context: HttpContext): void 
     done(null, body),
   );
 
-  api.get<{ Querystring: { after?: string; limit: number } }>(
+  api.get<{ Querystring: PageQuery }>(
     '/profiles',
     {
       schema: {
         summary: 'Service profiles in order of their names',
-        querystring: {
-          type: 'object',
-          properties: {
-            after: { type: 'string' },
-            limit: { type: 'integer', minimum: 1, maximum: 1000, default: 100 },
-          },
+        querystring: { type: 'object', properties: pageQuery },
+        response: {
+          200: { type: 'object', properties: { profiles: { type: 'array', items: profile }, next } },
         },
-        response: { 200: { type: 'object', properties: { profiles: { type: 'array', items: profile } } } },
       },
     },
-    async ({ query }) => ({ profiles: await profiles.list(query.after, query.limit) }),
+    async ({ query: { after, limit } }) => {
+      const found = await profiles.list(after, limit);
+      const { items, next } = await pageOf(
+        found,
+        limit,
+        ({ name }) => name,
+        (one) => one,
+      );
+      return { profiles: items, next };
+    },
   );
 
   api.get<{ Params: { name: string } }>(

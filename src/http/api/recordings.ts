@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import type { HttpContext } from '../context.js';
+import { limit } from './pages.js';
 
 const recordingSchema = {
   type: 'object',
@@ -35,7 +36,7 @@ export function recordingRoutes(api: FastifyInstance, { recordings }: HttpContex
           properties: {
             user: { type: 'string', description: 'URI of the sender or the recipient' },
             before: { type: 'string', description: 'identifier after which the list goes on' },
-            limit: { type: 'integer', minimum: 1, maximum: 1000, default: 100 },
+            limit,
           },
         },
         response: {

@@ -1,3 +1,5 @@
+import { next, pageQuery } from './pages.js';
+
 /** What the API shows of a registered device; from another core not everything is known. */
 const bindingSchema = {
   type: 'object',
@@ -25,28 +27,16 @@ export const registrationSchema = {
   properties: { aor: { type: 'string' }, bindings: { type: 'array', items: bindingSchema } },
 } as const;
 
-/** Of the list. */
-export interface ListQuery {
-  readonly after?: string;
-  readonly limit: number;
-}
-
 export const listSchema = {
   summary: 'Registered identities with their devices, in order of identities',
   querystring: {
     type: 'object',
-    properties: {
-      after: { type: 'string' },
-      limit: { type: 'integer', minimum: 1, maximum: 1000, default: 100 },
-    },
+    properties: pageQuery,
   },
   response: {
     200: {
       type: 'object',
-      properties: {
-        registrations: { type: 'array', items: registrationSchema },
-        next: { type: 'string' },
-      },
+      properties: { registrations: { type: 'array', items: registrationSchema }, next },
     },
   },
 } as const;

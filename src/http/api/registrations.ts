@@ -6,7 +6,8 @@ import type { Binding, Registration } from '../../registrar/registration.js';
 import { parseParams } from '../../sip/message/lexer.js';
 import type { CoreContext, HttpContext } from '../context.js';
 import { aorOf } from './identity.js';
-import { listSchema, oneSchema, type ListQuery } from './registration-schemas.js';
+import { pageOf, type PageQuery } from './pages.js';
+import { listSchema, oneSchema } from './registration-schemas.js';
 
 type Shown = CoreContext & Pick<HttpContext, 'clock' | 'config'>;
 
@@ -14,16 +15,15 @@ type Shown = CoreContext & Pick<HttpContext, 'clock' | 'config'>;
 export function registrationRoutes(api: FastifyInstance, context: Shown): void {
   const { registrar } = context;
 
-  api.get<{ Querystring: ListQuery }>('/registrations', { schema: listSchema }, async (request) => {
+  api.get<{ Querystring: PageQuery }>('/registrations', { schema: listSchema }, async (request) => {
     const { after, limit } = request.query;
-    const found: object[] = [];
-    let next: string | undefined;
-    for await (const { set, registration } of registrar.list(after)) {
-      if (found.length === limit) break;
-      found.push(show(set, registration, context));
-      next = set;
-    }
-    return found.length < limit ? { registrations: found } : { registrations: found, next };
+    const { items, next } = await pageOf(
+      registrar.list(after),
+      limit,
+      ({ set }) => set,
+      ({ set, registration }) => show(set, registration, context),
+    );
+    return { registrations: items, next };
   });
 
   api.get<{ Params: { aor: string } }>(

@@ -3,6 +3,7 @@ import { ParleyError } from '../../base/errors.js';
 import type { Passed, SessionRecord } from '../../cpm/participating/session-records.js';
 import type { HttpContext } from '../context.js';
 import { aorOf } from './identity.js';
+import { next, pageOf, pageQuery, type PageQuery } from './pages.js';
 
 const endSchema = {
   type: 'object',
@@ -38,37 +39,30 @@ export function sessionRoutes(api: FastifyInstance, { participating, clock, conf
     if (set === undefined) throw new ParleyError('policy-user-unknown');
     return set;
   };
-  api.get<{ Querystring: { aor?: string; after?: string; limit: number } }>(
+  api.get<{ Querystring: PageQuery & { aor?: string } }>(
     '/sessions',
     {
       schema: {
         summary: 'CPM sessions with both devices, of one user or of all',
         querystring: {
           type: 'object',
-          properties: {
-            aor: { type: 'string' },
-            after: { type: 'string', description: 'next of the page before' },
-            limit: { type: 'integer', minimum: 1, maximum: 1000, default: 100 },
-          },
+          properties: { aor: { type: 'string' }, ...pageQuery },
         },
         response: {
-          200: {
-            type: 'object',
-            properties: { sessions: { type: 'array', items: sessionSchema }, next: { type: 'string' } },
-          },
+          200: { type: 'object', properties: { sessions: { type: 'array', items: sessionSchema }, next } },
         },
       },
     },
     async (request) => {
       const { aor, after, limit } = request.query;
       const set = aor === undefined ? undefined : await setOf(aor);
-      const sessions: object[] = [];
-      for await (const record of records.list(set, after))
-        if (
-          sessions.push(show(record, participating.passed(record.id) ?? record.passed, clock.now())) === limit
-        )
-          return { sessions, next: record.id };
-      return { sessions };
+      const { items, next } = await pageOf(
+        records.list(set, after),
+        limit,
+        ({ id }) => id,
+        (record) => show(record, participating.passed(record.id) ?? record.passed, clock.now()),
+      );
+      return { sessions: items, next };
     },
   );
 }

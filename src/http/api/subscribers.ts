@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { ParleyError } from '../../base/errors.js';
 import type { NewSubscriber, Subscriber } from '../../registrar/subscribers.js';
 import type { HttpContext } from '../context.js';
+import { next, pageOf, pageQuery, type PageQuery } from './pages.js';
 
 const strings = { type: 'array', items: { type: 'string' } } as const;
 
@@ -76,33 +77,22 @@ export function subscriberRoutes(
   api: FastifyInstance,
   { subscribers, core, participating }: HttpContext,
 ): void {
-  api.get<{ Querystring: { after?: string; limit: number } }>(
+  api.get<{ Querystring: PageQuery }>(
     '/subscribers',
     {
       schema: {
         summary: 'Subscribers in order of their private identities',
-        querystring: {
-          type: 'object',
-          properties: {
-            after: { type: 'string' },
-            limit: { type: 'integer', minimum: 1, maximum: 1000, default: 100 },
-          },
-        },
+        querystring: { type: 'object', properties: pageQuery },
         response: {
-          200: {
-            type: 'object',
-            properties: { subscribers: { type: 'array', items: shownSchema }, next: { type: 'string' } },
-          },
+          200: { type: 'object', properties: { subscribers: { type: 'array', items: shownSchema }, next } },
         },
       },
     },
     async (request) => {
       const { after, limit } = request.query;
       const found = await subscribers.list(after, limit);
-      return {
-        subscribers: found.map(show),
-        ...(found.length === limit ? { next: found.at(-1)!.privateId } : {}),
-      };
+      const { items, next } = await pageOf(found, limit, ({ privateId }) => privateId, show);
+      return { subscribers: items, next };
     },
   );
 

@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Outcome } from '../../base/trail.js';
 import type { HttpContext } from '../context.js';
 import { subjectsOf } from './identity.js';
+import { limit } from './pages.js';
 
 interface TrailQuery {
   readonly subject?: string;
@@ -27,7 +28,7 @@ export function trailRoutes(api: FastifyInstance, { trail, config }: HttpContext
             code: { type: 'string' },
             outcome: { enum: ['accepted', 'refused', 'noted'] },
             after: { type: 'integer', minimum: -1, description: 'only events with a higher sequence' },
-            limit: { type: 'integer', minimum: 1, maximum: 1000, default: 100 },
+            limit,
           },
         },
       },

@@ -5,7 +5,8 @@ import type { RegisteredDevice } from '../../reg-event/devices.js';
 import type { RegEventSubscriber } from '../../reg-event/subscriber.js';
 import type { HttpContext } from '../context.js';
 import { aorOf } from './identity.js';
-import { listSchema, oneSchema, type ListQuery } from './registration-schemas.js';
+import { pageOf, type PageQuery } from './pages.js';
+import { listSchema, oneSchema } from './registration-schemas.js';
 
 /** `/registrations` without a registrar here: what another core tells by registration events. */
 export function watchedRegistrationRoutes(
@@ -16,16 +17,15 @@ export function watchedRegistrationRoutes(
     config,
   }: Pick<HttpContext, 'clock' | 'config'> & { readonly watched: RegEventSubscriber },
 ): void {
-  api.get<{ Querystring: ListQuery }>('/registrations', { schema: listSchema }, async (request) => {
+  api.get<{ Querystring: PageQuery }>('/registrations', { schema: listSchema }, async (request) => {
     const { after, limit } = request.query;
-    const found: object[] = [];
-    let next: string | undefined;
-    for await (const { set, devices } of watched.list(after)) {
-      if (found.length === limit) break;
-      found.push(show(set, devices, clock));
-      next = set;
-    }
-    return found.length < limit ? { registrations: found } : { registrations: found, next };
+    const { items, next } = await pageOf(
+      watched.list(after),
+      limit,
+      ({ set }) => set,
+      ({ set, devices }) => show(set, devices, clock),
+    );
+    return { registrations: items, next };
   });
 
   api.get<{ Params: { aor: string } }>(
