@@ -57,9 +57,12 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 const some = (first: number, count: number): string[] =>
   Array.from({ length: count }, (_, i) => users[(first + i) % users.length]!);
 
+/** What is measured is not how users are limited. */
+const MANY = { newPerMinute: 1_000_000 };
+
 async function withParley<T>(
   work: (parley: RunningParley, crowd: Crowd) => Promise<T>,
-  options: Pick<ParleyOptions, 'folder' | 'settings'> = {},
+  options: Pick<ParleyOptions, 'folder' | 'settings'> = { settings: { cpm: { groups: MANY } } },
 ): Promise<T> {
   const parley = await startParley(options);
   const crowd = await Crowd.open(parley.port);
@@ -156,7 +159,7 @@ async function sessionsOf({ api }: RunningParley): Promise<number> {
 }
 
 /** It takes longer to make them than a group may be idle, and what is measured is not how a server sheds load. */
-const PATIENT = { cpm: { groups: { inactivity: 86_400 } }, sip: { overloadDelay: 60_000 } };
+const PATIENT = { cpm: { groups: { ...MANY, inactivity: 86_400 } }, sip: { overloadDelay: 60_000 } };
 
 async function idleAndRestart(idle: number): Promise<Row[]> {
   const restarted = Math.min(1_000, idle);

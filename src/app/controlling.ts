@@ -108,6 +108,7 @@ export function startControlling(
     addresses,
     maximum: settings.maximum,
     minimum: settings.minimum,
+    newPerMinute: settings.newPerMinute,
     openTo: settings.openTo,
     // behind another core it is not known of everybody whose identity it is
     isOwn: async (identity) =>

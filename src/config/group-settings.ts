@@ -8,6 +8,8 @@ export const groupSettings = z.strictObject({
   maximum: z.int().min(2).max(10_000).default(100),
   /** Connected members below which the sessions of a new group end, when nobody rings any more. */
   minimum: z.int().min(1).max(1_000).default(1),
+  /** Groups that a user may make in a minute, at each node. */
+  newPerMinute: z.int().min(1).max(1_000_000).default(60),
   /** How long an invitation rings, in seconds. */
   ringing: seconds(180),
   /** Seconds without a message after which the sessions of a group end; its members may start it again. */

@@ -5,6 +5,7 @@ import { acceptsType } from '../../sip/message/content.js';
 import type { HeaderMap } from '../../sip/message/headers.js';
 import { shortReason } from '../../sip/message/reason-phrases.js';
 import type { ServerRequest, ServerResponse } from '../../sip/stack.js';
+import { MinuteRate } from '../policy/rate.js';
 import { warningOf } from '../policy/warnings.js';
 import { canonicalUri } from './canonical-uri.js';
 import { CONFERENCE_INFO_TYPE } from './conference-info.js';
@@ -28,6 +29,8 @@ export interface ControllingOptions extends FocusOptions {
   readonly maximum: number;
   /** Connected or invited members below which the sessions of a new group end. */
   readonly minimum: number;
+  /** Groups that a user may make in a minute. */
+  readonly newPerMinute: number;
   /** Who may join open groups: users of the server's domains, or whoever has an asserted identity. */
   readonly openTo: 'domain' | 'anybody';
   /** Whether an identity is that of a user of the server's domains. @param identity canonical; a number as well. */
@@ -36,10 +39,11 @@ export interface ControllingOptions extends FocusOptions {
   forward(holder: string, request: ServerRequest, response: ServerResponse): Promise<boolean>;
 }
 
-/** What a refusal must say besides (RFC 3261 §21.4.6, RFC 6665 §4.4.4). */
+/** What a refusal must say besides (RFC 3261 §20.33, §21.4.6, RFC 6665 §4.4.4). */
 const wanting: Readonly<Record<string, HeaderMap>> = {
   'group-method-unknown': ALLOW,
   'group-event-unknown': ALLOW_EVENTS,
+  'group-too-many-new': { 'Retry-After': '60' },
 };
 
 /** The controlling function: conference factory and focuses (OMA CPM architecture §5.2.3, RFC 4353, RFC 5366). */
@@ -47,9 +51,11 @@ export class ControllingFunction implements Service {
   readonly name = 'controlling';
   readonly #options: ControllingOptions;
   readonly #focuses: Focuses;
+  readonly #newGroups: MinuteRate;
 
   constructor(options: ControllingOptions) {
     this.#options = options;
+    this.#newGroups = new MinuteRate(options.clock);
     this.#focuses = new Focuses(
       options,
       (of) => (identity, request, response, dialog) =>
@@ -204,6 +210,8 @@ export class ControllingFunction implements Service {
     if (!known) {
       const listed = await this.#recipients(request, sender);
       if (!readParts(request).description) throw groupError('group-session-missing');
+      if (!this.#newGroups.take(sender.owner, this.#options.newPerMinute))
+        throw groupError('group-too-many-new', sender.identity);
       // members from the beginning: one of them who starts the same group at that moment joins it
       const { group: all } = inviteAll(
         this.#newGroup(request, sender, contributionId),

@@ -28,6 +28,12 @@ export const groupErrors = defineErrors({
     text: 'the member has as many sessions or subscriptions as it may',
     clause: 'RFC 4353 §4.6',
   },
+  'group-too-many-new': {
+    sip: 480,
+    http: 429,
+    text: 'the user has made as many groups as allowed in a minute',
+    clause: 'RFC 3261 §21.4.18',
+  },
   'group-unknown': { sip: 404, http: 404, text: 'no such group', clause: 'RFC 3261 §21.4.5' },
   'group-exists': { sip: 403, http: 409, text: 'there is such a group', clause: 'RFC 4353 §5.1' },
   'group-moved': {

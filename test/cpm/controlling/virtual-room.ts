@@ -182,6 +182,7 @@ export class VirtualRoom {
       inactivity?: number;
       minimum?: number;
       maximum?: number;
+      newPerMinute?: number;
       interval?: number;
       openTo?: 'domain' | 'anybody';
     } = {},
@@ -229,6 +230,7 @@ export class VirtualRoom {
       addresses: new GroupAddresses(FACTORY, SERVER),
       maximum: settings.maximum ?? 10,
       minimum: settings.minimum ?? 1,
+      newPerMinute: settings.newPerMinute ?? 60,
       openTo: settings.openTo ?? 'domain',
       isOwn: (identity) => Promise.resolve((room.owners.get(identity) ?? identity).endsWith(`@${SERVER}`)),
       ringing: 180_000,
