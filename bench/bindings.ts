@@ -16,7 +16,10 @@ const settle = (): Promise<void> => new Promise((resolve) => setTimeout(resolve,
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(0)} MB`;
 
 /** Registers `bindings` users with one device each, and tells what that takes in memory and, for Parley, at start. */
-export async function measureBindings(bindings: number, told: (line: string) => void): Promise<string> {
+export async function measureBindings(
+  bindings: number,
+  { withKamailio, told }: { readonly withKamailio: boolean; readonly told: (line: string) => unknown },
+): Promise<string> {
   const fill = async (server: RunningServer): Promise<void> => {
     const target = `127.0.0.1:${server.port}`;
     const { successful, failures, firstError, rate } = await runLoad({
@@ -40,6 +43,8 @@ export async function measureBindings(bindings: number, told: (line: string) => 
 
   const folder = await mkdtemp(join(tmpdir(), 'parley-bench-'));
   const rows: string[][] = [];
+  const table = (): string =>
+    markdown(['server', 'empty', `with ${bindings} bindings`, 'a binding', 'pages of files', ''], rows);
   try {
     const empty = await startParley({ folder });
     const before = memory(empty.processes());
@@ -64,6 +69,7 @@ export async function measureBindings(bindings: number, told: (line: string) => 
     await rm(folder, { recursive: true, force: true });
   }
 
+  if (!withKamailio) return table();
   const kamailio = await startKamailio({ sharedMemory: Math.ceil(256 + (bindings * 4096) / 1e6) });
   try {
     const before = memory(kamailio.processes());
@@ -72,5 +78,5 @@ export async function measureBindings(bindings: number, told: (line: string) => 
   } finally {
     await kamailio.stop();
   }
-  return markdown(['server', 'empty', `with ${bindings} bindings`, 'a binding', 'pages of files', ''], rows);
+  return table();
 }

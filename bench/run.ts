@@ -212,7 +212,9 @@ const parts: Record<string, () => Promise<void>> = {
     print(`### The gateway\n\n${await measureGateway(work, told)}`);
   },
   bindings: async () => {
-    print(`### Memory and start\n\n${await measureBindings(Number(values.bindings), told)}`);
+    print(
+      `### Memory and start\n\n${await measureBindings(Number(values.bindings), { withKamailio: !without.has('kamailio'), told })}`,
+    );
   },
 };
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { deviceLines, instanceId, userLines } from '../../src/cli/load/users.js';
+import { blocks, deviceLines, instanceId, userLines } from '../../src/cli/load/users.js';
 import { InstanceId } from '../../src/identity/instance-id.js';
 
 describe('the users that a load makes up', () => {
@@ -9,6 +9,12 @@ describe('the users that a load makes up', () => {
       'user7;user7-secret;d1;urn:uuid:00000000-0000-4000-8000-00000000001c\n',
       'user8;user8-secret;d1;urn:gsma:imei:35000000-000008-0\n',
     ]);
+  });
+
+  it('are written in few pieces, however many they are', () => {
+    const pieces = [...blocks(deviceLines(1, 10_000))];
+    expect(pieces.length).toBeLessThan(20);
+    expect(pieces.join('')).toBe([...deviceLines(1, 10_000)].join(''));
   });
 
   it('have Instance IDs that the server takes, and that no other of a million devices has', () => {

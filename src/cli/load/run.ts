@@ -8,7 +8,7 @@ import { scenarioFolder, scenarios, type Scenario, type ScenarioName } from './s
 import { startSipp, type Sipp } from './sipp.js';
 import type { Counters, ResponseTimes } from './statistics.js';
 import type { LoadSummary } from './summary.js';
-import { deviceLines, userLines } from './users.js';
+import { blocks, deviceLines, userLines } from './users.js';
 
 export interface LoadOptions {
   readonly scenario: ScenarioName;
@@ -64,7 +64,7 @@ export class Load implements PreparedLoad {
   async prepare(): Promise<void> {
     const { users, firstUser = 1 } = this.#options;
     const write = (name: string, lines: Iterable<string>): Promise<void> =>
-      writeFile(join(this.#folder, name), lines);
+      writeFile(join(this.#folder, name), blocks(lines));
     const copy = (name: string): Promise<void> =>
       copyFile(join(scenarioFolder(), name), join(this.#folder, name));
     await this.#copyScenario(this.#options.scenario);
@@ -74,7 +74,8 @@ export class Load implements PreparedLoad {
       await write('users.csv', userLines(firstUser, users));
     } else {
       await write('devices.csv', deviceLines(firstUser, users));
-      await write('callers.csv', deviceLines(firstUser + users, users));
+      if (this.#scenario.injection === 'calls')
+        await write('callers.csv', deviceLines(firstUser + users, users));
     }
     if (this.#scenario.answeredBy !== undefined) await this.#prepareSides(this.#scenario.answeredBy);
   }
