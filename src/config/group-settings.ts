@@ -24,16 +24,23 @@ export const groupSettings = z.strictObject({
   messageBytes: z.int().min(1_000).max(8_000_000).default(7_000_000),
   /** Messages that are kept for a member without a session, and for how many seconds. */
   missed: z
-    .strictObject({ messages: z.int().min(0).max(100_000).default(1_000), seconds: seconds(7 * 86_400) })
+    .strictObject({
+      /** Of one member; what comes beyond is not kept. */
+      messages: z.int().min(0).max(100_000).default(1_000),
+      /** After which one is gone. */
+      seconds: seconds(7 * 86_400),
+    })
     .prefault({}),
   /** Who may join open groups: users of the domains, or whoever has an asserted identity. */
   openTo: z.enum(['domain', 'anybody']).default('domain'),
   /** Disposition notifications reach the sender one by one, or gathered for some seconds (RFC 5438 §8.3). */
   receipts: z
     .strictObject({
+      /** One notification for each recipient, or one of all that came in the time. */
       mode: z.enum(['each', 'aggregated']).default('each'),
       /** Whether who sent a message learns who has displayed it. */
       displayed: z.boolean().default(false),
+      /** For which notifications are gathered. */
       seconds: seconds(2).pipe(z.number().max(25)),
     })
     .prefault({}),

@@ -19,10 +19,13 @@ export const interworkingConfig = z
     functions: z
       .array(
         z.strictObject({
+          /** By which the trail and the metrics name it. */
           name: z.string().regex(/^[a-z0-9-]{1,32}$/, 'must be a-z, 0-9 and hyphens'),
           /** The Non-CPM Communication Service Identifier. */
           service: z.string().regex(/^[A-Za-z0-9.:_-]{1,128}$/, 'must be a token'),
+          /** Whom it serves: schemes such as `mailto:`, or `sip:*@DOMAIN`. */
           addresses: z.array(address).default([]),
+          /** What it can do; a request that it cannot serve goes to the next function. */
           capabilities: z
             .array(z.enum(['message', 'large-message', 'session', 'group', 'file-transfer']))
             .min(1)

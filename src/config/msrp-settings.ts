@@ -10,6 +10,7 @@ const MIB = 1024 * 1024;
 /** A relay towards clients that nobody can connect to (RFC 4976). */
 const relaySettings = z
   .strictObject({
+    /** Takes AUTH of clients, and relays for them. */
     enabled: z.boolean().default(false),
     /** Name in the URIs that clients get, as it stands in the certificate; by default the address of the listener. */
     host: z
@@ -25,12 +26,15 @@ const relaySettings = z
       .default(['MD5']),
     /** Hosts of relays whose clients need no password here, since the relay's certificate bears its name (RFC 4976 §6.3). */
     peers: z.array(z.string().regex(/^[A-Za-z0-9.-]+$/, 'must be a host name')).default([]),
-    /** URIs that clients may have at once, all together and each user. */
+    /** URIs that clients may have at once. */
     uris: count(1_000_000, 100_000),
+    /** Those of one user. */
     urisPerUser: count(10_000, 100),
-    /** Seconds a URI is valid when the client does not say, and the bounds of what it may say. */
+    /** Seconds a URI is valid when the client does not say. */
     expires: count(86_400, 900),
+    /** Less is refused with 423. */
     minExpires: count(86_400, 60),
+    /** More is refused with 423. */
     maxExpires: count(86_400, 3600),
   })
   .refine(({ minExpires, expires, maxExpires }) => minExpires <= expires && expires <= maxExpires, {
@@ -49,7 +53,9 @@ export const msrpSettings = z
     advertise: z.string().optional(),
     /** How From-Path is held against the peer's `a=path`: whole, or by its session-id where boxes on the way rewrite paths. */
     matching: z.enum(['path', 'session-id']).default('path'),
+    /** Sessions that end at this server, at once. */
     sessions: count(1_000_000, 100_000),
+    /** Connections at once. */
     connections: count(1_000_000, 100_000),
     /** Octets of one message. */
     messageBytes: count(4096 * MIB, 100 * MIB),

@@ -36,13 +36,19 @@ export const criterionSchema = z.strictObject({
   defaultHandling: z.enum(['continued', 'terminated']).default('continued'),
   trigger: z
     .strictObject({
+      /** Whether all groups must hold, in each of which one condition does (`cnf`), or one group with all its conditions (`dnf`). */
       form: z.enum(['cnf', 'dnf']).default('dnf'),
+      /** Groups of conditions on a request: see [application servers](service-triggers.md). */
       groups: z.array(z.array(trigger).min(1)).min(1),
     })
     .optional(),
+  /** Holds only while the user is registered, or is not; always when absent. */
   profilePart: z.enum(['registered', 'unregistered']).optional(),
+  /** Text that the server gets in the body of third-party REGISTERs. */
   serviceInfo: z.string().max(65_536).optional(),
+  /** Whether third-party REGISTERs carry that of the device. */
   includeRegisterRequest: z.boolean().optional(),
+  /** Whether they carry the response to it. */
   includeRegisterResponse: z.boolean().optional(),
 });
 
@@ -51,6 +57,7 @@ export const profileName = z
   .regex(/^[A-Za-z0-9._-]{1,64}$/, 'must be letters, digits, dot, dash, underscore');
 
 export const profileSchema = z.strictObject({
+  /** By which subscribers name it. */
   name: profileName,
   criteria: z.array(criterionSchema).max(64),
 });

@@ -49,10 +49,15 @@ const subscriber = z.strictObject({
   /** What the subscriber's USIM holds. */
   aka: z
     .strictObject({
+      /** Key that the USIM shares with the operator: 16 octets for MILENAGE, 16 or 32 for TUAK. */
       k: akaKey,
+      /** The operator's own value, OP or TOP: this or `opc`. */
       op: akaKey.optional(),
+      /** What is computed of it and `k`: OPc or TOPc. */
       opc: akaKey.optional(),
+      /** Authentication management field (3GPP TS 33.102 annex H), 2 octets. */
       amf: hex(2).default('8000'),
+      /** Sequence number that the first challenge comes after, 6 octets. */
       sqn: hex(6).default('000000000000'),
     })
     .refine(({ op, opc }) => (op === undefined) !== (opc === undefined), 'needs one of op and opc')
@@ -100,6 +105,7 @@ export const configSchema = z.strictObject({
         .array(z.enum(['MD5', 'SHA-256', 'SHA-512-256']))
         .min(1)
         .default(['SHA-512-256', 'SHA-256', 'MD5']),
+      /** Protection of the request alone, or of its body too (RFC 7616 §3.3). */
       qop: z
         .array(z.enum(['auth', 'auth-int']))
         .min(1)
@@ -136,7 +142,10 @@ export const configSchema = z.strictObject({
   /** How long SIGTERM lets what is under way end. */
   drainSeconds: seconds(10),
   log: z
-    .strictObject({ level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info') })
+    .strictObject({
+      /** The least severe of what is logged. */
+      level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+    })
     .prefault({}),
   sip: z
     .strictObject({
@@ -156,7 +165,9 @@ export const configSchema = z.strictObject({
       /** PEM files of the `tls` and `wss` listeners, and how peers' certificates are judged. */
       tls: z
         .strictObject({
+          /** The server's certificate, with those between it and its authority. */
           cert: z.string(),
+          /** Its private key. */
           key: z.string(),
           /** Authorities that peers' certificates may come from; the system's when absent. */
           ca: z.string().optional(),
@@ -166,7 +177,14 @@ export const configSchema = z.strictObject({
         .optional(),
       /** RFC 3261 §17.1.1.1, milliseconds. */
       timers: z
-        .strictObject({ t1: milliseconds(500), t2: milliseconds(4_000), t4: milliseconds(5_000) })
+        .strictObject({
+          /** Estimate of a round trip; a request without answer is given up after 64 of it. */
+          t1: milliseconds(500),
+          /** Longest wait between two retransmissions. */
+          t2: milliseconds(4_000),
+          /** How long a message stays in the network. */
+          t4: milliseconds(5_000),
+        })
         .prefault({}),
       /** RFC 3261 §16.6 step 11, seconds. */
       timerC: z.number().min(180).max(3_600).default(180),
@@ -178,7 +196,14 @@ export const configSchema = z.strictObject({
     .strictObject({
       /** Bounds of what a device may ask for (423 below), and what it gets when it asks for nothing. */
       expires: z
-        .strictObject({ minimum: seconds(60), maximum: seconds(600_000), standard: seconds(3_600) })
+        .strictObject({
+          /** Less is refused with 423 (RFC 3261 §10.3 step 7). */
+          minimum: seconds(60),
+          /** Who asks for more gets this. */
+          maximum: seconds(600_000),
+          /** Who does not say gets this. */
+          standard: seconds(3_600),
+        })
         .refine((expires) => expires.minimum <= expires.maximum, 'minimum is above maximum')
         .prefault({}),
       /** Of one registration set. */
@@ -199,6 +224,7 @@ export const configSchema = z.strictObject({
       /** Messages of sessions whose users' policy says `record`. Without a folder nothing is recorded. */
       recording: z
         .strictObject({
+          /** Where recordings are written. */
           folder: z.string().min(1).optional(),
           /** Octets of one message that are kept. */
           messageBytes: z.int().min(0).max(100_000_000).default(1_000_000),
@@ -206,6 +232,7 @@ export const configSchema = z.strictObject({
           totalBytes: z.int().min(0).default(10_000_000_000),
           /** Octets in memory of messages that pass or are being written. */
           heldBytes: z.int().min(0).default(64_000_000),
+          /** Days after which a recording is removed. */
           keepDays: z.int().min(1).max(36_500).default(30),
         })
         .prefault({}),
@@ -244,14 +271,22 @@ export const configSchema = z.strictObject({
     .strictObject({
       /** Seconds; the standard one is RFC 3680's. */
       expires: z
-        .strictObject({ minimum: seconds(60), maximum: seconds(600_000), standard: seconds(3_761) })
+        .strictObject({
+          /** Less is refused with 423 (RFC 6665 §4.2.1.1). */
+          minimum: seconds(60),
+          /** Who asks for more gets this. */
+          maximum: seconds(600_000),
+          /** Who does not say gets this. */
+          standard: seconds(3_761),
+        })
         .prefault({}),
       /** What documents after the first hold: everything, as 3GPP TS 24.229 wants, or what changed. */
       documents: z.enum(['full', 'partial']).default('full'),
       /** Seconds between two NOTIFYs of one subscription at least; RFC 3680 recommends 5, IMS tells at once. */
       interval: z.number().min(0).max(3_600).default(0),
-      /** Subscriptions to one registration set, and altogether. */
+      /** Subscriptions to one registration set. */
       perSet: z.int().min(1).max(10_000).default(256),
+      /** Subscriptions altogether. */
       total: z.int().min(1).max(10_000_000).default(500_000),
     })
     .prefault({}),
@@ -295,7 +330,9 @@ export const configSchema = z.strictObject({
   imps: z
     .strictObject({
       ...impsConfig.shape,
+      /** CSP over HTTP (`/csp`) and CIR polls (`/cir`). */
       listen: hostPort.default('127.0.0.1:8090'),
+      /** CIR over TCP and UDP. */
       cirListen: hostPort.default('127.0.0.1:8091'),
       /** The home domain unless given. */
       domain: domain.optional(),

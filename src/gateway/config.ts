@@ -7,7 +7,16 @@ export const gatewayConfig = z.strictObject({
   /** False leaves the IMPS server alone with its own users. */
   enabled: z.boolean().default(true),
   /** Domains that are called otherwise on the other side; a domain that is not here is called the same. */
-  domains: z.array(z.strictObject({ wv: domain, sip: domain })).default([]),
+  domains: z
+    .array(
+      z.strictObject({
+        /** In `wv:` addresses. */
+        wv: domain,
+        /** In `sip:` addresses. */
+        sip: domain,
+      }),
+    )
+    .default([]),
   /** Who is believed about the IMEI of a handset, in this order: the network (`imps.imeiHeaders`), the Client-ID. Empty: UUIDs alone. */
   imeiFrom: z.array(z.enum(['network', 'client'])).default(['network', 'client']),
   /** Seconds that the SendMessage of a phone waits for the answer of the SIP side; then it is accepted, and a failure is told later. */
@@ -20,8 +29,9 @@ export const gatewayConfig = z.strictObject({
     .strictObject({
       /** Seconds between two NOTIFYs of a subscription at least. */
       interval: z.number().min(0).max(3_600).default(5),
-      /** Subscriptions to one user, and altogether. */
+      /** Subscriptions to one user. */
       perUser: z.int().min(0).default(500),
+      /** Subscriptions altogether. */
       total: z.int().min(0).default(100_000),
     })
     .prefault({}),
