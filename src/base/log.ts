@@ -1,5 +1,6 @@
 /** The part of pino that Parley's parts use; they get one, and never make one. */
 export interface Logger {
+  trace(fields: object, message?: string): void;
   debug(fields: object, message?: string): void;
   info(fields: object, message?: string): void;
   warn(fields: object, message?: string): void;
@@ -11,6 +12,7 @@ export interface Logger {
 
 /** Writes nothing. For tests and for parts that were given no logger. */
 export const silentLogger: Logger = {
+  trace() {},
   debug() {},
   info() {},
   warn() {},

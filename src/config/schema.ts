@@ -143,8 +143,8 @@ export const configSchema = z.strictObject({
   drainSeconds: seconds(10),
   log: z
     .strictObject({
-      /** The least severe of what is logged. */
-      level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+      /** The least severe of what is logged: with `trace` whole SIP messages, with `debug` every decision. */
+      level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
     })
     .prefault({}),
   sip: z

@@ -16,6 +16,7 @@ function start(level: 'debug' | 'info') {
       if (name !== 'debug' || level === 'debug') lines.push([name, fields]);
     };
   const log: Logger = {
+    trace: at('trace'),
     debug: at('debug'),
     info: at('info'),
     warn: at('warn'),

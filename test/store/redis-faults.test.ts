@@ -22,6 +22,7 @@ const unavailable = { code: 'store-unavailable' };
 /** Keeps what was logged at level error. */
 class ErrorLog implements Logger {
   readonly errors: string[] = [];
+  trace(): void {}
   debug(): void {}
   info(): void {}
   warn(): void {}

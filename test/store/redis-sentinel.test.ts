@@ -16,6 +16,7 @@ const patience = { timeout: 30_000 };
 /** Keeps what was logged above level info. */
 class Log implements Logger {
   readonly lines: string[] = [];
+  trace(): void {}
   debug(): void {}
   info(): void {}
   warn(_fields: object, message = ''): void {

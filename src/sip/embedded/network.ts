@@ -9,6 +9,7 @@ import type { TransactionLimits } from '../transaction/limits.js';
 import { createTransactionLayer, type TransactionLayerOptions } from '../transaction/transaction-layer.js';
 import type { TransportLimits } from '../transport/limits.js';
 import { parseListeners } from '../transport/listener-spec.js';
+import { logMessages } from '../transport/message-log.js';
 import type { TlsOptions } from '../transport/tls-options.js';
 import { Transports } from '../transport/transports.js';
 import type { LocalEnd, Wire } from './wire.js';
@@ -49,7 +50,8 @@ export class Network implements Wire {
   constructor(options: NetworkOptions) {
     const { listen, clock, dns = new DnsResolver(DNS_PATIENCE) } = options;
     this.#transports = new Transports({ ...options, listeners: parseListeners(listen.join(',')) });
-    this.transactions = createTransactionLayer({ ...options, transports: this.#transports });
+    const transports = logMessages(this.#transports, options.log);
+    this.transactions = createTransactionLayer({ ...options, transports });
     this.#transports.onFlowClosed((flow) => this.onFlowClosed(flow));
     const canSend: Transports['canSend'] = (protocol, family) => this.#transports.canSend(protocol, family);
     this.#ownDomains = new Set(options.ownDomains);

@@ -6,6 +6,7 @@ import { Callers } from '../../../src/sip/drachtio/callers.js';
 /** Keeps the warnings. */
 class WarningLog implements Logger {
   readonly warnings: object[] = [];
+  trace(): void {}
   debug(): void {}
   info(): void {}
   error(): void {}
