@@ -6,6 +6,7 @@ import type { ConnectionFlows } from '../registrar/connection-flows.js';
 import type { LocalEnd } from '../sip/embedded/wire.js';
 import type { Listener } from '../sip/stack.js';
 import { table, type Store } from '../store/store.js';
+import { Burials, type Burial } from './burials.js';
 
 /** A running process of this server. The key of its record is the address of its first listener, or its instance where it has none. */
 interface NodeRow {
@@ -84,14 +85,14 @@ export class Nodes {
   #instances = new Set<string>();
   /** Those that were known at some time since the last turn. */
   readonly #wereThere = new Set<string>();
-  /** Dead nodes that this one is to bury, with the keys of their records: again with each turn where the store failed. */
-  readonly #toBury = new Map<string, string>();
+  readonly #burials: Burials;
   #timer: Timer | undefined;
   #unsubscribe: (() => void) | undefined;
   #closed = false;
 
   constructor(parts: Parts) {
     this.#parts = parts;
+    this.#burials = new Burials(parts.store, this.instance);
   }
 
   /** The other node that a flow lives on; undefined when it is ours, dead or unknown. */
@@ -135,9 +136,14 @@ export class Nodes {
     const row = { instance: this.instance, end, udp, all: listeners.map(placeOf) };
     this.#own = { key: first ? placeOf(first) : this.instance, row };
     this.#unsubscribe = this.#parts.store.subscribe(JOINED, this.#someJoined, this.#someJoined);
-    const earlier = await this.#beat();
-    await this.#parts.store.publish(JOINED, this.instance);
-    if (earlier !== undefined && earlier !== this.instance) await this.#bury(earlier);
+    const { store } = this.#parts;
+    const { key } = this.#own;
+    const earlier = (await store.get(nodes, key))?.instance;
+    // before its record is written over, which is all that tells of it
+    if (earlier !== undefined) await this.#burials.begin({ instance: earlier, key });
+    await this.#beat();
+    await store.publish(JOINED, this.instance);
+    if (earlier !== undefined) await this.#bury({ instance: earlier, key });
     await this.#look();
     this.#turnedAt = this.#parts.clock.now();
     this.#schedule();
@@ -161,12 +167,14 @@ export class Nodes {
   }
 
   async #leave(key: string): Promise<void> {
+    const self = { instance: this.instance, key };
+    await this.#burials.begin(self);
     await this.#parts.store.update(nodes, key, (current) =>
       current?.instance === this.instance
         ? { kind: 'remove', result: undefined }
         : { kind: 'keep', result: undefined },
     );
-    await this.#bury(this.instance);
+    await this.#bury(self);
   }
 
   readonly #someJoined = (): void => {
@@ -206,25 +214,22 @@ export class Nodes {
     const isOneGone = [...this.#wereThere].some((instance) => !this.#instances.has(instance));
     this.#wereThere.clear();
     if (isOneGone) this.#listeners?.onGone();
-    for (const [instance, at] of this.#toBury) {
-      await this.#bury(instance, at);
-      this.#toBury.delete(instance);
-    }
+    for await (const burial of this.#burials.open(this.isAlive)) await this.#bury(burial);
   }
 
   /** @returns whether it was this node that found it out: only one of the survivors removes the record, and is to bury the node. */
   async #declareDead(key: string, { instance, beats }: Seen): Promise<boolean> {
     const { store, log } = this.#parts;
     this.#seen.delete(key);
+    if (!(await this.#burials.begin({ instance, key }))) return false;
     const isMine = await store.update(nodes, key, (current) =>
       current?.instance === instance && current.beats === beats
         ? { kind: 'remove', result: true }
         : { kind: 'keep', result: false },
     );
-    if (!isMine) return false;
-    log.warn({ node: key }, 'a node is gone; bindings over its connections are removed');
-    this.#toBury.set(instance, key);
-    return true;
+    if (isMine) log.warn({ node: key }, 'a node is gone; bindings over its connections are removed');
+    else await this.#burials.end({ instance, key });
+    return isMine;
   }
 
   /** Devices whose bindings were removed while their connections stayed learn of it by their end (RFC 5626 §4.4), and register again. */
@@ -288,12 +293,14 @@ export class Nodes {
 
   /**
    * Its connections are gone, and what only they could reach; its UDP flows stay for its next life.
-   * @param key of its record: one that is there again ends the burial.
+   * A record that is there again ends the burial.
    */
-  async #bury(instance: string, key?: string): Promise<void> {
+  async #bury(burial: Burial): Promise<void> {
+    const { instance, key } = burial;
     await this.#self?.connections?.nodeGone(
       instance,
-      async () => key !== undefined && (await this.#parts.store.get(nodes, key))?.instance === instance,
+      async () => (await this.#parts.store.get(nodes, key))?.instance === instance,
     );
+    await this.#burials.end(burial);
   }
 }

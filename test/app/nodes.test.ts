@@ -7,6 +7,7 @@ import { table } from '../../src/store/store.js';
 import { MemoryStore } from '../tools/memory-store.js';
 
 const records = table('nodes');
+const burials = table('node-burials');
 
 let store: MemoryStore;
 /** Bindings of all nodes, by set. */
@@ -95,6 +96,12 @@ async function pass(ms: number, ...nodes: readonly Node[]): Promise<void> {
     for (const { clock } of nodes) await clock.advanceAsync(500, 500);
 }
 
+async function keys(of: typeof burials): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { key } of store.scan(of)) found.push(key);
+  return found;
+}
+
 const bindings = (): number => [...registrations.values()].flat().length;
 
 describe('nodes on one store', () => {
@@ -174,6 +181,54 @@ describe('nodes on one store', () => {
     burial = undefined;
     await pass(2_000, b);
     expect([bindings(), b.deaths]).toEqual([0, 1]);
+  });
+
+  it('bury one also where the one that is at it dies', async () => {
+    const [a, b, c] = [await node(), await node(), await node()];
+    await pass(4_000, a, b, c);
+    a.connect('alice');
+    burial = new Error('cut off');
+    await pass(8_000, b, c);
+    expect([bindings(), b.deaths + c.deaths]).toEqual([1, 1]);
+    const survivor = b.deaths === 0 ? b : c;
+    burial = undefined;
+    await pass(10_000, survivor);
+    expect([bindings(), survivor.deaths]).toEqual([0, 1]);
+    expect(await keys(burials)).toEqual([]);
+  });
+
+  it('bury the life before of one that dies again while it starts', async () => {
+    const a = await node(0, true, 7_000);
+    a.connect('alice');
+    burial = new Error('cut off');
+    await expect(node(0, true, 7_000)).rejects.toThrow('cut off');
+    burial = undefined;
+    const again = await node(0, true, 7_000);
+    await pass(2_000, again);
+    expect(bindings()).toBe(0);
+    expect(await keys(burials)).toEqual([]);
+  });
+
+  it('bury one that dies while it stops', async () => {
+    const [a, b] = [await node(), await node()];
+    await pass(4_000, a, b);
+    a.connect('alice');
+    burial = new Error('cut off');
+    await a.nodes.close();
+    burial = undefined;
+    await pass(2_000, b);
+    expect(bindings()).toBe(0);
+  });
+
+  it('bury nobody that gives a sign just before', async () => {
+    const [a, b] = [await node(), await node()];
+    await pass(4_000, a, b);
+    a.connect('alice');
+    await pass(4_000, b);
+    await pass(2_000, a);
+    await pass(20_000, a, b);
+    expect([bindings(), b.deaths]).toEqual([1, 0]);
+    expect(await keys(burials)).toEqual([]);
   });
 
   it('bury nobody when their clocks are far apart', async () => {
