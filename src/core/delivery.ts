@@ -29,6 +29,19 @@ export interface DeliveryOptions {
   readonly timerC: number;
 }
 
+/** Methods that P-Called-Party-ID may appear in (RFC 7976 §3, which updates RFC 7315 §5.7); in a dialog who was called is known. */
+const calledPartyMethods: ReadonlySet<string> = new Set([
+  'INVITE',
+  'MESSAGE',
+  'OPTIONS',
+  'PUBLISH',
+  'REFER',
+  'SUBSCRIBE',
+]);
+
+const tellsCalledParty = ({ method, toTag }: ServerRequest): boolean =>
+  toTag === undefined && calledPartyMethods.has(method);
+
 /** A request that has been judged, on its way. */
 export interface Passage {
   readonly request: ServerRequest;
@@ -62,8 +75,9 @@ export class Delivery {
     // a request inside a dialog that still has a Route set takes that way, not the Path (RFC 5627 §6.1)
     const keepPath = !(request.toTag !== undefined && request.has('Route'));
     // the device knows by itself only what it registered (3GPP TS 24.229 §5.4.3.3)
-    const isOther = destination.bindings.some(({ aor }) => aor !== destination.aor);
-    const calledParty = destination.kind === 'gruu' || isOther ? request.uri : undefined;
+    const isOther =
+      destination.kind === 'gruu' || destination.bindings.some(({ aor }) => aor !== destination.aor);
+    const calledParty = isOther && tellsCalledParty(request) ? request.uri : undefined;
     const edit = (headers: Headers): void => {
       this.#editForCallee(passage, layers, headers);
       withholdFromUntrusted(headers);

@@ -135,6 +135,24 @@ describe('a request to a GRUU', () => {
     },
   );
 
+  it('says which identity was called where that may be said, and not within the dialog', async () => {
+    const [tablet, bob] = [await device('alice', withInstance(UUID)), await device('bob')];
+    const { pub } = await gruus(tablet, UUID);
+    const { response } = await ring(bob, pub, tablet);
+    const inDialog = {
+      Route: response.headers.list('Record-Route').reverse(),
+      From: response.get('From'),
+      To: response.get('To'),
+      'Call-ID': response.callId,
+    };
+    bob.send('BYE', pub, inDialog);
+    expect((await tablet.answer('BYE', 200)).has('P-Called-Party-ID')).toBe(false);
+    bob.send('NOTIFY', pub);
+    expect((await tablet.answer('NOTIFY', 200)).has('P-Called-Party-ID')).toBe(false);
+    bob.send('MESSAGE', pub);
+    expect((await tablet.answer('MESSAGE', 200)).get('P-Called-Party-ID')).toBe(`<${pub}>`);
+  });
+
   it('whose device is not registered is answered 480 although another device is', async () => {
     const [, tablet, bob] = [
       await device('alice', withInstance(IMEI)),

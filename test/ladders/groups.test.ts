@@ -143,3 +143,38 @@ it('draws how a member adds somebody by REFER', async () => {
   ]);
   await expect(page).toMatchFileSnapshot('../../docs/ladders/group-adding.md');
 });
+
+it('draws how the chairman removes a member by REFER', async () => {
+  const { alice, carol } = party;
+  const { focus, answer } = await make(party, 'g4');
+  const figure = new Figure(
+    'The chairman removes a member',
+    'Alice, who made the group, asks the focus inside her dialog to put Carol out (RFC 4579 §5.11): the focus ends the session of each of her devices, and says why. Whoever is removed does not get back in (403).',
+    parley.port,
+    { alice, carol },
+  );
+  alice.send('REFER', focus, {
+    Route: answer.headers.list('Record-Route').reverse(),
+    From: answer.get('From'),
+    To: answer.get('To'),
+    'Call-ID': answer.callId,
+    'Refer-To': '<sip:carol@ims.test;method=BYE>',
+  });
+  carol.peer.answer(await carol.peer.request('BYE'), 200);
+  await hears(alice, 3);
+  carol.send('INVITE', focus, {}, '');
+  expect((await carol.peer.response(200)).status).toBe(403);
+  const page = figure.draw([
+    ['alice', 'parley', /^REFER/, 'REFER'],
+    ['parley', 'alice', /^SIP\/2\.0 202/, 'REFER'],
+    ['parley', 'carol', /^BYE/, 'BYE'],
+    ['carol', 'parley', /^SIP\/2\.0 200/, 'BYE'],
+    ['parley', 'alice', /^NOTIFY[^]*SIP\/2\.0 100/, 'NOTIFY'],
+    ['alice', 'parley', /^SIP\/2\.0 200/, 'NOTIFY'],
+    ['parley', 'alice', /^NOTIFY[^]*SIP\/2\.0 200/, 'NOTIFY'],
+    ['alice', 'parley', /^SIP\/2\.0 200/, 'NOTIFY'],
+    ['carol', 'parley', /^INVITE/, 'INVITE'],
+    ['parley', 'carol', /^SIP\/2\.0 403/, 'INVITE'],
+  ]);
+  await expect(page).toMatchFileSnapshot('../../docs/ladders/group-removal.md');
+});
