@@ -3,7 +3,7 @@ import { parseAor } from '../../identity/aor.js';
 import type { SipRequest } from '../../sip/message/message.js';
 import type { Policies } from '../policy/policies.js';
 import { entitlementTo, type InvitationJudge } from './invitation-judge.js';
-import { msrpOffers } from './offer.js';
+import { laterMsrpOffers } from './offer.js';
 import type { SessionRecord, SessionRecords } from './session-records.js';
 
 export interface LaterOffersOptions {
@@ -32,7 +32,7 @@ export class LaterOffers {
   }
 
   async #judge(request: SipRequest): Promise<void> {
-    const offers = msrpOffers(request);
+    const offers = laterMsrpOffers(request);
     if (offers.length === 0) return;
     const { judge, policies } = this.#options;
     const record = await this.#record(request);

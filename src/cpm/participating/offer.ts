@@ -1,29 +1,37 @@
 import { ParleyError } from '../../base/errors.js';
 import {
   parseFileSelector,
-  parseMsrpMedia,
+  parseMsrpOffer,
   parseMsrpSections,
   type MsrpMedia,
+  type MsrpOffer,
 } from '../../msrp/sdp/index.js';
 import { parseMediaType } from '../../sip/message/content.js';
 import type { SipRequest, SipResponse } from '../../sip/message/message.js';
 import { leafParts, parseMultipart } from '../../sip/message/multipart.js';
 import './errors.js';
 
+/** Offers by the body that holds them: both users' functions of one server, and what stands behind them, look at the same one. */
+const read = new WeakMap<Uint8Array, MsrpOffer>();
+
 /**
- * The MSRP section of an INVITE's offer.
+ * The MSRP sections of an INVITE's offer; it is read once, since the octets of a body do not change.
  * @returns undefined for an INVITE without offer, and for an offer of other media.
  * @throws ParleyError `cpm-offer-unacceptable` when there is a section for MSRP that cannot be used, as one without `a=path`.
  */
-export function msrpOffer(request: SipRequest): MsrpMedia | undefined {
-  return reading(request, parseMsrpMedia);
+export function msrpOffer(request: SipRequest): MsrpOffer | undefined {
+  const known = read.get(request.body);
+  if (known) return known;
+  const offer = reading(request, parseMsrpOffer);
+  if (offer) read.set(request.body, offer);
+  return offer;
 }
 
 /**
- * All MSRP sections of an offer, that of a later request included; none for other media.
+ * The MSRP sections of a later request's offer that are not refused; none for other media.
  * @throws ParleyError as {@link msrpOffer}.
  */
-export function msrpOffers(request: SipRequest): readonly MsrpMedia[] {
+export function laterMsrpOffers(request: SipRequest): readonly MsrpMedia[] {
   return reading(request, parseMsrpSections) ?? [];
 }
 

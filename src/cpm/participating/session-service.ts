@@ -34,7 +34,7 @@ import { nameContribution } from './identifiers.js';
 import { LaterOffers } from './later-offers.js';
 import type { MediaRelay } from './media-relay.js';
 import { entitlementOf, InvitationJudge } from './invitation-judge.js';
-import { announcedSize, msrpOffer, msrpOffers } from './offer.js';
+import { announcedSize, msrpOffer } from './offer.js';
 import { refuse } from './refusal.js';
 import { aimAtDeviceOf, isFromFocus, replacedSession } from './replaced-session.js';
 import type { SessionRecord, SessionRecords } from './session-records.js';
@@ -139,8 +139,7 @@ export class SessionService implements Service {
       ? this.#judge.ofCaller(call, policy, ringing)
       : this.#judge.ofCallee(call, policy, replaced ? undefined : ringing));
     const offer = judged === undefined ? msrpOffer(call.request) : undefined;
-    const offers = offer ? msrpOffers(call.request) : [];
-    const refusal = judged ?? this.#judge.ofOffer(entitlementOf(call.request), offers, policy);
+    const refusal = judged ?? this.#judge.ofOffer(entitlementOf(call.request), offer?.sections ?? [], policy);
     if (refusal !== undefined) {
       refuse(call, refusal, { trail: this.#options.trail, agent: this.#options.domain });
       return;
@@ -157,7 +156,7 @@ export class SessionService implements Service {
       if (invitedService(call.request) === cpmServices.largeMessage)
         await this.#options.largeMessageSent(call);
     } else if (await this.#interwork(call, policy, next)) return;
-    await this.#goOn(call, policy, offer, next);
+    await this.#goOn(call, policy, offer?.first, next);
   }
 
   /** The session of the callee that a focus puts a group in the place of. From anybody else nothing of that goes on (hijack). */
@@ -195,7 +194,7 @@ export class SessionService implements Service {
   async #goOn(
     call: ServiceCall,
     policy: UserPolicy,
-    offer: ReturnType<typeof msrpOffer>,
+    offer: MsrpMedia | undefined,
     next: Next,
   ): Promise<void> {
     const { interworking, devices } = this.#options;

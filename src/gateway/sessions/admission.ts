@@ -43,7 +43,7 @@ export class Admission {
   async admit(request: SipRequest, { session }: Phone): Promise<InvitationKind> {
     const kind = kindOf(request);
     if (!takesMessages(session)) throw new ParleyError('gateway-session-refused');
-    const size = announcedSize(msrpOffer(request)) ?? 0;
+    const size = announcedSize(msrpOffer(request)?.first) ?? 0;
     if (size > this.#options.messageBytes) throw new ParleyError('cpm-size-exceeded');
     const identity = await this.#options.identityOf(session.user);
     const set = identity === undefined ? undefined : await this.#options.setOf(identity);

@@ -11,10 +11,12 @@ export {
 export { accepts, bareType } from './media-types.js';
 export {
   parseMsrpMedia,
+  parseMsrpOffer,
   parseMsrpSections,
   type Direction,
   type FileDescription,
   type MsrpMedia,
+  type MsrpOffer,
   type Setup,
 } from './media.js';
 export { rewriteMsrpMedia } from './rewrite.js';

@@ -86,6 +86,24 @@ export function parseMsrpSections(sdp: string | Uint8Array): readonly MsrpMedia[
     .map((media) => readSection(description, media));
 }
 
+/** The MSRP sections of an invitation's offer. */
+export interface MsrpOffer {
+  /** As {@link parseMsrpMedia} gives it. */
+  readonly first: MsrpMedia;
+  /** As {@link parseMsrpSections} gives them. */
+  readonly sections: readonly MsrpMedia[];
+}
+
+/** Reads both in one go. @throws ParleyError as {@link parseMsrpMedia}. */
+export function parseMsrpOffer(sdp: string | Uint8Array): MsrpOffer {
+  const description = parseSdp(sdp);
+  const [head, ...others] = description.media.filter(isMsrp);
+  if (!head) throw msrpError('msrp-sdp-unacceptable', 'no m=message for MSRP');
+  const first = readSection(description, head);
+  const further = others.filter(({ port }) => port !== 0).map((media) => readSection(description, media));
+  return { first, sections: head.port === 0 ? further : [first, ...further] };
+}
+
 function readSection(description: SessionDescription, media: SessionDescription['media'][number]): MsrpMedia {
   if (!Number.isInteger(media.port) || media.port < 0 || media.port > 65535)
     throw msrpError('msrp-sdp-malformed', 'port');
