@@ -79,6 +79,7 @@ export class InboundResponse implements ServerResponse {
 
   /** Sends a complete response past the filter: what a proxy forwards, what a dialog has finished. */
   sendMessage(response: SipResponse): boolean {
+    if (response.status >= 200) this.#listeners = undefined;
     return this.request.transaction?.respond(response) ?? false;
   }
 }

@@ -73,7 +73,8 @@ export function locate(
  */
 export class Outgoing implements ClientUser {
   readonly #sending: Sending;
-  readonly #request: SipRequest;
+  /** Undefined once nothing is to be sent any more: further 2xx to an INVITE may come for half a minute. */
+  #request: SipRequest | undefined;
   readonly #hops: readonly NextHop[];
   readonly #user: OutgoingUser;
   #next = 0;
@@ -94,11 +95,6 @@ export class Outgoing implements ClientUser {
     this.#attempt();
   }
 
-  /** The attempt that runs, or ran last. */
-  get transaction(): ClientTransaction | undefined {
-    return this.#transaction;
-  }
-
   /**
    * Cancels an INVITE that has no final response; no other server is tried for it. The transaction sees to it that it ends.
    * @param reason a Reason header field value.
@@ -117,7 +113,7 @@ export class Outgoing implements ClientUser {
       return;
     }
     this.#answered = true;
-    if (response.status >= 200) this.#done = true;
+    if (response.status >= 200) this.#end();
     this.#user.onResponse(response, source);
   }
 
@@ -129,11 +125,12 @@ export class Outgoing implements ClientUser {
 
   #attempt(): void {
     const hop = this.#hops[this.#next++];
-    if (!hop) {
+    const whole = this.#request;
+    if (!hop || !whole) {
       this.#fail('transport');
       return;
     }
-    const request = this.#next < this.#hops.length ? this.#request.clone() : this.#request;
+    const request = this.#next < this.#hops.length ? whole.clone() : whole;
     const branch = this.#user.prepare?.(request, hop);
     this.#sending.seal?.put(request, hop);
     this.#transaction = this.#sending.wire.transactions.send(request, hop, this, branch);
@@ -141,7 +138,13 @@ export class Outgoing implements ClientUser {
 
   #fail(failure: ClientFailure): void {
     if (this.#done) return;
-    this.#done = true;
+    this.#end();
     this.#user.onFailure(failure);
+  }
+
+  #end(): void {
+    this.#done = true;
+    this.#request = undefined;
+    this.#transaction = undefined;
   }
 }

@@ -12,8 +12,8 @@ import { postprocessRoutes } from './route.js';
 /** What a branch needs of its response context. */
 export interface BranchOwner {
   readonly environment: ProxyEnvironment;
-  /** The preprocessed request, Max-Forwards already lowered; branches copy it. */
-  readonly base: SipRequest;
+  /** A copy of the preprocessed request, Max-Forwards already lowered. */
+  copy(): SipRequest;
   readonly legs: Legs | undefined;
   readonly hash: string;
   /** Milliseconds of Timer C, undefined for methods other than INVITE. */
@@ -81,7 +81,7 @@ export class Branch implements OutgoingUser {
   }
 
   #copy(): SipRequest {
-    const request = this.#owner.base.clone();
+    const request = this.#owner.copy();
     const { target } = this;
     request.uri = target.uri;
     request.headers.set('Max-Breadth', this.breadth);

@@ -15,14 +15,15 @@ const COMPLETED_ELSEWHERE = 'SIP;cause=200;text="Call completed elsewhere"';
 /** The response context of one proxied request (RFC 3261 §16.6, §16.7). */
 export class ResponseContext implements BranchOwner {
   readonly environment: ProxyEnvironment;
-  readonly base: SipRequest;
   readonly legs: Legs | undefined;
   readonly hash: string;
   readonly timerC: number | undefined;
   readonly #request: InboundRequest;
+  /** What branches copy: the request as it was when it was to be forwarded. */
+  #base: SipRequest | undefined;
   readonly #response: InboundResponse;
   readonly #options: ProxyOptions;
-  readonly #onDone: (result: ProxyResult) => void;
+  #onDone: ((result: ProxyResult) => void) | undefined;
   /** Targets not tried yet, in groups; the one that runs is off the list. */
   readonly #groups: ProxyTarget[][];
   readonly #maxBreadth: number;
@@ -56,8 +57,8 @@ export class ResponseContext implements BranchOwner {
     const invite = request.method === 'INVITE';
     this.timerC = invite ? Math.max(options.timerC ?? TIMER_C_MS, 180_001) : undefined;
     this.legs = options.recordRoute === true ? callerLeg(request, environment) : undefined;
-    this.base = request.clone();
-    this.base.headers.set('Max-Forwards', (request.number('Max-Forwards', 255) ?? 71) - 1);
+    this.#base = request.clone();
+    this.#base.headers.set('Max-Forwards', (request.number('Max-Forwards', 255) ?? 71) - 1);
     this.#onCancelBefore = request.transaction?.onCancel;
     if (invite && request.transaction) request.transaction.onCancel = (cancel) => this.#onCancel(cancel);
   }
@@ -65,6 +66,10 @@ export class ResponseContext implements BranchOwner {
   start(): void {
     if (this.#request.method === 'INVITE') this.#response.sendMessage(this.#response.build(100));
     this.#startNextGroup();
+  }
+
+  copy(): SipRequest {
+    return this.#base!.clone();
   }
 
   branchResponded(branch: Branch, response: SipResponse): void {
@@ -92,7 +97,7 @@ export class ResponseContext implements BranchOwner {
       return true;
     } catch (error) {
       this.environment.log.error(
-        { err: error, callId: this.base.callId },
+        { err: error, callId: this.#request.callId },
         'a response could not be forwarded',
       );
       if (response.status >= 200)
@@ -111,6 +116,8 @@ export class ResponseContext implements BranchOwner {
   #onSuccess(branch: Branch, response: SipResponse): void {
     this.#remove(branch);
     this.#closed = true;
+    // further 2xx may come for half a minute, and no branch
+    this.#base = undefined;
     const invite = this.#request.method === 'INVITE';
     const result = { status: response.status, target: branch.target, response };
     // several 2xx to INVITE all go upstream (RFC 3261 §16.7 step 5); to other requests only the first
@@ -211,7 +218,7 @@ export class ResponseContext implements BranchOwner {
       return (await this.#options.takesOver?.(result)) ?? false;
     } catch (error) {
       this.environment.log.error(
-        { err: error, callId: this.base.callId },
+        { err: error, callId: this.#request.callId },
         'who answers could not be decided',
       );
       return false;
@@ -249,6 +256,8 @@ export class ResponseContext implements BranchOwner {
   #finish(result: ProxyResult): void {
     if (this.#finished) return;
     this.#finished = true;
-    this.#onDone(result);
+    this.#onDone?.(result);
+    // it knows the result, with the whole response
+    this.#onDone = undefined;
   }
 }

@@ -18,7 +18,6 @@ type Event =
   | 'timer-a'
   | 'timer-b'
   | 'timer-d'
-  | 'timer-m'
   | 'cancel'
   | 'cancel-timeout';
 type Received = { readonly response: SipResponse; readonly source: Source } | undefined;
@@ -29,6 +28,25 @@ const TIMER_D_MS = 32_000;
 export interface InviteClientOwner extends ClientOwner {
   /** Sends CANCEL for that transaction, the same way. */
   sendCancel(outbound: Outbound, reason: string | undefined): void;
+  /** A 2xx came: from now on the key and its user are all that is known of a transaction, for the time of Timer M. */
+  accepted(key: string, user: ClientUser): AcceptedInvite;
+}
+
+/**
+ * What an INVITE leaves behind in Accepted (RFC 6026 §7.2): every 2xx is passed on, so that each gets its ACK from the user. It
+ * holds nothing of what was sent, which would outlive the call by half a minute.
+ */
+export class AcceptedInvite {
+  state: 'accepted' | 'terminated' = 'accepted';
+  readonly #user: ClientUser;
+
+  constructor(user: ClientUser) {
+    this.#user = user;
+  }
+
+  received(response: SipResponse, source: Source): void {
+    if (response.status >= 200 && response.status < 300) this.#user.onResponse(response, source);
+  }
 }
 
 /** The INVITE client transaction: RFC 3261 §17.1.1 as changed by RFC 6026 §7.2 (Accepted, Timer M). */
@@ -44,6 +62,8 @@ export class InviteClient implements ClientTransaction {
   /** A CANCEL that waits for a provisional response: its reason, undefined for none. */
   #pendingCancel: { readonly reason: string | undefined } | undefined;
   #cancelled = false;
+  /** Present once there is a 2xx. */
+  #rest: AcceptedInvite | undefined;
 
   constructor(key: string, outbound: Outbound, user: ClientUser, owner: InviteClientOwner) {
     this.key = key;
@@ -64,7 +84,7 @@ export class InviteClient implements ClientTransaction {
   }
 
   get state(): State {
-    return this.#state;
+    return this.#rest?.state ?? this.#state;
   }
 
   cancel(reason?: string): void {
@@ -95,11 +115,7 @@ export class InviteClient implements ClientTransaction {
       'cancel-timeout': ['terminated', (t) => t.#fail('timeout')],
       'transport-error': ['terminated', (t) => t.#fail('transport')],
     },
-    // RFC 6026 §7.2: every 2xx is passed on, so that each gets its ACK from the user
-    accepted: {
-      success: ['accepted', (t, got) => t.#pass(got)],
-      'timer-m': ['terminated', (t) => t.#finish()],
-    },
+    accepted: {},
     completed: {
       refusal: ['completed', (t) => t.#acknowledge()],
       'timer-d': ['terminated', (t) => t.#finish()],
@@ -143,7 +159,7 @@ export class InviteClient implements ClientTransaction {
   #accept(got: Received): void {
     this.#stopTimers();
     this.#owner.settled();
-    this.#end = this.#after(longTime(this.#owner.timers), 'timer-m');
+    this.#rest = this.#owner.accepted(this.key, this.#user);
     this.#pass(got);
   }
 

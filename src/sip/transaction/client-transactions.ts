@@ -1,10 +1,10 @@
 import { TransientMap } from '../../base/transient-map.js';
 import type { SipRequest, SipResponse } from '../message/message.js';
 import type { Source } from '../stack.js';
-import { InviteClient, type InviteClientOwner } from './client-invite.js';
+import { AcceptedInvite, InviteClient, type InviteClientOwner } from './client-invite.js';
 import { CompletedClient, NonInviteClient } from './client-non-invite.js';
 import { makeCancel } from './derived.js';
-import type { Environment } from './environment.js';
+import { longTime, type Environment } from './environment.js';
 import { clientKey, newBranch } from './keys.js';
 import type { ClientTransaction, ClientUser, NextHop } from './layer.js';
 import { Outbound } from './outbound.js';
@@ -18,7 +18,9 @@ export class ClientTransactions implements InviteClientOwner {
   readonly timers: Environment['timers'];
   readonly transports: Environment['transports'];
   readonly notSent: Environment['notSent'];
-  readonly #transactions = new TransientMap<InviteClient | NonInviteClient | CompletedClient>();
+  readonly #transactions = new TransientMap<
+    InviteClient | NonInviteClient | AcceptedInvite | CompletedClient
+  >();
   #waiting = 0;
 
   constructor({ clock, timers, transports, notSent }: Environment) {
@@ -57,9 +59,17 @@ export class ClientTransactions implements InviteClientOwner {
   }
 
   completed(key: string): CompletedClient {
-    const rest = new CompletedClient();
+    return this.#leave(key, new CompletedClient(), this.timers.t4);
+  }
+
+  accepted(key: string, user: ClientUser): AcceptedInvite {
+    return this.#leave(key, new AcceptedInvite(user), longTime(this.timers));
+  }
+
+  /** Puts what is left of a transaction in its place, for so many milliseconds. */
+  #leave<T extends AcceptedInvite | CompletedClient>(key: string, rest: T, ms: number): T {
     this.#transactions.set(key, rest);
-    this.clock.after(this.timers.t4, () => {
+    this.clock.after(ms, () => {
       rest.state = 'terminated';
       this.clientEnded(key);
     });

@@ -41,6 +41,7 @@ export class InviteServer implements ServerTransaction {
   readonly #owner: InviteServerOwner;
   #state: State = 'proceeding';
   #finalStatus: number | undefined;
+  /** What answers a retransmission. */
   #last: Buffer | undefined;
   #toTag: string | undefined;
   #resend: Timer | undefined;
@@ -100,7 +101,7 @@ export class InviteServer implements ServerTransaction {
     },
     // RFC 6026 §7.1: retransmissions are absorbed, further 2xx are passed on
     accepted: {
-      success: ['accepted', (t, response) => t.#send(response as SipResponse)],
+      success: ['accepted', (t, response) => t.#sendSuccess(response as SipResponse)],
       'timer-l': ['terminated', (t) => t.#finish()],
     },
     completed: {
@@ -125,7 +126,13 @@ export class InviteServer implements ServerTransaction {
   #send(response: SipResponse): void {
     this.#resend?.cancel();
     this.#last = serialize(response);
-    this.source.reply(this.#last, this.#via, this.#sent);
+    this.#repeat(this.source);
+  }
+
+  /** It is its user who sends a 2xx again: nothing of it is kept for the half minute of Timer L. */
+  #sendSuccess(response: SipResponse): void {
+    this.#send(response);
+    this.#last = undefined;
   }
 
   #repeat(way: Way): void {
@@ -134,7 +141,7 @@ export class InviteServer implements ServerTransaction {
 
   #accept(response: SipResponse): void {
     this.#finalStatus = response.status;
-    this.#send(response);
+    this.#sendSuccess(response);
     this.#end = this.#after(longTime(this.#owner.timers), 'timer-l');
   }
 

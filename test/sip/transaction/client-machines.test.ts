@@ -146,6 +146,16 @@ describe('the INVITE client transaction (RFC 3261 §17.1.1, RFC 6026 §7.2)', ()
     expect(clock.pending).toBe(0);
   });
 
+  it('in Accepted holds nothing of what was sent', async () => {
+    const sent = new WeakRef(send('INVITE').request);
+    answer(200, 'first');
+    await new Promise((resolve) => setImmediate(resolve)); // until the end of its turn an object stays
+    collectGarbage();
+    expect(sent.deref()).toBeUndefined();
+    answer(200, 'fork');
+    expect([heard, clock.pending]).toEqual([['200', '200'], 1]);
+  });
+
   it('reports a transport error and ends', () => {
     wire.broken = true;
     const transaction = send('INVITE');
