@@ -53,7 +53,7 @@ export async function startHttp(context: HttpContext): Promise<HttpServer> {
     void reply.code(status).send({ error: code, message });
   });
   server.setNotFoundHandler(() => {
-    throw new ParleyError('http-not-found');
+    throw new ParleyError('http-not-found', '/api/v1/openapi.json lists what there is');
   });
   await server.register(swagger, {
     openapi: {
@@ -98,7 +98,12 @@ function closeQuery(route: RouteOptions): void {
   const { querystring } = route.schema ?? {};
   route.schema = {
     ...route.schema,
-    querystring: { type: 'object', ...(querystring as object | undefined), additionalProperties: false },
+    querystring: {
+      type: 'object',
+      properties: {},
+      ...(querystring as object | undefined),
+      additionalProperties: false,
+    },
   };
 }
 

@@ -1,3 +1,4 @@
+import { Validator } from '@seriousme/openapi-schema-validator';
 import { request } from 'node:http';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Devices, IMEI, UUID, withInstance } from '../core/devices.js';
@@ -81,6 +82,7 @@ describe('the admin API on loopback', () => {
   it.each([
     ['GET', '/api/v1/registrations?limit=0', 400, 'http-bad-request'],
     ['GET', '/api/v1/registrations/sip:nobody@elsewhere.test', 404, 'registration-unknown'],
+    ['GET', '/api/v1', 404, 'http-not-found'],
     ['GET', '/api/v1/nothing', 404, 'http-not-found'],
     ['POST', '/api/v1/subscribers', 400, 'http-bad-request'],
   ])('answers %s %s with %i and the code %s', async (method, path, status, error) => {
@@ -141,6 +143,21 @@ describe('the admin API on loopback', () => {
         '/api/v1/trail',
       ]),
     );
+  });
+
+  it('is described by a document that holds to OpenAPI, and tells of no query parameters that there are not', async () => {
+    const { body } = await call('GET', '/api/v1/openapi.json');
+    expect(await new Validator().validate(body)).toEqual({ valid: true });
+    const paths = body['paths'] as Record<
+      string,
+      Record<string, { parameters?: { name: string; in: string }[] }>
+    >;
+    const { get } = paths['/api/v1/registrations/{aor}']!;
+    expect(get!.parameters!.map(({ name, in: where }) => `${where} ${name}`).sort()).toEqual([
+      'path aor',
+      'query instance',
+    ]);
+    expect(paths['/api/v1/imps']!['get']!.parameters ?? []).toEqual([]);
   });
 
   it('answers no request whose Host names something else, as pages that rebind a name make them', async () => {
