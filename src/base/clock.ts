@@ -3,7 +3,7 @@
  *
  * All timers live in one hashed wheel (Varghese and Lauck, scheme 6), so that starting and cancelling
  * one costs the same however many run: a REGISTER at 20,000 a second leaves 640,000 of them behind
- * (Timer J of RFC 3261 §17.2.2). The real clock turns the wheel with one `setTimeout`; a test turns it by hand.
+ * (Timer J of RFC 3261 §17.2.2). The real clock turns the wheel with one `setTimeout` until something may be due; a test turns it by hand.
  */
 export interface Clock {
   /** Milliseconds since the Unix epoch. Never runs backwards within a process. */
@@ -51,7 +51,7 @@ class Wheel {
     this.tick = tick;
   }
 
-  add(dueTick: number, fn: () => void): Timer {
+  add(dueTick: number, fn: () => void): Entry {
     const entry = new Entry(this, Math.max(dueTick, this.tick + 1), fn);
     const slot = entry.dueTick % SLOTS;
     const head = this.#slots[slot];
@@ -73,6 +73,13 @@ class Wheel {
     this.size--;
   }
 
+  /** The first tick at which a timer may be due; those of later turns count too. There must be a timer. */
+  nextTick(): number {
+    let tick = this.tick + 1;
+    while (!this.#slots[tick % SLOTS]) tick++;
+    return tick;
+  }
+
   /** Fires everything due up to and including `tick`, in order of ticks, oldest start first within a tick. */
   advanceTo(tick: number, onError: (error: unknown) => void): void {
     while (this.tick < tick) {
@@ -81,8 +88,10 @@ class Wheel {
         return;
       }
       this.tick++;
+      const head = this.#slots[this.tick % SLOTS];
+      if (!head) continue;
       const due: Entry[] = [];
-      for (let entry = this.#slots[this.tick % SLOTS]; entry; entry = entry.next) {
+      for (let entry: Entry | undefined = head; entry; entry = entry.next) {
         if (entry.dueTick <= this.tick) due.push(entry);
       }
       for (let i = due.length - 1; i >= 0; i--) {
@@ -108,6 +117,8 @@ export class SystemClock implements Clock {
   readonly #origin = performance.now();
   readonly #onError: (error: unknown) => void;
   #driver: NodeJS.Timeout | undefined;
+  /** When the driver turns the wheel. */
+  #wakeTick = Infinity;
 
   /** @param onError gets what a timer's function throws; the other timers go on. */
   constructor(onError: (error: unknown) => void) {
@@ -119,30 +130,36 @@ export class SystemClock implements Clock {
   }
 
   after(ms: number, fn: () => void): Timer {
-    if (this.#wheel.size === 0) this.#wheel.tick = this.#currentTick();
-    const timer = this.#wheel.add(this.#currentTick() + Math.ceil(Math.max(0, ms) / TICK_MS), fn);
-    this.#driver ??= this.#schedule();
+    const elapsed = performance.now() - this.#origin;
+    if (this.#wheel.size === 0) this.#wheel.tick = Math.trunc(elapsed / TICK_MS);
+    const timer = this.#wheel.add(Math.ceil((elapsed + Math.max(0, ms)) / TICK_MS), fn);
+    if (timer.dueTick < this.#wakeTick) this.#wakeAt(timer.dueTick);
     return timer;
   }
 
   /** Stops turning the wheel; timers that run are dropped. */
   close(): void {
     clearTimeout(this.#driver);
-    this.#driver = undefined;
+    this.#wakeTick = Infinity;
   }
 
   #currentTick(): number {
     return Math.trunc((performance.now() - this.#origin) / TICK_MS);
   }
 
-  #schedule(): NodeJS.Timeout {
+  #wakeAt(tick: number): void {
+    clearTimeout(this.#driver);
+    this.#wakeTick = tick;
+    const ms = tick * TICK_MS - (performance.now() - this.#origin);
     // unref: a waiting Timer J must not keep a drained process alive
-    return setTimeout(() => {
-      this.#driver = undefined;
-      this.#wheel.advanceTo(this.#currentTick(), this.#onError);
-      if (this.#wheel.size > 0) this.#driver ??= this.#schedule();
-    }, TICK_MS).unref();
+    this.#driver = setTimeout(this.#turn, Math.ceil(ms)).unref();
   }
+
+  readonly #turn = (): void => {
+    this.#wheel.advanceTo(this.#currentTick(), this.#onError);
+    this.#wakeTick = Infinity;
+    if (this.#wheel.size > 0) this.#wakeAt(this.#wheel.nextTick());
+  };
 }
 
 /** A clock that stands still until it is moved: tests pass through 64·T1 without waiting. */
