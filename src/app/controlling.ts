@@ -4,6 +4,7 @@ import { ControllingFunction } from '../cpm/controlling/controlling.js';
 import { Directory } from '../cpm/controlling/directory.js';
 import { EarlyDialogs } from '../cpm/controlling/early-dialogs.js';
 import { GroupAddresses } from '../cpm/controlling/group-addresses.js';
+import { GroupOrders } from '../cpm/controlling/group-orders.js';
 import { Groups } from '../cpm/controlling/groups.js';
 import { Housekeeping } from '../cpm/controlling/housekeeping.js';
 import { MsrpGroupMedia } from '../cpm/controlling/group-media.js';
@@ -141,8 +142,10 @@ export function startControlling(
     expired: (message) => controlling.expired(message),
   });
   disposers.push(() => housekeeping.close());
+  const orders = new GroupOrders({ store, clock, log, holder: nodes.instance });
   const directory = new Directory({
     groups,
+    orders,
     now: () => clock.now(),
     addresses,
     maximum: settings.maximum,
@@ -150,6 +153,8 @@ export function startControlling(
     ownerOf,
     focuses: { close: (id) => controlling.close(id), running: (id) => controlling.focusOf(id) },
   });
+  orders.start((order) => directory.carryOut(order));
+  disposers.push(() => orders.close());
   return { controlling, groups, directory, earlyDialogs };
 }
 

@@ -39,11 +39,10 @@ export interface ControllingOptions extends FocusOptions {
   forward(holder: string, request: ServerRequest, response: ServerResponse): Promise<boolean>;
 }
 
-/** What a refusal must say besides (RFC 3261 §20.33, §21.4.6, RFC 6665 §4.4.4). */
+/** What a refusal must say besides (RFC 3261 §21.4.6, RFC 6665 §4.4.4). */
 const wanting: Readonly<Record<string, HeaderMap>> = {
   'group-method-unknown': ALLOW,
   'group-event-unknown': ALLOW_EVENTS,
-  'group-too-many-new': { 'Retry-After': '60' },
 };
 
 /** The controlling function: conference factory and focuses (OMA CPM architecture §5.2.3, RFC 4353, RFC 5366). */
@@ -91,7 +90,12 @@ export class ControllingFunction implements Service {
         detail: `${method} ${request.uri}`,
       });
       if (response.finalStatus !== undefined) return;
-      const headers = { ...warningOf(error.code, addresses.domain), ...wanting[error.code] };
+      const { code, retryAfter } = error;
+      const headers = {
+        ...warningOf(code, addresses.domain),
+        ...wanting[code],
+        ...(retryAfter !== undefined && { 'Retry-After': retryAfter }),
+      };
       response.send(error.sip, { headers, reason: shortReason(error.message) });
     }
   }

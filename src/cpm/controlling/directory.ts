@@ -11,13 +11,14 @@ import {
   type Participant,
 } from './group.js';
 import type { GroupAddresses } from './group-addresses.js';
+import type { GroupOrder, GroupOrders } from './group-orders.js';
 import type { Groups } from './groups.js';
 import { newAlias, newId } from './identifiers.js';
 import { asKnown, invitee } from './invitees.js';
 import { parseRecipient, type Invitee } from './recipient.js';
 
 /** A group that the operator makes. */
-export interface GroupOrder {
+export interface NewGroup {
   /** Part of the group session identity; a random one when absent. */
   readonly name?: string;
   readonly kind: Exclude<GroupKind, 'ad-hoc'>;
@@ -50,6 +51,8 @@ export interface DirectoryOptions {
   readonly maximum: number;
   readonly minimum: number;
   readonly focuses: FocusAccess;
+  /** The other nodes. */
+  readonly orders: Pick<GroupOrders, 'ask'>;
   /** Key of the registration set of a user here, else the identity. */
   ownerOf(identity: string): Promise<string>;
 }
@@ -63,7 +66,7 @@ export class Directory {
   }
 
   /** @throws ParleyError `group-exists`, `group-full`, `group-list-malformed`, `aor-*` for the chairman */
-  async make(order: GroupOrder): Promise<Group> {
+  async make(order: NewGroup): Promise<Group> {
     const { groups, now, addresses, maximum, minimum } = this.#options;
     const id = order.name === undefined ? newId('gs') : `gs-${order.name}`;
     const chairman = await this.#user(order.chairman);
@@ -90,28 +93,54 @@ export class Directory {
     return group;
   }
 
-  /** Closes a group for good, whether it has sessions or not. @throws ParleyError `group-unknown`, `group-moved` */
+  /** Closes a group for good, whether it has sessions or not. @throws ParleyError as {@link carryOut} */
   close(id: string): Promise<void> {
-    return this.#options.focuses.close(id);
+    return this.#order({ what: 'close', id });
   }
 
-  /** @throws ParleyError `group-unknown`, `group-moved`, `group-full`, `group-list-malformed` */
+  /** @throws ParleyError as {@link carryOut}, `group-full`, `group-list-malformed` */
   async add(id: string, whom: string): Promise<Group> {
+    await this.#order({ what: 'add', id, whom });
+    const group = this.#options.focuses.running(id)?.group ?? (await this.#options.groups.get(id));
+    if (!group) throw groupError('group-unknown', id);
+    return group;
+  }
+
+  /** @throws ParleyError as {@link carryOut}, `group-member-unknown`, `group-list-malformed` */
+  remove(id: string, whom: string): Promise<void> {
+    return this.#order({ what: 'remove', id, whom });
+  }
+
+  /** Does at this node what any node was asked for. @throws ParleyError `group-unknown`, `group-moved` while another runs the group */
+  carryOut(order: GroupOrder): Promise<void> {
+    const { what, id } = order;
+    if (what === 'close') return this.#options.focuses.close(id);
+    return what === 'add' ? this.#add(id, order.whom) : this.#remove(id, order.whom);
+  }
+
+  /** It is done where the group has its sessions. @throws ParleyError also `group-node-silent`, `group-node-failed` */
+  async #order(order: GroupOrder): Promise<void> {
+    const { groups, orders } = this.#options;
+    const holder = (await groups.get(order.id))?.holder;
+    if (holder === undefined || holder === groups.holder) await this.carryOut(order);
+    else await orders.ask(holder, order);
+  }
+
+  async #add(id: string, whom: string): Promise<void> {
     const user = await this.#newcomer(whom);
     const focus = this.#options.focuses.running(id);
     if (focus) {
       await focus.invite([invitee(user)], focus.group.creator);
-      return focus.group;
+      return;
     }
-    return this.#options.groups.edit(id, (group) => {
+    await this.#options.groups.edit(id, (group) => {
       const [added] = asKnown(group, [invitee(user)]);
       const { group: invited } = inviteAll(group, [added!], group.creator, newAlias);
       return changeMember(invited, { identity: added!.identity, event: 'drop' });
     });
   }
 
-  /** @throws ParleyError `group-unknown`, `group-moved`, `group-member-unknown`, `group-list-malformed` */
-  async remove(id: string, whom: string): Promise<void> {
+  async #remove(id: string, whom: string): Promise<void> {
     const user = await this.#member(whom);
     const known = (group: Group): string => {
       const member = memberOf(group, user);

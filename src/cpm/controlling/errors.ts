@@ -33,6 +33,7 @@ export const groupErrors = defineErrors({
     http: 429,
     text: 'the user has made as many groups as allowed in a minute',
     clause: 'RFC 3261 §21.4.18',
+    retryAfter: 60,
   },
   'group-unknown': { sip: 404, http: 404, text: 'no such group', clause: 'RFC 3261 §21.4.5' },
   'group-exists': { sip: 403, http: 409, text: 'there is such a group', clause: 'RFC 4353 §5.1' },
@@ -42,6 +43,12 @@ export const groupErrors = defineErrors({
     text: 'another node runs the group',
     clause: 'RFC 4353 §4.1',
   },
+  'group-node-silent': {
+    sip: 480,
+    http: 504,
+    text: 'the node that runs the group does not answer: look whether it was done',
+  },
+  'group-node-failed': { sip: 500, http: 502, text: 'the node that runs the group could not do it' },
   'group-not-a-member': {
     sip: 403,
     http: 403,

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import type { GroupOrder } from '../../cpm/controlling/directory.js';
+import type { NewGroup } from '../../cpm/controlling/directory.js';
 import type { Group } from '../../cpm/controlling/group.js';
 import { groupError } from '../../cpm/controlling/errors.js';
 import type { HttpContext } from '../context.js';
@@ -77,7 +77,7 @@ export function groupRoutes(api: FastifyInstance, { controlling }: HttpContext):
     async ({ params: { id } }) => show(await found(id)),
   );
 
-  api.post<{ Body: GroupOrder }>(
+  api.post<{ Body: NewGroup }>(
     '/groups',
     {
       schema: {
