@@ -12,6 +12,9 @@ import { MAX_BREADTH } from './validate.js';
 const TIMER_C_MS = 181_000;
 const COMPLETED_ELSEWHERE = 'SIP;cause=200;text="Call completed elsewhere"';
 
+/** Methods that make no dialog, in which Record-Route has no place (RFC 3428 §9, RFC 3903 §11.1.1, RFC 3261 §20 table 2). */
+const dialogless: ReadonlySet<string> = new Set(['MESSAGE', 'PUBLISH', 'REGISTER']);
+
 /** The response context of one proxied request (RFC 3261 §16.6, §16.7). */
 export class ResponseContext implements BranchOwner {
   readonly environment: ProxyEnvironment;
@@ -56,7 +59,10 @@ export class ResponseContext implements BranchOwner {
     this.#maxBreadth = Math.min(request.number('Max-Breadth') ?? MAX_BREADTH, MAX_BREADTH);
     const invite = request.method === 'INVITE';
     this.timerC = invite ? Math.max(options.timerC ?? TIMER_C_MS, 180_001) : undefined;
-    this.legs = options.recordRoute === true ? callerLeg(request, environment) : undefined;
+    this.legs =
+      options.recordRoute === true && !dialogless.has(request.method)
+        ? callerLeg(request, environment)
+        : undefined;
     this.#base = request.clone();
     this.#base.headers.set('Max-Forwards', (request.number('Max-Forwards', 255) ?? 71) - 1);
     this.#onCancelBefore = request.transaction?.onCancel;

@@ -6,13 +6,14 @@ async function recordRoutes(
   target: ProxyTarget,
   source: Partial<Source> = {},
   contact?: string,
+  method = 'INVITE',
 ): Promise<string[]> {
   const { stack, transactions, wire } = await startStack();
   wire.flows.set('tcp|9', { protocol: 'tcp', address: '127.0.0.1', port: 40_000, flow: 'tcp|9' });
-  stack.on('INVITE', async (request, response) => {
+  stack.on(method, async (request, response) => {
     await stack.proxyRequest(request, response, { groups: [[target]], recordRoute: true });
   });
-  const text = message('INVITE', 'sip:bob@ims.test', 'Record-Route: <sip:p1;lr>');
+  const text = message(method, 'sip:bob@ims.test', 'Record-Route: <sip:p1;lr>');
   transactions.receive(
     contact === undefined ? text : text.replace(/Contact: .*/, `Contact: ${contact}`),
     source,
@@ -28,6 +29,10 @@ describe('Record-Route (RFC 3261 §16.6 step 4)', () => {
     expect(values).toHaveLength(2);
     expect(values[0]).toMatch(/^<sip:rr\.[\w-]{12}@127\.0\.0\.1:5060;lr>$/);
     expect(values[1]).toBe('<sip:p1;lr>');
+  });
+
+  it.each(['MESSAGE', 'PUBLISH', 'REGISTER'])('is not put into %s, which makes no dialog', async (method) => {
+    expect(await recordRoutes(udpTarget, {}, undefined, method)).toEqual(['<sip:p1;lr>']);
   });
 
   it('is put twice where the transport changes, the side of the callee on top (RFC 5658 §4)', async () => {
