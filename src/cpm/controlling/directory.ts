@@ -1,8 +1,8 @@
 import { parseAor } from '../../identity/aor.js';
 import { groupError } from './errors.js';
 import {
-  addMember,
   changeMember,
+  foundGroup,
   inviteAll,
   memberOf,
   type Group,
@@ -85,10 +85,7 @@ export class Directory {
       members: [],
       createdAt: now(),
     };
-    const group = members.reduce(
-      (so, user) => addMember(so, user, 'participant'),
-      addMember(empty, chairman, 'chairman'),
-    );
+    const group = foundGroup(empty, chairman, members);
     await groups.add(group);
     return group;
   }

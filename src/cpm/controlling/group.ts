@@ -165,7 +165,7 @@ function newMember({ identity, owner, copyControl, anonymize }: Invitee, alias: 
  * has a place again from then on. @throws ParleyError `group-full`
  */
 export function addMember(group: Group, user: Participant, role: Role): Group {
-  const { identity, owner, alias } = user;
+  const { alias } = user;
   const known = memberOf(group, user);
   const holds = known !== undefined && holdsMembership(known);
   if (!holds && group.members.filter(holdsMembership).length >= group.maximum)
@@ -181,9 +181,24 @@ export function addMember(group: Group, user: Participant, role: Role): Group {
     };
     return { ...group, members: group.members.map((one) => (one === known ? changed : one)) };
   }
-  const member: Member = { identity, owner, state: 'away', role, endpoints: [], copyControl: 'to', alias };
-  return remembering({ ...group, members: [...group.members, member] });
+  return remembering({ ...group, members: [...group.members, memberAs(user, role)] });
 }
+
+/** A new group with its members, each user once, however often named. @throws ParleyError `group-full` */
+export function foundGroup(empty: Group, chairman: Participant, users: readonly Participant[]): Group {
+  const members = new Map([[chairman.owner, memberAs(chairman, 'chairman')]]);
+  for (const user of users)
+    if (!members.has(user.owner)) members.set(user.owner, memberAs(user, 'participant'));
+  if (members.size > empty.maximum) throw groupError('group-full', `${empty.maximum}`);
+  return { ...empty, members: [...members.values()] };
+}
+
+const memberAs = ({ identity, owner, alias }: Participant, role: Role): Member => ({
+  ...{ identity, owner, role, alias },
+  state: 'away',
+  endpoints: [],
+  copyControl: 'to',
+});
 
 /**
  * The group with the nickname of a member, who has none with an empty name. Names compare without case and without outer space.

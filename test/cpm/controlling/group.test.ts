@@ -10,6 +10,7 @@ import {
   changeMember,
   checkRight,
   findMember,
+  foundGroup,
   inviteAll,
   isBelowMinimum,
   nicknamed,
@@ -68,6 +69,17 @@ const connect = (group: Group, identity: string, id: string): Group =>
   changeMember(group, { identity, event: 'connect', endpoint: { id, joining: 'dialed-out' } });
 
 describe('a group', () => {
+  it('is made with each user once, by the identity that is named first, and with no more than it may have', () => {
+    const number = { identity: 'tel:+15550100', owner: BOB };
+    const made = foundGroup(empty, user(ALICE), [user(BOB), number, user(ALICE), user(CAROL)]);
+    expect(made.members.map(({ identity, role, state }) => [identity, role, state])).toEqual([
+      [ALICE, 'chairman', 'away'],
+      [BOB, 'participant', 'away'],
+      [CAROL, 'participant', 'away'],
+    ]);
+    expect(() => foundGroup(made, user(ALICE), [BOB, CAROL, 'sip:dave@ims.test'].map(user))).toThrow(/full/);
+  });
+
   it('ends when nobody rings and fewer than its minimum are connected', () => {
     const refused = (group: Group, identity: string) => changeMember(group, { identity, event: 'refuse' });
     expect(isBelowMinimum(created)).toBe(false);
