@@ -56,12 +56,12 @@ describe.skipIf(missing('redis-server'))('with a real Redis', () => {
     const server = await RedisServer.start();
     const stores = await harness([server]);
     const [here, there] = [await stores.open(), await stores.open()];
-    const scripts = (): number =>
-      Number(/cmdstat_evalsha:calls=(\d+)/.exec(server.cli('INFO', 'commandstats'))?.[1] ?? '0');
+    const scripts = async (): Promise<number> =>
+      Number(/cmdstat_evalsha:calls=(\d+)/.exec(await server.cli('INFO', 'commandstats'))?.[1] ?? '0');
     const counted = async (work: () => Promise<unknown>): Promise<number> => {
-      const before = scripts();
+      const before = await scripts();
       await work();
-      return scripts() - before;
+      return (await scripts()) - before;
     };
     const files = table<{ readonly octets: Uint8Array; readonly number: number }>('files');
     const numbers = Array.from({ length: 20 }, (_, number) => number);

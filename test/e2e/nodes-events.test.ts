@@ -110,13 +110,13 @@ describe.skipIf(missing('redis-server'))('of two nodes on one Redis', () => {
     const redis = await RedisServer.start();
     cleanups.push(() => redis.dispose());
     const [a, b] = await twoNodesOn(redis);
-    const told = (): string =>
-      /cmdstat_spublish:calls=(\d+)/.exec(redis.cli('INFO', 'commandstats'))?.[1] ?? '0';
+    const told = async (): Promise<string> =>
+      /cmdstat_spublish:calls=(\d+)/.exec(await redis.cli('INFO', 'commandstats'))?.[1] ?? '0';
     const device = await phone('bob', b);
     await device.register(DEVICE);
-    const before = told();
+    const before = await told();
     for (let i = 0; i < 5; i++) await device.register(DEVICE);
-    expect(told()).toBe(before);
+    expect(await told()).toBe(before);
     const watcher = await phone('bob', a);
     await watcher.register();
     await watcher.ask('SUBSCRIBE', watcher.aor, { Event: 'reg', Expires: '600' });

@@ -86,16 +86,16 @@ describe.skipIf(missing('redis-server'))('what callers get when Redis', () => {
     const subscribers = async (): Promise<string> => (await fetch(`${parley.api}/api/v1/subscribers`)).text();
     expect(await subscribers()).toContain('alice@ims.test');
     /** Without the version in front. */
-    const kept = (): Record<string, string> =>
-      Object.fromEntries(
-        redis
-          .cli('KEYS', '*:r:*')
-          .split('\n')
-          .filter((name) => /:(?:keys|service-profiles|secrets):r:/.test(name))
-          .toSorted()
-          .map((name) => [name, redis.cli('--no-raw', 'GETRANGE', name, '16', '-1')]),
-      );
-    const before = kept();
+    const kept = async (): Promise<Record<string, string>> => {
+      const names = (await redis.cli('KEYS', '*:r:*'))
+        .split('\n')
+        .filter((name) => /:(?:keys|service-profiles|secrets):r:/.test(name));
+      const records: Record<string, string> = {};
+      for (const name of names.toSorted())
+        records[name] = await redis.cli('--no-raw', 'GETRANGE', name, '16', '-1');
+      return records;
+    };
+    const before = await kept();
     expect(Object.keys(before).length).toBeGreaterThan(3);
     await redis.kill();
     await untilReady(parley, 503);
@@ -152,7 +152,7 @@ describe.skipIf(missing('redis-server'))('what callers get when Redis', () => {
     expect((await fetch(`${parley.api}/api/v1/registrations`)).status).toBe(503);
     await untilReady(parley, 503);
     expect(await alive(parley)).toBe(200);
-    replica.cli('REPLICAOF', 'NO', 'ONE');
+    await replica.cli('REPLICAOF', 'NO', 'ONE');
     await recoveredWithin(5_000, parley);
     alice.send('MESSAGE', bob.aor);
     await bob.answer('MESSAGE', 200);
@@ -169,7 +169,7 @@ describe.skipIf(missing('redis-server'))('what callers get when Redis', () => {
     const parley = await serverOn(nodes.map(({ url }) => url).join(','));
     const users = await Promise.all(Array.from({ length: 12 }, (_, i) => phone(`user${String(i)}`, parley)));
     for (const user of users) expect((await user.register()).status).toBe(200);
-    await expect.poll(() => replica.cli('DBSIZE'), patience).toBe(nodes[0]!.cli('DBSIZE'));
+    await expect.poll(() => replica.cli('DBSIZE'), patience).toBe(await nodes[0]!.cli('DBSIZE'));
     await nodes[0]!.kill();
     const statuses = await Promise.all(users.map(async (user) => (await user.register()).status));
     expect([...new Set(statuses)].sort()).toEqual([200, 503]);
@@ -191,7 +191,7 @@ describe.skipIf(missing('redis-server'))('what callers get when Redis', () => {
     const parley = await serverOn(redis.url);
     const [alice, bob] = [await phone('alice', parley), await phone('bob', parley)];
     expect((await bob.register()).status).toBe(200);
-    redis.cli('CONFIG', 'SET', 'maxmemory', '1');
+    await redis.cli('CONFIG', 'SET', 'maxmemory', '1');
     const registration = await alice.register();
     expect(registration.status).toBe(503);
     refused(registration.get('Retry-After'));
@@ -200,7 +200,7 @@ describe.skipIf(missing('redis-server'))('what callers get when Redis', () => {
     await bob.answer('MESSAGE', 200);
     expect((await alice.peer.response(200)).status).toBe(200);
     expect((await bob.register('', { Contact: '*', Expires: '0' })).status).toBe(200);
-    redis.cli('CONFIG', 'SET', 'maxmemory', '0');
+    await redis.cli('CONFIG', 'SET', 'maxmemory', '0');
     await untilReady(parley, 200);
     expect((await alice.register()).status).toBe(200);
   });

@@ -119,9 +119,9 @@ async function commandsAmong(count: number): Promise<Record<string, number>[]> {
   for (const work of [put, ...works]) await work();
   const took: Record<string, number>[] = [];
   for (const work of works) {
-    redis.cli('CONFIG', 'RESETSTAT');
+    await redis.cli('CONFIG', 'RESETSTAT');
     await work();
-    const stats = redis.cli('INFO', 'commandstats').matchAll(/^cmdstat_([^:|]+):calls=(\d+)/gm);
+    const stats = (await redis.cli('INFO', 'commandstats')).matchAll(/^cmdstat_([^:|]+):calls=(\d+)/gm);
     const calls = [...stats].map(([, name, times]) => [name!, Number(times)] as const);
     // the client's sign of life, every few seconds
     took.push(Object.fromEntries(calls.filter(([name]) => name !== 'ping')));

@@ -83,8 +83,8 @@ const holds = (store: Store, key: string, count: number): Promise<void> =>
     )
     .toBe(count);
 
-const replicated = ({ master, replica }: Watched): Promise<void> =>
-  expect.poll(() => replica.cli('DBSIZE'), patience).toBe(master.cli('DBSIZE'));
+const replicated = async ({ master, replica }: Watched): Promise<void> =>
+  expect.poll(() => replica.cli('DBSIZE'), patience).toBe(await master.cli('DBSIZE'));
 
 describe.skipIf(missing('redis-server'))('a store on the master that Redis Sentinels know', () => {
   it('refuses updates when it dies, and within 5 s of the election works with everything, events too', async () => {
@@ -128,7 +128,7 @@ describe.skipIf(missing('redis-server'))('a store on the master that Redis Senti
     servers.master.signal('SIGCONT');
     await put(store, 'after', 2);
     expect((await store.get(notes, 'after'))?.count).toBe(2);
-    expect(servers.replica.cli('KEYS', '*:notes:r:after')).not.toBe('');
+    expect(await servers.replica.cli('KEYS', '*:notes:r:after')).not.toBe('');
   }, 60_000);
 
   it('believes the newest election, goes back to none before it, and is used on while no sentinel answers', async () => {
@@ -147,16 +147,19 @@ describe.skipIf(missing('redis-server'))('a store on the master that Redis Senti
     await put(store, 'a', 1);
     await ahead.kill();
     let own = 0;
-    const asked = (): number =>
-      Number(/total_commands_processed:(\d+)/.exec(behind.cli('INFO', 'stats'))?.[1]) - own++;
-    const before = asked();
+    const asked = async (): Promise<number> =>
+      Number(/total_commands_processed:(\d+)/.exec(await behind.cli('INFO', 'stats'))?.[1]) - own++;
+    const before = await asked();
     await expect.poll(asked, patience).toBeGreaterThan(before + 2);
     await put(store, 'b', 1);
     await behind.kill();
     await expect.poll(() => log.lines.join('\n'), patience).toMatch(/no sentinel tells the master/);
     await put(store, 'c', 1);
     expect(store.trouble()).toBeUndefined();
-    expect([older.cli('DBSIZE'), newer.cli('KEYS', '*:notes:r:*').split('\n').length]).toEqual(['0', 3]);
+    expect([await older.cli('DBSIZE'), (await newer.cli('KEYS', '*:notes:r:*')).split('\n').length]).toEqual([
+      '0',
+      3,
+    ]);
   }, 60_000);
 
   it('opens with trouble when no sentinel is there, and works within 5 s of their coming', async () => {

@@ -1,10 +1,13 @@
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { freePort } from './free-port.js';
 import { killed } from './killed.js';
+
+const run = promisify(execFile);
 
 /** An argument of `redis-server` that stands for a port that is free. */
 const FREE_PORT = '<free port>';
@@ -67,7 +70,7 @@ export class RedisServer {
     for (;;) {
       try {
         // not another test's, which was given the same port
-        if (itself.test(this.cli('INFO', 'server'))) return;
+        if (itself.test(await this.cli('INFO', 'server'))) return;
       } catch {
         // it does not listen yet
       }
@@ -77,12 +80,9 @@ export class RedisServer {
     }
   }
 
-  /** Sends a command with `redis-cli`. @returns what it prints. */
-  cli(...command: readonly string[]): string {
-    return execFileSync('redis-cli', ['-p', String(this.port), ...command], {
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'pipe'],
-    }).trim();
+  /** Sends a command with `redis-cli`, while other tests of this process go on. @returns what it prints. */
+  async cli(...command: readonly string[]): Promise<string> {
+    return (await run('redis-cli', ['-p', String(this.port), ...command])).stdout.trim();
   }
 
   signal(signal: NodeJS.Signals): void {
@@ -114,10 +114,10 @@ export async function startCluster(masters: number, ...more: readonly string[]):
   for (const [i, node] of nodes.entries()) {
     const first = Math.floor((i * slots) / masters);
     const last = Math.floor(((i + 1) * slots) / masters) - 1;
-    node.cli('CLUSTER', 'ADDSLOTSRANGE', String(first), String(last));
-    node.cli('CLUSTER', 'SET-CONFIG-EPOCH', String(i + 1));
+    await node.cli('CLUSTER', 'ADDSLOTSRANGE', String(first), String(last));
+    await node.cli('CLUSTER', 'SET-CONFIG-EPOCH', String(i + 1));
   }
-  for (const node of nodes.slice(1)) meet(nodes[0]!, node);
+  for (const node of nodes.slice(1)) await meet(nodes[0]!, node);
   await clusterWorks(nodes);
   return nodes;
 }
@@ -125,22 +125,22 @@ export async function startCluster(masters: number, ...more: readonly string[]):
 /** Adds a node to a cluster, as a replica of one of its masters. */
 export async function addReplica(master: RedisServer, ...more: readonly string[]): Promise<RedisServer> {
   const replica = await RedisServer.start('--cluster-enabled', 'yes', '--cluster-port', FREE_PORT, ...more);
-  meet(master, replica);
-  const id = master.cli('CLUSTER', 'MYID');
-  while (!replica.cli('CLUSTER', 'NODES').includes(id)) await delay(50);
-  replica.cli('CLUSTER', 'REPLICATE', id);
-  while (!replica.cli('INFO', 'replication').includes('master_link_status:up')) await delay(50);
+  await meet(master, replica);
+  const id = await master.cli('CLUSTER', 'MYID');
+  while (!(await replica.cli('CLUSTER', 'NODES')).includes(id)) await delay(50);
+  await replica.cli('CLUSTER', 'REPLICATE', id);
+  while (!(await replica.cli('INFO', 'replication')).includes('master_link_status:up')) await delay(50);
   return replica;
 }
 
 /** Waits until each node thinks that the whole cluster works. */
 export async function clusterWorks(nodes: readonly RedisServer[]): Promise<void> {
   for (const node of nodes) {
-    while (!node.cli('CLUSTER', 'INFO').includes('cluster_state:ok')) await delay(50);
+    while (!(await node.cli('CLUSTER', 'INFO')).includes('cluster_state:ok')) await delay(50);
   }
 }
 
-function meet(known: RedisServer, other: RedisServer): void {
-  const busPort = /^cluster-port\n(\d+)$/.exec(other.cli('CONFIG', 'GET', 'cluster-port'))![1]!;
-  known.cli('CLUSTER', 'MEET', '127.0.0.1', String(other.port), busPort);
+async function meet(known: RedisServer, other: RedisServer): Promise<void> {
+  const busPort = /^cluster-port\n(\d+)$/.exec(await other.cli('CONFIG', 'GET', 'cluster-port'))![1]!;
+  await known.cli('CLUSTER', 'MEET', '127.0.0.1', String(other.port), busPort);
 }

@@ -1,11 +1,14 @@
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { freePort } from './free-port.js';
 import { killed } from './killed.js';
 import { RedisServer } from './redis.js';
+
+const run = promisify(execFile);
 
 /** A real Redis Sentinel on loopback that watches `mymaster`, and votes with others of its kind. */
 export class Sentinel {
@@ -47,7 +50,7 @@ sentinel failover-timeout mymaster 3000
       cwd: this.#folder,
       stdio: 'ignore',
     });
-    while (this.cli('PING') !== 'PONG') {
+    while ((await this.cli('PING')) !== 'PONG') {
       if (this.#process.exitCode !== null)
         throw new Error(`the sentinel ended with ${this.#process.exitCode}`);
       await delay(20);
@@ -55,20 +58,17 @@ sentinel failover-timeout mymaster 3000
   }
 
   /** @returns what `redis-cli` prints; nothing while it does not listen. */
-  cli(...command: readonly string[]): string {
+  async cli(...command: readonly string[]): Promise<string> {
     try {
-      return execFileSync('redis-cli', ['-p', String(this.port), ...command], {
-        encoding: 'utf8',
-        stdio: ['ignore', 'pipe', 'ignore'],
-      }).trim();
+      return (await run('redis-cli', ['-p', String(this.port), ...command])).stdout.trim();
     } catch {
       return '';
     }
   }
 
   /** A field of what it knows of the master. */
-  knows(field: string): string {
-    const lines = this.cli('SENTINEL', 'MASTER', 'mymaster').split('\n');
+  async knows(field: string): Promise<string> {
+    const lines = (await this.cli('SENTINEL', 'MASTER', 'mymaster')).split('\n');
     return lines[lines.indexOf(field) + 1] ?? '';
   }
 
@@ -103,9 +103,12 @@ export async function startWatched(): Promise<Watched> {
   const replica = await RedisServer.start('--replicaof', `127.0.0.1 ${master.port}`);
   const sentinels = await Promise.all([1, 2, 3].map(() => Sentinel.start(master, { quorum: 2 })));
   for (const sentinel of sentinels)
-    while (sentinel.knows('num-slaves') !== '1' || sentinel.knows('num-other-sentinels') !== '2')
+    while (
+      (await sentinel.knows('num-slaves')) !== '1' ||
+      (await sentinel.knows('num-other-sentinels')) !== '2'
+    )
       await delay(50);
-  while (!replica.cli('INFO', 'replication').includes('master_link_status:up')) await delay(50);
+  while (!(await replica.cli('INFO', 'replication')).includes('master_link_status:up')) await delay(50);
   return {
     master,
     replica,
