@@ -1,9 +1,11 @@
-import { spawn } from 'node:child_process';
-import { createReadStream, existsSync, watch } from 'node:fs';
+import { spawn, type ChildProcessByStdio } from 'node:child_process';
+import { createReadStream, existsSync, rmSync, watch } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { ParleyError } from '../../base/errors.js';
+import './errors.js';
 import { firstError, parseStatistics, ResponseTimeTable, type Counters } from './statistics.js';
 
 export interface SippOptions {
@@ -43,45 +45,59 @@ const RAN = new Set([0, 1, 97, 99]);
 const STDERR_KEPT = 4096;
 /** Bytes: a burst of answers must not be lost at SIPp's own socket and be taken for a fault of the server. */
 const SOCKET_BUFFER = 4 << 20;
+/** SIPp 3.6.1 now and then cannot read a scenario that it reads when it is started again. */
+const MISREAD = /Syntax error or invalid \[keyword\] in scenario while parsing ''/;
+const STARTS = 5;
 
 export function startSipp(options: SippOptions): Sipp {
   const { folder, label } = options;
   const statistics = `${label}.stat.csv`;
   const errors = `${label}.errors.log`;
-  const child = spawn(
-    'sipp',
-    [
-      ...['-sf', options.scenario, '-nostdin', '-trace_rtt', '-rtt_freq', '1'],
-      ...['-trace_stat', '-stf', statistics, '-fd', '1'],
-      ...['-trace_err', '-error_file', errors, '-max_log_size', '65536'],
-      // no watchdog: that the machine is busy is no fault of a call, and nothing to give up for
-      ...['-buff_size', String(SOCKET_BUFFER), '-watchdog_interval', '0'],
-      ...options.arguments,
-    ],
-    { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] },
-  );
+  const statisticsFile = join(folder, statistics);
+  const start = (): ChildProcessByStdio<null, null, Readable> =>
+    spawn(
+      'sipp',
+      [
+        ...['-sf', options.scenario, '-nostdin', '-trace_rtt', '-rtt_freq', '1'],
+        ...['-trace_stat', '-stf', statistics, '-fd', '1'],
+        ...['-trace_err', '-error_file', errors, '-max_log_size', '65536'],
+        // no watchdog: that the machine is busy is no fault of a call, and nothing to give up for
+        ...['-buff_size', String(SOCKET_BUFFER), '-watchdog_interval', '0'],
+        ...options.arguments,
+      ],
+      { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] },
+    );
+  let child = start();
+  let stopped = false;
   const kill = (): boolean => child.kill('SIGKILL');
   process.once('exit', kill); // SIPp that waits for calls would outlive us
-  let stderr = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderr = (stderr + text).slice(-STDERR_KEPT);
-  });
 
   const exited = new Promise<number>((resolve, reject) => {
-    child.once('error', (error: NodeJS.ErrnoException) => {
-      reject(
-        error.code === 'ENOENT'
-          ? new ParleyError('load-sipp-missing')
-          : new ParleyError('load-sipp-failed', error.message, { cause: error }),
-      );
-    });
-    child.once('close', (code, signal) => {
-      if (code !== null && RAN.has(code)) resolve(code);
-      else reject(new ParleyError('load-sipp-failed', stderr.trim() || `ended by ${signal ?? code}`));
-    });
+    const follow = (startsLeft: number): void => {
+      let stderr = '';
+      child.stderr.setEncoding('utf8').on('data', (text: string) => {
+        stderr = (stderr + text).slice(-STDERR_KEPT);
+      });
+      child.once('error', (error: NodeJS.ErrnoException) => {
+        reject(
+          error.code === 'ENOENT'
+            ? new ParleyError('load-sipp-missing')
+            : new ParleyError('load-sipp-failed', error.message, { cause: error }),
+        );
+      });
+      child.once('close', (code, signal) => {
+        const ran = code !== null && RAN.has(code) && existsSync(statisticsFile);
+        if (ran) resolve(code);
+        else if (MISREAD.test(stderr) && startsLeft > 0 && !stopped) {
+          rmSync(join(folder, errors), { force: true });
+          child = start();
+          follow(startsLeft - 1);
+        } else reject(new ParleyError('load-sipp-failed', stderr.trim() || `ended by ${signal ?? code}`));
+      });
+    };
+    follow(STARTS - 1);
   });
 
-  const statisticsFile = join(folder, statistics);
   let watcher = watch(folder);
   const started = new Promise<void>((resolve, reject) => {
     // SIPp opens its statistics file after its sockets
@@ -112,7 +128,6 @@ export function startSipp(options: SippOptions): Sipp {
   started.catch(() => undefined);
   finished.catch(() => undefined);
 
-  let stopped = false;
   return {
     started,
     finished,
